@@ -1,0 +1,45 @@
+# Every target installs what it needs by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export UV_NO_PROGRESS ?= 1
+
+.PHONY: demo up test check bench lock clean system
+
+demo: $(STAMP) system
+	@$(BIN)/pullyard demo $(ARGS)
+
+up: $(STAMP) system
+	@$(BIN)/pullyard up $(ARGS)
+
+test: $(STAMP) system
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+check: $(STAMP)
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/pyright
+	@$(BIN)/deptry src
+	@$(BIN)/vulture
+	@$(BIN)/python scripts/file_lengths.py
+
+bench: $(STAMP) system
+	@$(BIN)/python -m bench $(NAME)
+
+lock: $(STAMP)
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --extra server --group test --group check --custom-compile-command "make lock" \
+	    pyproject.toml -o requirements.lock
+
+# Bubblewrap is the sandbox; without it tasks can't run.
+system:
+	@scripts/system-packages
+
+$(STAMP): requirements.lock pyproject.toml
+	@scripts/install "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) bench/results

@@ -1,0 +1,3 @@
+"""Pullyard: tasks go in, pull requests come out."""
+
+__version__ = "0.1.0"

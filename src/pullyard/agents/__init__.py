@@ -1,0 +1,1 @@
+"""The programs that write code, each behind one protocol."""

@@ -1,0 +1,1 @@
+"""The control plane: projects, tasks, queue, logs, feed. Never sees source code."""

@@ -1,0 +1,1 @@
+"""The git program, always with a hardened environment. Repositories and what they hold are hostile."""

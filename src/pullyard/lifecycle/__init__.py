@@ -1,0 +1,1 @@
+"""States, transition tables, ids, money and policies. No I/O."""

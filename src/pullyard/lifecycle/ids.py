@@ -1,0 +1,32 @@
+"""Identifiers that sort by time and carry their kind, such as ``task_06dz3m8k2c9v4x7q1w5t8y0n2b``."""
+
+import secrets
+import time
+from enum import StrEnum
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_LENGTH = 26
+
+
+class Kind(StrEnum):
+    TENANT = "ten"
+    MEMBER = "mem"
+    PROJECT = "proj"
+    TASK = "task"
+    EXECUTION = "exec"
+    WORKER = "work"
+    CHANGE = "chg"
+    CREDENTIAL = "cred"
+    ERRAND = "errand"
+
+
+def new_id(kind: Kind) -> str:
+    """A fresh id: 48 bits of milliseconds, 80 random bits, in Crockford's base 32, lower case."""
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    digits = [_ALPHABET[number >> shift & 31] for shift in range((_LENGTH - 1) * 5, -1, -5)]
+    return f"{kind}_{''.join(digits)}"
+
+
+def is_id(text: str, kind: Kind) -> bool:
+    prefix, _, body = text.partition("_")
+    return prefix == kind and len(body) == _LENGTH and all(character in _ALPHABET for character in body)

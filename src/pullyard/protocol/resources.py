@@ -1,0 +1,306 @@
+"""What people and programs read and write through ``/api/v1``. Times are UTC, money is micro-units."""
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from pullyard.lifecycle.automation import AutomationState
+from pullyard.lifecycle.change import ChangeState, ErrandKind, ErrandState
+from pullyard.lifecycle.execution import ExecutionState
+from pullyard.lifecycle.reasons import Fault, Reason
+from pullyard.lifecycle.task import PendingReason, TaskState
+from pullyard.lifecycle.worker import WorkerState
+
+# NUL can't be stored as text in Postgres, so no field takes it.
+_NO_NUL = r"^[^\x00]*$"
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_NO_NUL)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=_NO_NUL)]
+Text = Annotated[str, StringConstraints(max_length=100_000, pattern=_NO_NUL)]
+Argument = Annotated[str, StringConstraints(max_length=20_000, pattern=_NO_NUL)]
+Argv = Annotated[list[Argument], Field(min_length=1, max_length=200)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Branch = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=_NO_NUL)]
+Label = Annotated[
+    str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._=/-]*$")
+]
+
+ItemT = TypeVar("ItemT")
+
+
+class Resource(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Input(BaseModel):
+    """What a caller sends: an unknown field is an error, so that a typing mistake can't pass silently."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page(Resource, Generic[ItemT]):
+    items: list[ItemT]
+    next: str | None = Field(None, description="Pass it as `cursor` for the next page; null on the last.")
+
+
+class Problem(Resource):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class AgentSettings(Input):
+    name: Name = "command"
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class LimitSettings(Input):
+    prepare_seconds: Seconds = 300.0
+    implement_seconds: Seconds = 3600.0
+    verify_seconds: Seconds = 60.0
+    publish_seconds: Seconds = 300.0
+
+
+class RetrySettings(Input):
+    max_tries: int = Field(default=1, ge=1, le=20)
+    backoff_seconds: float = Field(default=5.0, ge=0, le=86_400)
+
+
+class TextPolicySettings(Input):
+    logs: bool = True
+    diff: bool = True
+
+
+class ProjectInput(Input):
+    name: Name
+    repository: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_NO_NUL)]
+    forge: Literal["bare"] = "bare"
+    default_branch: Branch | None = None
+    agent: AgentSettings = AgentSettings()
+    setup_commands: list[Argv] = Field(default=[], max_length=50)
+    verify_commands: list[Argv] | None = Field(
+        None, max_length=50, description="null: detected on the base branch"
+    )
+    limits: LimitSettings = LimitSettings()
+    retry: RetrySettings = RetrySettings()
+    text_policy: TextPolicySettings = TextPolicySettings()
+    labels: list[Label] = Field(default_factory=list, max_length=50)
+    max_running: int = Field(1, ge=1, le=1000)
+
+
+class ProjectPatch(Input):
+    name: Name | None = None
+    default_branch: Branch | None = None
+    agent: AgentSettings | None = None
+    setup_commands: list[Argv] | None = None
+    verify_commands: list[Argv] | None = None
+    limits: LimitSettings | None = None
+    retry: RetrySettings | None = None
+    text_policy: TextPolicySettings | None = None
+    labels: list[Label] | None = None
+    max_running: int | None = Field(None, ge=1, le=1000)
+
+
+class Project(Resource):
+    id: str
+    name: str
+    repository: str
+    forge: str
+    default_branch: str | None
+    agent: AgentSettings
+    setup_commands: list[list[str]]
+    verify_commands: list[list[str]] | None
+    limits: LimitSettings
+    retry: RetrySettings
+    text_policy: TextPolicySettings
+    labels: list[str]
+    max_running: int
+    automation: AutomationState
+    queued: int
+    running: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class TaskInput(Input):
+    title: Line
+    description: Text = ""
+    acceptance_criteria: list[Line] = Field(default_factory=list, max_length=100)
+    target_files: list[Line] = Field(default_factory=list, max_length=1000)
+    verify_commands: list[Argv] | None = Field(None, max_length=50, description="null: as the project says")
+    priority: int = Field(0, ge=-1000, le=1000, description="higher runs earlier")
+    labels: list[Label] = Field(default_factory=list, max_length=50, description="what a worker must have")
+    depends_on: list[str] = Field(default_factory=list, max_length=100)
+    budget_micros: int | None = Field(None, ge=0, le=10**15)
+    base_branch: Branch | None = Field(None, description="null: as the project says")
+    agent: AgentSettings | None = Field(None, description="null: as the project says")
+
+
+class TaskPatch(Input):
+    title: Line | None = None
+    description: Text | None = None
+    acceptance_criteria: list[Line] | None = None
+    target_files: list[Line] | None = None
+    verify_commands: list[Argv] | None = None
+    priority: int | None = Field(None, ge=-1000, le=1000)
+    budget_micros: int | None = Field(None, ge=0, le=10**15)
+    base_branch: Branch | None = None
+    agent: AgentSettings | None = None
+
+
+class Task(Resource):
+    id: str
+    project_id: str
+    number: int
+    title: str
+    description: str
+    acceptance_criteria: list[str]
+    target_files: list[str]
+    verify_commands: list[list[str]] | None
+    priority: int
+    labels: list[str]
+    depends_on: list[str]
+    budget_micros: int | None
+    base_branch: str | None
+    agent: AgentSettings | None
+    state: TaskState
+    pending_reason: PendingReason | None
+    unmet_labels: list[str] = Field(default_factory=list, description="labels that no connected worker has")
+    reason: Reason | None = Field(None, description="why it failed")
+    message: str = ""
+    execution_id: str | None = Field(None, description="the newest execution")
+    change_id: str | None = None
+    tries: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+class TaskRetry(Input):
+    resume: bool = Field(default=False, description="go on from the salvaged work of the newest execution")
+
+
+class Execution(Resource):
+    id: str
+    task_id: str
+    project_id: str
+    worker_id: str | None
+    state: ExecutionState
+    reason: Reason | None
+    fault: Fault | None
+    message: str
+    correlation_id: str
+    phase_seconds: dict[str, float]
+    receipt: dict[str, Any] | None
+    salvage_ref: str | None
+    resumed_from: str | None
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+    facts: dict[str, Any]
+    queued_at: datetime
+    assigned_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class LogStream(Resource):
+    stream: str
+    size_bytes: int
+    lines: int
+
+
+class Worker(Resource):
+    id: str
+    name: str
+    state: WorkerState
+    labels: list[str]
+    arch: str
+    slots: int
+    running: int
+    software_version: str
+    protocol_version: int
+    facts: dict[str, Any]
+    enrolled_at: datetime
+    seen_at: datetime | None
+
+
+class Change(Resource):
+    id: str
+    project_id: str
+    task_id: str
+    execution_id: str
+    state: ChangeState
+    branch: str
+    base_branch: str
+    base_commit: str
+    commit: str
+    merged_commit: str | None
+    title: str
+    body: str
+    diffstat: dict[str, Any]
+    has_diff: bool
+    receipt: dict[str, Any] | None
+    errand: "ChangeErrand | None" = Field(None, description="the newest merge or close asked for")
+    url: str | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ChangeErrand(Resource):
+    id: str
+    kind: ErrandKind
+    state: ErrandState
+    message: str
+    created_at: datetime
+
+
+class Event(Resource):
+    cursor: int
+    kind: str
+    project_id: str | None
+    task_id: str | None
+    execution_id: str | None
+    payload: dict[str, Any]
+    at: datetime
+
+
+class TokenInput(Input):
+    name: Name
+    kind: Literal["api", "enrolment"] = "api"
+    seconds: int | None = Field(
+        None, ge=1, le=10 * 365 * 86_400, description="null: API tokens do not expire"
+    )
+
+
+class Token(Resource):
+    id: str
+    name: str
+    kind: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    secret: str | None = Field(None, description="shown once, when it is made")
+
+
+class LoginExchange(Input):
+    link_token: str = Field(max_length=500)
+
+
+class Session(Resource):
+    member_id: str
+    member_name: str
+    tenant_id: str
+
+
+class Version(Resource):
+    software: str
+    protocol_versions: list[int]

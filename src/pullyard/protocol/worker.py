@@ -1,0 +1,276 @@
+"""The wire between worker and coordinator, under ``/worker/v1``. JSON bodies, msgspec on both sides.
+
+A worker authenticates with ``Authorization: Bearer <credential>``. Times are seconds; money is micro-units.
+Every write for an execution carries its fence; a stale one is answered 409 with code ``lost-lease``.
+"""
+
+from typing import Any
+
+import msgspec
+
+from pullyard.lifecycle.change import ErrandKind
+from pullyard.lifecycle.execution import Phase
+from pullyard.lifecycle.reasons import Reason
+
+
+class EnrolRequest(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/enrol``, with the enrolment token as the bearer."""
+
+    name: str
+    protocol_versions: list[int]
+    software_version: str
+    labels: list[str] = []
+    slots: int = 1
+    arch: str = ""
+    facts: dict[str, Any] = {}
+    """What was measured on the machine: sandbox backends and their start times, programs, disk."""
+
+
+class Enrolment(msgspec.Struct, kw_only=True):
+    worker_id: str
+    credential: str
+    """A secret; the coordinator keeps only its hash. Renewed by ``POST /worker/v1/credential``."""
+    credential_seconds: int
+    protocol_version: int
+    heartbeat_seconds: float
+    lease_seconds: float
+
+
+class ConnectRequest(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/connect``: a worker (re)starts with the credential that it has."""
+
+    protocol_versions: list[int]
+    software_version: str
+    labels: list[str] = []
+    slots: int = 1
+    arch: str = ""
+    facts: dict[str, Any] = {}
+
+
+class Connected(msgspec.Struct, kw_only=True):
+    worker_id: str
+    protocol_version: int
+    heartbeat_seconds: float
+    lease_seconds: float
+
+
+class Credential(msgspec.Struct, kw_only=True):
+    credential: str
+    credential_seconds: int
+
+
+class ClaimRequest(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/claim``. The same ``request_id`` gets the same answer until acknowledged."""
+
+    request_id: str
+    slots: int
+    """How many executions the worker has room for now; 0 asks for errands only."""
+    wait_seconds: float = 50.0
+
+
+class TaskBrief(msgspec.Struct, kw_only=True):
+    id: str
+    number: int
+    title: str
+    description: str = ""
+    acceptance_criteria: list[str] = []
+    target_files: list[str] = []
+    budget_micros: int | None = None
+    base_branch: str | None = None
+    """None means the repository's default branch."""
+
+
+class RepositorySpec(msgspec.Struct, kw_only=True):
+    url: str
+    """A path on the worker, or an SSH or HTTP(S) address."""
+    forge: str = "bare"
+
+
+class AgentSpec(msgspec.Struct, kw_only=True):
+    name: str
+    settings: dict[str, Any] = {}
+
+
+class PhaseLimits(msgspec.Struct, kw_only=True):
+    prepare_seconds: float = 300.0
+    implement_seconds: float = 3600.0
+    verify_seconds: float = 60.0
+    publish_seconds: float = 300.0
+
+
+class TextPolicy(msgspec.Struct, kw_only=True):
+    """What text about the repository may leave the worker's network."""
+
+    logs: bool = True
+    diff: bool = True
+    """False sends only the names of the files and their counts of lines."""
+
+
+class Grant(msgspec.Struct, kw_only=True):
+    execution_id: str
+    fence: int
+    project_id: str
+    project_name: str
+    correlation_id: str
+    task: TaskBrief
+    repository: RepositorySpec
+    agent: AgentSpec
+    limits: PhaseLimits
+    branch: str
+    """The head branch, derived from the task and the execution: the same on every delivery."""
+    setup_commands: list[list[str]] = []
+    verify_commands: list[list[str]] | None = None
+    """None asks the worker to detect them on the base branch."""
+    text_policy: TextPolicy = msgspec.field(default_factory=TextPolicy)
+    resume_from: str | None = None
+    """The execution whose salvaged work is the starting point; None starts from the base branch."""
+
+
+class Errand(msgspec.Struct, kw_only=True):
+    """A merge or a close of an existing change, done by a worker that reaches the forge. Repeatable."""
+
+    id: str
+    fence: int
+    kind: ErrandKind
+    change_id: str
+    repository: RepositorySpec
+    branch: str
+    base_branch: str
+    commit: str
+    title: str
+
+
+class ClaimAnswer(msgspec.Struct, kw_only=True):
+    grants: list[Grant] = []
+    errands: list[Errand] = []
+
+
+class HeldExecution(msgspec.Struct, kw_only=True):
+    execution_id: str
+    fence: int
+
+
+class HeartbeatRequest(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/heartbeat``: one for all executions. The first one acknowledges a grant."""
+
+    executions: list[HeldExecution] = []
+    free_slots: int = 0
+    draining: bool = False
+
+
+class HeartbeatAnswer(msgspec.Struct, kw_only=True):
+    lease_seconds: float
+    """From the moment the request was sent, by the worker's monotonic clock."""
+    cancel: list[str] = []
+    """Executions to stop with salvage; their finish says ``cancelled``."""
+    lost: list[str] = []
+    """Executions that are no longer this worker's: stop, salvage, report nothing."""
+    drain: bool = False
+    watched: list[str] = []
+    """Executions somebody looks at now: flush their logs sooner."""
+
+
+class PhaseReport(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/executions/{id}/phase``: the phase begins. Repeatable."""
+
+    fence: int
+    phase: Phase
+    facts: dict[str, Any] = {}
+
+
+class LogAnswer(msgspec.Struct, kw_only=True):
+    """To ``POST /worker/v1/executions/{id}/logs/{stream}?fence=F&offset=N`` with a zstd frame as the body.
+
+    Answered 200 after commit with the new end; 409 with code ``log-offset`` and the same shape in
+    ``details`` where ``offset`` is not the end: go on from there. ``offset`` counts raw bytes.
+    """
+
+    end: int
+
+
+class CommandResult(msgspec.Struct, kw_only=True):
+    argv: list[str]
+    exit_code: int | None
+    """None where the command could not be started or was stopped by its time limit."""
+    seconds: float
+    outcome: str
+    """``passed``, ``failed``, ``timed-out`` or ``skipped``."""
+
+
+class Receipt(msgspec.Struct, kw_only=True):
+    """Proof of verification: a fresh checkout of exactly this commit, by the base branch's commands."""
+
+    commit: str
+    tree: str
+    base_commit: str
+    commands: list[CommandResult]
+    passed: bool
+    """True where every command passed; with no commands at all it is False and ``warning`` says why."""
+    seconds: float
+    sandbox: dict[str, Any] = {}
+    warning: str | None = None
+
+
+class FileChange(msgspec.Struct, kw_only=True):
+    path: str
+    status: str
+    """``added``, ``modified``, ``deleted``, ``renamed`` or ``type-changed``."""
+    additions: int | None = None
+    """None for a binary file."""
+    deletions: int | None = None
+
+
+class Diffstat(msgspec.Struct, kw_only=True):
+    files: list[FileChange]
+    additions: int
+    deletions: int
+
+
+class PublishedChange(msgspec.Struct, kw_only=True):
+    branch: str
+    base_branch: str
+    base_commit: str
+    commit: str
+    title: str
+    body: str
+    diffstat: Diffstat
+    diff: str | None = None
+    """The unified diff, where the text policy lets it leave; cut at a line end when very long."""
+    diff_truncated: bool = False
+    url: str | None = None
+
+
+class Usage(msgspec.Struct, kw_only=True):
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micros: int = 0
+
+
+class FinishRequest(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/executions/{id}/finish``: the one last write. Repeatable with the same content."""
+
+    fence: int
+    reason: Reason | None = None
+    """None for success."""
+    message: str = ""
+    """One sentence for the user: what happened and what to do."""
+    change: PublishedChange | None = None
+    """None on success means that the agent rightly changed nothing."""
+    receipt: Receipt | None = None
+    phase_seconds: dict[str, float] = {}
+    usage: Usage = msgspec.field(default_factory=Usage)
+    salvage_ref: str | None = None
+    facts: dict[str, Any] = {}
+
+
+class ErrandReport(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/errands/{id}``: done (``commit`` is the merge's result) or failed with a message."""
+
+    fence: int
+    done: bool
+    commit: str | None = None
+    message: str = ""
+
+
+class Done(msgspec.Struct, kw_only=True):
+    ok: bool = True

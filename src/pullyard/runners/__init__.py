@@ -1,0 +1,1 @@
+"""What brings workers into being."""

@@ -1,0 +1,120 @@
+"""What every sandbox offers. Hostile code runs inside; nothing here trusts it.
+
+Order: ``provision`` once, ``start`` any number of times, ``destroy`` at the end, in any state, repeatably.
+Concurrency: one execution owns a sandbox; its processes may run at the same time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+WORKSPACE = "/ws"
+"""Where the working copy is seen inside; ``unsafe-directory`` shows its real path instead."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    processes: int = 512
+    open_files: int = 4096
+    file_size_bytes: int = 2 << 30
+    temporary_bytes: int = 256 << 20
+    shared_memory_bytes: int = 64 << 20
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One directory or file of the host, seen inside at ``inside``."""
+
+    outside: Path
+    inside: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A working copy: ``lower`` is a prepared checkout, never written; changes land in ``upper``.
+
+    Where overlays can't be mounted ``lower`` is None and ``upper`` holds the whole working copy.
+    ``work`` is the overlay's scratch directory, on the same file system as ``upper``.
+    """
+
+    upper: Path
+    work: Path
+    lower: Path | None = None
+
+
+@dataclass(frozen=True)
+class SandboxSpec:
+    workspace: Workspace
+    mounts: Sequence[Mount] = ()
+    limits: Limits = field(default_factory=Limits)
+    uid: int | None = None
+    """The account of this slot where the worker is root; None runs as the worker's own account."""
+
+
+@dataclass(frozen=True)
+class Command:
+    argv: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """All of it: nothing is inherited but PATH, HOME and LANG, which the sandbox sets."""
+    directory: str | None = None
+    """Inside the sandbox; None is the workspace."""
+    stdin: int | None = None
+    """File descriptors of the worker: None is the null device."""
+    stdout: int | None = None
+    stderr: int | None = None
+    """None sends it where ``stdout`` goes."""
+    listen_port: int | None = None
+    """Open this TCP port on the sandbox's own loopback, served from outside: see ``Process.listener``."""
+
+
+class Process(Protocol):
+    listener: int | None
+    """A listening socket in the sandbox's network, a file descriptor of the worker; the caller closes it."""
+
+    async def wait(self) -> int:
+        """The exit code; 128 plus the signal's number where a signal ended it."""
+        ...
+
+    async def kill(self) -> None:
+        """End the process and everything it started, at once. Repeatable."""
+        ...
+
+
+class Sandbox(Protocol):
+    name: str
+    spec: SandboxSpec
+
+    async def provision(self) -> None:
+        """Make it ready. Raises SandboxUnavailable, which names the missing piece and the remedy."""
+        ...
+
+    async def start(self, command: Command) -> Process:
+        """Raises SandboxUnavailable where the sandbox itself can't start. A missing program exits 127."""
+        ...
+
+    def inside(self, relative: str) -> str:
+        """The path of a workspace file as the programs inside see it."""
+        ...
+
+    async def destroy(self) -> None:
+        """End every process. The workspace stays: it is the worker's. Repeatable."""
+        ...
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What doctor measured of one backend on this machine, just now."""
+
+    name: str
+    available: bool
+    start_seconds: float | None = None
+    overlay: bool = False
+    escapes: Mapping[str, bool] = field(default_factory=dict)
+    """Each escape that was tried, and whether it was held."""
+    remedy: str | None = None
+
+
+class SandboxUnavailable(Exception):
+    """The backend can't run here; the message says what is missing and what to install."""

@@ -1,0 +1,1 @@
+"""Executes tasks where the code lives."""
