@@ -1,0 +1,109 @@
+"""The pool of connections: one request is one transaction."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from pullyard.store.errors import StoreRefused
+from pullyard.store.urls import for_sqlalchemy, without_password
+
+MINIMUM_VERSION = 14
+POOL_TIMEOUT_SECONDS = 10
+CONNECT_TIMEOUT_SECONDS = 10
+
+write_json = partial(json.dumps, separators=(",", ":"), ensure_ascii=False)
+
+
+class Database:
+    """All statements of a process go through one of these.
+
+    ``direct_url`` says that ``url`` is a PgBouncer in transaction mode: nothing is then kept on a server
+    connection between two transactions, and what must have a session of its own (``LISTEN``, migrations,
+    ``pg_dump``) uses ``direct_url``.
+    """
+
+    def __init__(self, url: str, *, direct_url: str | None = None, pool_size: int = 10) -> None:
+        self.url = url
+        self.direct_url = direct_url or url
+        self.engine = create_engine(url, pooled_by_server=direct_url is not None, pool_size=pool_size)
+
+    async def open(self) -> None:
+        """Connects once, so that a wrong address or an old server is told at the start."""
+        try:
+            async with self.transaction() as connection:
+                number = int(await connection.scalar(text("SHOW server_version_num")) or 0)
+        except (OSError, TimeoutError, DBAPIError, asyncpg.PostgresError) as error:
+            await self.close()
+            reason = getattr(error, "orig", error)
+            raise StoreRefused(
+                f"Postgres can't be reached at {without_password(self.url)}: {reason}",
+                code="database-unreachable",
+            ) from error
+        if number // 10_000 < MINIMUM_VERSION:
+            await self.close()
+            raise StoreRefused(
+                f"Pullyard needs Postgres {MINIMUM_VERSION} or newer, and this one is {number // 10_000}: "
+                "upgrade it, or give the address of another one.",
+                code="database-too-old",
+            )
+
+    async def close(self) -> None:
+        """Closes every connection; may be called twice."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Commits at the end of the block, rolls back when it raises."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+
+def create_engine(url: str, *, pooled_by_server: bool, pool_size: int) -> AsyncEngine:
+    """Bare dicts and lists go into ``jsonb`` and come out of it, without a type in the statement."""
+    connect_args: dict[str, Any] = {"timeout": CONNECT_TIMEOUT_SECONDS}
+    if pooled_by_server:
+        # Unnamed statements live within one transaction, and so on one server connection of the pool.
+        connect_args |= {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": str,
+        }
+    else:
+        connect_args["server_settings"] = {
+            "application_name": "pullyard",
+            "timezone": "UTC",
+            "jit": "off",
+            "idle_in_transaction_session_timeout": "60s",
+        }
+    engine = create_async_engine(
+        for_sqlalchemy(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        connect_args=connect_args,
+    )
+    event.listen(engine.sync_engine, "connect", set_json_codecs)
+    event.listen(engine.sync_engine, "checkout", refuse_closed)
+    return engine
+
+
+def set_json_codecs(dbapi_connection: Any, _record: Any) -> None:
+    for name in ("json", "jsonb"):
+        dbapi_connection.run_async(
+            lambda driver, name=name: driver.set_type_codec(
+                name, schema="pg_catalog", encoder=write_json, decoder=json.loads
+            )
+        )
+
+
+def refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
+    """After Postgres restarted the pool replaces its dead connections by itself, at no round trip."""
+    if dbapi_connection.driver_connection.is_closed():
+        raise DisconnectionError
