@@ -12,6 +12,9 @@ from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.conversation import Entry
 from pullyard.protocol.worker import TaskBrief, Usage
 
+TASK_DIRECTORY = "/task"
+"""Where ``Invocation.files`` are seen inside."""
+
 
 @dataclass(frozen=True)
 class Invocation:
@@ -21,9 +24,9 @@ class Invocation:
     environment: Mapping[str, str] = field(default_factory=dict)
     stdin: bytes | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Written to ``/task`` inside, outside of the working copy, by bare name, read-only."""
+    """Written to ``TASK_DIRECTORY`` inside, outside of the working copy, by bare name, read-only."""
     programs: Mapping[str, Path] = field(default_factory=dict)
-    """Directories of the host that hold the agent's program, by where they are seen inside."""
+    """Files or directories of the host that are the agent's program, by where they are seen inside."""
     gateway: str | None = None
     """The provider whose API the agent calls, such as ``anthropic``; None needs no network at all."""
 
@@ -54,11 +57,14 @@ class Agent(Protocol):
     def invocation(
         self, task: TaskBrief, settings: Mapping[str, Any], *, inside: Path, gateway_port: int
     ) -> Invocation:
-        """``inside`` is the workspace as the agent sees it. Raises AgentMissing, RequestError for bad settings."""
+        """``inside`` is the workspace as the agent sees it. Raises AgentMissing, and RequestError for settings."""
         ...
 
     def read(self, data: bytes, at: float) -> Output:
-        """Any bytes, cut anywhere, hostile: never raises, bounded state. ``at`` is seconds since start."""
+        """Any bytes, cut anywhere, hostile: never raises, bounded state. ``at`` is seconds since start.
+
+        Empty ``data`` means the end of the output: what was held back comes out. Call it once before ``end``.
+        """
         ...
 
     def end(self, exit_code: int) -> Verdict: ...

@@ -1,0 +1,32 @@
+"""The words in which every agent is told its task."""
+
+from pullyard.protocol.worker import TaskBrief
+
+_RULES = """\
+# Rules
+
+- Work in the current directory: it is a checkout of the repository. Edit its files in place.
+- If there is an AGENTS.md, CLAUDE.md or CONTRIBUTING file, read it first.
+- Run the project's tests where you can, and leave them passing.
+- Commits are not needed, and there is nowhere to push: what you leave in the working directory is taken as
+  your change, verified on a clean checkout and reviewed.
+- Nobody can answer questions. Where something is unclear, choose the smallest sensible thing and say so.
+- Change what the task asks for and nothing else. If there is nothing to change, change nothing and say why.
+- End with a short summary of what you did."""
+
+
+def write_prompt(task: TaskBrief) -> str:
+    """Markdown. Starts with ``#`` whatever the task says, so it is never taken for a command-line option."""
+    sections = [f"# Task {task.number}: {task.title.strip()}"]
+    if task.description.strip():
+        sections.append(task.description.strip())
+    if task.acceptance_criteria:
+        sections.append("# Acceptance criteria\n\n" + _bullets(task.acceptance_criteria))
+    if task.target_files:
+        sections.append("# Files to look at first\n\n" + _bullets(task.target_files))
+    sections.append(_RULES)
+    return "\n\n".join(sections) + "\n"
+
+
+def _bullets(items: list[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)

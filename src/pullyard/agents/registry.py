@@ -1,0 +1,25 @@
+"""All agents by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pullyard.agents.claude_code import ClaudeCodeAgent
+from pullyard.agents.command import CommandAgent
+from pullyard.agents.demo import DemoAgent
+from pullyard.agents.settings import read_settings
+from pullyard.protocol.errors import RequestError
+
+AGENTS: Mapping[str, type[CommandAgent] | type[ClaudeCodeAgent] | type[DemoAgent]] = {
+    "command": CommandAgent,
+    "claude-code": ClaudeCodeAgent,
+    "demo": DemoAgent,
+}
+
+
+def check_settings(name: str, settings: Mapping[str, Any]) -> None:
+    """Raises RequestError where there is no such agent or it can't work with these settings."""
+    agent = AGENTS.get(name)
+    if agent is None:
+        known = ", ".join(AGENTS)
+        raise RequestError(f"There is no agent {name[:60]!r}: choose one of {known}.", code="unknown-agent")
+    read_settings(name, agent.settings_type, settings)

@@ -1,0 +1,33 @@
+"""Reads an agent's settings into its own type, with errors a person can act on."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from pullyard.protocol.errors import RequestError
+
+
+class AgentSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a project may set for an agent."""
+
+    def problem(self) -> str | None:
+        """One sentence where values of the right types make no sense together."""
+        return None
+
+
+SettingsT = TypeVar("SettingsT", bound=AgentSettings)
+
+
+def read_settings(agent: str, kind: type[SettingsT], settings: Mapping[str, Any]) -> SettingsT:
+    """Raises RequestError with code ``agent-settings``."""
+    try:
+        chosen = msgspec.convert(dict(settings), kind)
+    except msgspec.ValidationError as error:
+        known = ", ".join(kind.__struct_fields__)
+        message = f"The settings of the agent {agent} are wrong: {error}. They may hold: {known}."
+        raise RequestError(message, code="agent-settings") from error
+    problem = chosen.problem()
+    if problem:
+        raise RequestError(problem, code="agent-settings")
+    return chosen
