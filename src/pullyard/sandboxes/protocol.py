@@ -74,7 +74,11 @@ class Process(Protocol):
     """A listening socket in the sandbox's network, a file descriptor of the worker; the caller closes it."""
 
     async def wait(self) -> int:
-        """The exit code; 128 plus the signal's number where a signal ended it."""
+        """The exit code; 128 plus the signal's number where a signal ended it. Repeatable.
+
+        Nothing the command started is left when it returns. Raises SandboxUnavailable where the sandbox gave
+        up before it reached the command.
+        """
         ...
 
     async def kill(self) -> None:
@@ -96,6 +100,10 @@ class Sandbox(Protocol):
 
     def inside(self, relative: str) -> str:
         """The path of a workspace file as the programs inside see it."""
+        ...
+
+    def path_of(self, mounted: str) -> str:
+        """The path of an extra mount, named by its ``Mount.inside``, as the programs inside see it."""
         ...
 
     async def destroy(self) -> None:

@@ -1,0 +1,59 @@
+"""A listening socket inside a sandbox's network, made from outside before its command runs.
+
+A small helper process enters the sandbox's network namespace, opens the port there and hands the socket back.
+The command waits meanwhile, so it finds the port open. On the host nothing listens.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+from pullyard.sandboxes.bubblewrap_process import readable
+from pullyard.sandboxes.protocol import SandboxUnavailable
+
+HELPER = Path(__file__).with_name("enter_network.py")
+
+
+class InnerListener:
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.block, self.release = os.pipe()
+        """The sandbox waits until something can be read from ``block``."""
+        self.ours, self.theirs = socket.socketpair()
+        self.ours.setblocking(False)
+        self.helper: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start the helper: it gets ready while the sandbox does."""
+        self.helper = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(HELPER), str(self.port)),
+            stdin=self.theirs,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={},
+        )
+        self.theirs.close()
+
+    async def open(self, process_id: int) -> int:
+        """The socket, in the network of this process; the command may run from then on."""
+        await asyncio.get_running_loop().sock_sendall(self.ours, str(process_id).encode())
+        await readable(self.ours.fileno())
+        _, descriptors, _, _ = socket.recv_fds(self.ours, 1, 1)
+        if not descriptors:
+            raise SandboxUnavailable(f"Port {self.port} can't be opened in the sandbox's network.")
+        os.set_inheritable(descriptors[0], False)
+        os.write(self.release, b"1")
+        return descriptors[0]
+
+    async def close(self) -> None:
+        self.ours.close()
+        self.theirs.close()
+        os.close(self.block)
+        os.close(self.release)
+        if self.helper:
+            with contextlib.suppress(ProcessLookupError):
+                self.helper.kill()
+            await self.helper.wait()
