@@ -1,0 +1,103 @@
+"""A real Postgres for the tests: one server for a whole run, a fresh migrated database for each test.
+
+``database_url`` is the fixture to ask for; synchronous and asynchronous tests may use it alike.
+"""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from pullyard.store.embedded import EmbeddedPostgres
+from pullyard.store.migrate import migrate
+from pullyard.store.urls import for_libpq, for_sqlalchemy
+
+TEMPLATE = "template_pullyard"
+# The data of tests need not outlive the machine.
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "300"}
+numbers = count(1)
+T = TypeVar("T")
+
+
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine in a loop and a thread of its own, whatever loop the test has."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, work).result()
+
+
+def database_of(server: str, name: str) -> str:
+    """The address of another database on the same server."""
+    return for_libpq(for_sqlalchemy(server).set(database=name).render_as_string(hide_password=False))
+
+
+async def execute(server: str, *statements: str) -> None:
+    connection = await asyncpg.connect(server)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def make_template(server: str) -> None:
+    await execute(server, f"CREATE DATABASE {TEMPLATE}")
+    await migrate(database_of(server, TEMPLATE))
+    await execute(server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false IS_TEMPLATE true")
+
+
+@contextmanager
+def locked(path: Path, kind: int) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, kind)
+        yield
+
+
+@contextmanager
+def shared_server(directory: Path) -> Iterator[str]:
+    """The first process of a run starts the server, and stops it when all the others are done with it."""
+    directory.mkdir(exist_ok=True, mode=0o711)
+    start, users, address = directory / "start", directory / "users", directory / "address"
+    server: EmbeddedPostgres | None = None
+    with locked(start, fcntl.LOCK_EX):
+        if not address.exists():
+            server = EmbeddedPostgres(directory / "postgres", settings=FAST)
+            url = server.start()
+            run_apart(make_template(url))
+            address.write_text(url)
+        using = users.open("w")
+        fcntl.flock(using, fcntl.LOCK_SH)
+    with using:
+        yield address.read_text()
+    if server is not None:
+        with locked(start, fcntl.LOCK_EX), locked(users, fcntl.LOCK_EX):
+            address.unlink()
+            server.stop()
+            shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of the run's server, as its owner."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)
+    with shared_server(Path(tempfile.gettempdir()) / f"pullyard-tests-{run[:12]}") as address:
+        yield address
+
+
+@pytest.fixture
+def database_url(postgres_server: str) -> Iterator[str]:
+    """The address of an empty database with the newest schema, this test's own."""
+    name = f"test_{os.getpid()}_{next(numbers)}"
+    run_apart(execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+    yield database_of(postgres_server, name)
+    run_apart(execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
