@@ -1,0 +1,58 @@
+"""The title and the text of a change: what was wanted, what was proved, where it came from."""
+
+import re
+import shlex
+
+from pullyard.protocol.worker import Grant, Receipt
+
+TITLE_CHARACTERS = 200
+BODY_CHARACTERS = 60_000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+# Forges act on these words and names; a task's text must not.
+_CLOSING = re.compile(r"\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(\s*:?\s+)(?=(?:[\w./-]+)?#\d)", re.IGNORECASE)
+_MENTION = re.compile(r"(?<![\w`])@(?=[A-Za-z0-9])")
+
+
+def harmless(text: str) -> str:
+    """Text of a task as a forge may show it: no control characters, no mentions, no closing words."""
+    visible = _CONTROL.sub("", text)
+    return _MENTION.sub("@\u2060", _CLOSING.sub("\\1\u2060\\2", visible))
+
+
+def change_title(grant: Grant) -> str:
+    return " ".join(harmless(grant.task.title).split())[:TITLE_CHARACTERS] or f"Task {grant.task.number}"
+
+
+def change_body(grant: Grant, receipt: Receipt) -> str:
+    parts = [harmless(grant.task.description).strip()]
+    if grant.task.acceptance_criteria:
+        wanted = "\n".join(f"- {harmless(criterion)}" for criterion in grant.task.acceptance_criteria)
+        parts.append(f"**Acceptance criteria**\n\n{wanted}")
+    parts.append(_receipt_text(receipt))
+    parts.append(
+        f"Made by the agent `{grant.agent.name}` for task {grant.task.number} of {harmless(grant.project_name)} "
+        f"(`{grant.execution_id}`)."
+    )
+    return "\n\n".join(part for part in parts if part)[:BODY_CHARACTERS]
+
+
+def _receipt_text(receipt: Receipt) -> str:
+    if not receipt.commands:
+        return f"**Not verified.** {receipt.warning or ''}".strip()
+    rows = "\n".join(
+        f"| `{_cell(shlex.join(result.argv))}` | {result.outcome} | {_exit_text(result.exit_code)} "
+        f"| {result.seconds:.1f} s |"
+        for result in receipt.commands
+    )
+    return (
+        f"**Verified** on a clean checkout of `{receipt.commit[:12]}` with the commands of the base branch:\n\n"
+        f"| command | outcome | exit code | time |\n| --- | --- | --- | --- |\n{rows}"
+    )
+
+
+def _exit_text(exit_code: int | None) -> str:
+    return "-" if exit_code is None else str(exit_code)
+
+
+def _cell(text: str) -> str:
+    return harmless(text).replace("|", "\\|").replace("`", "'").replace("\n", " ")[:200]

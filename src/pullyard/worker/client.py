@@ -1,0 +1,175 @@
+"""The worker's side of ``/worker/v1``: typed calls, and errors by who must act."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+import structlog
+
+from pullyard.protocol.errors import LostLease, ProtocolViolation, RemoteFailure, RequestError
+from pullyard.protocol.worker import (
+    ClaimAnswer,
+    ClaimRequest,
+    Connected,
+    ConnectRequest,
+    Credential,
+    Done,
+    Enrolment,
+    EnrolRequest,
+    ErrandReport,
+    FinishRequest,
+    HeartbeatAnswer,
+    HeartbeatRequest,
+    LogAnswer,
+    PhaseReport,
+)
+
+AnswerT = TypeVar("AnswerT")
+ResultT = TypeVar("ResultT")
+
+logger = structlog.get_logger(__name__)
+
+CALL_SECONDS = 20.0
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+class CredentialRefused(RequestError):
+    """The coordinator does not know the worker's credential any more: enrol again."""
+
+
+class CoordinatorClient:
+    """One connection pool to one coordinator. Safe for concurrent use."""
+
+    def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            timeout=CALL_SECONDS,
+            transport=transport,
+            limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
+            headers={"content-type": "application/json"},
+        )
+        self.credential = ""
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def enrol(self, token: str, request: EnrolRequest) -> Enrolment:
+        return await self._call("/worker/v1/enrol", request, Enrolment, bearer=token)
+
+    async def connect(self, request: ConnectRequest) -> Connected:
+        return await self._call("/worker/v1/connect", request, Connected)
+
+    async def renew(self) -> Credential:
+        return await self._call("/worker/v1/credential", Done(), Credential)
+
+    async def claim(self, request: ClaimRequest) -> ClaimAnswer:
+        patience = request.wait_seconds + CALL_SECONDS
+        return await self._call("/worker/v1/claim", request, ClaimAnswer, timeout=patience)
+
+    async def heartbeat(self, request: HeartbeatRequest, *, timeout: float) -> HeartbeatAnswer:
+        return await self._call("/worker/v1/heartbeat", request, HeartbeatAnswer, timeout=timeout)
+
+    async def phase(self, execution_id: str, report: PhaseReport) -> Done:
+        return await self._call(f"/worker/v1/executions/{execution_id}/phase", report, Done)
+
+    async def finish(self, execution_id: str, request: FinishRequest) -> Done:
+        return await self._call(f"/worker/v1/executions/{execution_id}/finish", request, Done)
+
+    async def errand(self, errand_id: str, report: ErrandReport) -> Done:
+        return await self._call(f"/worker/v1/errands/{errand_id}", report, Done)
+
+    async def append_log(self, execution_id: str, stream: str, *, fence: int, offset: int, frame: bytes) -> int:
+        """Send one zstd frame; return the stream's end, also where it asks for another offset."""
+        response = await self._post(
+            f"/worker/v1/executions/{execution_id}/logs/{stream}?fence={fence}&offset={offset}",
+            frame,
+            headers={"content-type": "application/zstd"},
+        )
+        if response.status_code == httpx.codes.CONFLICT and _problem(response).get("code") == "log-offset":
+            return msgspec.convert(_problem(response)["details"], LogAnswer).end
+        _raise_for_problem(response)
+        return _decode(response, LogAnswer).end
+
+    async def _call(
+        self,
+        path: str,
+        body: msgspec.Struct,
+        answer: type[AnswerT],
+        *,
+        bearer: str | None = None,
+        timeout: float = CALL_SECONDS,
+    ) -> AnswerT:
+        response = await self._post(path, msgspec.json.encode(body), bearer=bearer, timeout=timeout)
+        _raise_for_problem(response)
+        return _decode(response, answer)
+
+    async def _post(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        bearer: str | None = None,
+        timeout: float = CALL_SECONDS,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        secret = self.credential if bearer is None else bearer
+        try:
+            return await self._http.post(
+                path,
+                content=content,
+                timeout=timeout,
+                headers={"authorization": f"Bearer {secret}", **(headers or {})},
+            )
+        except httpx.HTTPError as error:
+            said = str(error) or type(error).__name__
+            raise RemoteFailure(f"The coordinator can't be reached ({said}).", retryable=True) from error
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _raise_for_problem(response: httpx.Response) -> None:
+    status = response.status_code
+    if status < httpx.codes.BAD_REQUEST:
+        return
+    problem = _problem(response)
+    code = str(problem.get("code", ""))
+    detail = str(problem.get("detail") or f"The coordinator answered {status}.")
+    if code == "lost-lease":
+        raise LostLease
+    if status == httpx.codes.UNAUTHORIZED:
+        raise CredentialRefused(detail, code=code or "unauthenticated", status=status)
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS:
+        raise RemoteFailure(detail, retryable=True)
+    raise RequestError(detail, code=code or "refused", status=status)
+
+
+def _decode(response: httpx.Response, answer: type[AnswerT]) -> AnswerT:
+    try:
+        return msgspec.json.decode(response.content, type=answer)
+    except msgspec.DecodeError as error:
+        raise ProtocolViolation(
+            f"The coordinator's answer can't be read ({error}); are both of the same version?", local=False
+        ) from error
+
+
+async def until_answered(call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    """Repeat a repeatable call for as long as the coordinator is away; every other error is raised."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await call()
+        except RemoteFailure as failure:
+            if not failure.retryable:
+                raise
+            logger.debug("coordinator away", problem=failure.message, pause_seconds=pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,89 @@
+"""One heartbeat for all executions of the worker: renews the lease and carries the coordinator's commands."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+
+from pullyard.lifecycle.reasons import Reason
+from pullyard.protocol.errors import RemoteFailure
+from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, HeldExecution
+from pullyard.worker.client import CoordinatorClient
+from pullyard.worker.lease import Lease
+from pullyard.worker.stop import Stop
+
+logger = structlog.get_logger(__name__)
+
+
+class Held(Protocol):
+    """What a heartbeat needs to know of an execution."""
+
+    fence: int
+    stop: Stop
+    watched: bool
+
+
+class Heart:
+    def __init__(
+        self, client: CoordinatorClient, lease: Lease, held: Mapping[str, Held], *, slots: int, seconds: float
+    ) -> None:
+        self._client = client
+        self._lease = lease
+        self._held = held
+        self._slots = slots
+        self._seconds = seconds
+        self._wanted = asyncio.Event()
+        self.draining = False
+        self.drain_requested = asyncio.Event()
+
+    def beat_now(self) -> None:
+        """Acknowledge a fresh grant, or tell at once that a slot is free."""
+        self._wanted.set()
+
+    async def run(self, offline_seconds: float) -> None:
+        while True:
+            self._wanted.clear()
+            await self._beat(offline_seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), self._pause())
+
+    def _pause(self) -> float:
+        """Short while the coordinator is away, so that the lease is renewed soon after its return."""
+        return self._seconds if self._lease.live else min(1.0, self._seconds)
+
+    async def _beat(self, offline_seconds: float) -> None:
+        request = HeartbeatRequest(
+            executions=[HeldExecution(execution_id=id, fence=held.fence) for id, held in self._held.items()],
+            free_slots=max(0, self._slots - len(self._held)),
+            draining=self.draining,
+        )
+        sent_at = time.monotonic()
+        try:
+            answer = await self._client.heartbeat(request, timeout=self._seconds)
+        except RemoteFailure as failure:
+            logger.warning("heartbeat not answered", problem=failure.message)
+            if self._lease.offline_seconds > offline_seconds:
+                self._stop_all(offline_seconds)
+            return
+        self._obey(answer)
+        self._lease.renew(sent_at, answer.lease_seconds)
+
+    def _obey(self, answer: HeartbeatAnswer) -> None:
+        for execution_id in answer.lost:
+            if held := self._held.get(execution_id):
+                held.stop.request(None, "The coordinator gave this execution up.")
+        for execution_id in answer.cancel:
+            if held := self._held.get(execution_id):
+                held.stop.request(Reason.CANCELLED, "Cancelled on request.")
+        for execution_id, held in self._held.items():
+            held.watched = execution_id in answer.watched
+        if answer.drain:
+            self.drain_requested.set()
+
+    def _stop_all(self, offline_seconds: float) -> None:
+        message = f"The coordinator was away for more than {offline_seconds:.0f} seconds."
+        for held in self._held.values():
+            held.stop.request(Reason.INTERRUPTED, message)

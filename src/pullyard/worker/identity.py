@@ -1,0 +1,127 @@
+"""Who the worker is to its coordinator: enrolment once, then a short-lived credential, renewed in time."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+
+from pullyard import __version__
+from pullyard.protocol.errors import RequestError
+from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION
+from pullyard.protocol.worker import Connected, ConnectRequest, EnrolRequest
+from pullyard.worker.client import CoordinatorClient, CredentialRefused, until_answered
+from pullyard.worker.settings import WorkerSettings
+
+logger = structlog.get_logger(__name__)
+
+VERSIONS = list(range(OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION + 1))
+
+
+class Stored(msgspec.Struct, kw_only=True):
+    """The file ``identity.json`` in the worker's data directory, readable by its owner alone."""
+
+    coordinator_url: str
+    worker_id: str
+    credential: str
+    renew_at: float
+    """Wall clock, only a hint when to ask: the coordinator alone decides what is expired."""
+
+
+class Identity:
+    def __init__(self, settings: WorkerSettings, client: CoordinatorClient, facts: dict[str, Any]) -> None:
+        self._settings = settings
+        self._client = client
+        self._facts = facts
+        self._path = settings.data_directory / "identity.json"
+
+    async def connect(self) -> Connected:
+        """Connect with the stored credential, or enrol. Waits while the coordinator is away.
+
+        Raises RequestError where the coordinator refuses: no token, an expired one, a protocol too old.
+        """
+        stored = _load(self._path)
+        if stored and _same_coordinator(stored.coordinator_url, self._settings.coordinator_url):
+            self._client.credential = stored.credential
+            try:
+                return await until_answered(self._connect)
+            except CredentialRefused:
+                logger.warning("credential refused, enrolling again", worker_id=stored.worker_id)
+        return await until_answered(self._enrol)
+
+    async def _connect(self) -> Connected:
+        return await self._client.connect(
+            ConnectRequest(
+                protocol_versions=VERSIONS,
+                software_version=__version__,
+                labels=list(self._settings.labels),
+                slots=self._settings.slots,
+                arch=self._settings.arch,
+                facts=self._facts,
+            )
+        )
+
+    async def _enrol(self) -> Connected:
+        token = self._settings.enrolment_token
+        if token is None:
+            raise RequestError(
+                "This worker is not enrolled: make a token with 'pullyard token create --enrolment' and pass "
+                "it as PULLYARD_WORKER_ENROLMENT_TOKEN.",
+                code="not-enrolled",
+            )
+        enrolment = await self._client.enrol(
+            token.get_secret_value(),
+            EnrolRequest(
+                name=self._settings.name,
+                protocol_versions=VERSIONS,
+                software_version=__version__,
+                labels=list(self._settings.labels),
+                slots=self._settings.slots,
+                arch=self._settings.arch,
+                facts=self._facts,
+            ),
+        )
+        self._keep(enrolment.worker_id, enrolment.credential, enrolment.credential_seconds)
+        return Connected(
+            worker_id=enrolment.worker_id,
+            protocol_version=enrolment.protocol_version,
+            heartbeat_seconds=enrolment.heartbeat_seconds,
+            lease_seconds=enrolment.lease_seconds,
+        )
+
+    async def keep_fresh(self, worker_id: str) -> None:
+        """Renew the credential at half its life, for ever."""
+        while True:
+            stored = _load(self._path)
+            await asyncio.sleep(max(1.0, (stored.renew_at if stored else 0.0) - time.time()))
+            answer = await until_answered(self._client.renew)
+            self._keep(worker_id, answer.credential, answer.credential_seconds)
+
+    def _keep(self, worker_id: str, credential: str, seconds: int) -> None:
+        self._client.credential = credential
+        stored = Stored(
+            coordinator_url=self._settings.coordinator_url,
+            worker_id=worker_id,
+            credential=credential,
+            renew_at=time.time() + seconds / 2,
+        )
+        temporary = self._path.with_suffix(".new")
+        temporary.touch(mode=0o600)
+        temporary.write_bytes(msgspec.json.encode(stored))
+        temporary.rename(self._path)
+
+
+def _same_coordinator(known: str, configured: str) -> bool:
+    """A credential is shown to no other coordinator; on this machine the port may have changed."""
+    hosts = {urlsplit(known).hostname, urlsplit(configured).hostname}
+    return known == configured or hosts <= {"127.0.0.1", "localhost", "::1"}
+
+
+def _load(path: Path) -> Stored | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Stored)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

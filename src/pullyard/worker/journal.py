@@ -1,0 +1,76 @@
+"""What a worker remembers of an execution on disk, so that a killed worker finds its work again.
+
+Layout of ``<data>/executions/<id>/``: ``journal.json`` (this file), ``logs/<stream>.log`` (also the spool),
+``ws/`` (the agent's working copy), ``verify/`` (the clean checkout), ``harvest.git`` and ``task/``.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from pullyard.protocol.worker import FinishRequest, Grant, Receipt, Usage
+
+JOURNAL = "journal.json"
+
+
+class HarvestedCommit(msgspec.Struct, kw_only=True):
+    """The agent's work once it is safe in the worker's own repository."""
+
+    commit: str
+    tree: str
+
+
+class Record(msgspec.Struct, kw_only=True):
+    grant: Grant
+    slot: int
+    base_commit: str | None = None
+    base_branch: str | None = None
+    harvested: HarvestedCommit | None = None
+    receipt: Receipt | None = None
+    usage: Usage = msgspec.field(default_factory=Usage)
+    phase_seconds: dict[str, float] = {}
+    finish: FinishRequest | None = None
+    """Set when all is done but for the coordinator's acknowledgement."""
+
+
+class Journal:
+    """One execution's record. Every ``save`` is whole or not there at all, also after a power cut."""
+
+    def __init__(self, directory: Path, record: Record) -> None:
+        self.directory = directory
+        self.record = record
+
+    @classmethod
+    def create(cls, executions: Path, grant: Grant, slot: int) -> "Journal":
+        directory = executions / grant.execution_id
+        (directory / "logs").mkdir(parents=True, exist_ok=True)
+        journal = cls(directory, Record(grant=grant, slot=slot))
+        journal.save()
+        return journal
+
+    @classmethod
+    def find_all(cls, executions: Path) -> list["Journal"]:
+        """Every execution that was not finished when the worker ended, oldest first."""
+        found = []
+        for path in sorted(executions.glob(f"exec_*/{JOURNAL}")):
+            try:
+                record = msgspec.json.decode(path.read_bytes(), type=Record)
+            except msgspec.DecodeError:
+                # Written by another version: its lease runs out and the coordinator gives the task again.
+                continue
+            found.append(cls(path.parent, record))
+        return found
+
+    def save(self) -> None:
+        temporary = self.directory / f"{JOURNAL}.new"
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.encode(self.record))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(self.directory / JOURNAL)
+
+    def remove(self) -> None:
+        """Forget the execution. Only what was published or salvaged may be removed."""
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,34 @@
+"""The worker's lease by its own monotonic clock: whether what it does may still have outside effects."""
+
+import asyncio
+import time
+
+
+class Lease:
+    """Renewed by heartbeats for all executions at once; clocks of two machines are never compared."""
+
+    def __init__(self) -> None:
+        self._expires_at = 0.0
+        self._last_contact = time.monotonic()
+        self._renewed = asyncio.Event()
+
+    @property
+    def live(self) -> bool:
+        return time.monotonic() < self._expires_at
+
+    @property
+    def offline_seconds(self) -> float:
+        """Since the coordinator last answered."""
+        return time.monotonic() - self._last_contact
+
+    def renew(self, sent_at: float, lease_seconds: float) -> None:
+        """``sent_at`` is the monotonic time before the request left: the lease can't have begun earlier."""
+        self._expires_at = sent_at + lease_seconds
+        self._last_contact = time.monotonic()
+        self._renewed.set()
+
+    async def wait_live(self) -> None:
+        """Return once the lease is live: at once, or after the next heartbeat that is answered."""
+        while not self.live:
+            self._renewed.clear()
+            await self._renewed.wait()

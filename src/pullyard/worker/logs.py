@@ -1,0 +1,159 @@
+"""Logs leave the worker exactly once: a file per stream is the spool, its offset is the only state.
+
+Writers append to ``logs/<stream>.log``; a shipper follows the files by file events and sends zstd frames
+by offset. The coordinator acknowledges after commit and, where the two disagree, names the offset it wants.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+import zstandard
+from watchfiles import awatch
+
+from pullyard.lifecycle.execution import Phase
+from pullyard.protocol.conversation import CONVERSATION_STREAM
+from pullyard.protocol.errors import PullyardError
+from pullyard.worker.client import CoordinatorClient, until_answered
+
+logger = structlog.get_logger(__name__)
+
+FRAME_BYTES = 256 << 10
+FULL_BYTES = 32 << 10
+"""So much waiting is sent without waiting for the interval."""
+INTERVAL_SECONDS = 1.0
+WATCHED_INTERVAL_SECONDS = 0.1
+LIMIT_NOTICE = b"\n[pullyard] The log limit is reached; what follows is not kept.\n"
+STREAMS = (*(phase.value for phase in Phase), CONVERSATION_STREAM)
+
+
+class LogFile:
+    """One stream's spool. The agent may write to the same file, through a descriptor of its own."""
+
+    def __init__(self, directory: Path, stream: str) -> None:
+        self.path = directory / f"{stream}.log"
+        self.stream = stream
+
+    def append(self, data: bytes) -> None:
+        with self.path.open("ab", buffering=0) as file:
+            file.write(data)
+
+    def line(self, text: str) -> None:
+        """Append one line of the worker's own words, marked so that a reader can tell them from output."""
+        self.append(f"[pullyard] {text}\n".encode())
+
+    def descriptor(self) -> int:
+        """For a process's output; the caller closes it. Appending, so that both writers keep their words."""
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+
+    @property
+    def size_bytes(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+
+class LogShipper:
+    """Sends all streams of one execution until it is told that no more will be written."""
+
+    def __init__(
+        self,
+        client: CoordinatorClient,
+        directory: Path,
+        *,
+        execution_id: str,
+        fence: int,
+        limit_bytes: int,
+        watched: Callable[[], bool],
+    ) -> None:
+        self._client = client
+        self._directory = directory
+        self._execution_id = execution_id
+        self._fence = fence
+        self._limit_bytes = limit_bytes
+        self._watched = watched
+        self._sent: dict[str, int] = {}
+        self._complete = asyncio.Event()
+        self._written = asyncio.Event()
+        self._compressor = zstandard.ZstdCompressor(level=3)
+
+    def complete(self) -> None:
+        """No more will be written: ``run`` sends the rest and returns."""
+        self._complete.set()
+        self._written.set()
+
+    async def run(self) -> None:
+        """Raises LostLease where the execution is no longer ours, RequestError where a frame is refused."""
+        watcher = asyncio.create_task(self._watch())
+        try:
+            while not self._complete.is_set():
+                await self._written.wait()
+                self._written.clear()
+                await self._gather()
+                await self._send_all()
+            await self._send_all()
+        finally:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+
+    async def _watch(self) -> None:
+        async for _ in awatch(
+            self._directory, debounce=20, step=10, recursive=False, stop_event=self._complete, yield_on_timeout=True
+        ):
+            # The time-out's empty answer covers an event that came before the watch stood.
+            self._written.set()
+
+    async def _gather(self) -> None:
+        """Let a little more come, so that a chatty agent costs few frames."""
+        interval = WATCHED_INTERVAL_SECONDS if self._watched() else INTERVAL_SECONDS
+        until = time.monotonic() + interval
+        while self._waiting_bytes() < FULL_BYTES and not self._complete.is_set():
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._written.wait(), left)
+            self._written.clear()
+
+    def _waiting_bytes(self) -> int:
+        return sum(self._size(stream) - self._sent.get(stream, 0) for stream in STREAMS)
+
+    def _size(self, stream: str) -> int:
+        """What is to be sent: the file, or its beginning and a notice where it is over the limit."""
+        written = LogFile(self._directory, stream).size_bytes
+        return written if written <= self._limit_bytes else self._limit_bytes + len(LIMIT_NOTICE)
+
+    async def _send_all(self) -> None:
+        for stream in STREAMS:
+            size = self._size(stream)
+            while (offset := self._sent.get(stream, 0)) < size:
+                data = self._read(stream, offset, min(FRAME_BYTES, size - offset))
+                if not data:
+                    break
+                frame = self._compressor.compress(data)
+                self._sent[stream] = await until_answered(
+                    lambda stream=stream, offset=offset, frame=frame: self._client.append_log(
+                        self._execution_id, stream, fence=self._fence, offset=offset, frame=frame
+                    )
+                )
+
+    def _read(self, stream: str, offset: int, size: int) -> bytes:
+        if offset >= self._limit_bytes:
+            return LIMIT_NOTICE[offset - self._limit_bytes :]
+        with LogFile(self._directory, stream).path.open("rb") as file:
+            file.seek(offset)
+            return file.read(min(size, self._limit_bytes - offset))
+
+
+async def ship(shipper: LogShipper) -> None:
+    """Run a shipper as a task of its own: what it can't send is on disk and is told, not raised."""
+    try:
+        await shipper.run()
+    except PullyardError as error:
+        logger.warning("log not sent", problem=error.message, code=error.code)

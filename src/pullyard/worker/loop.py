@@ -1,0 +1,147 @@
+"""The worker's loop: ask for work, start it in a slot, and again; drain when told to."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from pullyard.lifecycle.reasons import Reason
+from pullyard.protocol.errors import PullyardError
+from pullyard.protocol.worker import ClaimAnswer, ClaimRequest, Errand, Grant
+from pullyard.worker.client import CoordinatorClient, until_answered
+from pullyard.worker.disk import has_room
+from pullyard.worker.execution import Execution
+from pullyard.worker.heartbeat import Heart
+from pullyard.worker.journal import Journal
+
+logger = structlog.get_logger(__name__)
+
+LOW_DISK_PAUSE_SECONDS = 5.0
+DRAIN_MESSAGE = "The worker was asked to stop before the work was done."
+
+Begin = Callable[[Journal], Execution]
+DoErrand = Callable[[Errand], Coroutine[Any, Any, None]]
+
+
+class Loop:
+    """Owns the slots. ``held`` is shared with the heartbeat: what is in it is what we say we have."""
+
+    def __init__(
+        self,
+        client: CoordinatorClient,
+        heart: Heart,
+        held: dict[str, Execution],
+        *,
+        slots: int,
+        executions: Path,
+        minimum_free_bytes: int,
+        begin: Begin,
+        do_errand: DoErrand,
+    ) -> None:
+        self._client = client
+        self._heart = heart
+        self._held = held
+        self._slots = slots
+        self._executions = executions
+        self._minimum_free_bytes = minimum_free_bytes
+        self._begin = begin
+        self._do_errand = do_errand
+        self._running: set[asyncio.Task[None]] = set()
+        self._slot_freed = asyncio.Event()
+        self.stopping = asyncio.Event()
+
+    def recover(self) -> None:
+        """Take up what a killed worker left on disk."""
+        for journal in Journal.find_all(self._executions):
+            logger.info("found an unfinished execution", execution_id=journal.record.grant.execution_id)
+            self._start(self._begin(journal))
+
+    async def run(self, *, once: bool) -> None:
+        """Claim until asked to stop; with ``once``, until one execution has been run to its end."""
+        request_id = str(uuid4())
+        while not self.stopping.is_set():
+            self._slot_freed.clear()
+            answer = await self._claim(request_id)
+            if answer is None:
+                continue
+            request_id = str(uuid4())
+            for grant in answer.grants:
+                self._accept(grant)
+            for errand in answer.errands:
+                self._spawn(self._do_errand(errand))
+            if once and answer.grants:
+                await self.finished()
+                return
+
+    async def _claim(self, request_id: str) -> ClaimAnswer | None:
+        """Ask once. None means ask again: a slot became free meanwhile, or the worker is stopping.
+
+        The same request id is used again then, so that a grant whose answer we dropped comes again.
+        """
+        room = has_room(self._executions, self._minimum_free_bytes)
+        if not room:
+            logger.warning("the disk is nearly full, no task is taken", directory=str(self._executions))
+        slots = max(0, self._slots - len(self._held)) if room else 0
+        wait = ClaimRequest.wait_seconds if room else LOW_DISK_PAUSE_SECONDS
+        request = ClaimRequest(request_id=request_id, slots=slots, wait_seconds=wait)
+        asking = asyncio.ensure_future(until_answered(lambda: self._client.claim(request)))
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        freed = asyncio.ensure_future(self._slot_freed.wait())
+        try:
+            await asyncio.wait({asking, stopping, freed}, return_when=asyncio.FIRST_COMPLETED)
+            return asking.result() if asking.done() else None
+        finally:
+            for future in (asking, stopping, freed):
+                future.cancel()
+            with suppress(asyncio.CancelledError, PullyardError):
+                await asking
+
+    def _accept(self, grant: Grant) -> None:
+        if grant.execution_id in self._held:
+            return
+        used = {execution.slot for execution in self._held.values()}
+        slot = next(number for number in range(self._slots + len(used)) if number not in used)
+        self._start(self._begin(Journal.create(self._executions, grant, slot)))
+        self._heart.beat_now()
+
+    def _start(self, execution: Execution) -> None:
+        self._held[execution.id] = execution
+        self._spawn(self._run(execution))
+
+    async def _run(self, execution: Execution) -> None:
+        try:
+            await execution.run()
+        finally:
+            self._held.pop(execution.id, None)
+            self._slot_freed.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("a bug ended a piece of work", exc_info=error)
+
+    async def finished(self) -> None:
+        """Return when nothing runs any more."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def drain(self, seconds: float) -> None:
+        """Take nothing new; let what runs go on for ``seconds``, then stop and salvage it."""
+        self.stopping.set()
+        self._heart.draining = True
+        self._heart.beat_now()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.finished()
+        for execution in list(self._held.values()):
+            execution.stop.request(Reason.INTERRUPTED, DRAIN_MESSAGE)
+        await self.finished()

@@ -1,0 +1,98 @@
+"""What a worker is told by its owner: flags, then environment (``PULLYARD_WORKER_*``), then a TOML file."""
+
+import platform
+import socket
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class GitCredential(BaseSettings):
+    """Used by the worker alone for one host; it never enters a sandbox."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+    username: str = "git"
+    token: SecretStr
+
+
+class WorkerSettings(BaseSettings):
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="PULLYARD_WORKER_", env_nested_delimiter="__"
+    )
+
+    coordinator_url: str = "http://127.0.0.1:7420"
+    enrolment_token: SecretStr | None = None
+    """Needed once: exchanged for a credential that is kept in the data directory."""
+    data_directory: Path
+    name: str = Field(default_factory=socket.gethostname)
+    labels: tuple[str, ...] = ()
+    arch: str = Field(default_factory=platform.machine)
+    slots: int = Field(default=2, ge=1, le=64)
+    once: bool = False
+    """Run one execution, then exit: what the runners start."""
+    exit_with_parent: bool = False
+    """End when standard input does, so that a worker never outlives the process that started it."""
+
+    sandbox: str | None = None
+    """None takes the best measured one; ``unsafe-directory`` must be named here to be used at all."""
+    first_uid: int = Field(default=210_000, ge=1000)
+    """As root, slot N runs its sandboxes as this account number plus N."""
+
+    drain_seconds: float = Field(default=60.0, ge=0)
+    """On SIGTERM: how long running executions may finish before they are stopped and salvaged."""
+    offline_seconds: float = Field(default=600.0, gt=0)
+    """How long work goes on without the coordinator before it is stopped and salvaged."""
+    log_limit_bytes: int = Field(default=64 << 20, ge=1 << 16)
+    """For each stream of an execution; the rest is dropped with a notice."""
+    output_limit_bytes: int = Field(default=512 << 20, ge=1 << 16)
+    """An agent that prints more than this is stopped."""
+    minimum_free_bytes: int = Field(default=1 << 30, ge=0)
+    """No task is taken while the disk has less room than this."""
+    mirror_quota_bytes: int = Field(default=50 << 30, ge=0)
+    allow_plain_http: bool = False
+    """Allow repositories over HTTP without TLS on hosts other than this machine."""
+    git_credentials: dict[str, GitCredential] = Field(default_factory=dict)
+    """By host name."""
+
+    anthropic_api_key: SecretStr | None = None
+    anthropic_base_url: str = "https://api.anthropic.com"
+    programs: dict[str, Path] = Field(default_factory=dict)
+    """Where an agent's program is, by agent name, if it is not on PATH."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_cls.toml_file()))
+
+    @classmethod
+    def toml_file(cls) -> Path | None:
+        return None
+
+
+def load_settings(config_file: Path | None, **flags: Any) -> WorkerSettings:
+    """Read the settings once, at the entry point. Flags that are None were not given.
+
+    Raises pydantic.ValidationError, and OSError or tomllib.TOMLDecodeError for the file.
+    """
+
+    class FromFile(WorkerSettings):
+        @classmethod
+        def toml_file(cls) -> Path | None:
+            return config_file
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    return FromFile(**given)
