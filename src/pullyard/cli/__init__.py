@@ -1,1 +1,1 @@
-"""The pullyard command line."""
+"""Starts processes, talks through sdk."""

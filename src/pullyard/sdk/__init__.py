@@ -1,1 +1,1 @@
-"""A typed client of the REST API."""
+"""Talk to a coordinator from a program: typed, synchronous."""

@@ -1,0 +1,76 @@
+"""Shows a task's life as lines, and says how it ended."""
+
+from collections.abc import Iterator
+
+from pullyard.cli.exit_codes import ExitCode
+from pullyard.cli.sanitise import Lines, one_line
+from pullyard.cli.terminal import Terminal
+from pullyard.cli.watch import Moved, Printed, Step
+from pullyard.lifecycle.task import TaskState
+from pullyard.protocol.resources import Change, Execution, Task
+from pullyard.sdk.client import Client
+
+
+class LogPrinter:
+    """Prints several streams one after the other, with a head line at each change, as ``tail`` does."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._streams: dict[str, Lines] = {}
+        self._shown = ""
+
+    def print(self, step: Printed) -> None:
+        key = f"{step.execution_id}/{step.stream}"
+        lines = self._streams.setdefault(key, self._terminal.log_lines())
+        self._say(key, lines.feed(step.data))
+
+    def end(self) -> None:
+        for key, lines in self._streams.items():
+            self._say(key, lines.end())
+
+    def _say(self, key: str, lines: list[str]) -> None:
+        if lines and key != self._shown:
+            self._shown = key
+            self._terminal.say(f"==> {key.partition('/')[2]} <==")
+        for line in lines:
+            self._terminal.say(line)
+
+
+def follow(terminal: Terminal, steps: Iterator[Step]) -> Moved | None:
+    """Print until the task's end; the last move, None where there was none."""
+    printer = LogPrinter(terminal)
+    last = None
+    for step in steps:
+        if isinstance(step, Printed):
+            printer.print(step)
+        else:
+            last = step
+            if step.task.state not in (TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED):
+                terminal.say(f"[{describe_state(step)}]")
+    printer.end()
+    return last
+
+
+def describe_state(step: Moved) -> str:
+    task, execution = step.task, step.execution
+    if task.state is TaskState.RUNNING and execution is not None:
+        return str(execution.state)
+    if task.unmet_labels:
+        missing = " and ".join(one_line(label) for label in task.unmet_labels)
+        return f"{task.state}: no connected worker has {missing}"
+    return f"{task.state}: waits for {task.pending_reason}" if task.pending_reason else str(task.state)
+
+
+def finish_task(terminal: Terminal, client: Client, task: Task, execution: Execution | None) -> ExitCode:
+    """Say how the task ended; the exit code says so too."""
+    change: Change | None = client.change(task.change_id) if task.change_id else None
+    if task.state is TaskState.COMPLETED and change is not None:
+        terminal.say(f"Task {task.number} is completed: change {change.id} on {one_line(change.branch)}.")
+        terminal.say(f"Look at it with 'pullyard change diff {change.id}'.")
+    elif task.state is TaskState.COMPLETED:
+        terminal.say(f"Task {task.number} is completed: there was nothing to change.")
+    else:
+        why = task.message or (execution.message if execution else "") or task.reason or "no reason was given"
+        terminal.warn(f"Task {task.number} {task.state}: {why}")
+    terminal.finish({"task": task, "execution": execution, "change": change})
+    return ExitCode.OK if task.state is TaskState.COMPLETED else ExitCode.FAILED

@@ -1,0 +1,76 @@
+"""From what was typed to what the API takes, with one sentence for what is wrong."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pullyard.protocol.errors import RequestError
+from pullyard.protocol.resources import AgentSettings
+
+InputT = TypeVar("InputT", bound=BaseModel)
+
+STDIN = "-"
+TEXT_CHARACTERS = 200_000
+
+
+def checked(model: type[InputT], values: Mapping[str, Any]) -> InputT:
+    """The model with what was given; None means not given, so that the server's default holds."""
+    try:
+        return model(**{name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RequestError(f"The {place.replace('_', ' ')} can't be used: {first['msg']}.") from error
+
+
+def split_command(line: str) -> list[str]:
+    """A command line as a shell would split it; nothing in it is run by a shell."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise RequestError(f"The command {line!r} can't be split into words: {error}.") from error
+    if not words:
+        raise RequestError("A command is empty: write the program and its arguments.")
+    return words
+
+
+def split_commands(lines: Sequence[str]) -> list[list[str]] | None:
+    return [split_command(line) for line in lines] or None
+
+
+def read_text(given: str) -> str:
+    """The text itself, or stdin for ``-``."""
+    if given != STDIN:
+        return given
+    return sys.stdin.buffer.read(TEXT_CHARACTERS).decode("utf-8", "replace")
+
+
+def read_agent(name: str | None, options: Sequence[str], command: str | None) -> AgentSettings | None:
+    """None where nothing was said about the agent."""
+    settings = dict(_read_option(option) for option in options)
+    if command is not None:
+        if name not in (None, "command"):
+            raise RequestError(
+                f"--command is for the agent 'command', not for {name!r}: leave one of them out."
+            )
+        return checked(AgentSettings, {"name": "command", "settings": {**settings, "command": command}})
+    if name is None:
+        if settings:
+            raise RequestError("--agent-option needs --agent, which says whose option it is.")
+        return None
+    return checked(AgentSettings, {"name": name, "settings": settings})
+
+
+def _read_option(option: str) -> tuple[str, Any]:
+    """``key=value``; a value that reads as JSON is that, any other is text."""
+    key, mark, value = option.partition("=")
+    if not mark or not key:
+        raise RequestError(f"{option!r} is no agent option: write KEY=VALUE.")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

@@ -1,0 +1,83 @@
+"""``pullyard project``: the repositories that tasks work on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pullyard.cli.inputs import checked, read_agent, split_commands
+from pullyard.cli.profile import connect
+from pullyard.cli.references import find_project
+from pullyard.cli.sanitise import one_line
+from pullyard.cli.terminal import Terminal
+from pullyard.protocol.resources import Project, ProjectInput
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+
+
+@app.command("add")
+def add(  # noqa: PLR0913
+    # A command's options are its parameters.
+    context: typer.Context,
+    repository: Annotated[str, typer.Argument(help="A path on the worker, or an SSH or HTTPS address.")],
+    *,
+    name: Annotated[str | None, typer.Option(help="Default: the repository's last name.")] = None,
+    branch: Annotated[
+        str | None, typer.Option(help="The base branch; default: the repository's own.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option(help="command, claude-code or demo.")] = None,
+    agent_option: Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = [],  # noqa: B006
+    command: Annotated[str | None, typer.Option(help="The shell line of the agent 'command'.")] = None,
+    setup: Annotated[list[str], typer.Option(help="A command before the agent. Repeatable.")] = [],  # noqa: B006
+    verify: Annotated[list[str], typer.Option(help="A command that proves the work. Repeatable.")] = [],  # noqa: B006
+    label: Annotated[list[str], typer.Option(help="What a worker must have. Repeatable.")] = [],  # noqa: B006
+    max_running: Annotated[int | None, typer.Option(help="Tasks at the same time.")] = None,
+) -> None:
+    """Add a repository. Verify commands are found on the base branch where none are given."""
+    terminal: Terminal = context.obj
+    local = Path(repository).expanduser()
+    place = str(local.resolve()) if local.exists() else repository
+    fallback = place.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git")
+    wish = checked(
+        ProjectInput,
+        {
+            "name": name or fallback,
+            "repository": place,
+            "default_branch": branch,
+            "agent": read_agent(agent, agent_option, command),
+            "setup_commands": split_commands(setup),
+            "verify_commands": split_commands(verify),
+            "labels": label or None,
+            "max_running": max_running,
+        },
+    )
+    with connect(terminal) as client:
+        project = client.add_project(wish)
+    terminal.say(f"Added project {one_line(project.name)} ({project.id}).")
+    terminal.finish(project)
+
+
+@app.command("list")
+def list_projects(context: typer.Context) -> None:
+    """All projects."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        projects = list(client.projects())
+    heads = ("NAME", "QUEUED", "RUNNING", "AUTOMATION", "AGENT", "REPOSITORY")
+    terminal.rows(heads, [_row(project) for project in projects])
+    terminal.finish(projects)
+
+
+def _row(project: Project) -> tuple[object, ...]:
+    counts = (project.queued, project.running, project.automation)
+    return (project.name, *counts, project.agent.name, project.repository)
+
+
+@app.command("show")
+def show(context: typer.Context, project: Annotated[str, typer.Argument(help="Its name or its id.")]) -> None:
+    """One project and its settings."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        found = find_project(client, project)
+    terminal.facts(found.model_dump(mode="json"))
+    terminal.finish(found)

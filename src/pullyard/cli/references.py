@@ -1,0 +1,61 @@
+"""What a person types for a project, a task or a change, and which one it means."""
+
+from pullyard.lifecycle.ids import Kind, is_id
+from pullyard.protocol.errors import NotFound, RequestError
+from pullyard.protocol.resources import Change, Project, Task
+from pullyard.sdk.client import Client
+
+
+class Missing(RequestError):
+    """The reference has the right shape, and nothing is there."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, code="not-found", status=404)
+
+
+def find_project(client: Client, reference: str) -> Project:
+    """By name or by id."""
+    if is_id(reference, Kind.PROJECT):
+        try:
+            return client.project(reference)
+        except RequestError as error:
+            raise _named(error, "project", reference) from error
+    wanted = reference.strip()
+    for project in client.projects():
+        if project.name == wanted:
+            return project
+    raise Missing(f"There is no project {reference!r}: 'pullyard project list' shows what there is.")
+
+
+def find_task(client: Client, reference: str) -> Task:
+    """By id, or as ``project#number``."""
+    if is_id(reference, Kind.TASK):
+        try:
+            return client.task(reference)
+        except RequestError as error:
+            raise _named(error, "task", reference) from error
+    name, mark, number = reference.rpartition("#")
+    if not mark or not number.isascii() or not number.isdigit():
+        raise RequestError(f"{reference!r} is no task: write its id or PROJECT#NUMBER, such as shop#12.")
+    project = find_project(client, name)
+    for task in client.tasks(project_id=project.id):
+        if task.number == int(number):
+            return task
+    raise Missing(f"The project {project.name!r} has no task {number}.")
+
+
+def find_change(client: Client, reference: str) -> Change:
+    """By id, or by its task."""
+    if is_id(reference, Kind.CHANGE):
+        try:
+            return client.change(reference)
+        except RequestError as error:
+            raise _named(error, "change", reference) from error
+    task = find_task(client, reference)
+    if task.change_id is None:
+        raise Missing(f"Task {task.number} has no change: it is {task.state}.")
+    return client.change(task.change_id)
+
+
+def _named(error: RequestError, kind: str, reference: str) -> RequestError:
+    return Missing(f"There is no {kind} {reference}.") if error.code == NotFound(kind).code else error

@@ -1,0 +1,137 @@
+"""``pullyard task``: what is wanted, and what became of it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from pullyard.cli.follow import finish_task, follow
+from pullyard.cli.inputs import checked, read_agent, read_text, split_commands
+from pullyard.cli.profile import connect
+from pullyard.cli.references import find_project, find_task
+from pullyard.cli.sanitise import one_line
+from pullyard.cli.terminal import Terminal
+from pullyard.cli.watch import Watch
+from pullyard.protocol.resources import Task, TaskInput, TaskRetry
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+TaskReference = Annotated[str, typer.Argument(help="Its id, or PROJECT#NUMBER.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Show the log, and end with the task's result.")]
+
+
+@app.command("add")
+def add(  # noqa: PLR0913
+    # A command's options are its parameters.
+    context: typer.Context,
+    project: Annotated[str, typer.Argument(help="Its name or its id.")],
+    title: Annotated[str, typer.Argument(help="What is wanted, in one line.")],
+    *,
+    description: Annotated[str, typer.Option("--description", "-d", help="'-' reads stdin.")] = "",
+    accept: Annotated[list[str], typer.Option(help="An acceptance criterion. Repeatable.")] = [],  # noqa: B006
+    file: Annotated[list[str], typer.Option(help="A file to look at first. Repeatable.")] = [],  # noqa: B006
+    verify: Annotated[list[str], typer.Option(help="A command that proves the work. Repeatable.")] = [],  # noqa: B006
+    priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
+    label: Annotated[list[str], typer.Option(help="What a worker must have. Repeatable.")] = [],  # noqa: B006
+    after: Annotated[list[str], typer.Option(help="A task that must be done before. Repeatable.")] = [],  # noqa: B006
+    base: Annotated[str | None, typer.Option(help="The base branch; default: the project's.")] = None,
+    agent: Annotated[str | None, typer.Option(help="command, claude-code or demo.")] = None,
+    agent_option: Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = [],  # noqa: B006
+    command: Annotated[str | None, typer.Option(help="The shell line of the agent 'command'.")] = None,
+    wait: Wait = False,
+) -> None:
+    """Put a task into a project's queue."""
+    terminal: Terminal = context.obj
+    wish: dict[str, Any] = {
+        "title": title,
+        "description": read_text(description) or None,
+        "acceptance_criteria": accept or None,
+        "target_files": file or None,
+        "verify_commands": split_commands(verify),
+        "priority": priority,
+        "labels": label or None,
+        "base_branch": base,
+        "agent": read_agent(agent, agent_option, command),
+    }
+    with connect(terminal) as client:
+        home = find_project(client, project)
+        wish["depends_on"] = [find_task(client, reference).id for reference in after] or None
+        task = client.add_task(home.id, checked(TaskInput, wish))
+        terminal.say(f"Added task {one_line(home.name)}#{task.number} ({task.id}).")
+        if not wait:
+            _say_why_it_waits(terminal, task)
+            terminal.finish(task)
+            return
+        last = follow(terminal, Watch(client, task).steps())
+        assert last is not None, "a watch ends with a move"
+        raise typer.Exit(finish_task(terminal, client, last.task, last.execution))
+
+
+@app.command("list")
+def list_tasks(
+    context: typer.Context,
+    project: Annotated[str | None, typer.Argument(help="Its name or its id; default: all.")] = None,
+    *,
+    state: Annotated[str | None, typer.Option(help="Such as queued, running or failed.")] = None,
+) -> None:
+    """Tasks, the newest first."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        names = {one.id: one.name for one in client.projects()}
+        project_id = find_project(client, project).id if project else None
+        tasks = list(client.tasks(project_id=project_id, state=state))
+    rows = [(f"{names.get(task.project_id, '?')}#{task.number}", task.state, task.title) for task in tasks]
+    terminal.rows(("TASK", "STATE", "TITLE"), rows)
+    terminal.finish(tasks)
+
+
+@app.command("show")
+def show(context: typer.Context, task: TaskReference) -> None:
+    """One task and its executions."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        found = find_task(client, task)
+        executions = list(client.executions(found.id))
+    terminal.facts(found.model_dump(mode="json"))
+    if executions:
+        terminal.say()
+        rows = [(one.id, one.state, one.reason or "", one.message) for one in executions]
+        terminal.rows(("EXECUTION", "STATE", "REASON", "MESSAGE"), rows)
+    terminal.finish({"task": found, "executions": executions})
+
+
+@app.command("cancel")
+def cancel(context: typer.Context, task: TaskReference) -> None:
+    """Stop a task; unfinished work is kept aside."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        cancelled = client.cancel_task(find_task(client, task).id)
+    terminal.say(f"Task {cancelled.number} is {cancelled.state}.")
+    terminal.finish(cancelled)
+
+
+@app.command("retry")
+def retry(
+    context: typer.Context,
+    task: TaskReference,
+    *,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the work that was kept aside.")
+    ] = False,
+    wait: Wait = False,
+) -> None:
+    """Try a failed or cancelled task again."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        again = client.retry_task(find_task(client, task).id, TaskRetry(resume=resume))
+        terminal.say(f"Task {again.number} is {again.state}.")
+        if not wait:
+            terminal.finish(again)
+            return
+        last = follow(terminal, Watch(client, again).steps())
+        assert last is not None, "a watch ends with a move"
+        raise typer.Exit(finish_task(terminal, client, last.task, last.execution))
+
+
+def _say_why_it_waits(terminal: Terminal, task: Task) -> None:
+    if task.unmet_labels:
+        missing = " and ".join(one_line(label) for label in task.unmet_labels)
+        terminal.warn(f"It waits: no connected worker has {missing}.")

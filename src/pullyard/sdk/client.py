@@ -1,0 +1,139 @@
+"""The typed client of ``/api/v1``. One per program; not for several threads at once."""
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from pullyard.protocol.resources import (
+    Change,
+    ChangeErrand,
+    Execution,
+    LogStream,
+    Page,
+    Project,
+    ProjectInput,
+    ProjectPatch,
+    Session,
+    Task,
+    TaskInput,
+    TaskPatch,
+    TaskRetry,
+    Token,
+    TokenInput,
+    Version,
+    Worker,
+)
+from pullyard.sdk.stream import Stream
+from pullyard.sdk.transport import Transport
+
+ItemT = TypeVar("ItemT", bound=BaseModel)
+
+PAGE_ITEMS = 100
+
+
+class Client:
+    """``url`` is the coordinator's address, such as ``http://127.0.0.1:7420``."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self._transport = Transport(url, token)
+        self.url = self._transport.url
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()
+
+    def version(self) -> Version:
+        return self._transport.get("/version", Version)
+
+    def session(self) -> Session:
+        """Who the token belongs to."""
+        return self._transport.get("/session", Session)
+
+    def stream(self) -> Stream:
+        """The live feed; close it, or use it as a context."""
+        return Stream(self._transport.url, self._transport.token)
+
+    # Lists walk all pages; stop reading when you have enough.
+
+    def projects(self, *, name: str | None = None) -> Iterator[Project]:
+        return self._pages("/projects", Project, name=name)
+
+    def project(self, project_id: str) -> Project:
+        return self._transport.get(f"/projects/{project_id}", Project)
+
+    def add_project(self, project: ProjectInput) -> Project:
+        return self._transport.post("/projects", Project, project)
+
+    def edit_project(self, project_id: str, patch: ProjectPatch, *, version: int) -> Project:
+        return self._transport.patch(f"/projects/{project_id}", Project, patch, version=version)
+
+    def tasks(self, *, project_id: str | None = None, state: str | None = None) -> Iterator[Task]:
+        return self._pages("/tasks", Task, project_id=project_id, state=state)
+
+    def task(self, task_id: str) -> Task:
+        return self._transport.get(f"/tasks/{task_id}", Task)
+
+    def add_task(self, project_id: str, task: TaskInput) -> Task:
+        return self._transport.post(f"/projects/{project_id}/tasks", Task, task)
+
+    def edit_task(self, task_id: str, patch: TaskPatch, *, version: int) -> Task:
+        return self._transport.patch(f"/tasks/{task_id}", Task, patch, version=version)
+
+    def cancel_task(self, task_id: str) -> Task:
+        return self._transport.post(f"/tasks/{task_id}/cancel", Task)
+
+    def retry_task(self, task_id: str, retry: TaskRetry) -> Task:
+        return self._transport.post(f"/tasks/{task_id}/retry", Task, retry)
+
+    def executions(self, task_id: str) -> Iterator[Execution]:
+        return self._pages(f"/tasks/{task_id}/executions", Execution)
+
+    def execution(self, execution_id: str) -> Execution:
+        return self._transport.get(f"/executions/{execution_id}", Execution)
+
+    def log_streams(self, execution_id: str) -> Iterator[LogStream]:
+        return self._pages(f"/executions/{execution_id}/logs", LogStream)
+
+    def log(self, execution_id: str, stream: str) -> bytes:
+        """All that is there of one log now."""
+        return self._transport.request("GET", f"/executions/{execution_id}/logs/{stream}").content
+
+    def changes(self, *, project_id: str | None = None, state: str | None = None) -> Iterator[Change]:
+        return self._pages("/changes", Change, project_id=project_id, state=state)
+
+    def change(self, change_id: str) -> Change:
+        return self._transport.get(f"/changes/{change_id}", Change)
+
+    def diff(self, change_id: str) -> str:
+        return self._transport.request("GET", f"/changes/{change_id}/diff").text
+
+    def merge_change(self, change_id: str) -> ChangeErrand:
+        """Ask for a merge; a worker does it: see ``change(...).errand``."""
+        return self._transport.post(f"/changes/{change_id}/merge", ChangeErrand)
+
+    def close_change(self, change_id: str) -> ChangeErrand:
+        return self._transport.post(f"/changes/{change_id}/close", ChangeErrand)
+
+    def workers(self) -> Iterator[Worker]:
+        return self._pages("/workers", Worker)
+
+    def tokens(self) -> Iterator[Token]:
+        return self._pages("/tokens", Token)
+
+    def add_token(self, token: TokenInput) -> Token:
+        return self._transport.post("/tokens", Token, token)
+
+    def revoke_token(self, token_id: str) -> None:
+        self._transport.request("DELETE", f"/tokens/{token_id}")
+
+    def _pages(self, path: str, model: type[ItemT], **query: Any) -> Iterator[ItemT]:
+        cursor: str | None = None
+        while True:
+            page = self._transport.get(path, Page[model], {**query, "cursor": cursor, "limit": PAGE_ITEMS})
+            yield from page.items
+            cursor = page.next
+            if cursor is None:
+                return
