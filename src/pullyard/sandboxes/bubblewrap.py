@@ -5,19 +5,28 @@ workspace and the writable mounts must already belong to it. As an ordinary user
 mapped into a user namespace. Inside, the account is always number 1000, called ``agent``.
 """
 
-import asyncio
 import os
+import subprocess
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 
-from pullyard.sandboxes import bubblewrap_view, seccomp
+from pullyard.sandboxes import seccomp
 from pullyard.sandboxes.bubblewrap_process import BubblewrapProcess, StatusPipe
+from pullyard.sandboxes.children import Child, Streams
 from pullyard.sandboxes.inner_listener import InnerListener
-from pullyard.sandboxes.mount_namespace import SYSTEM_PATH, MountNamespace
+from pullyard.sandboxes.mount_namespace import MountNamespace
 from pullyard.sandboxes.protocol import WORKSPACE, Command, SandboxSpec, SandboxUnavailable
 from pullyard.sandboxes.remedies import explain, missing_programs
 
 # A shell runs the command, so that a program that is missing exits 127 as everywhere else.
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+ISOLATION = (
+    *("--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"),
+    *("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox"),
+)
+"""Own namespaces of every kind, no capability, no way to make further user namespaces."""
+
 RUN = ("sh", "-c", 'exec "$@"', "sh")
 
 
@@ -44,11 +53,11 @@ class Bubblewrap:
             if command.listen_port is not None:
                 listener = InnerListener(command.listen_port)
                 opened.push_async_callback(listener.close)
-                await listener.start()
+                listener.start()
                 words += ["--block-fd", str(listener.block)]
                 passed.append(listener.block)
             try:
-                outer = await self.spawn(command, words, passed)
+                outer = self.spawn(command, words, passed)
             except BaseException:
                 status.close()
                 raise
@@ -56,33 +65,27 @@ class Bubblewrap:
                 status.started()
             return await self.attach(outer, status, listener)
 
-    async def spawn(
-        self, command: Command, words: Sequence[str], passed: Sequence[int]
-    ) -> asyncio.subprocess.Process:
+    def spawn(self, command: Command, words: Sequence[str], passed: Sequence[int]) -> Child:
         with ExitStack() as opened:
             rules = memory_file(opened, "filter", seccomp.program())
             view = [
-                *(*words, "--seccomp", str(rules), *bubblewrap_view.isolation()),
-                *bubblewrap_view.system_view(self.mounts.stage),
-                *bubblewrap_view.writable_view(self.spec, self.mounts.stage),
-                *bubblewrap_view.environment(command),
+                *(*words, "--seccomp", str(rules), *ISOLATION),
+                *writable_view(self.spec, self.mounts.stage + "/root"),
+                *environment(command),
             ]
             # In a file and not on the command line, which every account of the host may read.
             arguments = memory_file(opened, "arguments", b"".join(os.fsencode(word) + b"\0" for word in view))
-            return await asyncio.create_subprocess_exec(
-                *self.mounts.entering(),
-                *confinement(self.spec),
-                *("bwrap", "--args", str(arguments), "--", *RUN, *command.argv),
-                stdin=asyncio.subprocess.DEVNULL if command.stdin is None else command.stdin,
-                stdout=asyncio.subprocess.DEVNULL if command.stdout is None else command.stdout,
-                stderr=asyncio.subprocess.STDOUT if command.stderr is None else command.stderr,
-                env={"PATH": SYSTEM_PATH},
-                pass_fds=[rules, arguments, *passed],
-                start_new_session=True,
+            streams = Streams(
+                stdin=subprocess.DEVNULL if command.stdin is None else command.stdin,
+                stdout=subprocess.DEVNULL if command.stdout is None else command.stdout,
+                stderr=subprocess.STDOUT if command.stderr is None else command.stderr,
+                passed=[rules, arguments, *passed],
             )
+            inner = ["bwrap", "--args", str(arguments), "--", *RUN, *command.argv]
+            return Child([*self.mounts.entering(), *confinement(self.spec), *inner], streams)
 
     async def attach(
-        self, outer: asyncio.subprocess.Process, status: StatusPipe, listener: InnerListener | None
+        self, outer: Child, status: StatusPipe, listener: InnerListener | None
     ) -> BubblewrapProcess:
         process = BubblewrapProcess(outer, status)
         self.processes = [*(other for other in self.processes if other.exit_code is None), process]
@@ -109,6 +112,29 @@ class Bubblewrap:
             await process.kill()
         self.processes = []
         await self.mounts.close()
+
+
+def writable_view(spec: SandboxSpec, root: str) -> list[str]:
+    """The prepared root, read-only, and over it what may be written: sized memory, the workspace, mounts."""
+    shared, temporary = str(spec.limits.shared_memory_bytes), str(spec.limits.temporary_bytes)
+    view = [
+        *("--ro-bind", root, "/", "--bind", root + WORKSPACE, WORKSPACE),
+        *("--proc", "/proc", "--dev", "/dev"),
+        *("--perms", "1777", "--size", shared, "--tmpfs", "/dev/shm"),
+        *("--perms", "1777", "--size", temporary, "--tmpfs", "/tmp"),
+    ]
+    for mount in spec.mounts:
+        if mount.writable:
+            view += ["--bind", root + mount.inside, mount.inside]
+    return [*view, "--remount-ro", "/dev"]
+
+
+def environment(command: Command) -> list[str]:
+    variables = {"PATH": PATH, "HOME": "/tmp", "LANG": "C.UTF-8", **command.environment}
+    setting = ["--clearenv"]
+    for name, value in variables.items():
+        setting += ["--setenv", name, value]
+    return [*setting, "--chdir", command.directory or WORKSPACE]
 
 
 def confinement(spec: SandboxSpec) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 
+from pullyard.sandboxes.children import Child, readable
 from pullyard.sandboxes.protocol import SandboxUnavailable
 
 STATUS_BYTES = 65536
@@ -44,18 +45,8 @@ class StatusPipe:
         os.close(self.reader)
 
 
-async def readable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, lambda: ready.done() or ready.set_result(None))
-    try:
-        await ready
-    finally:
-        loop.remove_reader(descriptor)
-
-
 class BubblewrapProcess:
-    def __init__(self, outer: asyncio.subprocess.Process, status: StatusPipe) -> None:
+    def __init__(self, outer: Child, status: StatusPipe) -> None:
         self.listener: int | None = None
         self.outer = outer
         self.status = status
@@ -94,8 +85,7 @@ class BubblewrapProcess:
         self.killed = True
         if self.exit_code is None:
             self.signal_init()
-            if self.outer.returncode is None:
-                os.killpg(self.outer.pid, signal.SIGKILL)
+            self.outer.kill()
             await self.wait()
 
     def signal_init(self) -> None:

@@ -5,13 +5,12 @@ The command waits meanwhile, so it finds the port open. On the host nothing list
 """
 
 import asyncio
-import contextlib
 import os
 import socket
 import sys
 from pathlib import Path
 
-from pullyard.sandboxes.bubblewrap_process import readable
+from pullyard.sandboxes.children import Child, Streams, readable
 from pullyard.sandboxes.protocol import SandboxUnavailable
 
 HELPER = Path(__file__).with_name("enter_network.py")
@@ -23,28 +22,22 @@ class InnerListener:
         self.block, self.release = os.pipe()
         """The sandbox waits until something can be read from ``block``."""
         self.ours, self.theirs = socket.socketpair()
-        self.ours.setblocking(False)
-        self.helper: asyncio.subprocess.Process | None = None
+        self.ours.settimeout(0)
+        self.helper: Child | None = None
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Start the helper: it gets ready while the sandbox does."""
-        self.helper = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(HELPER), str(self.port)),
-            stdin=self.theirs,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={},
-        )
+        words = [sys.executable, "-I", "-S", str(HELPER), str(self.port)]
+        self.helper = Child(words, Streams(stdin=self.theirs.fileno()))
         self.theirs.close()
 
     async def open(self, process_id: int) -> int:
         """The socket, in the network of this process; the command may run from then on."""
         await asyncio.get_running_loop().sock_sendall(self.ours, str(process_id).encode())
         await readable(self.ours.fileno())
-        _, descriptors, _, _ = socket.recv_fds(self.ours, 1, 1)
+        _, descriptors, _, _ = socket.recv_fds(self.ours, 1, 1, socket.MSG_CMSG_CLOEXEC)
         if not descriptors:
             raise SandboxUnavailable(f"Port {self.port} can't be opened in the sandbox's network.")
-        os.set_inheritable(descriptors[0], False)
         os.write(self.release, b"1")
         return descriptors[0]
 
@@ -54,6 +47,5 @@ class InnerListener:
         os.close(self.block)
         os.close(self.release)
         if self.helper:
-            with contextlib.suppress(ProcessLookupError):
-                self.helper.kill()
+            self.helper.kill()
             await self.helper.wait()

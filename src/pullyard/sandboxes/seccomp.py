@@ -108,7 +108,7 @@ def judged_by_value(offset: int, values: Sequence[int], listed: bytes, otherwise
 
 
 def program(machine_name: str | None = None) -> bytes:
-    """The filter for this machine, ready for the kernel. Raises KeyError for a machine nobody wrote one for."""
+    """The filter for this machine, ready for the kernel. Raises KeyError where none is written."""
     machine = MACHINES[machine_name or platform.machine()]
     calls = machine.calls
     allow, kill = instruction(RETURN, ALLOW), instruction(RETURN, KILL)
