@@ -1,0 +1,274 @@
+"""The git program, always run hardened: no configuration but ours, no hooks, no prompts, bounded in all."""
+
+import asyncio
+import errno
+import os
+import re
+import shlex
+import signal
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pullyard.git.addresses import Address, Login, Transport
+from pullyard.git.errors import GitFailed, GitMissing
+from pullyard.protocol.errors import RequestError
+
+MINIMUM_VERSION = (2, 38)
+"""The first one with ``merge-tree --write-tree``."""
+
+OUTPUT_LIMIT_BYTES = 64 << 20
+STDERR_BYTES = 64 << 10
+
+_INHERITED = ("PATH", "HOME", "SSH_AUTH_SOCK", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_FIXED_CONFIG = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.protectHFS": "true",
+    "core.protectNTFS": "true",
+    "core.attributesFile": "/dev/null",
+    "core.excludesFile": "/dev/null",
+    "core.bigFileThreshold": "16m",
+    "credential.helper": "",
+    "http.followRedirects": "false",
+    "init.templateDir": "",
+    "init.defaultBranch": "main",
+    "protocol.ext.allow": "never",
+    "submodule.recurse": "false",
+    "fetch.recurseSubmodules": "false",
+    "push.recurseSubmodules": "no",
+    "push.gpgSign": "false",
+    "commit.gpgSign": "false",
+    "transfer.fsckObjects": "true",
+    # Old public histories hold these three harmless faults; they are no reason to refuse a mirror.
+    "fetch.fsck.zeroPaddedFilemode": "ignore",
+    "fetch.fsck.missingSpaceBeforeDate": "ignore",
+    "fetch.fsck.badTimezone": "ignore",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "advice.detachedHead": "false",
+    "checkout.workers": "0",
+}
+_HELPER = (
+    '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" '
+    '"$PULLYARD_GIT_USERNAME" "$PULLYARD_GIT_PASSWORD"; }; f'
+)
+
+
+@dataclass(frozen=True)
+class GitSettings:
+    """What the worker's settings say about reaching repositories."""
+
+    logins: Mapping[str, Login] = field(default_factory=dict)
+    """By host, with its port where the address names one: used for HTTP(S)."""
+    plain_http: bool = False
+    """Allow ``http://`` to other machines too; loopback always is."""
+    ssh_key: Path | None = None
+    ssh_known_hosts: Path | None = None
+    ssh_accept_new_hosts: bool = False
+    """Trust the key of a host never seen before; a changed key is always refused."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """``stdout`` is complete unless ``truncated``: then git was stopped at the limit."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: str
+    truncated: bool = False
+    timed_out: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode("utf-8", "replace").strip()
+
+
+class Git:
+    """Runs git. Any number of calls at the same time; holds no state but the settings."""
+
+    def __init__(self, settings: GitSettings | None = None, program: str = "git") -> None:
+        self.settings = settings or GitSettings()
+        self.program = program
+
+    async def check_version(self) -> str:
+        """The version found. Raises GitMissing with what to install."""
+        needed = ".".join(map(str, MINIMUM_VERSION))
+        try:
+            answer = await self.run("version")
+        except FileNotFoundError as error:
+            raise GitMissing(f"There is no git here: install git {needed} or newer.") from error
+        found = re.search(r"(\d+)\.(\d+)[.\w-]*", answer.text)
+        if found is None or (int(found[1]), int(found[2])) < MINIMUM_VERSION:
+            raise GitMissing(f"{answer.text[:60]} is too old: install git {needed} or newer.")
+        return found[0]
+
+    async def run(
+        self,
+        *arguments: str,
+        git_dir: Path | None = None,
+        address: Address | None = None,
+        environment: Mapping[str, str] | None = None,
+        stdin: bytes | int | None = None,
+        timeout_seconds: float = 60.0,
+        limit_bytes: int = OUTPUT_LIMIT_BYTES,
+    ) -> Finished:
+        """Run one command; on cancel, at the time limit or the output limit its process group is killed.
+
+        ``address`` allows that transport and no other; without one git can reach nothing at all.
+        ``stdin`` is content, or a file descriptor that stays the caller's. Never raises for an exit code,
+        but for a full disk: that is an OSError.
+        """
+        process = await asyncio.create_subprocess_exec(
+            self.program,
+            *([f"--git-dir={git_dir}"] if git_dir else []),
+            *arguments,
+            stdin=stdin if isinstance(stdin, int) else PIPE if stdin else DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=self.environment(address) | dict(environment or {}),
+            start_new_session=True,
+            umask=0o022,
+        )
+        output = _Output(limit_bytes)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await asyncio.gather(
+                    _feed(process, stdin if isinstance(stdin, bytes) else b""),
+                    output.read(process),
+                    output.read_errors(process),
+                )
+                await process.wait()
+        except TimeoutError:
+            output.timed_out = True
+        finally:
+            if process.returncode is None or output.timed_out:
+                _kill(process)
+                await asyncio.shield(process.wait())
+        return output.finished(process.returncode or 0)
+
+    async def ok(
+        self,
+        *arguments: str,
+        git_dir: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        stdin: bytes | int | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> bytes:
+        """The output of a local command that must succeed. Raises GitFailed."""
+        done = await self.run(
+            *arguments,
+            git_dir=git_dir,
+            environment=environment,
+            stdin=stdin,
+            timeout_seconds=timeout_seconds,
+        )
+        if done.truncated or done.timed_out:
+            reason = "it printed too much" if done.truncated else "it took too long"
+            raise GitFailed(arguments[0], done.exit_code, reason)
+        if done.exit_code:
+            raise GitFailed(arguments[0], done.exit_code, done.stderr)
+        return done.stdout
+
+    def environment(self, address: Address | None = None) -> dict[str, str]:
+        """All that git gets to see; a login travels here, never in an argument."""
+        config = dict(_FIXED_CONFIG)
+        names = _INHERITED + _PROXIES
+        environment = {name: os.environ[name] for name in names if name in os.environ} | {
+            "LC_ALL": "C",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "/bin/false",
+            "SSH_ASKPASS": "/bin/false",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            "GIT_ALLOW_PROTOCOL": "none",
+        }
+        if address is not None:
+            environment["GIT_ALLOW_PROTOCOL"] = self.check_allowed(address).transport.value
+            environment["GIT_SSH_COMMAND"] = self._ssh_command()
+            login = address.login or self.settings.logins.get(address.host)
+            if login is not None and address.transport in (Transport.HTTP, Transport.HTTPS):
+                config[f"credential.{address.transport}://{address.host}.helper"] = _HELPER
+                environment["PULLYARD_GIT_USERNAME"] = login.username
+                environment["PULLYARD_GIT_PASSWORD"] = login.password
+        environment["GIT_CONFIG_COUNT"] = str(len(config))
+        for number, (name, value) in enumerate(config.items()):
+            environment[f"GIT_CONFIG_KEY_{number}"] = name
+            environment[f"GIT_CONFIG_VALUE_{number}"] = value
+        return environment
+
+    def check_allowed(self, address: Address) -> Address:
+        """Raises RequestError for plain HTTP to another machine, unless the settings allow it."""
+        if address.transport is Transport.HTTP and not (self.settings.plain_http or address.loopback):
+            raise RequestError(
+                f"{address.url} is not encrypted: use https://, or allow plain HTTP in the settings.",
+                code="plain-http",
+            )
+        return address
+
+    def _ssh_command(self) -> str:
+        settings = self.settings
+        options = ["BatchMode=yes", "ConnectTimeout=20", "ClearAllForwardings=yes"]
+        options.append(f"StrictHostKeyChecking={'accept-new' if settings.ssh_accept_new_hosts else 'yes'}")
+        if settings.ssh_known_hosts:
+            options.append(f"UserKnownHostsFile={settings.ssh_known_hosts}")
+        if settings.ssh_key:
+            options += ["IdentitiesOnly=yes", f"IdentityFile={settings.ssh_key}"]
+        return shlex.join(["ssh", *(part for option in options for part in ("-o", option))])
+
+
+class _Output:
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+        self.truncated = False
+        self.timed_out = False
+
+    async def read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while piece := await process.stdout.read(1 << 18):
+            room = self.limit_bytes - len(self.stdout)
+            self.stdout += piece[:room]
+            if len(piece) > room:
+                self.truncated = True
+                _kill(process)
+                return
+
+    async def read_errors(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        while piece := await process.stderr.read(1 << 16):
+            self.stderr += piece
+            del self.stderr[:-STDERR_BYTES]
+
+    def finished(self, exit_code: int) -> Finished:
+        text = strip_credentials(self.stderr.decode("utf-8", "replace"))
+        if exit_code and "No space left on device" in text:
+            raise OSError(errno.ENOSPC, "the disk is full: make room on the worker")
+        return Finished(exit_code, bytes(self.stdout), text, self.truncated, self.timed_out)
+
+
+def strip_credentials(text: str) -> str:
+    """Remove names and passwords from the URLs in a message."""
+    return re.sub(r"(\w+://)[^/\s@']*@", r"\1", text)
+
+
+async def _feed(process: asyncio.subprocess.Process, content: bytes) -> None:
+    if process.stdin is None:
+        return
+    # A command may end without reading everything; its exit code tells the story.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(content)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

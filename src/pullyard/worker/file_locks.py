@@ -1,0 +1,47 @@
+"""Locks on files, shared by all processes of a machine; the system frees them when their holder dies."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+POLL_SECONDS = 0.02
+
+
+class FileLock:
+    """Held from ``take`` on until ``release``; ``release`` is repeatable."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def take(path: Path, *, shared: bool = False) -> FileLock | None:
+    """The lock, or None where somebody else's stands against it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return FileLock(descriptor)
+
+
+@asynccontextmanager
+async def locked(path: Path) -> AsyncIterator[None]:
+    """Wait for the lock without a thread, so that a cancelled waiter leaves nothing behind."""
+    while True:
+        lock = take(path)
+        if lock is not None:
+            break
+        await asyncio.sleep(POLL_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()

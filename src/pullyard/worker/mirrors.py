@@ -1,0 +1,207 @@
+"""One bare mirror per repository, shared by all executions and worker processes of this machine.
+
+Layout of ``<root>/<key>/``: ``repository.git``, ``listing.json`` (the references at the last refresh) and,
+beside it, ``<key>.lock`` (held while it changes) and ``<key>.use`` (shared by whoever reads it).
+"""
+
+import hashlib
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from pullyard.git.addresses import Address, read_address
+from pullyard.git.bare import make_bare, object_format
+from pullyard.git.errors import BaseBranchMissing, GitFailed, RepositoryEmpty, RepositoryUnreachable
+from pullyard.git.names import check_branch
+from pullyard.git.program import Git
+from pullyard.git.remotes import HEADS, TAGS, Listing, Remotes
+from pullyard.sandboxes.protocol import Mount
+from pullyard.worker.file_locks import FileLock, locked, take
+
+SALVAGE = "refs/pullyard/salvage/"
+OBJECTS_INSIDE = "/mirror/objects"
+"""Where a sandbox sees the mirror's objects, and nothing else of it."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A mirror as it was at its refresh."""
+
+    key: str
+    path: Path
+    address: Address
+    listing: Listing
+
+    @property
+    def objects(self) -> Mount:
+        return Mount(self.path / "objects", OBJECTS_INSIDE)
+
+    def resolve(self, branch: str | None) -> tuple[str, str]:
+        """The base branch, the default one for None, and its commit.
+
+        Raises RepositoryEmpty, or BaseBranchMissing, which names the branches that there are.
+        """
+        branches = self.listing.branches
+        if not branches:
+            raise RepositoryEmpty(self.address.url)
+        name = check_branch(branch) if branch else self.listing.head
+        if name is None or name not in branches:
+            raise BaseBranchMissing(branch or self.listing.head, branches)
+        return name, branches[name]
+
+
+class Mirrors:
+    def __init__(self, root: Path, git: Git, quota_bytes: int) -> None:
+        self.root = root
+        self.git = git
+        self.remotes = Remotes(git)
+        self.quota_bytes = quota_bytes
+
+    async def refresh(self, url: str) -> Mirror:
+        """The mirror, up to date now; an unchanged repository costs one ``git ls-remote``.
+
+        Raises RequestError for a bad address and RepositoryUnreachable. A damaged mirror is made anew;
+        the salvage that can still be read is kept.
+        """
+        address = self.git.check_allowed(read_address(url))
+        key = hashlib.sha256(address.url.encode()).hexdigest()[:32]
+        self.root.mkdir(parents=True, exist_ok=True)
+        async with locked(self.root / f"{key}.lock"):
+            listing = await self.remotes.list(address)
+            mirror = Mirror(key, self.root / key / "repository.git", address, listing)
+            if _read_listing(mirror.path.parent) == listing and await self._is_sound(mirror):
+                os.utime(self.root / key)
+                return mirror
+            listing = await self._update(mirror)
+        await self.collect(keep=key)
+        return Mirror(key, mirror.path, address, listing)
+
+    async def repair(self, mirror: Mirror) -> None:
+        """Make a mirror anew whose objects turned out to be damaged."""
+        async with locked(self.root / f"{mirror.key}.lock"):
+            await self._rebuild(mirror)
+
+    def hold(self, mirror: Mirror) -> FileLock:
+        """Keep the mirror from being collected until the lock is released."""
+        held = take(self.root / f"{mirror.key}.use", shared=True)
+        if held is None:
+            raise RepositoryUnreachable("The mirror was just given up for space: try again.", retryable=True)
+        return held
+
+    async def collect(self, *, keep: str | None = None) -> None:
+        """Remove the mirrors used least recently until all fit the quota; never salvage, nor one in use."""
+        places = sorted(
+            (path for path in self.root.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime
+        )
+        sizes = {path: size_bytes(path) for path in places}
+        total = sum(sizes.values())
+        for place in places:
+            if total <= self.quota_bytes:
+                return
+            unused = take(self.root / f"{place.name}.use") if place.name != keep else None
+            if unused is None:
+                continue
+            if not await self._salvage_refs(place / "repository.git"):
+                shutil.rmtree(place)
+                total -= sizes[place]
+            unused.release()
+
+    async def _update(self, mirror: Mirror) -> Listing:
+        """Fetch; where that fails for want of a sound mirror, or does not make it sound, start again."""
+        try:
+            listing = await self._fetch(mirror)
+        except (RepositoryUnreachable, GitFailed):
+            if not mirror.path.exists() or await self._is_sound(mirror):
+                raise
+            return await self._rebuild(mirror)
+        return listing if await self._is_sound(mirror) else await self._rebuild(mirror)
+
+    async def _is_sound(self, mirror: Mirror) -> bool:
+        """Whether every branch's tip can be read: a quick look that finds lost packs and cut-off objects."""
+        known = _read_listing(mirror.path.parent)
+        tips = set((known or mirror.listing).branches.values())
+        if not tips:
+            return (mirror.path / "HEAD").exists()
+        names = "".join(f"{tip}^{{tree}}\n" for tip in tips)
+        done = await self.git.run("cat-file", "--batch-check", git_dir=mirror.path, stdin=names.encode())
+        return not done.exit_code and done.stdout.count(b" tree ") == len(tips)
+
+    async def _fetch(self, mirror: Mirror) -> Listing:
+        if not mirror.path.exists():
+            shutil.rmtree(mirror.path.parent, ignore_errors=True)
+            mirror.path.parent.mkdir()
+            some = next(iter(mirror.listing.branches.values()), "")
+            make_bare(mirror.path, object_format=object_format(some))
+        if mirror.listing.branches:
+            await self.remotes.fetch(
+                mirror.address,
+                mirror.path,
+                f"+{HEADS}*:{HEADS}*",
+                f"+{TAGS}*:{TAGS}*",
+                prune=True,
+            )
+        # The other side may have moved on between the two calls: what counts is what was fetched.
+        fetched = await self._references(mirror)
+        _write_listing(mirror.path.parent, fetched)
+        return fetched
+
+    async def _references(self, mirror: Mirror) -> Listing:
+        found: dict[str, dict[str, str]] = {HEADS: {}, TAGS: {}}
+        lines = await self.git.ok(
+            "for-each-ref", "--format=%(objectname) %(refname)", HEADS, TAGS, git_dir=mirror.path
+        )
+        for line in lines.decode("utf-8", "replace").splitlines():
+            commit, _, name = line.partition(" ")
+            prefix = HEADS if name.startswith(HEADS) else TAGS
+            found[prefix][name.removeprefix(prefix)] = commit
+        return Listing(mirror.listing.head, found[HEADS], found[TAGS])
+
+    async def _rebuild(self, mirror: Mirror) -> Listing:
+        place = mirror.path.parent
+        aside = place.with_name(f"{place.name}.damaged")
+        shutil.rmtree(aside, ignore_errors=True)
+        place.rename(aside)
+        try:
+            listing = await self._fetch(mirror)
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            aside.rename(place)
+            raise
+        for reference in await self._salvage_refs(aside / "repository.git"):
+            # Each by itself: one that is damaged must not cost the others.
+            with suppress(RepositoryUnreachable):
+                old = read_address(str(aside / "repository.git"))
+                await self.remotes.fetch(old, mirror.path, f"{reference}:{reference}")
+        shutil.rmtree(aside, ignore_errors=True)
+        return listing
+
+    async def _salvage_refs(self, repository: Path) -> list[str]:
+        done = await self.git.run("for-each-ref", "--format=%(refname)", SALVAGE, git_dir=repository)
+        return done.text.splitlines()
+
+
+def size_bytes(directory: Path) -> int:
+    """The disk space of all files below, links not followed."""
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+    return total
+
+
+def _read_listing(place: Path) -> Listing | None:
+    try:
+        return msgspec.json.decode((place / "listing.json").read_bytes(), type=Listing)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _write_listing(place: Path, listing: Listing) -> None:
+    temporary = place / "listing.json.new"
+    temporary.write_bytes(msgspec.json.encode(listing))
+    temporary.rename(place / "listing.json")
