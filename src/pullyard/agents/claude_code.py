@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pullyard.agents.claude_program import find_claude
 from pullyard.agents.claude_stream import ClaudeStream
 from pullyard.agents.endings import judge_exit
@@ -28,7 +30,7 @@ class ClaudeCodeSettings(AgentSettings):
     model: str = ""
     """Such as ``sonnet`` or a full model name; empty leaves it to Claude Code."""
     max_turns: int | None = None
-    extra_argv: list[str] = []
+    extra_argv: list[str] = msgspec.field(default_factory=list)
     """More options for the command line, at its end."""
 
     def problem(self) -> str | None:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from pullyard.agents.lines import JsonLines, bounded, count_of, object_of, sentence_of, text_of
 from pullyard.agents.protocol import Output, Verdict
 from pullyard.lifecycle.money import MICROS, dollars
@@ -67,7 +65,7 @@ class ClaudeStream:
                 continue
             for entry, line in self._understand(piece, at):
                 log += line.encode(errors="replace")
-                if entry is not None and can_be_written(entry):
+                if entry is not None:
                     entries.append(entry)
         return Output(log=bytes(log), entries=entries)
 
@@ -185,12 +183,3 @@ def _add(first: Usage, second: Usage) -> Usage:
         output_tokens=count_of(first.output_tokens + second.output_tokens),
         cost_micros=count_of(first.cost_micros + second.cost_micros),
     )
-
-
-def can_be_written(entry: Entry) -> bool:
-    """False for what JSON can't carry, so that one odd message doesn't end the conversation."""
-    try:
-        msgspec.json.encode(entry)
-    except (UnicodeEncodeError, OverflowError):
-        return False
-    return True

@@ -24,13 +24,13 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class CommandSettings(AgentSettings):
-    argv: list[str] = []
+    argv: list[str] = msgspec.field(default_factory=list)
     """The program and its arguments, with ``{prompt}``, ``{prompt_file}``, ``{title}`` and ``{number}``."""
     command: str = ""
     """Instead of ``argv``: a line for ``sh -c``, with the same placeholders, which need no quotes."""
     prompt: Literal["file", "stdin", "argument"] = "file"
     """The prompt is always in the file; ``argument`` appends it unless a placeholder already gives it."""
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
 
     def problem(self) -> str | None:
         if bool(self.argv) == bool(self.command.strip()):

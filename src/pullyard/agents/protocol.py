@@ -57,7 +57,7 @@ class Agent(Protocol):
     def invocation(
         self, task: TaskBrief, settings: Mapping[str, Any], *, inside: Path, gateway_port: int
     ) -> Invocation:
-        """``inside`` is the workspace as the agent sees it. Raises AgentMissing, and RequestError for settings."""
+        """``inside`` is the workspace as the agent sees it. Raises AgentMissing, RequestError."""
         ...
 
     def read(self, data: bytes, at: float) -> Output:

@@ -1,0 +1,49 @@
+"""What a request to the gateway may look like. Anything else is refused before it is understood."""
+
+import re
+
+import h11
+
+from pullyard.worker.gateway.providers import Provider
+
+BODY_LIMIT_BYTES = 32 << 20
+"""The size that Anthropic's API takes."""
+_TARGET = re.compile(rb"(/[A-Za-z0-9_/.-]{0,200})(\?[A-Za-z0-9_=&.-]{0,200})?")
+_VALUE = re.compile(rb"[\x20-\x7e]{0,4096}")
+_OWN_HOSTS = ("127.0.0.1", "localhost")
+
+
+class Malformed(Exception):
+    """A request outside of the grammar: ``status`` and the message are the answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def split_target(request: h11.Request) -> tuple[str, str, str]:
+    """Method, path and query, in plain ASCII without escapes. Raises Malformed."""
+    match = _TARGET.fullmatch(request.target)
+    if match is None or b"//" in match[1] or b".." in match[1]:
+        raise Malformed(400, "The gateway takes plain paths only.")
+    return request.method.decode("ascii"), match[1].decode("ascii"), (match[2] or b"").decode("ascii")
+
+
+def check_host(request: h11.Request, port: int) -> None:
+    """Exactly the gateway's own address. Raises Malformed."""
+    hosts = [value for name, value in request.headers if name == b"host"]
+    if len(hosts) != 1 or hosts[0].decode("latin-1") not in [f"{host}:{port}" for host in _OWN_HOSTS]:
+        raise Malformed(400, "The gateway answers for its own address only.")
+
+
+def forwarded_headers(request: h11.Request, provider: Provider) -> list[tuple[str, str]]:
+    """The few headers that the provider needs; never the client's authentication. Raises Malformed."""
+    kept: dict[str, str] = {}
+    for raw_name, value in request.headers:
+        name = raw_name.decode("ascii")
+        if name not in provider.request_headers and not name.startswith(provider.request_header_prefixes):
+            continue
+        if name in kept or not _VALUE.fullmatch(value):
+            raise Malformed(400, f"The header {name} is given twice or holds odd characters.")
+        kept[name] = value.decode("ascii")
+    return list(kept.items())

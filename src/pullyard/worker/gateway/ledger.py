@@ -1,0 +1,60 @@
+"""One execution's account with its model provider."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from pullyard.protocol.worker import Usage
+
+
+class BudgetSpent(Exception):
+    """The execution has no money left for another request."""
+
+
+@dataclass
+class Ledger:
+    """``budget_micros`` None is no limit. The spending may pass the budget by one request at most."""
+
+    budget_micros: int | None = None
+    usage: Usage = field(default_factory=Usage)
+    requests: int = 0
+    refused: int = 0
+    """Requests that the budget stopped; above zero, the execution ran out of money."""
+    _reserved_micros: int = 0
+    _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    @asynccontextmanager
+    async def reserve(self, most_micros: int) -> AsyncIterator[None]:
+        """Holds the most that a request may cost while it runs. Raises BudgetSpent.
+
+        A request waits while those under way could use up the budget: so only the last one can pass it.
+        """
+        async with self._settled:
+            await self._settled.wait_for(self._may_decide)
+            if self.budget_micros is not None and self.usage.cost_micros >= self.budget_micros:
+                self.refused += 1
+                raise BudgetSpent
+            self._reserved_micros += most_micros
+        try:
+            yield
+        finally:
+            # Not awaited under the lock's own wait: a cancelled exchange must settle all the same.
+            self._reserved_micros -= most_micros
+            await asyncio.shield(self._wake())
+
+    def record(self, prompt_tokens: int, output_tokens: int, cost_micros: int) -> None:
+        self.requests += 1
+        self.usage.input_tokens += prompt_tokens
+        self.usage.output_tokens += output_tokens
+        self.usage.cost_micros += cost_micros
+
+    def _may_decide(self) -> bool:
+        if self.budget_micros is None or self._reserved_micros == 0:
+            return True
+        spent = self.usage.cost_micros
+        return spent >= self.budget_micros or spent + self._reserved_micros < self.budget_micros
+
+    async def _wake(self) -> None:
+        async with self._settled:
+            self._settled.notify_all()

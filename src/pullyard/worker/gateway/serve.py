@@ -1,0 +1,149 @@
+"""Serves one execution's gateway on a listening socket."""
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+
+import h11
+import structlog
+
+from pullyard.worker.gateway.exchange import Exchange, Failure
+from pullyard.worker.gateway.grammar import BODY_LIMIT_BYTES, Malformed
+from pullyard.worker.gateway.ledger import Ledger
+from pullyard.worker.gateway.providers import PROVIDERS, Provider, encode_error
+from pullyard.worker.gateway.upstream import Upstream
+
+MOST_CONNECTIONS = 32
+BODIES_LIMIT_BYTES = 2 * BODY_LIMIT_BYTES
+"""Of all requests that are held at once, so that an agent can't fill the worker's memory."""
+LINGER_SECONDS = 2.0
+HEADER_LIMIT_BYTES = 64 << 10
+IDLE_SECONDS = 300.0
+_READ_BYTES = 64 << 10
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Gateway:
+    """``async with Gateway(...)`` serves until the block ends; then every exchange is cancelled and counted.
+
+    ``listener`` is a listening TCP socket's file descriptor, such as ``Process.listener``; it is closed here.
+    """
+
+    listener: int
+    provider_name: str
+    upstream: Upstream
+    ledger: Ledger
+    failure: Failure | None = None
+    """The provider's last failure, None once a later request went well."""
+    _connections: set[asyncio.Task[None]] = field(default_factory=set)
+    _held_bytes: int = 0
+
+    @property
+    def provider(self) -> Provider:
+        return PROVIDERS[self.provider_name]
+
+    async def __aenter__(self) -> "Gateway":
+        listener = socket.socket(fileno=self.listener)
+        listener.settimeout(0)
+        self.port: int = listener.getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, sock=listener, limit=_READ_BYTES)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._connections) >= MOST_CONNECTIONS:
+            writer.close()
+            return
+        self._connections.add(task)
+        try:
+            await self._serve(reader, writer)
+        except (ConnectionError, TimeoutError):
+            # The client went away or speaks something else: its own loss.
+            log.debug("gateway.connection_ended", provider=self.provider_name)
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT_BYTES)
+        body = bytearray()
+        while True:
+            try:
+                request = await self._receive(connection, reader, writer, body)
+                if request is None:
+                    return
+                exchange = Exchange(self.provider, self.port, self.upstream, self.ledger, connection, writer)
+                await exchange.run(request, bytes(body))
+                self.failure = exchange.failure
+            except Malformed as error:
+                await self._refuse(connection, reader, writer, error)
+                return
+            finally:
+                self._held_bytes -= len(body)
+                body.clear()
+            if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
+                return
+            connection.start_next_cycle()
+
+    async def _receive(
+        self,
+        connection: h11.Connection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        body: bytearray,
+    ) -> h11.Request | None:
+        """One whole request; None where the client has closed. Raises Malformed."""
+        request: h11.Request | None = None
+        while True:
+            event = next_event(connection)
+            if event is h11.NEED_DATA:
+                if connection.they_are_waiting_for_100_continue:
+                    informed = h11.InformationalResponse(status_code=100, headers=[])
+                    writer.write(connection.send(informed) or b"")
+                async with asyncio.timeout(IDLE_SECONDS):
+                    connection.receive_data(await reader.read(_READ_BYTES))
+            elif isinstance(event, h11.Request):
+                request = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+                self._held_bytes += len(event.data)
+                if len(body) > BODY_LIMIT_BYTES or self._held_bytes > BODIES_LIMIT_BYTES:
+                    raise Malformed(413, f"A request holds at most {BODY_LIMIT_BYTES} bytes.")
+            else:
+                return request if isinstance(event, h11.EndOfMessage) else None
+
+    async def _refuse(
+        self,
+        connection: h11.Connection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        error: Malformed,
+    ) -> None:
+        body = encode_error(self.provider, error.status, str(error))
+        headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+        response = h11.Response(status_code=error.status, headers=[*headers, ("connection", "close")])
+        writer.write(connection.send(response) or b"")
+        writer.write(connection.send(h11.Data(data=body)) or b"")
+        writer.write_eof()
+        # Closing with unread bytes would reset the connection before the client has read why.
+        async with asyncio.timeout(LINGER_SECONDS):
+            while await reader.read(_READ_BYTES):
+                continue
+
+
+def next_event(connection: h11.Connection) -> object:
+    """Raises Malformed for what is not HTTP/1.1."""
+    try:
+        return connection.next_event()
+    except h11.RemoteProtocolError as error:
+        raise Malformed(error.error_status_hint, f"That is no request: {error}.") from error
