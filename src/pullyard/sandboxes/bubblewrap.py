@@ -6,19 +6,19 @@ mapped into a user namespace. Inside, the account is always number 1000, called 
 """
 
 import os
+import resource
 import subprocess
-from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
+from typing import Self
 
 from pullyard.sandboxes import seccomp
 from pullyard.sandboxes.bubblewrap_process import BubblewrapProcess, StatusPipe
 from pullyard.sandboxes.children import Child, Streams
 from pullyard.sandboxes.inner_listener import InnerListener
 from pullyard.sandboxes.mount_namespace import MountNamespace
-from pullyard.sandboxes.protocol import WORKSPACE, Command, SandboxSpec, SandboxUnavailable
+from pullyard.sandboxes.protocol import WORKSPACE, Command, Limits, SandboxSpec, SandboxUnavailable
 from pullyard.sandboxes.remedies import explain, missing_programs
 
-# A shell runs the command, so that a program that is missing exits 127 as everywhere else.
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 ISOLATION = (
@@ -27,7 +27,33 @@ ISOLATION = (
 )
 """Own namespaces of every kind, no capability, no way to make further user namespaces."""
 
-RUN = ("sh", "-c", 'exec "$@"', "sh")
+# A shell inside sets the limits and runs the command: a program outside would make each start longer, and
+# only so does a missing program exit 127 as everywhere else. Shells name the limit on processes -u or -p.
+RUN = (
+    *("sh", "-c"),
+    '{ ulimit -u "$1" 2>/dev/null || ulimit -p "$1"; } && ulimit -n "$2" && ulimit -f "$3" && ulimit -c 0'
+    ' || exit 126; shift 3; exec "$@"',
+    "sh",
+)
+SHELL_BLOCK_BYTES = 512
+"""The unit of a shell's limit on files."""
+
+
+class Gate:
+    """A pipe that a starting sandbox waits at."""
+
+    def __init__(self) -> None:
+        self.closed, self.key = os.pipe()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def open(self) -> None:
+        os.write(self.key, b"1")
+
+    def __exit__(self, *raised: object) -> None:
+        os.close(self.closed)
+        os.close(self.key)
 
 
 class Bubblewrap:
@@ -47,29 +73,44 @@ class Bubblewrap:
 
     async def start(self, command: Command) -> BubblewrapProcess:
         async with AsyncExitStack() as opened:
+            gate = opened.enter_context(Gate())
             status = StatusPipe()
             listener = None
-            words, passed = ["--json-status-fd", str(status.writer)], [status.writer]
             if command.listen_port is not None:
                 listener = InnerListener(command.listen_port)
                 opened.push_async_callback(listener.close)
-                listener.start()
-                words += ["--block-fd", str(listener.block)]
-                passed.append(listener.block)
             try:
-                outer = self.spawn(command, words, passed)
+                outer = self.spawn(command, status, gate)
             except BaseException:
                 status.close()
                 raise
             finally:
                 status.started()
-            return await self.attach(outer, status, listener)
+            process = BubblewrapProcess(outer, status)
+            self.processes = [*(other for other in self.processes if other.exit_code is None), process]
+            try:
+                await self.admit(process, gate, listener)
+            except BaseException:
+                await process.kill()
+                raise
+            return process
 
-    def spawn(self, command: Command, words: Sequence[str], passed: Sequence[int]) -> Child:
+    async def admit(self, process: BubblewrapProcess, gate: Gate, listener: InnerListener | None) -> None:
+        """Open the sandbox's port, and only then let the command run."""
+        init = await process.status.namespace_init()
+        if init is None:
+            await process.wait()
+            return
+        process.watch(init)
+        process.listener = await listener.open(init) if listener else None
+        gate.open()
+
+    def spawn(self, command: Command, status: StatusPipe, gate: Gate) -> Child:
         with ExitStack() as opened:
             rules = memory_file(opened, "filter", seccomp.program())
             view = [
-                *(*words, "--seccomp", str(rules), *ISOLATION),
+                *("--json-status-fd", str(status.writer), "--block-fd", str(gate.closed), *ISOLATION),
+                *("--seccomp", str(rules)),
                 *writable_view(self.spec, self.mounts.stage + "/root"),
                 *environment(command),
             ]
@@ -79,27 +120,10 @@ class Bubblewrap:
                 stdin=subprocess.DEVNULL if command.stdin is None else command.stdin,
                 stdout=subprocess.DEVNULL if command.stdout is None else command.stdout,
                 stderr=subprocess.STDOUT if command.stderr is None else command.stderr,
-                passed=[rules, arguments, *passed],
+                passed=[rules, arguments, status.writer, gate.closed],
             )
-            inner = ["bwrap", "--args", str(arguments), "--", *RUN, *command.argv]
-            return Child([*self.mounts.entering(), *confinement(self.spec), *inner], streams)
-
-    async def attach(
-        self, outer: Child, status: StatusPipe, listener: InnerListener | None
-    ) -> BubblewrapProcess:
-        process = BubblewrapProcess(outer, status)
-        self.processes = [*(other for other in self.processes if other.exit_code is None), process]
-        try:
-            init = await status.namespace_init()
-            if init is None:
-                await process.wait()
-            else:
-                process.watch(init)
-                process.listener = await listener.open(init) if listener else None
-        except BaseException:
-            await process.kill()
-            raise
-        return process
+            inner = ["bwrap", "--args", str(arguments), "--", *RUN, *bounds(self.spec.limits), *command.argv]
+            return Child([*self.mounts.entering(), *inner], streams)
 
     def inside(self, relative: str) -> str:
         return f"{WORKSPACE}/{relative}"
@@ -137,16 +161,20 @@ def environment(command: Command) -> list[str]:
     return [*setting, "--chdir", command.directory or WORKSPACE]
 
 
-def confinement(spec: SandboxSpec) -> list[str]:
-    """The words that bound resources and leave root behind, put before the sandbox itself."""
-    limits = spec.limits
-    words = [
-        *("prlimit", f"--nproc={limits.processes}", f"--nofile={limits.open_files}"),
-        *(f"--fsize={limits.file_size_bytes}", "--core=0"),
-    ]
-    if os.geteuid() == 0:
-        words += ["setpriv", f"--reuid={spec.uid}", f"--regid={spec.uid}", "--clear-groups"]
-    return words
+def bounds(limits: Limits) -> list[str]:
+    """In the order RUN takes them; what already binds the worker can't be raised."""
+    wanted = {
+        resource.RLIMIT_NPROC: limits.processes,
+        resource.RLIMIT_NOFILE: limits.open_files,
+        resource.RLIMIT_FSIZE: limits.file_size_bytes,
+    }
+    hard = {kind: resource.getrlimit(kind)[1] for kind in wanted}
+    most = {
+        kind: value if hard[kind] == resource.RLIM_INFINITY else min(value, hard[kind])
+        for kind, value in wanted.items()
+    }
+    most[resource.RLIMIT_FSIZE] //= SHELL_BLOCK_BYTES
+    return [str(value) for value in most.values()]
 
 
 def memory_file(opened: ExitStack, name: str, content: bytes) -> int:

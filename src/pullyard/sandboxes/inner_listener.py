@@ -5,7 +5,6 @@ The command waits meanwhile, so it finds the port open. On the host nothing list
 """
 
 import asyncio
-import os
 import socket
 import sys
 from pathlib import Path
@@ -19,33 +18,23 @@ HELPER = Path(__file__).with_name("enter_network.py")
 class InnerListener:
     def __init__(self, port: int) -> None:
         self.port = port
-        self.block, self.release = os.pipe()
-        """The sandbox waits until something can be read from ``block``."""
-        self.ours, self.theirs = socket.socketpair()
+        self.ours, theirs = socket.socketpair()
         self.ours.settimeout(0)
-        self.helper: Child | None = None
-
-    def start(self) -> None:
-        """Start the helper: it gets ready while the sandbox does."""
-        words = [sys.executable, "-I", "-S", str(HELPER), str(self.port)]
-        self.helper = Child(words, Streams(stdin=self.theirs.fileno()))
-        self.theirs.close()
+        # It gets ready while the sandbox does.
+        words = [sys.executable, "-I", "-S", str(HELPER), str(port)]
+        self.helper = Child(words, Streams(stdin=theirs.fileno()))
+        theirs.close()
 
     async def open(self, process_id: int) -> int:
-        """The socket, in the network of this process; the command may run from then on."""
+        """The socket, in the network of this process."""
         await asyncio.get_running_loop().sock_sendall(self.ours, str(process_id).encode())
         await readable(self.ours.fileno())
         _, descriptors, _, _ = socket.recv_fds(self.ours, 1, 1, socket.MSG_CMSG_CLOEXEC)
         if not descriptors:
             raise SandboxUnavailable(f"Port {self.port} can't be opened in the sandbox's network.")
-        os.write(self.release, b"1")
         return descriptors[0]
 
     async def close(self) -> None:
         self.ours.close()
-        self.theirs.close()
-        os.close(self.block)
-        os.close(self.release)
-        if self.helper:
-            self.helper.kill()
-            await self.helper.wait()
+        self.helper.kill()
+        await self.helper.wait()

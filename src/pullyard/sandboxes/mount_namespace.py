@@ -82,11 +82,13 @@ class MountNamespace:
         }
 
     def entering(self) -> Sequence[str]:
-        """The words before a program that run it inside this namespace."""
+        """The words before a program that run it inside this namespace, as the sandbox's account."""
         if self.holder is None or self.holder.gone.done():
             raise SandboxUnavailable("The sandbox is not provisioned: call provision() before start().")
-        private = ["--mount"] if os.geteuid() == 0 else ["--user", "--mount", "--preserve-credentials"]
-        return ["nsenter", "--target", str(self.holder.id), *private, "--"]
+        target = ["nsenter", "--target", str(self.holder.id), "--mount"]
+        if os.geteuid() != 0:
+            return [*target, "--user", "--preserve-credentials", "--"]
+        return [*target, f"--setuid={self.spec.uid}", f"--setgid={self.spec.uid}", "--"]
 
     async def close(self) -> None:
         holder, self.holder = self.holder, None

@@ -7,9 +7,9 @@ from pathlib import Path
 INSTALL = (
     "Install bubblewrap and util-linux: 'apt-get install bubblewrap util-linux' on Debian and Ubuntu, "
     "'dnf install bubblewrap util-linux' on Fedora and RHEL, "
-    "'apk add bubblewrap util-linux setpriv' on Alpine."
+    "'apk add bubblewrap util-linux' on Alpine."
 )
-PROGRAMS = ("bwrap", "unshare", "nsenter", "prlimit", "setpriv", "mount")
+PROGRAMS = ("bwrap", "nsenter")
 
 # The file, the value that forbids, and the setting that allows.
 SETTINGS = (
