@@ -22,9 +22,14 @@ def checked(model: type[InputT], values: Mapping[str, Any]) -> InputT:
     try:
         return model(**{name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise RequestError(f"The {place.replace('_', ' ')} can't be used: {first['msg']}.") from error
+        raise RequestError(f"This can't be used: {first_fault(error)}.") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """Where the first fault is, and what it is."""
+    first = error.errors()[0]
+    place = " ".join(str(part) for part in first["loc"])
+    return f"{place.replace('_', ' ')}: {first['msg'][:1].lower()}{first['msg'][1:]}"
 
 
 def split_command(line: str) -> list[str]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 SYSTEM_DATA = Path("/var/lib/pullyard")
 NAME = "pullyard"
+WORKER_DIRECTORY = "worker"
+"""Inside a data directory."""
 
 
 def default_data_directory() -> Path:

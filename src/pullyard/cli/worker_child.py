@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from pullyard.cli.places import make_private
+from pullyard.cli.places import WORKER_DIRECTORY, make_private
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -22,10 +22,14 @@ logger = structlog.get_logger(__name__)
 
 
 class WorkerChild:
-    """``token`` makes a fresh enrolment token for each start; a worker that has a credential ignores it."""
+    """``data`` is the system's directory.
+
+    ``token`` makes a fresh enrolment token for each start; a worker with a credential ignores it.
+    """
 
     def __init__(self, data: Path, url: str, token: Callable[[], Awaitable[str]]) -> None:
-        self._data = make_private(data)
+        self._system_data = data
+        self._data = make_private(data / WORKER_DIRECTORY)
         self._url = url
         self._token = token
         self._process: asyncio.subprocess.Process | None = None
@@ -56,12 +60,11 @@ class WorkerChild:
         environment: Mapping[str, str] = os.environ | {
             "PULLYARD_WORKER_ENROLMENT_TOKEN": await self._token(),
             "PULLYARD_WORKER_COORDINATOR_URL": self._url,
-            "PULLYARD_WORKER_DATA_DIRECTORY": str(self._data),
             "PULLYARD_WORKER_EXIT_WITH_PARENT": "true",
         }
         with self.log_path.open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "pullyard.cli", "worker"),
+                *(sys.executable, "-m", "pullyard.cli", "worker", "--data", str(self._system_data)),
                 env=environment,
                 # It holds the pipe's other end: when we die in any way, the worker reads its end.
                 stdin=asyncio.subprocess.PIPE,
