@@ -74,7 +74,7 @@ class ModelServer:
 
     async def __aenter__(self) -> "ModelServer":
         self._turns = itertools.chain(self.script, itertools.repeat(self.script[-1]))
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, family=socket.AF_INET)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, family=socket.AF_INET)
         self.port: int = self._server.sockets[0].getsockname()[1]
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,11 +90,12 @@ class ModelServer:
         """Those that took a turn of the script."""
         return [request for request in self.requests if self._takes_turn(request)]
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER)
         try:
             while await self._exchange(connection, reader, writer):

@@ -1,7 +1,6 @@
 """One request through the gateway: checked, forwarded with the key, counted while it streams back."""
 
 import asyncio
-from dataclasses import dataclass
 
 import h11
 import httpx
@@ -9,7 +8,7 @@ import structlog
 
 from pullyard.lifecycle.money import dollars
 from pullyard.worker.gateway.grammar import Malformed, check_host, forwarded_headers, split_target
-from pullyard.worker.gateway.ledger import BudgetSpent, Ledger
+from pullyard.worker.gateway.ledger import BudgetSpent, Failure, Ledger
 from pullyard.worker.gateway.prices import price_list
 from pullyard.worker.gateway.providers import Meter, Metered, Provider, Refused, encode_error
 from pullyard.worker.gateway.upstream import Upstream
@@ -17,16 +16,8 @@ from pullyard.worker.gateway.upstream import Upstream
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Failure:
-    """The provider did not do its part: its status, 0 where it could not be reached, and a sentence."""
-
-    status: int
-    message: str
-
-
 class Exchange:
-    """Used once. ``failure`` says afterwards whether the provider failed."""
+    """Used once."""
 
     def __init__(
         self,
@@ -37,7 +28,6 @@ class Exchange:
         connection: h11.Connection,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self.failure: Failure | None = None
         self._provider = provider
         self._port = port
         self._upstream = upstream
@@ -101,6 +91,8 @@ class Exchange:
         try:
             if answer.status_code in (401, 403, 404, 429) or answer.status_code >= 500:
                 self._fail(answer.status_code, f"{self._provider.name} answered {answer.status_code}.")
+            elif answer.is_success:
+                self._ledger.failure = None
             await self._stream(answer, metered)
         finally:
             await answer.aclose()
@@ -117,13 +109,13 @@ class Exchange:
                 if meter is not None:
                     meter.feed(chunk)
                 await self._send(h11.Data(data=chunk))
-            await self._send(h11.EndOfMessage())
         except httpx.HTTPError as error:
             self._fail(0, f"{self._provider.name} broke off its answer ({type(error).__name__}).")
             raise ConnectionResetError("The provider broke off its answer.") from error
         finally:
             if meter is not None:
                 self._record(meter)
+        await self._send(h11.EndOfMessage())
 
     def _kept(self, answer: httpx.Response) -> list[tuple[str, str]]:
         exact, prefixes = self._provider.response_headers, self._provider.response_header_prefixes
@@ -140,7 +132,7 @@ class Exchange:
 
     def _fail(self, status: int, message: str) -> None:
         log.warning("gateway.provider_failed", provider=self._provider.name, status=status)
-        self.failure = Failure(status, message)
+        self._ledger.failure = Failure(status, message)
 
     async def _answer_error(self, status: int, message: str, *, retry: bool = True) -> None:
         body = encode_error(self._provider, status, message)

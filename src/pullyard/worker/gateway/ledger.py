@@ -5,11 +5,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from pullyard.agents.protocol import Verdict
+from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.worker import Usage
 
 
 class BudgetSpent(Exception):
     """The execution has no money left for another request."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The provider did not do its part: its status, 0 where it could not be reached, and a sentence."""
+
+    status: int
+    message: str
 
 
 @dataclass
@@ -21,6 +31,8 @@ class Ledger:
     requests: int = 0
     refused: int = 0
     """Requests that the budget stopped; above zero, the execution ran out of money."""
+    failure: Failure | None = None
+    """The provider's last failure; None once a later request went well."""
     _reserved_micros: int = 0
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -48,6 +60,15 @@ class Ledger:
         self.usage.input_tokens += prompt_tokens
         self.usage.output_tokens += output_tokens
         self.usage.cost_micros += cost_micros
+
+    def verdict(self) -> Verdict:
+        """Why an agent that failed did so, where it was the money or the provider; measured, not claimed."""
+        if self.refused:
+            message = "The task's model budget is spent: raise it, or make the task smaller."
+            return Verdict(Reason.BUDGET_SPENT, message)
+        if self.failure is not None:
+            return Verdict(Reason.PROVIDER_FAILED, f"{self.failure.message} Check the key and its limits.")
+        return Verdict()
 
     def _may_decide(self) -> bool:
         if self.budget_micros is None or self._reserved_micros == 0:

@@ -2,16 +2,22 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import h11
 import structlog
 
-from pullyard.worker.gateway.exchange import Exchange, Failure
+from pullyard.worker.gateway.exchange import Exchange
 from pullyard.worker.gateway.grammar import BODY_LIMIT_BYTES, Malformed
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.providers import PROVIDERS, Provider, encode_error
-from pullyard.worker.gateway.upstream import Upstream
+from pullyard.worker.gateway.upstream import ProviderSettings, Upstream, open_upstream
+
+if TYPE_CHECKING:
+    from pullyard.worker.context import Context
 
 MOST_CONNECTIONS = 32
 BODIES_LIMIT_BYTES = 2 * BODY_LIMIT_BYTES
@@ -35,8 +41,6 @@ class Gateway:
     provider_name: str
     upstream: Upstream
     ledger: Ledger
-    failure: Failure | None = None
-    """The provider's last failure, None once a later request went well."""
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
     _held_bytes: int = 0
 
@@ -58,20 +62,21 @@ class Gateway:
         await asyncio.gather(*self._connections, return_exceptions=True)
         await self._server.wait_closed()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= MOST_CONNECTIONS:
             writer.close()
             return
-        self._connections.add(task)
+        connection = asyncio.create_task(self._talk(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._serve(reader, writer)
         except (ConnectionError, TimeoutError):
-            # The client went away or speaks something else: its own loss.
+            # The client went away, or the provider broke off: the client sees an end without a last chunk.
             log.debug("gateway.connection_ended", provider=self.provider_name)
         finally:
-            self._connections.discard(task)
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,7 +89,6 @@ class Gateway:
                     return
                 exchange = Exchange(self.provider, self.port, self.upstream, self.ledger, connection, writer)
                 await exchange.run(request, bytes(body))
-                self.failure = exchange.failure
             except Malformed as error:
                 await self._refuse(connection, reader, writer, error)
                 return
@@ -139,6 +143,20 @@ class Gateway:
         async with asyncio.timeout(LINGER_SECONDS):
             while await reader.read(_READ_BYTES):
                 continue
+
+
+@asynccontextmanager
+async def open_gateway(context: "Context", provider_name: str, listener: int) -> AsyncIterator[Gateway]:
+    """The gateway of one execution, by the worker's settings and the task's budget.
+
+    Read ``ledger`` after the block: only then is everything counted. Raises RequestError for bad settings.
+    """
+    settings = context.tools.settings
+    chosen = {"anthropic": ProviderSettings(settings.anthropic_api_key, settings.anthropic_base_url)}
+    ledger = Ledger(context.grant.task.budget_micros)
+    upstream = open_upstream(chosen)
+    async with upstream.client, Gateway(listener, provider_name, upstream, ledger) as gateway:
+        yield gateway
 
 
 def next_event(connection: h11.Connection) -> object:

@@ -1,8 +1,10 @@
-"""The worker's way to its model providers: addresses, keys and one pool of connections for all executions."""
+"""The worker's way to its model providers: addresses, keys and a pool of connections."""
 
 import ipaddress
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,7 +28,7 @@ class ProviderSettings:
 
 @dataclass(frozen=True)
 class Upstream:
-    """Shared by all gateways of a worker; closed by whoever opened it."""
+    """May be shared by gateways; closed by whoever opened it."""
 
     settings: Mapping[str, ProviderSettings]
     client: httpx.AsyncClient = field(repr=False)
@@ -56,11 +58,18 @@ def open_upstream(settings: Mapping[str, ProviderSettings]) -> Upstream:
         if chosen.base_url is not None:
             check_address(chosen.base_url)
     client = httpx.AsyncClient(
+        verify=_trust(),
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=60.0),
         follow_redirects=False,
     )
     return Upstream(settings, client)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    # Reading the certificates takes longer than everything else that an execution's gateway does.
+    return httpx.create_ssl_context()
 
 
 def check_address(url: str) -> None:
