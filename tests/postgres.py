@@ -24,6 +24,7 @@ from pullyard.store.migrate import migrate
 from pullyard.store.urls import for_libpq, for_sqlalchemy
 
 TEMPLATE = "template_pullyard"
+MEMORY_BYTES = 1 << 30
 # The data of tests need not outlive the machine.
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "300"}
 numbers = count(1)
@@ -54,6 +55,13 @@ async def make_template(server: str) -> None:
     await execute(server, f"CREATE DATABASE {TEMPLATE}")
     await migrate(database_of(server, TEMPLATE))
     await execute(server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false IS_TEMPLATE true")
+
+
+def fast_directory() -> Path:
+    """Memory where there is enough of it: a new database then takes 10 ms, and on a disk up to 150."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > MEMORY_BYTES
+    return memory if roomy else Path(tempfile.gettempdir())
 
 
 @contextmanager
@@ -90,7 +98,7 @@ def shared_server(directory: Path) -> Iterator[str]:
 def postgres_server() -> Iterator[str]:
     """The address of the run's server, as its owner."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)
-    with shared_server(Path(tempfile.gettempdir()) / f"pullyard-tests-{run[:12]}") as address:
+    with shared_server(fast_directory() / f"pullyard-tests-{run[:12]}") as address:
         yield address
 
 
@@ -98,6 +106,6 @@ def postgres_server() -> Iterator[str]:
 def database_url(postgres_server: str) -> Iterator[str]:
     """The address of an empty database with the newest schema, this test's own."""
     name = f"test_{os.getpid()}_{next(numbers)}"
-    run_apart(execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+    run_apart(execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
     yield database_of(postgres_server, name)
     run_apart(execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
