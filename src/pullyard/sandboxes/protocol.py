@@ -90,6 +90,8 @@ class Sandbox(Protocol):
     name: str
     spec: SandboxSpec
 
+    def __init__(self, spec: SandboxSpec) -> None: ...
+
     async def provision(self) -> None:
         """Make it ready. Raises SandboxUnavailable, which names the missing piece and the remedy."""
         ...

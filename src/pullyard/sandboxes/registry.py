@@ -1,6 +1,33 @@
-"""The sandboxes there are, by name."""
+"""The sandboxes there are, by name, and the choice among them."""
+
+from collections.abc import Sequence
 
 from pullyard.sandboxes.bubblewrap import Bubblewrap
-from pullyard.sandboxes.protocol import Sandbox
+from pullyard.sandboxes.probe import probe
+from pullyard.sandboxes.protocol import Probe, Sandbox, SandboxUnavailable
+from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 
-SANDBOXES: dict[str, type[Sandbox]] = {"bubblewrap": Bubblewrap}
+SANDBOXES: dict[str, type[Sandbox]] = {"bubblewrap": Bubblewrap, "unsafe-directory": UnsafeDirectory}
+"""The best first."""
+
+SAFE = tuple(name for name in SANDBOXES if name != UnsafeDirectory.name)
+
+
+async def best(allowed: Sequence[str] = SAFE, uid: int | None = None) -> Probe:
+    """The first allowed sandbox that starts here and holds every escape tried just now.
+
+    ``unsafe-directory`` is taken only where it is the only one allowed: that is its owner's explicit choice,
+    and nothing ever falls back to it. Raises SandboxUnavailable, which says what to install or to set.
+    """
+    if tuple(allowed) == (UnsafeDirectory.name,):
+        return await probe(UnsafeDirectory, uid)
+    remedies = []
+    for name in SAFE:
+        if name not in allowed:
+            continue
+        measured = await probe(SANDBOXES[name], uid)
+        leaks = [escape for escape, held in measured.escapes.items() if not held]
+        if measured.available and not leaks:
+            return measured
+        remedies.append(measured.remedy or f"{name} does not hold {', '.join(leaks)} on this machine.")
+    raise SandboxUnavailable(" ".join(remedies) or f"Allow one of these sandboxes: {', '.join(SAFE)}.")
