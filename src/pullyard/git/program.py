@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,9 +90,13 @@ class Finished:
 class Git:
     """Runs git. Any number of calls at the same time; holds no state but the settings."""
 
-    def __init__(self, settings: GitSettings | None = None, program: str = "git") -> None:
+    def __init__(self, settings: GitSettings | None = None, program: Sequence[str] = ("git",)) -> None:
         self.settings = settings or GitSettings()
-        self.program = program
+        self.program = tuple(program)
+
+    def within(self, words: Sequence[str]) -> "Git":
+        """The same git, started by the program that ``words`` name, such as nsenter."""
+        return Git(self.settings, (*words, *self.program))
 
     async def check_version(self) -> str:
         """The version found. Raises GitMissing with what to install."""
@@ -123,7 +127,7 @@ class Git:
         but for a full disk: that is an OSError.
         """
         process = await asyncio.create_subprocess_exec(
-            self.program,
+            *self.program,
             *([f"--git-dir={git_dir}"] if git_dir else []),
             *arguments,
             stdin=stdin if isinstance(stdin, int) else PIPE if stdin else DEVNULL,

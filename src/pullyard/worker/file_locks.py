@@ -16,6 +16,11 @@ class FileLock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
 
+    def share(self) -> None:
+        """Let others in who want to share it too."""
+        assert self._descriptor is not None
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
     def release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -16,14 +16,14 @@ import msgspec
 from pullyard.git.addresses import Address, read_address
 from pullyard.git.bare import make_bare, object_format
 from pullyard.git.errors import BaseBranchMissing, GitFailed, RepositoryEmpty, RepositoryUnreachable
-from pullyard.git.names import check_branch
+from pullyard.git.names import check_branch, check_object_id
 from pullyard.git.program import Git
 from pullyard.git.remotes import HEADS, TAGS, Listing, Remotes
 from pullyard.sandboxes.protocol import Mount
 from pullyard.worker.file_locks import FileLock, locked, take
 
 SALVAGE = "refs/pullyard/salvage/"
-OBJECTS_INSIDE = "/mirror/objects"
+MIRROR_INSIDE = "/mirror/objects"
 """Where a sandbox sees the mirror's objects, and nothing else of it."""
 
 
@@ -35,10 +35,11 @@ class Mirror:
     path: Path
     address: Address
     listing: Listing
+    git: Git
 
     @property
     def objects(self) -> Mount:
-        return Mount(self.path / "objects", OBJECTS_INSIDE)
+        return Mount(self.path / "objects", MIRROR_INSIDE)
 
     def resolve(self, branch: str | None) -> tuple[str, str]:
         """The base branch, the default one for None, and its commit.
@@ -52,6 +53,17 @@ class Mirror:
         if name is None or name not in branches:
             raise BaseBranchMissing(branch or self.listing.head, branches)
         return name, branches[name]
+
+    async def top_names(self, commit: str) -> list[str]:
+        """The names at the root of ``commit``'s tree."""
+        done = await self.git.ok("ls-tree", "-z", "--name-only", check_object_id(commit), git_dir=self.path)
+        return [os.fsdecode(name) for name in done.split(b"\0") if name]
+
+    async def read_file(self, commit: str, path: str, limit_bytes: int) -> bytes | None:
+        """A file's first ``limit_bytes``; None where there is none at ``path``."""
+        name = f"{check_object_id(commit)}:{path}"
+        done = await self.git.run("cat-file", "blob", name, git_dir=self.path, limit_bytes=limit_bytes)
+        return done.stdout if done.truncated or not done.exit_code else None
 
 
 class Mirrors:
@@ -72,13 +84,13 @@ class Mirrors:
         self.root.mkdir(parents=True, exist_ok=True)
         async with locked(self.root / f"{key}.lock"):
             listing = await self.remotes.list(address)
-            mirror = Mirror(key, self.root / key / "repository.git", address, listing)
+            mirror = Mirror(key, self.root / key / "repository.git", address, listing, self.git)
             if _read_listing(mirror.path.parent) == listing and await self._is_sound(mirror):
                 os.utime(self.root / key)
                 return mirror
             listing = await self._update(mirror)
         await self.collect(keep=key)
-        return Mirror(key, mirror.path, address, listing)
+        return replace(mirror, listing=listing)
 
     async def repair(self, mirror: Mirror) -> None:
         """Make a mirror anew whose objects turned out to be damaged."""

@@ -1,0 +1,158 @@
+"""Working copies: for the agent, and for the verification of what it made.
+
+The checkout below an overlay is prepared once per commit; what one execution adds is a few plain files. No
+git is ever run in a tree that an agent has written to.
+"""
+
+import asyncio
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pullyard.git.errors import GitFailed
+from pullyard.git.names import check_branch, check_object_id
+from pullyard.git.program import Git
+from pullyard.sandboxes.protocol import Workspace
+from pullyard.worker import trees
+from pullyard.worker.agent_git import make_agent_git
+from pullyard.worker.checkouts import Checkout, Checkouts
+from pullyard.worker.file_locks import FileLock
+from pullyard.worker.mirrors import MIRROR_INSIDE, Mirror, Mirrors
+
+BASE_INDEX = "base-index"
+"""In an execution's directory: the index of the base commit, which the harvest starts from."""
+
+OVERLAY = """
+cd "$1" && mount -t overlay -o "lowerdir=lower,upperdir=upper,workdir=work,$2" pullyard merged || exit 1
+shift 2
+exec "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a working copy starts from. ``branch`` is checked out in it, at ``commit``."""
+
+    commit: str
+    base_branch: str
+    branch: str
+    objects_inside: str = MIRROR_INSIDE
+    """Where the programs inside find the mirror's objects: ``sandbox.path_of(MIRROR_INSIDE)``."""
+
+
+class Workspaces:
+    """``overlay`` False is for machines that can't mount one: then every working copy is a full one."""
+
+    def __init__(self, root: Path, git: Git, mirrors: Mirrors, *, overlay: bool = True) -> None:
+        self.git = git
+        self.mirrors = mirrors
+        self.overlay = overlay
+        self.checkouts = Checkouts(root, git)
+        self._held: dict[Path, list[FileLock]] = {}
+
+    async def prepare(
+        self, mirror: Mirror, start: Start, directory: Path, uid: int | None, *, resume: str | None = None
+    ) -> Workspace:
+        """A working copy under ``directory``, all of it owned by ``uid``; call ``release`` at the end.
+
+        ``resume`` is a commit of the mirror whose tree is laid over the base, as uncommitted changes.
+        Any leftover of an earlier try in ``directory`` is removed first.
+        """
+        check_branch(start.branch)
+        check_branch(start.base_branch)
+        workspace, checkout = await self._lay_out(mirror, start.commit, directory, uid)
+        shutil.copyfile(checkout.index, directory / BASE_INDEX)
+        if resume is not None:
+            await self._apply(workspace, mirror.path, checkout, check_object_id(resume), directory)
+        make_agent_git(workspace.upper / ".git", mirror, start, checkout.index)
+        trees.give(workspace.upper, uid) if resume else trees.give(workspace.upper / ".git", uid)
+        return workspace
+
+    async def reopen(self, mirror: Mirror, base_commit: str, directory: Path, uid: int | None) -> Workspace:
+        """The working copy of an execution whose worker was restarted, as the agent left it."""
+        checkout = await self._take(mirror, base_commit, directory, uid)
+        trees.remove(directory / "work")
+        return _workspace(directory, checkout.tree if self.overlay else None, uid)
+
+    async def verification(
+        self, mirror: Mirror, repository: Path, start: Start, commit: str, directory: Path, uid: int | None
+    ) -> Workspace:
+        """A clean working copy of the harvested ``commit`` of the worker's bare ``repository``.
+
+        Its ``.git`` has the commit checked out on ``start.branch`` and holds its objects itself.
+        """
+        workspace, checkout = await self._lay_out(mirror, start.commit, directory, uid)
+        index = await self._apply(workspace, repository, checkout, check_object_id(commit), directory)
+        target = workspace.upper / ".git"
+        make_agent_git(target, mirror, start, index, head=commit)
+        shutil.copytree(repository / "objects" / "pack", target / "objects" / "pack", dirs_exist_ok=True)
+        for loose in (repository / "objects").glob("[0-9a-f][0-9a-f]"):
+            shutil.copytree(loose, target / "objects" / loose.name)
+        trees.give(workspace.upper, uid)
+        return workspace
+
+    def release(self, directory: Path) -> None:
+        """Let go of the checkout and the mirror below the working copy in ``directory``. Repeatable."""
+        for lock in self._held.pop(directory, []):
+            lock.release()
+
+    async def _lay_out(
+        self, mirror: Mirror, commit: str, directory: Path, uid: int | None
+    ) -> tuple[Workspace, Checkout]:
+        for leftover in ("upper", "work"):
+            await asyncio.to_thread(trees.remove, directory / leftover)
+        checkout = await self._take(mirror, commit, directory, uid)
+        if self.overlay:
+            return _workspace(directory, checkout.tree, uid), checkout
+        workspace = _workspace(directory, None, uid)
+        await trees.copy(checkout.tree, workspace.upper)
+        return workspace, checkout
+
+    async def _take(self, mirror: Mirror, commit: str, directory: Path, uid: int | None) -> Checkout:
+        self.release(directory)
+        held = [self.mirrors.hold(mirror)]
+        self._held[directory] = held
+        try:
+            checkout = await self.checkouts.take(mirror, commit, uid)
+        except GitFailed:
+            await self.mirrors.repair(mirror)
+            checkout = await self.checkouts.take(mirror, commit, uid)
+        held.append(checkout.lock)
+        return checkout
+
+    async def _apply(
+        self, workspace: Workspace, git_dir: Path, checkout: Checkout, commit: str, directory: Path
+    ) -> Path:
+        """Bring a working copy that nobody has used yet from the base to ``commit``; return its index."""
+        index = directory / "index"
+        shutil.copyfile(checkout.index, index)
+        words = ("-c", "core.checkStat=minimal", "-c", "core.trustctime=false", "read-tree", "-m", "-u")
+        environment = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(workspace.upper)}
+        if workspace.lower is None:
+            await self.git.ok(*words, checkout.commit, commit, git_dir=git_dir, environment=environment)
+            return index
+        environment["GIT_WORK_TREE"] = str(directory / "merged")
+        git = self.git.within(enter_overlay(directory, workspace.lower))
+        await git.ok(*words, checkout.commit, commit, git_dir=git_dir, environment=environment)
+        return index
+
+
+def enter_overlay(directory: Path, lower: Path) -> tuple[str, ...]:
+    """The words before a program that mount ``directory``'s overlay at ``merged`` for that program alone."""
+    (directory / "merged").mkdir(exist_ok=True)
+    # The names in the mount's options are our own, because commas and colons have a meaning there.
+    (directory / "lower").unlink(missing_ok=True)
+    (directory / "lower").symlink_to(lower)
+    root = os.geteuid() == 0
+    private = ("--mount",) if root else ("--user", "--map-root-user", "--mount")
+    kind = "index=off,metacopy=off,redirect_dir=nofollow" if root else "userxattr"
+    return ("unshare", *private, "sh", "-c", OVERLAY, "overlay", str(directory), kind)
+
+
+def _workspace(directory: Path, lower: Path | None, uid: int | None) -> Workspace:
+    workspace = Workspace(directory / "upper", directory / "work", lower)
+    for place in (workspace.upper, workspace.work):
+        place.mkdir(parents=True, exist_ok=True)
+        trees.give(place, uid) if not any(place.iterdir()) else None
+    return workspace
