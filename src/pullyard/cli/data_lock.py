@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from pullyard.cli.places import make_private
+from pullyard.cli.places import make_data_directory
 from pullyard.protocol.errors import Conflict, RequestError
 
 LOCK_FILE = "up.lock"
@@ -17,7 +17,7 @@ class DataLock:
         """Raises Conflict, naming the process that holds the directory."""
         try:
             self._descriptor = os.open(
-                make_private(data) / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+                make_data_directory(data) / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
         except OSError as error:
             raise RequestError(

@@ -13,7 +13,7 @@ from pullyard.cli.demo_report import PHASES, document, next_commands
 from pullyard.cli.demo_repository import BRANCH, make_demo_repository
 from pullyard.cli.demo_screen import DemoScreen
 from pullyard.cli.inputs import checked, read_agent
-from pullyard.cli.places import default_data_directory, make_private
+from pullyard.cli.places import default_data_directory, make_data_directory
 from pullyard.cli.profile import connect
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
@@ -62,7 +62,7 @@ def demo(
     began = time.monotonic()
     screen = DemoScreen(terminal)
     screen.title()
-    data = make_private(terminal.data or _fresh_directory())
+    data = make_data_directory(terminal.data or _fresh_directory())
     # From here on every connection goes to the demo's own system.
     terminal.data = data
     repository = data / REPOSITORY

@@ -74,8 +74,11 @@ def with_shared_options(command: Any) -> Any:
     """The same command, or group of commands, with ``--json`` and ``--data`` on every leaf."""
     leaves = command.commands.values() if isinstance(command, TyperGroup) else [command]
     for leaf in leaves:
-        known = {parameter.name for parameter in leaf.params}
-        leaf.params += [shared for shared in get_command(_shared).params if shared.name not in known]
+        leaf.params += get_command(_shared).params
+        for parameter in leaf.params:
+            # Typer would show the Python type, such as <list[str]>.
+            if parameter.metavar is None and not getattr(parameter, "is_flag", False):
+                parameter.metavar = parameter.name.upper()
     return command
 
 

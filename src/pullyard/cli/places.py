@@ -25,15 +25,21 @@ def _user_directory(variable: str, fallback: str) -> Path:
     return Path(named) if named.startswith("/") else Path.home() / fallback
 
 
-def make_private(directory: Path) -> Path:
-    """The directory, made where it was missing, for its owner only where it is new."""
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+def make_data_directory(directory: Path) -> Path:
+    """The data directory, made where it was missing.
+
+    Others may pass through, as the account of Postgres has to under root, but not look around.
+    """
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        # Whatever the umask says.
+        directory.chmod(0o711)
     return directory
 
 
 def write_private(path: Path, text: str) -> None:
     """Whole or not at all, and readable by nobody else at any moment."""
-    make_private(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as file:

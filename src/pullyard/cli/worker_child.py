@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from pullyard.cli.places import WORKER_DIRECTORY, make_private
+from pullyard.cli.places import WORKER_DIRECTORY, make_data_directory
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -29,7 +29,7 @@ class WorkerChild:
 
     def __init__(self, data: Path, url: str, token: Callable[[], Awaitable[str]]) -> None:
         self._system_data = data
-        self._data = make_private(data / WORKER_DIRECTORY)
+        self._data = make_data_directory(data / WORKER_DIRECTORY)
         self._url = url
         self._token = token
         self._process: asyncio.subprocess.Process | None = None

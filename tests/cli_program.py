@@ -1,0 +1,127 @@
+"""The installed program as a user has it: a process, with a home and a data directory of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(sys.executable).parent / "pullyard"
+STOP_SECONDS = 30
+
+
+class Program:
+    """``place`` is readable by the account that Postgres runs as, which pytest's own directories are not."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.home = place / "home"
+        self.data = place / "data"
+        self.home.mkdir()
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PULLYARD_", "XDG_"))
+        }
+        self.environment = kept | {"HOME": str(self.home), "PULLYARD_DATA": str(self.data)}
+
+    def run(
+        self, *arguments: str, stdin: str = "", timeout: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self.environment | environment,
+            check=False,
+        )
+
+    def ok(self, *arguments: str, **options: Any) -> str:
+        done = self.run(*arguments, **options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def json(self, *arguments: str, **options: Any) -> Any:
+        return json.loads(self.ok(*arguments, "--json", **options).splitlines()[-1])
+
+    @contextmanager
+    def up(self, *arguments: str) -> Iterator["Up"]:
+        running = Up(self, *arguments)
+        try:
+            yield running
+        finally:
+            running.stop()
+
+    def git(self, *arguments: str | Path) -> str:
+        isolation = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+        who = {
+            f"GIT_{role}_{what}": "test@example.org"
+            for role in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
+        done = subprocess.run(
+            ["git", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=self.environment | isolation | who,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def repository(self, name: str = "shop", files: dict[str, str] | None = None) -> Path:
+        """A bare repository with one commit on main."""
+        bare, work = self.place / f"{name}.git", self.place / f"{name}-work"
+        self.git("init", "-q", "-b", "main", work)
+        for path, text in (files or {"README.md": "hello\n"}).items():
+            (work / path).parent.mkdir(parents=True, exist_ok=True)
+            (work / path).write_text(text)
+        self.git("-C", work, "add", ".")
+        self.git("-C", work, "commit", "-q", "-m", "first")
+        self.git("clone", "-q", "--bare", work, bare)
+        return bare
+
+
+class Up:
+    """A running ``pullyard up``; ready when this exists."""
+
+    def __init__(self, program: Program, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [PROGRAM, "up", "--json", *(arguments or ("--port", "0"))],
+            stdout=subprocess.PIPE,
+            stderr=(program.place / "up.log").open("ab"),
+            env=program.environment,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, (program.place / "up.log").read_text()
+        self.said: dict[str, Any] = json.loads(line)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(STOP_SECONDS)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    place = Path(tempfile.mkdtemp(prefix="pullyard-cli-", dir="/tmp"))
+    place.chmod(0o711)
+    yield Program(place)
+    shutil.rmtree(place)
