@@ -8,8 +8,9 @@ from typing import Any
 from pullyard.git.program import Git
 from pullyard.lifecycle.execution import Phase
 from pullyard.protocol.worker import Grant
-from pullyard.sandboxes.protocol import Sandbox, Workspace
+from pullyard.sandboxes.protocol import Probe, Sandbox, Workspace
 from pullyard.worker.client import CoordinatorClient
+from pullyard.worker.gateway.upstream import Upstream
 from pullyard.worker.journal import JOURNAL, Journal, Record
 from pullyard.worker.lease import Lease
 from pullyard.worker.logs import LogFile
@@ -17,6 +18,9 @@ from pullyard.worker.mirrors import Mirror, Mirrors
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.stop import Stop
 from pullyard.worker.workspaces import Workspaces
+
+AGENT_DIRECTORY = "ws"
+VERIFY_DIRECTORY = "verify"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,9 @@ class Tools:
     mirrors: Mirrors
     workspaces: Workspaces
     sandbox: type[Sandbox]
+    measured: Probe
+    """What the sandbox was found to be when the worker started."""
+    upstream: Upstream
 
 
 @dataclass
@@ -37,7 +44,8 @@ class Context:
     tools: Tools
     journal: Journal
     stop: Stop
-    mirror: Mirror | None = None
+    mirror: Mirror = field(init=False)
+    """Set by the phase prepare, or when a restarted worker opens the execution again."""
     workspace: Workspace | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     keep_directory: bool = False
@@ -65,6 +73,8 @@ class Context:
 
     def close(self) -> None:
         """Forget the execution, but for work that nobody else has."""
+        for name in (AGENT_DIRECTORY, VERIFY_DIRECTORY):
+            self.tools.workspaces.release(self.directory / name)
         if self.keep_directory:
             (self.directory / JOURNAL).unlink()
         else:

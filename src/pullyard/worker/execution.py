@@ -133,7 +133,8 @@ class Execution:
             return await self.stop.race(limited())
         except TimeoutError:
             raise PhaseFailed(
-                TIMEOUTS[phase], f"The phase '{phase}' took longer than its limit of {limit_seconds:g} seconds."
+                TIMEOUTS[phase],
+                f"The phase '{phase}' took longer than its limit of {limit_seconds:g} seconds.",
             ) from None
         finally:
             self._context.record.phase_seconds[phase] = round(time.monotonic() - began, 4)

@@ -1,7 +1,15 @@
-"""How an execution's phases end early: one exception inside the worker, and what maps to it."""
+"""How an execution's phases end early, and the one table from errors to reasons."""
 
+import errno
+
+from pullyard.agents.protocol import AgentMissing
+from pullyard.git.errors import BaseBranchMissing, PushRefused, RepositoryEmpty, RepositoryUnreachable
 from pullyard.lifecycle.reasons import Reason
-from pullyard.protocol.errors import PullyardError
+from pullyard.protocol.errors import PullyardError, RemoteFailure, RequestError
+from pullyard.sandboxes.protocol import SandboxUnavailable
+from pullyard.worker.harvest_rules import HarvestRefused
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class PhaseFailed(PullyardError):
@@ -13,8 +21,34 @@ class PhaseFailed(PullyardError):
 
 
 class Stopped(PullyardError):
-    """Somebody or something asked for an end: cancel, drain, lost lease. ``reason`` None reports nothing."""
+    """Somebody or something asked for an end; ``reason`` None means that the execution is lost."""
 
     def __init__(self, reason: Reason | None, message: str) -> None:
         super().__init__(message, code=reason.value if reason else "lost-lease")
         self.reason = reason
+
+
+# The first row that fits wins: narrow errors stand before those that they derive from.
+_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+    (RepositoryUnreachable, Reason.REPOSITORY_UNREACHABLE),
+    (RepositoryEmpty, Reason.REPOSITORY_EMPTY),
+    (BaseBranchMissing, Reason.BASE_BRANCH_MISSING),
+    (PushRefused, Reason.PUSH_REFUSED),
+    (HarvestRefused, Reason.HARVEST_REFUSED),
+    (AgentMissing, Reason.AGENT_MISSING),
+    (SandboxUnavailable, Reason.SANDBOX_UNAVAILABLE),
+    (RequestError, Reason.POLICY_REFUSED),
+    (RemoteFailure, Reason.FORGE_FAILED),
+)
+
+
+def as_failure(error: Exception) -> PhaseFailed:
+    """What an error of a phase means for the user; an error that nobody expected is a worker's bug."""
+    if isinstance(error, PhaseFailed):
+        return error
+    if isinstance(error, OSError) and error.errno in FULL:
+        return PhaseFailed(Reason.DISK_FULL, "The worker's disk is full: make room, the task is tried again.")
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return PhaseFailed(reason, str(error))
+    return PhaseFailed(Reason.WORKER_BUG, f"The worker could not go on: {error}.")

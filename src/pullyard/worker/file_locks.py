@@ -38,14 +38,18 @@ def take(path: Path, *, shared: bool = False) -> FileLock | None:
     return FileLock(descriptor)
 
 
-@asynccontextmanager
-async def locked(path: Path) -> AsyncIterator[None]:
+async def wait_for(path: Path) -> FileLock:
     """Wait for the lock without a thread, so that a cancelled waiter leaves nothing behind."""
     while True:
         lock = take(path)
         if lock is not None:
-            break
+            return lock
         await asyncio.sleep(POLL_SECONDS)
+
+
+@asynccontextmanager
+async def locked(path: Path) -> AsyncIterator[None]:
+    lock = await wait_for(path)
     try:
         yield
     finally:

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import structlog
@@ -17,13 +16,21 @@ from pullyard.worker.disk import has_room
 from pullyard.worker.execution import Execution
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.journal import Journal
+from pullyard.worker.settings import WorkerSettings
 
 logger = structlog.get_logger(__name__)
 
 LOW_DISK_PAUSE_SECONDS = 5.0
 DRAIN_MESSAGE = "The worker was asked to stop before the work was done."
 
-Begin = Callable[[Journal], Execution]
+ABANDON_SECONDS = 6.0
+"""After everything was stopped: what is not told by then is told by the next start, from the journal."""
+
+
+class Begin(Protocol):
+    def __call__(self, journal: Journal, *, recovered: bool) -> Execution: ...
+
+
 DoErrand = Callable[[Errand], Coroutine[Any, Any, None]]
 
 
@@ -36,18 +43,17 @@ class Loop:
         heart: Heart,
         held: dict[str, Execution],
         *,
-        slots: int,
-        executions: Path,
-        minimum_free_bytes: int,
+        settings: WorkerSettings,
         begin: Begin,
         do_errand: DoErrand,
     ) -> None:
         self._client = client
         self._heart = heart
         self._held = held
-        self._slots = slots
-        self._executions = executions
-        self._minimum_free_bytes = minimum_free_bytes
+        self._slots = settings.slots
+        self._executions = settings.data_directory / "executions"
+        self._executions.mkdir(exist_ok=True)
+        self._minimum_free_bytes = settings.minimum_free_bytes
         self._begin = begin
         self._do_errand = do_errand
         self._running: set[asyncio.Task[None]] = set()
@@ -58,7 +64,7 @@ class Loop:
         """Take up what a killed worker left on disk."""
         for journal in Journal.find_all(self._executions):
             logger.info("found an unfinished execution", execution_id=journal.record.grant.execution_id)
-            self._start(self._begin(journal))
+            self._start(self._begin(journal, recovered=True))
 
     async def run(self, *, once: bool) -> None:
         """Claim until asked to stop; with ``once``, until one execution has been run to its end."""
@@ -105,7 +111,8 @@ class Loop:
             return
         used = {execution.slot for execution in self._held.values()}
         slot = next(number for number in range(self._slots + len(used)) if number not in used)
-        self._start(self._begin(Journal.create(self._executions, grant, slot)))
+        journal = Journal.create(self._executions, grant, slot)
+        self._start(self._begin(journal, recovered=False))
         self._heart.beat_now()
 
     def _start(self, execution: Execution) -> None:
@@ -144,4 +151,8 @@ class Loop:
                 await self.finished()
         for execution in list(self._held.values()):
             execution.stop.request(Reason.INTERRUPTED, DRAIN_MESSAGE)
-        await self.finished()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ABANDON_SECONDS):
+                await self.finished()
+        for task in self._running:
+            task.cancel()

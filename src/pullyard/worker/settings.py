@@ -76,7 +76,7 @@ class WorkerSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_cls.toml_file()))
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_file()))
 
     @classmethod
     def toml_file(cls) -> Path | None:

@@ -1,0 +1,106 @@
+"""The phase in which the agent works, and after which its work is taken out of the sandbox."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+
+from pullyard.agents.protocol import TASK_DIRECTORY, Agent, Invocation
+from pullyard.agents.registry import AGENTS
+from pullyard.lifecycle.execution import Phase
+from pullyard.lifecycle.reasons import Reason
+from pullyard.protocol.errors import RequestError
+from pullyard.sandboxes.protocol import Command, Mount, Process, Sandbox, SandboxSpec
+from pullyard.worker.agent_output import AgentOutput
+from pullyard.worker.context import Context
+from pullyard.worker.failures import PhaseFailed
+from pullyard.worker.gateway.ledger import Ledger
+from pullyard.worker.gateway.providers import PROVIDERS
+from pullyard.worker.gateway.serve import Gateway
+from pullyard.worker.open_sandbox import opened_sandbox
+from pullyard.worker.take_work import take_work
+
+GATEWAY_PORT = 7421
+
+
+async def implement(context: Context) -> None:
+    """Run the agent, then harvest. Raises PhaseFailed with the agent's verdict."""
+    agent = make_agent(context.grant.agent.name)
+    ledger = Ledger(context.grant.task.budget_micros)
+    exit_code = await run_agent(context, agent, ledger)
+    # The gateway's count is taken from the provider's answers; an agent's own is only its word.
+    context.record.usage = ledger.usage if ledger.requests else agent.usage
+    if ledger.refused:
+        raise PhaseFailed(Reason.BUDGET_SPENT, "The task's budget was spent before the agent was done.")
+    verdict = agent.end(exit_code)
+    if verdict.reason is not None:
+        raise PhaseFailed(verdict.reason, verdict.message)
+    await take_work(context)
+
+
+def make_agent(name: str) -> Agent:
+    if name not in AGENTS:
+        raise RequestError(f"This worker has no agent '{name}': choose one of {', '.join(AGENTS)}.")
+    return AGENTS[name]()
+
+
+async def run_agent(context: Context, agent: Agent, ledger: Ledger) -> int:
+    """The agent's exit code. However this ends, nothing of the agent runs any more afterwards."""
+    grant = context.grant
+    workspace = context.workspace
+    assert workspace is not None
+    inside = context.tools.sandbox(SandboxSpec(workspace=workspace, uid=context.uid)).inside("")
+    invocation = agent.invocation(
+        grant.task, grant.agent.settings, inside=Path(inside), gateway_port=GATEWAY_PORT
+    )
+    files = write_files(context.directory / "task", invocation.files)
+    mounts = [
+        Mount(files, TASK_DIRECTORY),
+        *(Mount(outside, seen) for seen, outside in invocation.programs.items()),
+    ]
+    if invocation.gateway is not None:
+        provider = PROVIDERS[invocation.gateway]
+        if missing := context.tools.upstream.missing(provider):
+            raise PhaseFailed(Reason.AGENT_MISSING, missing)
+    context.log(Phase.IMPLEMENT).line(f"The agent {agent.name} begins.")
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(opened_sandbox(context, workspace, mounts))
+        output = AgentOutput(context, agent)
+        process = await start(sandbox, invocation, output)
+        stack.push_async_callback(process.kill)
+        if invocation.gateway is not None and process.listener is not None:
+            gateway = Gateway(process.listener, invocation.gateway, context.tools.upstream, ledger)
+            await stack.enter_async_context(gateway)
+        return await output.follow(process)
+
+
+def write_files(directory: Path, files: Mapping[str, bytes]) -> Path:
+    """The task's files in a directory that the sandbox sees read-only."""
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o755)
+    for name, content in files.items():
+        path = directory / Path(name).name
+        path.write_bytes(content)
+        path.chmod(0o444)
+    return directory
+
+
+async def start(sandbox: Sandbox, invocation: Invocation, output: AgentOutput) -> Process:
+    with ExitStack() as opened:
+        stdout = output.descriptor()
+        opened.callback(os.close, stdout)
+        stdin = None
+        if invocation.stdin is not None:
+            stdin = os.memfd_create("stdin")
+            opened.callback(os.close, stdin)
+            os.write(stdin, invocation.stdin)
+            os.lseek(stdin, 0, os.SEEK_SET)
+        return await sandbox.start(
+            Command(
+                argv=invocation.argv,
+                environment=invocation.environment,
+                stdin=stdin,
+                stdout=stdout,
+                listen_port=GATEWAY_PORT if invocation.gateway else None,
+            )
+        )

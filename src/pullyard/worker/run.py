@@ -1,0 +1,175 @@
+"""The worker process: from settings to exit code."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+
+from pullyard.agents.registry import AGENTS
+from pullyard.git.addresses import Login
+from pullyard.git.errors import GitMissing
+from pullyard.git.program import Git, GitSettings
+from pullyard.protocol.errors import RequestError
+from pullyard.protocol.worker import Errand
+from pullyard.sandboxes.protocol import SandboxUnavailable
+from pullyard.sandboxes.registry import SAFE, SANDBOXES, best
+from pullyard.worker.client import CoordinatorClient, CredentialRefused
+from pullyard.worker.context import Tools
+from pullyard.worker.disk import free_bytes
+from pullyard.worker.errands import do_errand
+from pullyard.worker.execution import Execution
+from pullyard.worker.file_locks import FileLock, wait_for
+from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
+from pullyard.worker.heartbeat import Heart
+from pullyard.worker.identity import Identity
+from pullyard.worker.lease import Lease
+from pullyard.worker.loop import Loop
+from pullyard.worker.mirrors import Mirrors
+from pullyard.worker.settings import WorkerSettings
+from pullyard.worker.workspaces import Workspaces
+
+logger = structlog.get_logger(__name__)
+
+LOCK_SECONDS = 20.0
+
+
+async def run_worker(settings: WorkerSettings) -> int:
+    """Work until asked to stop; the exit code. Raises RequestError with a sentence for what is missing."""
+    settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+    lock = await lock_directory(settings)
+    try:
+        async with AsyncExitStack() as stack:
+            return await work(settings, stack)
+    finally:
+        lock.release()
+
+
+async def lock_directory(settings: WorkerSettings) -> FileLock:
+    """One worker a data directory; a predecessor that is just ending is waited for."""
+    try:
+        async with asyncio.timeout(LOCK_SECONDS):
+            return await wait_for(settings.data_directory / "lock")
+    except TimeoutError:
+        raise RequestError(
+            f"Another worker uses {settings.data_directory}: stop it, or give this one another --data."
+        ) from None
+
+
+async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
+    client = CoordinatorClient(settings.coordinator_url)
+    stack.push_async_callback(client.close)
+    tools = await make_tools(settings, client, stack)
+    identity = Identity(settings, client, measured_facts(tools))
+    connected = await identity.connect()
+    logger.info("connected", worker_id=connected.worker_id, coordinator=settings.coordinator_url)
+    held: dict[str, Execution] = {}
+    heart = Heart(client, tools.lease, held, slots=settings.slots, seconds=connected.heartbeat_seconds)
+
+    async def errand(asked: Errand) -> None:
+        await do_errand(tools, asked)
+
+    loop = Loop(
+        client,
+        heart,
+        held,
+        settings=settings,
+        begin=lambda journal, *, recovered: Execution(tools, journal, recovered=recovered),
+        do_errand=errand,
+    )
+    background = [
+        asyncio.create_task(heart.run(settings.offline_seconds)),
+        asyncio.create_task(identity.keep_fresh(connected.worker_id)),
+        asyncio.create_task(watch_for_the_end(loop, settings)),
+    ]
+    loop.recover()
+    try:
+        await claim_until_stopped(loop, identity, once=settings.once)
+        await loop.finished()
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+    return 0
+
+
+async def claim_until_stopped(loop: Loop, identity: Identity, *, once: bool) -> None:
+    """A credential that the coordinator no longer takes is replaced where a token allows it."""
+    while True:
+        try:
+            return await loop.run(once=once)
+        except CredentialRefused:
+            await identity.connect()
+
+
+async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack: AsyncExitStack) -> Tools:
+    """Raises RequestError where git or every allowed sandbox is missing: the message names the remedy."""
+    git = Git(
+        GitSettings(
+            logins={
+                host: Login(credential.username, credential.token.get_secret_value())
+                for host, credential in settings.git_credentials.items()
+            },
+            plain_http=settings.allow_plain_http,
+        )
+    )
+    uid = settings.first_uid if os.geteuid() == 0 else None
+    try:
+        await git.check_version()
+        measured = await best((settings.sandbox,) if settings.sandbox else SAFE, uid)
+    except (GitMissing, SandboxUnavailable) as missing:
+        raise RequestError(str(missing), code="worker-incomplete") from missing
+    upstream = open_upstream(
+        {"anthropic": ProviderSettings(key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)}
+    )
+    stack.push_async_callback(upstream.client.aclose)
+    mirrors = Mirrors(settings.data_directory / "mirrors", git, settings.mirror_quota_bytes)
+    checkouts = settings.data_directory / "checkouts"
+    return Tools(
+        settings=settings,
+        client=client,
+        lease=Lease(),
+        git=git,
+        mirrors=mirrors,
+        workspaces=Workspaces(checkouts, git, mirrors, overlay=measured.overlay),
+        sandbox=SANDBOXES[measured.name],
+        measured=measured,
+        upstream=upstream,
+    )
+
+
+def measured_facts(tools: Tools) -> dict[str, Any]:
+    """What the coordinator shows of this machine; nothing in it names a repository."""
+    return {
+        "sandbox": tools.measured.name,
+        "sandbox_start_ms": round((tools.measured.start_seconds or 0.0) * 1000, 1),
+        "overlay": tools.measured.overlay,
+        "escapes_held": dict(tools.measured.escapes),
+        "agents": sorted(AGENTS),
+        "free_bytes": free_bytes(tools.settings.data_directory),
+    }
+
+
+async def watch_for_the_end(loop: Loop, settings: WorkerSettings) -> None:
+    """Drain on a signal; at once on a second one, or when the process that started us is gone."""
+    signalled: asyncio.Queue[float] = asyncio.Queue()
+    running = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running.add_signal_handler(number, signalled.put_nowait, settings.drain_seconds)
+    if settings.exit_with_parent:
+        running.add_reader(sys.stdin.fileno(), parent_gone, signalled)
+    draining = asyncio.create_task(loop.drain(await signalled.get()))
+    urgent = asyncio.create_task(signalled.get())
+    await asyncio.wait({draining, urgent}, return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        draining.cancel()
+        await loop.drain(0.0)
+
+
+def parent_gone(signalled: asyncio.Queue[float]) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        signalled.put_nowait(0.0)
