@@ -18,7 +18,7 @@ from pullyard.git.errors import GitMissing
 from pullyard.git.program import Git
 from pullyard.sandboxes.probe import probe
 from pullyard.sandboxes.protocol import Probe
-from pullyard.sandboxes.registry import SANDBOXES
+from pullyard.sandboxes.registry import SAFE, SANDBOXES
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -48,7 +48,7 @@ def doctor(context: typer.Context) -> None:
         if one.remedy:
             terminal.say()
             terminal.say_text(f"{one.name}: {one.remedy}")
-    usable = any(found.available for found in probes)
+    usable = any(found.available and all(found.escapes.values()) for found in probes)
     document = {
         "usable": usable,
         "findings": list(map(asdict, findings)),
@@ -59,7 +59,7 @@ def doctor(context: typer.Context) -> None:
 
 
 async def _measure() -> tuple[list[Probe], Finding]:
-    probes = [await probe(name) for name in SANDBOXES]
+    probes = [await probe(SANDBOXES[name]) for name in SAFE]
     try:
         return probes, Finding("git", ok=True, found=await Git().check_version())
     except GitMissing as error:
@@ -76,11 +76,12 @@ def _sandbox(found: Probe) -> Finding:
     name = f"sandbox {found.name}"
     if not found.available:
         return Finding(name, ok=False, found="not usable", remedy=found.remedy)
-    open_ways = [escape for escape, held in found.escapes.items() if not held]
+    leaks = [escape for escape, held in found.escapes.items() if not held]
     started = f"starts in {(found.start_seconds or 0) * 1000:.0f} ms"
     overlay = "overlays" if found.overlay else "no overlays: working copies are copied"
-    held = f"{len(found.escapes) - len(open_ways)} of {len(found.escapes)} escapes held"
-    return Finding(name, ok=not open_ways, found=f"{started}, {overlay}, {held}", remedy=found.remedy)
+    held = f"{len(found.escapes) - len(leaks)} of {len(found.escapes)} escapes held"
+    remedy = f"It does not hold {', '.join(leaks)} here, so it is not used." if leaks else None
+    return Finding(name, ok=not leaks, found=f"{started}, {overlay}, {held}", remedy=remedy)
 
 
 def _postgres() -> Finding:

@@ -58,7 +58,8 @@ def _so_far(client: Client, task: Task, streams: tuple[str, ...]) -> Iterator[St
     if task.execution_id is None:
         raise Missing(f"Task {task.number} has no log yet: it is {task.state}.")
     for name in streams:
-        yield Printed(task.execution_id, name, client.log(task.execution_id, name))
+        for data in client.log(task.execution_id, name):
+            yield Printed(task.execution_id, name, data)
 
 
 def _write_raw(steps: Iterator[Step]) -> None:

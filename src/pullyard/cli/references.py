@@ -21,7 +21,7 @@ def find_project(client: Client, reference: str) -> Project:
         except RequestError as error:
             raise _named(error, "project", reference) from error
     wanted = reference.strip()
-    for project in client.projects():
+    for project in client.projects(name=wanted):
         if project.name == wanted:
             return project
     raise Missing(f"There is no project {reference!r}: 'pullyard project list' shows what there is.")

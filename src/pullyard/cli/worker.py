@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pullyard.cli.inputs import first_fault
 from pullyard.cli.places import WORKER_DIRECTORY, default_data_directory
 from pullyard.cli.terminal import Terminal
+from pullyard.coordinator.logbook import configure_logs
 from pullyard.protocol.errors import RequestError
 from pullyard.worker.run import run_worker
 from pullyard.worker.settings import WorkerSettings, load_settings
@@ -49,6 +50,8 @@ def worker(  # noqa: PLR0913
         "sandbox": sandbox,
         "once": once or None,
     }
+    # Its words are a log, so they go to stderr, and stdout is for the document.
+    configure_logs("info", as_json=False)
     exit_code = asyncio.run(run_worker(_read(config, flags)))
     terminal.finish({"exit_code": exit_code})
     raise typer.Exit(exit_code)

@@ -15,7 +15,9 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 """A worker that lived this long is started again at once."""
-STOP_SECONDS = 8.0
+DRAIN_SECONDS = 2.0
+"""What runs longer is saved, and goes on at the next start."""
+STOP_SECONDS = 15.0
 LOG_BYTES = 16 << 20
 
 logger = structlog.get_logger(__name__)
@@ -61,6 +63,7 @@ class WorkerChild:
             "PULLYARD_WORKER_ENROLMENT_TOKEN": await self._token(),
             "PULLYARD_WORKER_COORDINATOR_URL": self._url,
             "PULLYARD_WORKER_EXIT_WITH_PARENT": "true",
+            "PULLYARD_WORKER_DRAIN_SECONDS": str(DRAIN_SECONDS),
         }
         with self.log_path.open("ab") as log:
             return await asyncio.create_subprocess_exec(

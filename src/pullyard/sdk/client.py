@@ -30,6 +30,7 @@ from pullyard.sdk.transport import Transport
 ItemT = TypeVar("ItemT", bound=BaseModel)
 
 PAGE_ITEMS = 100
+LOG_PIECE_BYTES = 1 << 20
 
 
 class Client:
@@ -97,9 +98,16 @@ class Client:
     def log_streams(self, execution_id: str) -> Iterator[LogStream]:
         return self._pages(f"/executions/{execution_id}/logs", LogStream)
 
-    def log(self, execution_id: str, stream: str) -> bytes:
-        """All that is there of one log now."""
-        return self._transport.request("GET", f"/executions/{execution_id}/logs/{stream}").content
+    def log(self, execution_id: str, stream: str) -> Iterator[bytes]:
+        """All that is there of one log now, in pieces."""
+        offset = 0
+        while True:
+            path = f"/executions/{execution_id}/logs/{stream}"
+            answer = self._transport.request("GET", path, query={"offset": offset, "limit": LOG_PIECE_BYTES})
+            if not answer.content:
+                return
+            yield answer.content
+            offset += len(answer.content)
 
     def changes(self, *, project_id: str | None = None, state: str | None = None) -> Iterator[Change]:
         return self._pages("/changes", Change, project_id=project_id, state=state)
