@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,9 +71,18 @@ def locked(path: Path, kind: int) -> Iterator[None]:
         yield
 
 
+def remove_abandoned(directory: Path) -> None:
+    """Removes what runs that were killed have left."""
+    for users in directory.parent.glob("pullyard-tests-*/users"):
+        with users.open("w") as file, suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(users.parent, ignore_errors=True)
+
+
 @contextmanager
 def shared_server(directory: Path) -> Iterator[str]:
     """The first process of a run starts the server, and stops it when all the others are done with it."""
+    remove_abandoned(directory)
     directory.mkdir(exist_ok=True, mode=0o711)
     start, users, address = directory / "start", directory / "users", directory / "address"
     server: EmbeddedPostgres | None = None

@@ -133,8 +133,10 @@ class EmbeddedPostgres:
             # It was left by a run that was killed.
             shutil.rmtree(place.readlink(), ignore_errors=True)
             place.unlink()
+        # The lock beside an old socket names a process, and its number may be somebody else's now.
+        shutil.rmtree(place, ignore_errors=True)
         if len(os.fsencode(place)) <= SOCKET_DIRECTORY_BYTES:
-            place.mkdir(mode=0o700, exist_ok=True)
+            place.mkdir(mode=0o700)
             return place
         short = Path(tempfile.mkdtemp(prefix="pullyard-", dir="/tmp"))
         place.symlink_to(short)

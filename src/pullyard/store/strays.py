@@ -3,6 +3,8 @@
 import os
 import select
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from pullyard.store.errors import StoreRefused
@@ -31,10 +33,14 @@ def end_strays(cluster: Path) -> None:
         return
     cluster = cluster.resolve()
     for number, patience_seconds in ROUNDS:
-        for process in processes_in(cluster):
+        running = processes_in(cluster)
+        for process in running:
             # A fast shutdown is asked of the server alone; its children end when it has ended.
-            heard = number != signal.SIGINT or process == told_server(cluster)
-            end(process, number if heard else None, patience_seconds)
+            if number != signal.SIGINT or process == told_server(cluster):
+                tell(process, number)
+        deadline = time.monotonic() + patience_seconds
+        for process in running:
+            await_end(process, max(0, deadline - time.monotonic()))
         if not processes_in(cluster):
             (cluster / "postmaster.pid").unlink(missing_ok=True)
             return
@@ -52,16 +58,16 @@ def told_server(cluster: Path) -> int | None:
         return None
 
 
-def end(process: int, number: signal.Signals | None, patience_seconds: float) -> None:
-    try:
+def tell(process: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def await_end(process: int, patience_seconds: float) -> None:
+    """Also for processes that are not this one's children; those that nobody reaps count as ended."""
+    with suppress(ProcessLookupError):
         handle = os.pidfd_open(process)
-    except ProcessLookupError:
-        return
-    try:
-        if number is not None:
-            signal.pidfd_send_signal(handle, number)
-        select.select([handle], [], [], patience_seconds)
-    except ProcessLookupError:
-        return
-    finally:
-        os.close(handle)
+        try:
+            select.select([handle], [], [], patience_seconds)
+        finally:
+            os.close(handle)
