@@ -92,6 +92,13 @@ class Mirrors:
         await self.collect(keep=key)
         return replace(mirror, listing=listing)
 
+    async def find(self, mirror: Mirror, reference: str) -> str | None:
+        """The commit that a reference of the mirror, such as a salvage, names; None where there is none."""
+        name = f"{reference}^{{commit}}"
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+        done = await self.git.run(*words, git_dir=mirror.path)
+        return None if done.exit_code else check_object_id(done.text)
+
     async def repair(self, mirror: Mirror) -> None:
         """Make a mirror anew whose objects turned out to be damaged."""
         async with locked(self.root / f"{mirror.key}.lock"):

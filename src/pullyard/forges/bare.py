@@ -1,0 +1,130 @@
+"""A plain git repository as a forge: a change is a branch there and our own record of it here."""
+
+from pathlib import Path
+
+from pullyard.forges.protocol import RemoteChange
+from pullyard.git.addresses import Address, read_address
+from pullyard.git.errors import BaseBranchMissing, GitFailed, PushRefused
+from pullyard.git.names import check_branch, check_object_id
+from pullyard.git.program import Git
+from pullyard.git.remotes import HEADS, Push, Remotes
+from pullyard.protocol.errors import Conflict
+
+MERGE_TRIES = 4
+"""How often a merge is made anew because somebody else moved the base branch meanwhile."""
+
+PERSON = {
+    f"GIT_{role}_{part}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for part, value in (("NAME", "Pullyard"), ("EMAIL", "pullyard@pullyard.invalid"))
+}
+
+
+class BareForge:
+    name = "bare"
+
+    def __init__(self, git: Git) -> None:
+        self.git = git
+        self.remotes = Remotes(git)
+
+    async def publish(
+        self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str, title: str, body: str
+    ) -> RemoteChange:
+        del title, body
+        if branch == base_branch:
+            raise PushRefused(f"A change can't be published as its own base branch {branch!r}.")
+        await self.remotes.push(read_address(url), repository, Push(branch, None, check_object_id(commit)))
+        return RemoteChange(branch, commit)
+
+    async def merge(
+        self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str, title: str
+    ) -> str:
+        address = read_address(url)
+        check_branch(base_branch)
+        check_object_id(commit)
+        for attempt in range(1, MERGE_TRIES + 1):
+            base = await self._fetch(repository, address, branch, base_branch, commit)
+            if await self._contains(repository, base, commit):
+                return await self._merge_of(repository, base, commit)
+            result = commit
+            if not await self._contains(repository, commit, base):
+                result = await self._merge_commit(repository, base, commit, f"{title.strip()}\n")
+            try:
+                await self.remotes.push(address, repository, Push(base_branch, base, result))
+            except PushRefused:
+                moved = (await self.remotes.list(address)).branches.get(base_branch) != base
+                if not moved or attempt == MERGE_TRIES:
+                    raise
+            else:
+                return result
+        raise AssertionError("the last try returns or raises")
+
+    async def close(self, repository: Path, url: str, *, branch: str, commit: str) -> None:
+        address = read_address(url)
+        there = (await self.remotes.list(address)).branches.get(check_branch(branch))
+        if there is None:
+            return
+        if there != check_object_id(commit):
+            raise Conflict(
+                f"The branch {branch!r} has commits that are not of this change: "
+                "look at them, then delete it yourself.",
+                code="branch-moved",
+            )
+        await self.remotes.push(address, repository, Push(branch, commit, None))
+
+    async def _fetch(
+        self, repository: Path, address: Address, branch: str, base_branch: str, commit: str
+    ) -> str:
+        """Get both sides; the base branch's commit now. No reference of ``repository`` is touched."""
+        branches = (await self.remotes.list(address)).branches
+        if base_branch not in branches:
+            raise BaseBranchMissing(base_branch, branches)
+        wanted = [HEADS + base_branch, *([HEADS + branch] if branch in branches else [])]
+        await self.remotes.fetch(address, repository, *wanted)
+        found = await self.git.run("cat-file", "-e", f"{commit}^{{commit}}", git_dir=repository)
+        if found.exit_code:
+            raise Conflict(
+                f"The branch {branch!r} does not hold the commit {commit[:12]} any more: "
+                "push it there again, or retry the task.",
+                code="change-gone",
+            )
+        return branches[base_branch]
+
+    async def _contains(self, repository: Path, descendant: str, ancestor: str) -> bool:
+        words = ("merge-base", "--is-ancestor", ancestor, descendant)
+        done = await self.git.run(*words, git_dir=repository)
+        if done.exit_code not in (0, 1):
+            raise GitFailed("merge-base", done.exit_code, done.stderr)
+        return done.exit_code == 0
+
+    async def _merge_of(self, repository: Path, base: str, commit: str) -> str:
+        """The commit that brought ``commit`` into ``base``: its merge, or itself by fast-forward."""
+        words = ("rev-list", "--first-parent", "--merges", "--parents", "--reverse", f"{commit}..{base}")
+        lines = (await self.git.ok(*words, git_dir=repository)).decode().splitlines()
+        for result, _, *merged in (line.split() for line in lines):
+            if commit in merged:
+                return result
+        return commit
+
+    async def _merge_commit(self, repository: Path, base: str, commit: str, message: str) -> str:
+        words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", base, commit)
+        done = await self.git.run(*words, git_dir=repository)
+        fields = done.stdout.decode("utf-8", "backslashreplace").split("\0")
+        if done.exit_code == 1:
+            names = sorted({name for name in fields[1:] if name})
+            raise Conflict(
+                f"The change can't be merged cleanly, both sides changed {', '.join(names[:10])}: "
+                "bring the branch up to date by hand, or retry the task.",
+                code="merge-conflict",
+                details={"files": names[:200]},
+            )
+        if done.exit_code:
+            raise GitFailed("merge-tree", done.exit_code, done.stderr)
+        tree = check_object_id(fields[0].strip())
+        made = await self.git.ok(
+            *("commit-tree", tree, "-p", base, "-p", commit, "-F", "-"),
+            git_dir=repository,
+            environment=PERSON,
+            stdin=message.encode("utf-8", "replace"),
+        )
+        return check_object_id(made.decode().strip())

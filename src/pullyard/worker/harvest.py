@@ -1,0 +1,200 @@
+"""The safe harvest: the agent's work comes out of the sandbox as a pack, is checked, and becomes our commit.
+
+Inside, a fixed script with a git directory of its own reads the files; the agent's ``.git``, its commits,
+hooks and configuration are never looked at. Outside, git only ever sees the pack, never the working copy.
+"""
+
+import asyncio
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pullyard.git.bare import make_bare, object_format
+from pullyard.git.names import check_object_id
+from pullyard.git.program import Git, strip_credentials
+from pullyard.git.tree_walk import TreeReader
+from pullyard.protocol.worker import Diffstat
+from pullyard.sandboxes.protocol import Command, Sandbox
+from pullyard.worker.diffs import read_diff, read_diffstat
+from pullyard.worker.harvest_rules import HarvestLimits, HarvestRefused, check_changes, protected_paths
+from pullyard.worker.harvest_script import SCRIPT
+from pullyard.worker.mirrors import MIRROR_INSIDE, Mirror
+
+REPORT_BYTES = 64 << 10
+ALLOCATION_LIMIT = "268435456"
+"""Bytes that git may allocate at once while it reads what the agent made."""
+
+
+@dataclass(frozen=True)
+class CommitText:
+    """``moment`` is in seconds since 1970, in UTC: the same input makes the same commit."""
+
+    title: str
+    body: str
+    moment: int
+    name: str = "Pullyard"
+    email: str = "pullyard@pullyard.invalid"
+
+    @property
+    def message(self) -> bytes:
+        text = f"{self.title.strip() or 'Change'}\n\n{self.body.strip()}".strip() + "\n"
+        return text.replace("\0", "").encode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Harvested:
+    commit: str
+    tree: str
+    diffstat: Diffstat
+    diff: str
+    diff_truncated: bool
+    repository: Path
+    """The execution's bare repository, which holds ``commit`` and borrows the mirror's objects."""
+    protected: tuple[str, ...] = ()
+    """Changed files that steer continuous integration, agents or git itself: a person should look."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is harvested: a working copy made from ``base_commit`` of ``mirror``."""
+
+    mirror: Mirror
+    base_commit: str
+    base_index: Path
+    """As ``Workspaces.prepare`` left it in the execution's directory, named ``BASE_INDEX``."""
+    repository: Path
+    """Where the execution's bare repository is, or is to be made."""
+
+
+async def harvest(
+    sandbox: Sandbox, git: Git, source: Source, text: CommitText, limits: HarvestLimits | None = None
+) -> Harvested | None:
+    """The work as one commit on the base, or None where no file differs. Repeatable.
+
+    ``sandbox`` shows the working copy and ``mirror.objects``; nothing of the agent runs in it any more.
+    Raises HarvestRefused, which names the file, and SandboxUnavailable.
+    """
+    limits = limits or HarvestLimits()
+    base = check_object_id(source.base_commit)
+    bare = make_bare(
+        source.repository,
+        borrows=[source.mirror.path / "objects"],
+        object_format=object_format(base),
+    )
+    base_tree = (await git.ok("rev-parse", f"{base}^{{tree}}", git_dir=bare)).decode().strip()
+    tree = await _take_out(sandbox, git, source, bare, limits)
+    if tree == base_tree:
+        return None
+    async with TreeReader(git, bare) as reader:
+        changes = await check_changes(reader, base_tree, tree, limits)
+    commit = await _make_commit(git, bare, base, tree, text)
+    diffstat, (diff, truncated) = await asyncio.gather(
+        read_diffstat(git, bare, base, commit), read_diff(git, bare, base, commit, limits.diff_bytes)
+    )
+    return Harvested(commit, tree, diffstat, diff, truncated, bare, protected_paths(changes))
+
+
+async def _take_out(sandbox: Sandbox, git: Git, source: Source, bare: Path, limits: HarvestLimits) -> str:
+    """Run the script, put its pack into ``bare`` and return the tree that it names, still unchecked."""
+    objects = sandbox.path_of(MIRROR_INSIDE)
+    format_name = object_format(source.base_commit)
+    pack_read, pack_write = os.pipe()
+    report_read, report_write = os.pipe()
+    index = os.open(source.base_index, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        command = Command(
+            argv=("sh", "-c", SCRIPT, "harvest", objects, format_name, sandbox.inside("").rstrip("/")),
+            stdin=index,
+            stdout=pack_write,
+            stderr=report_write,
+        )
+        process = await sandbox.start(command)
+    except BaseException:
+        os.close(pack_read)
+        os.close(report_read)
+        raise
+    finally:
+        for descriptor in (index, pack_write, report_write):
+            os.close(descriptor)
+    report = asyncio.create_task(_read_report(report_read))
+    try:
+        async with asyncio.timeout(limits.seconds):
+            indexed = await git.run(
+                "index-pack",
+                "--strict",
+                "--stdin",
+                f"--max-input-size={limits.pack_bytes}",
+                git_dir=bare,
+                environment={"GIT_ALLOC_LIMIT": ALLOCATION_LIMIT},
+                stdin=pack_read,
+                timeout_seconds=limits.seconds,
+            )
+            os.close(pack_read)
+            pack_read = -1
+            exit_code = await process.wait()
+            said = await report
+    except TimeoutError:
+        raise HarvestRefused(f"Reading the changes took longer than {limits.seconds:g} seconds.") from None
+    finally:
+        if pack_read >= 0:
+            os.close(pack_read)
+        await process.kill()
+        report.cancel()
+    return _read_outcome(exit_code, said, indexed.exit_code, indexed.stderr, limits)
+
+
+async def _read_report(descriptor: int) -> str:
+    """The first of what the script says, read to its end so that it never waits for us."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
+    )
+    kept = bytearray()
+    try:
+        while piece := await reader.read(1 << 16):
+            kept += piece[: REPORT_BYTES - len(kept)]
+    finally:
+        transport.close()
+    return strip_credentials(kept.decode("utf-8", "replace"))
+
+
+def _read_outcome(exit_code: int, said: str, indexed: int, complaint: str, limits: HarvestLimits) -> str:
+    found = re.search(r"^pullyard-tree ([0-9a-f]{40}(?:[0-9a-f]{24})?) (\d+)$", said, re.MULTILINE)
+    if found is None:
+        raise HarvestRefused(explain(said))
+    if found[2] != "0" and (indexed or exit_code):
+        if "exceeds maximum allowed size" in complaint or "No space left" in said:
+            raise HarvestRefused(f"The changes are larger than {limits.pack_bytes >> 20} MiB packed.")
+        lines = [line for line in complaint.splitlines() if line.strip()]
+        raise HarvestRefused(
+            f"Git refused the changes: {'; '.join(lines[:2])[:300] or 'the pack is damaged'}."
+        )
+    return found[1]
+
+
+def explain(said: str) -> str:
+    """One sentence for what kept git from reading the working copy."""
+    if nested := re.search(r"'(.+?)/?' does not have a commit checked out", said):
+        return f"{nested[1]!r} is a git repository of its own: remove its .git directory."
+    if named := re.search(r"invalid path '(.+?)'", said):
+        return f"{named[1]!r} is a name that git keeps for itself: rename or remove it."
+    if "No space left on device" in said or "File too large" in said:
+        return "The changes are too large to be taken out of the sandbox: add what is built to .gitignore."
+    lines = [line for line in said.splitlines() if line.strip()]
+    return f"The working copy can't be read: {'; '.join(lines[:2])[:300] or 'git ended without a word'}."
+
+
+async def _make_commit(git: Git, bare: Path, base: str, tree: str, text: CommitText) -> str:
+    moment = f"@{text.moment} +0000"
+    person = {
+        f"GIT_{role}_{part}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for part, value in (("NAME", text.name), ("EMAIL", text.email), ("DATE", moment))
+    }
+    words = ("commit-tree", check_object_id(tree), "-p", base, "-F", "-")
+    made = await git.ok(*words, git_dir=bare, environment=person, stdin=text.message)
+    commit = check_object_id(made.decode().strip())
+    await git.ok("update-ref", "refs/heads/harvest", commit, git_dir=bare)
+    return commit
