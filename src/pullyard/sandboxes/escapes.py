@@ -28,7 +28,7 @@ ESCAPES: Mapping[str, str] = {
     "mount": "mount -t tmpfs none /tmp || mount --bind /ws /tmp",
     "user-namespace": "unshare --user true",
     "network-namespace": "unshare --net true",
-    "become-root": "setpriv --reuid 0 true || setpriv --reuid 2 true",
+    "become-root": "setpriv --reuid 0 true || setpriv --reuid 2 true || exit 1",
     "capabilities": "grep -E '^Cap(Eff|Prm|Bnd|Inh|Amb)' /proc/self/status | grep -q -v 0000000000000000",
     "gain-privileges": "! grep -q '^NoNewPrivs:.*1$' /proc/self/status",
     "unfiltered-calls": "! grep -q '^Seccomp:.*2$' /proc/self/status",
