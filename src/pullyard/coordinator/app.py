@@ -1,0 +1,142 @@
+"""The coordinator as an ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import text
+
+from pullyard import __version__
+from pullyard.coordinator import problems
+from pullyard.coordinator.auth import endpoints as auth
+from pullyard.coordinator.auth.bootstrap import bootstrap
+from pullyard.coordinator.auth.credentials import Issued
+from pullyard.coordinator.auth.identify import Authenticator
+from pullyard.coordinator.boundary import Boundary
+from pullyard.coordinator.caretakers.loop import Caretakers
+from pullyard.coordinator.changes import endpoints as changes
+from pullyard.coordinator.events import endpoints as events
+from pullyard.coordinator.executions import endpoints as executions
+from pullyard.coordinator.executions.dispatcher import Dispatcher
+from pullyard.coordinator.hub import socket as hub
+from pullyard.coordinator.hub.tickets import Tickets
+from pullyard.coordinator.logs.watch import LogWatch
+from pullyard.coordinator.maintenance import running_database
+from pullyard.coordinator.news import listen
+from pullyard.coordinator.projects import endpoints as projects
+from pullyard.coordinator.services import Services, ServicesNeeded
+from pullyard.coordinator.settings import CoordinatorSettings
+from pullyard.coordinator.tasks import endpoints as tasks
+from pullyard.coordinator.workers import endpoints as workers
+from pullyard.coordinator.workers import wire
+from pullyard.coordinator.workers.forgotten import Forgotten
+from pullyard.protocol.resources import Version
+from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION
+from pullyard.store.bus import Bus
+from pullyard.store.database import Database
+from pullyard.store.feed import Feed
+from pullyard.store.migrate import migrate
+
+_log = structlog.get_logger(__name__)
+status = APIRouter(tags=["status"])
+
+
+@status.get("/healthz")
+async def healthz() -> dict[str, bool]:
+    """The process is up."""
+    return {"ok": True}
+
+
+@status.get("/readyz")
+async def readyz(services: ServicesNeeded) -> dict[str, bool]:
+    """The database answers too."""
+    async with services.database.transaction() as connection:
+        await connection.execute(text("SELECT 1"))
+    return {"ok": True}
+
+
+@status.get("/api/v1/version")
+async def version() -> Version:
+    spoken = list(range(OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION + 1))
+    return Version(software=__version__, protocol_versions=spoken)
+
+
+def create_app(settings: CoordinatorSettings, services: Services | None = None) -> FastAPI:
+    """Without ``services`` they open and close with the application's lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings) as (opened, _):
+            app.state.services = opened
+            yield
+
+    app = FastAPI(
+        title="Pullyard",
+        version=__version__,
+        lifespan=lifespan if services is None else None,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        responses=problems.PROBLEM_RESPONSES,
+    )
+    app.state.services = services
+    for module in (projects, tasks, executions, workers, changes, events, auth, hub):
+        app.include_router(module.router)
+    app.include_router(auth.pages)
+    app.include_router(status)
+    app.router.routes.extend(wire.ROUTES)
+    app.add_middleware(Boundary)
+    problems.install(app)
+    return app
+
+
+@asynccontextmanager
+async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Services, Issued | None]]:
+    """Database, migration, owner and the background loops; with the login link of a first start."""
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(running_database(settings))
+        direct = settings.direct_database_url.get_secret_value() if settings.direct_database_url else None
+        await migrate(direct or url)
+        database = Database(url, direct_url=direct, pool_size=settings.database_connections)
+        await database.open()
+        stack.push_async_callback(database.close)
+        bus = Bus(direct or url)
+        await bus.open()
+        stack.push_async_callback(bus.close)
+        async with database.transaction() as connection:
+            owner, first_login = await bootstrap(connection, settings.first_login_link_seconds)
+        services = Services(
+            settings=settings,
+            database=database,
+            bus=bus,
+            feed=Feed(database),
+            owner=owner,
+            authenticator=Authenticator(database),
+            dispatcher=Dispatcher(database, settings),
+            caretakers=Caretakers(),
+            log_watch=LogWatch(),
+            tickets=Tickets(),
+            forgotten=Forgotten(settings.lease_seconds),
+        )
+        listen(services)
+        loops = [
+            asyncio.create_task(services.dispatcher.run(services), name="dispatcher"),
+            asyncio.create_task(services.caretakers.run(services), name="caretakers"),
+        ]
+        for loop in loops:
+            loop.add_done_callback(report_end)
+        try:
+            yield services, first_login
+        finally:
+            services.stopping.set()
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+
+
+def report_end(task: asyncio.Task[None]) -> None:
+    """A loop that ends by itself is a bug, and nothing would work on: say so loudly."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("background loop ended", loop=task.get_name(), exc_info=error)

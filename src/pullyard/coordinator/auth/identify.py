@@ -1,0 +1,147 @@
+"""Who calls: a bearer token or the session's cookie becomes a principal."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
+
+from pullyard.coordinator.auth.credentials import CredentialKind, digest
+from pullyard.coordinator.services import services_of
+from pullyard.protocol.errors import RequestError
+from pullyard.store.database import Database
+from pullyard.store.queries import named
+
+# Another replica's revocation is seen this late; this replica's at once.
+CACHE_SECONDS = 5.0
+CACHE_ENTRIES = 10_000
+SESSION_COOKIE = "pullyard_session"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Unauthenticated(RequestError):
+    """One shape for every way of not being known, so that nothing can be learnt from it."""
+
+    def __init__(self, *, expired: bool = False) -> None:
+        sentence = "This token has expired; get a new one." if expired else "A valid token is needed here."
+        super().__init__(sentence, code="token-expired" if expired else "unauthenticated", status=401)
+
+
+@dataclass(frozen=True)
+class Principal:
+    credential_id: str
+    tenant_id: str
+    kind: CredentialKind
+    member_id: str | None
+    worker_id: str | None
+
+
+class Authenticator:
+    """Looks secrets up by their hash; remembers what it found for a short while."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._found: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self.revoked = asyncio.Event()
+        """The next revocation sets it, and another takes its place."""
+
+    def forget(self) -> None:
+        """Call after every revocation: nothing is remembered any more."""
+        self._found.clear()
+        self.revoked.set()
+        self.revoked = asyncio.Event()
+
+    async def identify(self, secret: str) -> Principal:
+        """Raises Unauthenticated where the secret is unknown, revoked or expired."""
+        key = digest(secret)
+        cached = self._found.get(key)
+        if cached is not None and cached[0] > time.monotonic():
+            return cached[1]
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(named("credential_find"), {"secret_sha256": key})).one_or_none()
+        if row is None or row.revoked:
+            self._found.pop(key, None)
+            raise Unauthenticated
+        if row.expired:
+            self._found.pop(key, None)
+            raise Unauthenticated(expired=True)
+        principal = Principal(row.id, row.tenant_id, CredentialKind(row.kind), row.member_id, row.worker_id)
+        lasts = CACHE_SECONDS if row.seconds_left is None else min(CACHE_SECONDS, float(row.seconds_left))
+        self._found[key] = (time.monotonic() + lasts, principal)
+        while len(self._found) > CACHE_ENTRIES:
+            self._found.popitem(last=False)
+        return principal
+
+    async def still_valid(self, principal: Principal) -> bool:
+        """Asked by what goes on for longer than a request."""
+        async with self._database.transaction() as connection:
+            return bool(await connection.scalar(named("credential_valid"), {"id": principal.credential_id}))
+
+
+def bearer(connection: HTTPConnection) -> str | None:
+    scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+
+
+def cookie_name(connection: HTTPConnection) -> str:
+    return f"__Host-{SESSION_COOKIE}" if is_https(connection) else SESSION_COOKIE
+
+
+def is_https(connection: HTTPConnection) -> bool:
+    public_url = services_of(connection).settings.public_url
+    return public_url.startswith("https://") if public_url else connection.url.scheme in ("https", "wss")
+
+
+def same_origin(connection: HTTPConnection) -> bool:
+    """A browser names the page's origin on every write and on a WebSocket; it must be ours."""
+    origin = connection.headers.get("origin")
+    if origin is None:
+        return False
+    public_url = services_of(connection).settings.public_url
+    ours = {connection.headers.get("host", "")}
+    if public_url:
+        ours.add(urlsplit(public_url).netloc)
+    return urlsplit(origin).netloc in ours
+
+
+async def person(connection: HTTPConnection) -> Principal:
+    """The member behind an API token or a session. Raises Unauthenticated."""
+    authenticator = services_of(connection).authenticator
+    secret = bearer(connection)
+    if secret is not None:
+        principal = await authenticator.identify(secret)
+        if principal.kind is not CredentialKind.API:
+            raise Unauthenticated
+        return principal
+    cookie = connection.cookies.get(cookie_name(connection))
+    if not cookie:
+        raise Unauthenticated
+    principal = await authenticator.identify(cookie)
+    if principal.kind is not CredentialKind.SESSION:
+        raise Unauthenticated
+    writes = connection.scope["type"] == "websocket" or connection.scope["method"] not in _SAFE_METHODS
+    if writes and not same_origin(connection):
+        raise RequestError("This request comes from another site's page.", code="foreign-origin", status=403)
+    return principal
+
+
+async def require_person(request: Request) -> Principal:
+    return await person(request)
+
+
+async def worker(connection: HTTPConnection) -> tuple[str, str]:
+    """The ids of the tenant and of the worker that calls. Raises Unauthenticated."""
+    secret = bearer(connection)
+    if secret is None:
+        raise Unauthenticated
+    principal = await services_of(connection).authenticator.identify(secret)
+    if principal.kind is not CredentialKind.WORKER or principal.worker_id is None:
+        raise Unauthenticated
+    return principal.tenant_id, principal.worker_id
+
+
+Person = Annotated[Principal, Depends(require_person)]

@@ -1,0 +1,78 @@
+"""The outermost layer: body limits, security headers and ids for the log, as plain ASGI."""
+
+import secrets
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pullyard.coordinator.problems import problem
+
+BODY_BYTES = 1024 * 1024
+# A finish may carry a long diff, and a frame that does not compress is a little longer than its content.
+WORKER_BODY_BYTES = 16 * 1024 * 1024
+LOG_BODY_BYTES = 2 * 1024 * 1024
+_CSP = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    b"font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", _CSP),
+]
+
+
+class BodyTooLong(Exception):
+    """More came than the address takes."""
+
+
+def limit_for(path: str) -> int:
+    if not path.startswith("/worker/v1/"):
+        return BODY_BYTES
+    return LOG_BODY_BYTES if "/logs/" in path else WORKER_BODY_BYTES
+
+
+class Boundary:
+    """Raises nothing: a body over the limit is answered 413 whether or not it told its length."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = limit_for(scope["path"])
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        begun = False
+        taken = 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > limit:
+                raise BodyTooLong
+            return message
+
+        async def dressed(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                message["headers"] = [*message.get("headers", []), *_HEADERS]
+            await send(message)
+
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=secrets.token_hex(8))
+        try:
+            if length.isdigit() and int(length) > limit:
+                raise BodyTooLong
+            await self._app(scope, bounded, dressed)
+        except BodyTooLong:
+            if not begun:
+                answer = problem(
+                    413, f"This address takes at most {limit} bytes.", "body-too-long", {"limit": limit}
+                )
+                await answer(scope, receive, dressed)

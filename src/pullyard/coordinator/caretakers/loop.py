@@ -1,0 +1,79 @@
+"""One loop runs every caretaker, so that an idle coordinator asks the database one question at a time."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from pullyard.coordinator.caretakers.drift import repair_drift
+from pullyard.coordinator.caretakers.due import enqueue_due_tasks
+from pullyard.coordinator.caretakers.leases import give_grace, take_back_overdue
+from pullyard.coordinator.caretakers.offline import mark_offline
+from pullyard.coordinator.news import queue_changed
+from pullyard.store.queries import named
+
+if TYPE_CHECKING:
+    from pullyard.coordinator.services import Services
+
+_log = structlog.get_logger(__name__)
+
+
+class Caretakers:
+    """``wake`` for a round at the time that the next held task is due."""
+
+    def __init__(self) -> None:
+        self._wake = asyncio.Event()
+        self._last_round: float | None = None
+        self._last_drift = 0.0
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self, services: "Services") -> None:
+        """Until cancelled."""
+        pause = 0.0
+        while True:
+            self._wake.clear()
+            try:
+                pause = await self.round(services)
+            except (DBAPIError, OSError, TimeoutError) as error:
+                _log.warning("caretakers wait for the database", error=type(error).__name__)
+                pause = services.settings.caretaker_seconds
+            await self._sleep(pause)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def round(self, services: "Services") -> float:
+        """Look once after everything; returns the seconds until the next round is due."""
+        settings = services.settings
+        now = time.monotonic()
+        if (
+            self._last_round is None
+            or now - self._last_round > settings.caretaker_seconds + settings.lease_seconds / 3
+        ):
+            # It was this process or the database that was away: the workers could not renew their leases.
+            await give_grace(services)
+        self._last_round = now
+        async with services.database.transaction() as connection:
+            look = (
+                await connection.execute(
+                    named("caretaker_look"), {"acknowledge_seconds": settings.acknowledge_seconds}
+                )
+            ).one()
+        changed = await take_back_overdue(services, look.expired, look.unacknowledged)
+        changed |= await enqueue_due_tasks(services, look.due)
+        if look.silent_workers:
+            await mark_offline(services)
+        if now - self._last_drift > settings.drift_seconds:
+            self._last_drift = now
+            changed |= await repair_drift(services)
+        if changed:
+            queue_changed(services)
+        next_due = settings.caretaker_seconds if look.next_due is None else float(look.next_due)
+        return max(0.01, min(settings.caretaker_seconds, next_due))

@@ -1,0 +1,114 @@
+"""Claims for a group of waiting workers with the same labels, in one statement."""
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.lifecycle.ids import Kind, new_id
+from pullyard.protocol.worker import (
+    AgentSpec,
+    Grant,
+    PhaseLimits,
+    RepositorySpec,
+    TaskBrief,
+    TextPolicy,
+)
+from pullyard.store.queries import named
+
+# Claims of all replicas come one after the other, so that the limit over all projects holds.
+_LOCK = 7_855_921_003
+_SLUG_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for one execution at one waiting worker."""
+
+    worker_id: str
+    request_id: str
+
+
+async def claim_tasks(
+    connection: AsyncConnection,
+    *,
+    tenant_id: str,
+    labels: Sequence[str],
+    slots: Sequence[Slot],
+    max_running: int,
+    lease_seconds: float,
+) -> list[tuple[str, Grant]]:
+    """Fair over projects, by priority inside; pairs of worker id and grant, at most one a slot."""
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    rows = await connection.execute(
+        named("claim"),
+        {
+            "tenant_id": tenant_id,
+            "labels": list(labels),
+            "max_running": max_running,
+            "lease_seconds": lease_seconds,
+            "slots": len(slots),
+            "worker_ids": [slot.worker_id for slot in slots],
+            "request_ids": [slot.request_id for slot in slots],
+            "execution_ids": [new_id(Kind.EXECUTION) for _ in slots],
+            "correlation_ids": [secrets.token_hex(16) for _ in slots],
+        },
+    )
+    ids = [row.execution_id for row in rows]
+    return await grants_of(connection, ids) if ids else []
+
+
+async def unacknowledged_grants(connection: AsyncConnection, worker_id: str, request_id: str) -> list[Grant]:
+    """What this request was already given and its worker may never have received."""
+    rows = await connection.execute(
+        named("grants_undelivered"), {"worker_id": worker_id, "request_id": request_id}
+    )
+    ids = [row.id for row in rows]
+    return [grant for _, grant in await grants_of(connection, ids)] if ids else []
+
+
+async def grants_of(connection: AsyncConnection, execution_ids: list[str]) -> list[tuple[str, Grant]]:
+    rows = await connection.execute(named("grants"), {"ids": execution_ids})
+    return [(row.worker_id, build_grant(row)) for row in rows]
+
+
+def build_grant(row: Any) -> Grant:
+    agent = row.task_agent or row.project_agent
+    return Grant(
+        execution_id=row.execution_id,
+        fence=row.fence,
+        project_id=row.project_id,
+        project_name=row.project_name,
+        correlation_id=row.correlation_id,
+        task=TaskBrief(
+            id=row.task_id,
+            number=row.number,
+            title=row.title,
+            description=row.description,
+            acceptance_criteria=row.acceptance_criteria,
+            target_files=row.target_files,
+            budget_micros=row.budget_micros,
+            base_branch=row.base_branch or row.default_branch,
+        ),
+        repository=RepositorySpec(url=row.repository, forge=row.forge),
+        agent=msgspec.convert(agent, AgentSpec),
+        limits=msgspec.convert(row.limits, PhaseLimits),
+        branch=head_branch(row.number, row.title, row.execution_id),
+        setup_commands=row.setup_commands,
+        verify_commands=row.project_verify if row.task_verify is None else row.task_verify,
+        text_policy=msgspec.convert(row.text_policy, TextPolicy),
+        resume_from=row.resumed_from,
+    )
+
+
+def head_branch(number: int, title: str, execution_id: str) -> str:
+    """The same on every delivery, and a name that git takes whatever the title holds."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain)[:_SLUG_LENGTH].strip("-") or "task"
+    return f"pullyard/{number}-{slug}-{execution_id[-6:]}"

@@ -1,0 +1,142 @@
+"""Collects the waiting long-polls of this replica and claims for all of them together."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from pullyard.coordinator.changes.errands import claim_errands
+from pullyard.coordinator.executions.claim import Slot, claim_tasks
+from pullyard.coordinator.news import events_written
+from pullyard.coordinator.settings import CoordinatorSettings
+from pullyard.protocol.worker import ClaimAnswer
+from pullyard.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pullyard.coordinator.services import Services
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False)
+class Waiter:
+    """One long-poll. ``answer`` is set when there is something; a cancelled one is passed over."""
+
+    tenant_id: str
+    worker_id: str
+    request_id: str
+    labels: tuple[str, ...]
+    slots: int
+    answer: asyncio.Future[ClaimAnswer] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Dispatcher:
+    """``wake`` when something may have become claimable; it costs nothing while nobody waits."""
+
+    def __init__(self, database: Database, settings: CoordinatorSettings) -> None:
+        self._database = database
+        self._settings = settings
+        self._waiting: dict[Waiter, None] = {}
+        self._wake = asyncio.Event()
+        self._errands = True
+
+    def wake(self, *, errands: bool = False) -> None:
+        """``errands`` says that there may be a merge or a close to do, too."""
+        self._errands = self._errands or errands
+        self._wake.set()
+
+    @asynccontextmanager
+    async def waiting(self, waiter: Waiter) -> "AsyncIterator[asyncio.Future[ClaimAnswer]]":
+        """While the block runs the waiter may be given work; when it ends it is given none any more."""
+        self._waiting[waiter] = None
+        self.wake(errands=True)
+        try:
+            yield waiter.answer
+        finally:
+            self._waiting.pop(waiter, None)
+
+    async def run(self, services: "Services") -> None:
+        """Until cancelled. The slow poll is for work that another replica made and whose word got lost."""
+        while True:
+            try:
+                await asyncio.wait_for(self._wake.wait(), self._settings.slow_poll_seconds)
+            except TimeoutError:
+                self._errands = True
+            self._wake.clear()
+            if not self._waiting:
+                continue
+            try:
+                if await self._serve():
+                    events_written(services)
+            except (DBAPIError, OSError) as error:
+                # The waiters stay; the slow poll tries again.
+                _log.warning("claim failed", error=type(error).__name__)
+
+    async def _serve(self) -> bool:
+        """True where something was claimed."""
+        claimed = False
+        groups: dict[tuple[str, tuple[str, ...]], list[Waiter]] = defaultdict(list)
+        for waiter in self._waiting:
+            groups[waiter.tenant_id, waiter.labels].append(waiter)
+        errands, self._errands = self._errands, False
+        for (tenant_id, labels), waiters in groups.items():
+            if errands:
+                await self._give_errands(tenant_id, waiters)
+            while open_waiters := [one for one in waiters if one.slots > 0 and self._is_open(one)]:
+                if not await self._give_tasks(tenant_id, labels, open_waiters):
+                    break
+                claimed = True
+        return claimed
+
+    async def _give_errands(self, tenant_id: str, waiters: list[Waiter]) -> None:
+        async with self._database.transaction() as connection:
+            given = await claim_errands(
+                connection,
+                tenant_id=tenant_id,
+                worker_ids=[waiter.worker_id for waiter in waiters],
+                again_seconds=self._settings.errand_seconds,
+            )
+        for waiter in waiters:
+            if errands := given.pop(waiter.worker_id, []):
+                self._hand_over(waiter, ClaimAnswer(errands=errands))
+
+    async def _give_tasks(self, tenant_id: str, labels: tuple[str, ...], waiters: list[Waiter]) -> bool:
+        slots = list(in_turn(waiters))
+        async with self._database.transaction() as connection:
+            pairs = await claim_tasks(
+                connection,
+                tenant_id=tenant_id,
+                labels=labels,
+                slots=[Slot(waiter.worker_id, waiter.request_id) for waiter in slots],
+                max_running=self._settings.max_running,
+                lease_seconds=self._settings.lease_seconds,
+            )
+        for waiter in waiters:
+            grants = [grant for worker_id, grant in pairs if worker_id == waiter.worker_id]
+            if grants:
+                self._hand_over(waiter, ClaimAnswer(grants=grants))
+        return bool(pairs)
+
+    def _is_open(self, waiter: Waiter) -> bool:
+        return waiter in self._waiting and not waiter.answer.done()
+
+    def _hand_over(self, waiter: Waiter, answer: ClaimAnswer) -> None:
+        """A poll that went away meanwhile gets its grants when its worker asks again."""
+        self._waiting.pop(waiter, None)
+        if not waiter.answer.done():
+            waiter.answer.set_result(answer)
+
+
+def in_turn(waiters: list[Waiter]) -> Iterable[Waiter]:
+    """A slot of each, then a second of each, and so on: work spreads over the workers."""
+    for number in range(max(waiter.slots for waiter in waiters)):
+        yield from (waiter for waiter in waiters if waiter.slots > number)

@@ -1,0 +1,108 @@
+"""The end of an execution: its task is delivered, tried again or given up, in one transaction."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.coordinator.events.write import TaskNews, tell
+from pullyard.coordinator.tasks.end import end_task
+from pullyard.coordinator.tasks.transition import move_task
+from pullyard.lifecycle.execution import EXECUTION_TRANSITIONS, ExecutionEvent, ExecutionState
+from pullyard.lifecycle.machine import step
+from pullyard.lifecycle.policies import RetryPolicy, decide_retry
+from pullyard.lifecycle.reasons import REASONS, Reason
+from pullyard.lifecycle.task import PendingReason, TaskEvent
+from pullyard.store.queries import named
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``reason`` None is success. The rest is what the worker measured; empty where it could not."""
+
+    reason: Reason | None
+    message: str = ""
+    change_id: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    phase_seconds: dict[str, float] = field(default_factory=dict)
+    receipt: dict[str, Any] | None = None
+    salvage_ref: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micros: int = 0
+
+
+def ending_state(current: ExecutionState, reason: Reason | None) -> ExecutionState:
+    """Raises IllegalTransition where an execution in ``current`` can't end so."""
+    event = ExecutionEvent.SUCCEED if reason is None else REASONS[reason].ends_as
+    return step("execution", EXECUTION_TRANSITIONS, current, event)
+
+
+async def end_execution(connection: AsyncConnection, execution: Any, outcome: Outcome) -> None:
+    """``execution`` is a live row read under its project's lock."""
+    state = ending_state(ExecutionState(execution.state), outcome.reason)
+    await connection.execute(
+        named("execution_end"),
+        {
+            "id": execution.id,
+            "state": state,
+            "reason": outcome.reason,
+            "message": outcome.message,
+            "facts": outcome.facts,
+            "phase_seconds": outcome.phase_seconds,
+            "receipt": outcome.receipt,
+            "salvage_ref": outcome.salvage_ref,
+            "input_tokens": outcome.input_tokens,
+            "output_tokens": outcome.output_tokens,
+            "cost_micros": outcome.cost_micros,
+        },
+    )
+    about = TaskNews(execution.tenant_id, execution.project_id, execution.task_id, execution.id)
+    payload = {"state": state, "reason": outcome.reason, "message": outcome.message}
+    await tell(connection, f"execution.{state.value}", about, payload)
+    await settle_task(connection, execution, outcome)
+
+
+async def settle_task(connection: AsyncConnection, execution: Any, outcome: Outcome) -> None:
+    task = (
+        await connection.execute(
+            named("task_row"), {"tenant_id": execution.tenant_id, "id": execution.task_id}
+        )
+    ).one()
+    if outcome.reason is None:
+        await note_try(connection, task.id, counted=True, change_id=outcome.change_id)
+        await end_task(connection, task, TaskEvent.COMPLETE, message=outcome.message)
+        return
+    counts = REASONS[outcome.reason].counts_as_try
+    await note_try(connection, task.id, counted=counts)
+    if outcome.reason is Reason.CANCELLED or execution.cancel_requested:
+        words = outcome.message or "Cancelled while it ran."
+        await end_task(connection, task, TaskEvent.CANCEL, reason=Reason.CANCELLED, message=words)
+        return
+    policy = RetryPolicy(
+        max_tries=execution.retry["max_tries"], backoff_seconds=execution.retry["backoff_seconds"]
+    )
+    tries = task.tries + counts
+    retry = decide_retry(policy, outcome.reason, tries, task.uncounted_tries + (not counts))
+    if retry is None:
+        await end_task(connection, task, TaskEvent.FAIL, reason=outcome.reason, message=outcome.message)
+    elif retry.delay:
+        await move_task(
+            connection,
+            task,
+            TaskEvent.HOLD,
+            pending=PendingReason.BACKOFF,
+            delay_seconds=retry.delay.total_seconds(),
+            reason=outcome.reason,
+            message=outcome.message,
+        )
+    else:
+        await move_task(connection, task, TaskEvent.REQUEUE, reason=outcome.reason, message=outcome.message)
+
+
+async def note_try(
+    connection: AsyncConnection, task_id: str, *, counted: bool, change_id: str | None = None
+) -> None:
+    await connection.execute(
+        named("task_note_try"), {"id": task_id, "counted": counted, "change_id": change_id}
+    )

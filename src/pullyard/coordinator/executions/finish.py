@@ -1,0 +1,102 @@
+"""The one last write of an execution: execution, task, change, summary and events together."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.coordinator.events.write import TaskNews, tell
+from pullyard.coordinator.executions.end import Outcome, end_execution
+from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
+from pullyard.lifecycle.change import ChangeState
+from pullyard.lifecycle.execution import ExecutionEvent, ExecutionState
+from pullyard.lifecycle.ids import Kind, new_id
+from pullyard.lifecycle.machine import IllegalTransition
+from pullyard.lifecycle.reasons import REASONS
+from pullyard.protocol.errors import LostLease, RequestError
+from pullyard.protocol.worker import FinishRequest, PublishedChange
+from pullyard.store.queries import named
+
+
+async def finish_execution(
+    connection: AsyncConnection, tenant_id: str, worker_id: str, execution_id: str, request: FinishRequest
+) -> None:
+    """Repeatable with the same content. Raises LostLease where the execution is no longer the worker's."""
+    row = await lock_own_execution(connection, tenant_id, worker_id, execution_id, request.fence)
+    if not is_live(row):
+        if not is_repeated(row, request):
+            raise LostLease
+        return
+    change_id = await record_change(connection, row, request.change) if request.change else None
+    await end_execution(connection, row, outcome_of(request, change_id))
+
+
+def is_repeated(row: Any, request: FinishRequest) -> bool:
+    """The same finish again, whose first answer got lost."""
+    ends_as = ExecutionState.SUCCEEDED
+    if request.reason is not None:
+        ends_as = {
+            ExecutionEvent.FAIL: ExecutionState.FAILED,
+            ExecutionEvent.CANCEL: ExecutionState.CANCELLED,
+            ExecutionEvent.TIME_OUT: ExecutionState.TIMED_OUT,
+        }.get(REASONS[request.reason].ends_as, ExecutionState.FAILED)
+    return row.state == ends_as and row.reason == request.reason
+
+
+async def record_change(connection: AsyncConnection, execution: Any, change: PublishedChange) -> str:
+    if execution.state != ExecutionState.PUBLISHING:
+        raise IllegalTransition("execution", execution.state, "publish a change", ["publishing"])
+    change_id = new_id(Kind.CHANGE)
+    await connection.execute(
+        named("change_create"),
+        {
+            "id": change_id,
+            "tenant_id": execution.tenant_id,
+            "project_id": execution.project_id,
+            "task_id": execution.task_id,
+            "execution_id": execution.id,
+            "state": ChangeState.OPEN,
+            "branch": storable(change.branch),
+            "base_branch": storable(change.base_branch),
+            "base_commit": change.base_commit,
+            "commit": change.commit,
+            "title": storable(change.title),
+            "body": storable(change.body),
+            "diffstat": storable(msgspec.to_builtins(change.diffstat)),
+            "diff": storable(change.diff),
+            "diff_truncated": change.diff_truncated,
+            "url": storable(change.url),
+        },
+    )
+    about = TaskNews(execution.tenant_id, execution.project_id, execution.task_id, execution.id)
+    payload = {"change_id": change_id, "state": ChangeState.OPEN, "branch": storable(change.branch)}
+    await tell(connection, "change.open", about, payload)
+    return change_id
+
+
+def outcome_of(request: FinishRequest, change_id: str | None) -> Outcome:
+    if request.reason is not None and request.change is not None:
+        raise RequestError("A finish with a reason has no change.")
+    return Outcome(
+        reason=request.reason,
+        message=storable(request.message),
+        change_id=change_id,
+        facts=storable(request.facts),
+        phase_seconds=request.phase_seconds,
+        receipt=storable(msgspec.to_builtins(request.receipt)),
+        salvage_ref=storable(request.salvage_ref),
+        input_tokens=request.usage.input_tokens,
+        output_tokens=request.usage.output_tokens,
+        cost_micros=request.usage.cost_micros,
+    )
+
+
+def storable(value: Any) -> Any:
+    """Agents and repositories may print anything; Postgres keeps no NUL in text."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    return value

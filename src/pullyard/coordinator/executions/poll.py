@@ -1,0 +1,58 @@
+"""The claim's long-poll: what was given before and not confirmed, else what comes within the time."""
+
+import asyncio
+
+from starlette.requests import Request
+
+from pullyard.coordinator.executions.claim import unacknowledged_grants
+from pullyard.coordinator.executions.dispatcher import Waiter
+from pullyard.coordinator.services import services_of
+from pullyard.lifecycle.worker import WorkerState
+from pullyard.protocol.errors import NotFound, RequestError
+from pullyard.protocol.worker import ClaimAnswer, ClaimRequest
+from pullyard.store.queries import named
+
+MAX_WAIT_SECONDS = 60.0
+
+
+async def poll_for_work(request: Request, tenant_id: str, worker_id: str, wish: ClaimRequest) -> ClaimAnswer:
+    """An empty answer when the time is over, the caller is gone or the coordinator stops."""
+    services = services_of(request)
+    if not 1 <= len(wish.request_id) <= 200 or "\x00" in wish.request_id:
+        raise RequestError("A claim's request_id has 1 to 200 characters.")
+    async with services.database.transaction() as connection:
+        row = (
+            await connection.execute(named("worker_for_claim"), {"tenant_id": tenant_id, "id": worker_id})
+        ).one_or_none()
+        if row is None:
+            raise NotFound("worker")
+        grants = await unacknowledged_grants(connection, worker_id, wish.request_id)
+    if grants:
+        return ClaimAnswer(grants=grants)
+    takes_tasks = row.state in (WorkerState.IDLE, WorkerState.BUSY)
+    waiter = Waiter(
+        tenant_id,
+        worker_id,
+        wish.request_id,
+        tuple(row.labels),
+        max(0, min(wish.slots, row.slots)) if takes_tasks else 0,
+    )
+    async with services.dispatcher.waiting(waiter) as given:
+        gone = asyncio.ensure_future(disconnected(request))
+        stopping = asyncio.ensure_future(services.stopping.wait())
+        try:
+            await asyncio.wait(
+                (given, gone, stopping),
+                timeout=max(0.0, min(wish.wait_seconds, MAX_WAIT_SECONDS)),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            gone.cancel()
+            stopping.cancel()
+    return given.result() if given.done() else ClaimAnswer()
+
+
+async def disconnected(request: Request) -> None:
+    """Returns when the caller has hung up; the body is read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,59 @@
+"""Executions as people and programs read them."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.lifecycle.reasons import REASONS, Reason
+from pullyard.protocol.errors import NotFound
+from pullyard.protocol.resources import Execution
+from pullyard.store.queries import named
+
+
+@dataclass(frozen=True)
+class ExecutionFilter:
+    """None matches everything."""
+
+    project_id: str | None = None
+    task_id: str | None = None
+    state: str | None = None
+
+
+_EVERYTHING = ExecutionFilter()
+
+
+def execution_resource(row: RowMapping) -> Execution:
+    fault = REASONS[Reason(row["reason"])].fault if row["reason"] else None
+    return Execution.model_validate({**row, "fault": fault})
+
+
+async def list_executions(
+    connection: AsyncConnection,
+    tenant_id: str,
+    *,
+    execution_id: str | None = None,
+    where: ExecutionFilter = _EVERYTHING,
+    before_id: str | None = None,
+    limit: int = 1,
+) -> list[RowMapping]:
+    rows = await connection.execute(
+        named("executions_list"),
+        {
+            "tenant_id": tenant_id,
+            "id": execution_id,
+            "task_id": where.task_id,
+            "project_id": where.project_id,
+            "state": where.state,
+            "before": before_id,
+            "limit": limit,
+        },
+    )
+    return list(rows.mappings())
+
+
+async def read_execution(connection: AsyncConnection, tenant_id: str, execution_id: str) -> Execution:
+    rows = await list_executions(connection, tenant_id, execution_id=execution_id)
+    if not rows:
+        raise NotFound("execution")
+    return execution_resource(rows[0])

@@ -1,0 +1,123 @@
+"""Every error leaves as problem+json (RFC 9457): one sentence, a stable code, never a stack trace."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from pullyard.lifecycle.machine import IllegalTransition
+from pullyard.protocol.errors import Conflict, PullyardError, RemoteFailure, RequestError
+from pullyard.protocol.resources import Problem
+
+_log = structlog.get_logger(__name__)
+
+# What Postgres says to a NUL, a lone surrogate and other text that it can't keep.
+_UNSTORABLE = frozenset({"22021", "22P05", "22P02", "22003"})
+_UNAVAILABLE_CLASSES = frozenset({"08", "53", "57"})
+_SENTENCES = {
+    404: ("not-found", "There is nothing at this address."),
+    405: ("method-not-allowed", "This address does not take this method."),
+    400: ("malformed", "The request can't be read as JSON of the expected shape."),
+}
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "model": Problem,
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status in (400, 401, 404, 409, 412, 413, 422, 500)
+}
+
+
+def problem(status: int, detail: str, code: str, details: dict[str, Any] | None = None) -> JSONResponse:
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "details": details or {},
+    }
+    headers = {"www-authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def status_of(error: PullyardError) -> int:
+    if isinstance(error, RequestError):
+        return error.status
+    if isinstance(error, Conflict):
+        return 409
+    return 503 if isinstance(error, RemoteFailure) else 500
+
+
+async def _known(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, PullyardError)
+    return problem(status_of(error), error.message, error.code, error.details)
+
+
+async def _illegal(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, IllegalTransition)
+    details = {"state": error.state, "event": error.event, "allowed": error.allowed}
+    return problem(409, str(error), "illegal-transition", details)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    places = [
+        {"at": ".".join(str(part) for part in one["loc"]), "message": one["msg"]} for one in error.errors()
+    ]
+    first = places[0] if places else {"at": "body", "message": "is not valid"}
+    return problem(422, f"{first['at']}: {first['message']}.", "invalid-request", {"errors": places[:50]})
+
+
+async def _wire(_: Request, error: Exception) -> JSONResponse:
+    invalid = isinstance(error, msgspec.ValidationError)
+    return problem(422 if invalid else 400, f"{error}.", "invalid-request" if invalid else "malformed")
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code, sentence = _SENTENCES.get(error.status_code, ("error", str(error.detail)))
+    answer = problem(error.status_code, sentence, code)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _database(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DBAPIError)
+    sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
+    if sqlstate in _UNSTORABLE:
+        return problem(422, "The request holds text that can't be stored, such as NUL.", "unstorable-text")
+    if sqlstate[:2] in _UNAVAILABLE_CLASSES or error.connection_invalidated:
+        _log.warning("database unavailable", path=request.url.path, sqlstate=sqlstate)
+        return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
+    return await _bug(request, error)
+
+
+async def _unreachable(request: Request, error: Exception) -> JSONResponse:
+    _log.warning("database unreachable", path=request.url.path, error=type(error).__name__)
+    return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    _log.error("unexpected error", path=request.url.path, exc_info=error)
+    return problem(500, "This is a fault of the coordinator; its log says more.", "internal")
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(PullyardError, _known)
+    app.add_exception_handler(IllegalTransition, _illegal)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(msgspec.DecodeError, _wire)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(ConnectionError, _unreachable)
+    app.add_exception_handler(Exception, _bug)

@@ -1,0 +1,161 @@
+"""Run the coordinator: one listening socket, one process, a quick and orderly end."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import FastAPI
+
+from pullyard.coordinator.app import create_app, open_services
+from pullyard.coordinator.auth.credentials import CredentialKind, issue
+from pullyard.coordinator.services import Services
+from pullyard.coordinator.settings import CoordinatorSettings
+from pullyard.protocol.errors import PullyardError
+
+STOP_SECONDS = 5
+MAX_SOCKET_MESSAGE_BYTES = 64 * 1024
+
+
+class PortTaken(PullyardError):
+    """Another program listens at this address."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A coordinator that answers. The secrets it makes are shown once, by whoever asked for them."""
+
+    url: str
+    port: int
+    first_login_url: str | None
+    """Of the very first start; null later."""
+    services: Services
+
+    async def login_url(self) -> str:
+        """A fresh one-time login link for the owner."""
+        seconds = self.services.settings.login_link_seconds
+        secret = await self._issue(CredentialKind.LOGIN_LINK, "login link", seconds)
+        return login_url(self.services.settings.public_url or self.url, secret)
+
+    async def enrolment_token(self, name: str = "local worker") -> str:
+        seconds = self.services.settings.enrolment_seconds
+        return await self._issue(CredentialKind.ENROLMENT, name, seconds)
+
+    async def api_token(self, name: str, seconds: int | None = None) -> str:
+        return await self._issue(CredentialKind.API, name, seconds)
+
+    async def _issue(self, kind: CredentialKind, name: str, seconds: int | None) -> str:
+        owner = self.services.owner
+        async with self.services.database.transaction() as connection:
+            issued = await issue(
+                connection,
+                kind,
+                tenant_id=owner.tenant_id,
+                seconds=seconds,
+                name=name,
+                member_id=owner.member_id,
+            )
+        return issued.secret
+
+
+def login_url(base: str, secret: str) -> str:
+    return f"{base.rstrip('/')}/login?token={secret}"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Raises PortTaken. Port 0 lets the system choose."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            f"Can't listen on {host} port {port} ({error.strerror}): stop the program that does, "
+            "or choose another port with --port.",
+            code="port-taken",
+        ) from error
+    return listener
+
+
+class StoppingServer(uvicorn.Server):
+    """Says when it answers, and tells the application that it ends before it waits for connections."""
+
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self.answers = asyncio.Event()
+        self._services = services
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answers.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._services.stopping.set()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are handled by ``serve``, or by the program that calls it."""
+        yield
+
+
+async def serve(
+    settings: CoordinatorSettings,
+    *,
+    started: Callable[[Served], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serves until ``stop`` is set; without one, until SIGINT or SIGTERM. Calls ``started`` once it answers.
+
+    Raises PortTaken, and StoreRefused where the database can't be used. All is closed when it returns.
+    """
+    end = stop or asyncio.Event()
+    if stop is None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, end.set)
+    with bind(settings.host, settings.port) as listener:
+        port = listener.getsockname()[1]
+        url = local_url(settings.host, port)
+        async with open_services(settings) as (services, first_login):
+            server = StoppingServer(configure(create_app(settings, services)), services)
+            running = asyncio.create_task(server.serve([listener]), name="server")
+            ended = asyncio.create_task(end.wait())
+            answers = asyncio.create_task(server.answers.wait())
+            try:
+                await asyncio.wait((running, answers), return_when=asyncio.FIRST_COMPLETED)
+                if started is not None and server.answers.is_set():
+                    base = settings.public_url or url
+                    first = login_url(base, first_login.secret) if first_login else None
+                    started(Served(url, port, first, services))
+                await asyncio.wait((running, ended), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ended.cancel()
+                answers.cancel()
+                server.should_exit = True
+                await running
+
+
+def local_url(host: str, port: int) -> str:
+    """How a program on this machine reaches it."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def configure(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        ws_max_size=MAX_SOCKET_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )

@@ -1,0 +1,60 @@
+"""What one coordinator process is made of; made at its start and handed to every request."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection, Request
+
+from pullyard.coordinator.settings import CoordinatorSettings
+from pullyard.store.bus import Bus
+from pullyard.store.database import Database
+from pullyard.store.feed import Feed
+
+if TYPE_CHECKING:
+    from pullyard.coordinator.auth.bootstrap import Owner
+    from pullyard.coordinator.auth.identify import Authenticator
+    from pullyard.coordinator.caretakers.loop import Caretakers
+    from pullyard.coordinator.executions.dispatcher import Dispatcher
+    from pullyard.coordinator.hub.tickets import Tickets
+    from pullyard.coordinator.logs.watch import LogWatch
+    from pullyard.coordinator.workers.forgotten import Forgotten
+
+
+@dataclass
+class Services:
+    """``stopping`` is set when the process is about to end: whatever waits for news returns at once."""
+
+    settings: CoordinatorSettings
+    database: Database
+    bus: Bus
+    feed: Feed
+    owner: "Owner"
+    authenticator: "Authenticator"
+    dispatcher: "Dispatcher"
+    caretakers: "Caretakers"
+    log_watch: "LogWatch"
+    tickets: "Tickets"
+    forgotten: "Forgotten"
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def wait_for(self, news: asyncio.Event, seconds: float) -> None:
+        """Returns at the news, after the time, or when the process is about to end."""
+        waits = (asyncio.ensure_future(news.wait()), asyncio.ensure_future(self.stopping.wait()))
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    return connection.app.state.services
+
+
+def _from_request(request: Request) -> Services:
+    return services_of(request)
+
+
+ServicesNeeded = Annotated[Services, Depends(_from_request)]

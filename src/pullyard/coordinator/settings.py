@@ -1,0 +1,40 @@
+"""The coordinator's settings: read once at the entry point and passed down."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class CoordinatorSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="PULLYARD_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(7433, ge=0, le=65_535, description="0 lets the system choose")
+    public_url: str | None = Field(None, description="what a browser types; null: http://host:port")
+    database_url: SecretStr | None = Field(None, description="null: the embedded Postgres in `data_dir`")
+    direct_database_url: SecretStr | None = Field(None, description="for LISTEN, past a connection pooler")
+    data_dir: Path | None = None
+    database_connections: int = Field(10, ge=2, le=200)
+
+    max_running: int = Field(5, ge=1, description="live executions of all projects together")
+    heartbeat_seconds: float = Field(10.0, gt=0)
+    lease_seconds: float = Field(30.0, gt=0)
+    acknowledge_seconds: float = Field(15.0, gt=0)
+    caretaker_seconds: float = Field(5.0, gt=0)
+    slow_poll_seconds: float = Field(5.0, gt=0)
+    drift_seconds: float = Field(60.0, gt=0, description="between two looks for a summary that is wrong")
+    errand_seconds: float = Field(120.0, gt=0, description="until an unreported errand is given again")
+    worker_credential_seconds: int = Field(86_400, ge=60)
+    enrolment_seconds: int = Field(3600, ge=1)
+    login_link_seconds: int = Field(900, ge=1)
+    first_login_link_seconds: int = Field(86_400, ge=1)
+    session_seconds: int = Field(30 * 86_400, ge=60)
+    log_stream_bytes: int = Field(72 * 1024 * 1024, ge=1)
+    log_json: bool = False
+    log_level: str = "info"
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.lease_seconds)

@@ -1,0 +1,40 @@
+"""What a task waits for: tasks of the same project, never itself by any way round."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.lifecycle.task import TaskState
+from pullyard.protocol.errors import Conflict, RequestError
+from pullyard.store.queries import named
+
+
+async def set_dependencies(
+    connection: AsyncConnection, project_id: str, task_id: str, depends_on: Sequence[str]
+) -> bool:
+    """Replaces them all, under the project's lock; True where one of them is not completed yet."""
+    wanted = sorted(set(depends_on))
+    found = {
+        row.id: row
+        for row in await connection.execute(
+            named("dependencies_check"), {"project_id": project_id, "task_id": task_id, "ids": wanted}
+        )
+    }
+    if unknown := [one for one in wanted if one not in found]:
+        raise RequestError(
+            "A task waits for tasks of its own project only.",
+            code="unknown-dependency",
+            details={"unknown": unknown},
+        )
+    if cyclic := [row.id for row in found.values() if row.waits_for_task]:
+        raise RequestError(
+            "These tasks would wait for each other.", code="dependency-cycle", details={"tasks": cyclic}
+        )
+    if ended := [row for row in found.values() if row.state in (TaskState.FAILED, TaskState.CANCELLED)]:
+        raise Conflict(
+            f"Task #{ended[0].number} is {ended[0].state} and will not complete; retry it first.",
+            code="dependency-ended",
+            details={"tasks": [row.id for row in ended]},
+        )
+    await connection.execute(named("dependencies_set"), {"task_id": task_id, "ids": wanted})
+    return any(row.state != TaskState.COMPLETED for row in found.values())

@@ -1,0 +1,116 @@
+"""Tasks: what is wanted."""
+
+from fastapi import APIRouter, Response
+
+from pullyard.coordinator.auth.identify import Person
+from pullyard.coordinator.edits import IfMatch, set_etag
+from pullyard.coordinator.executions.read import ExecutionFilter, execution_resource, list_executions
+from pullyard.coordinator.news import events_written, queue_changed
+from pullyard.coordinator.paging import Cursor, Limit, before, page
+from pullyard.coordinator.services import ServicesNeeded
+from pullyard.coordinator.tasks.cancel import cancel_task
+from pullyard.coordinator.tasks.create import create_task
+from pullyard.coordinator.tasks.edit import edit_task
+from pullyard.coordinator.tasks.read import list_tasks, read_task, task_builder
+from pullyard.coordinator.tasks.retry import retry_task
+from pullyard.lifecycle.task import TaskState
+from pullyard.protocol.resources import Execution, Page, Task, TaskInput, TaskPatch, TaskRetry
+
+router = APIRouter(prefix="/api/v1", tags=["tasks"])
+
+
+@router.post("/projects/{project_id}/tasks", status_code=201)
+async def create(
+    project_id: str, wish: TaskInput, person: Person, services: ServicesNeeded, response: Response
+) -> Task:
+    async with services.database.transaction() as connection:
+        task_id = await create_task(connection, person.tenant_id, project_id, wish)
+        task = await read_task(connection, person.tenant_id, task_id)
+    queue_changed(services)
+    set_etag(response, task.version)
+    response.headers["location"] = f"/api/v1/tasks/{task.id}"
+    return task
+
+
+@router.get("/tasks")
+async def list_all(
+    person: Person,
+    services: ServicesNeeded,
+    project_id: str | None = None,
+    state: TaskState | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[Task]:
+    async with services.database.transaction() as connection:
+        rows = await list_tasks(
+            connection,
+            person.tenant_id,
+            project_id=project_id,
+            state=state,
+            before_id=before(cursor),
+            limit=limit + 1,
+        )
+        build = await task_builder(connection, person.tenant_id, rows)
+    return page(rows, limit, build)
+
+
+@router.get("/tasks/{task_id}")
+async def show(task_id: str, person: Person, services: ServicesNeeded, response: Response) -> Task:
+    async with services.database.transaction() as connection:
+        task = await read_task(connection, person.tenant_id, task_id)
+    set_etag(response, task.version)
+    return task
+
+
+@router.patch("/tasks/{task_id}")
+async def edit(
+    task_id: str,
+    patch: TaskPatch,
+    person: Person,
+    services: ServicesNeeded,
+    response: Response,
+    if_match: IfMatch = None,
+) -> Task:
+    async with services.database.transaction() as connection:
+        task = await edit_task(connection, person.tenant_id, task_id, patch, if_match)
+    events_written(services)
+    set_etag(response, task.version)
+    return task
+
+
+@router.post("/tasks/{task_id}/cancel")
+async def cancel(task_id: str, person: Person, services: ServicesNeeded) -> Task:
+    """A running task ends when its worker has saved the work."""
+    async with services.database.transaction() as connection:
+        await cancel_task(connection, person.tenant_id, task_id)
+        task = await read_task(connection, person.tenant_id, task_id)
+    events_written(services)
+    return task
+
+
+@router.post("/tasks/{task_id}/retry")
+async def retry(
+    task_id: str, person: Person, services: ServicesNeeded, wish: TaskRetry | None = None
+) -> Task:
+    async with services.database.transaction() as connection:
+        await retry_task(connection, person.tenant_id, task_id, resume=bool(wish and wish.resume))
+        task = await read_task(connection, person.tenant_id, task_id)
+    queue_changed(services)
+    return task
+
+
+@router.get("/tasks/{task_id}/executions")
+async def executions(
+    task_id: str, person: Person, services: ServicesNeeded, cursor: Cursor = None, limit: Limit = 50
+) -> Page[Execution]:
+    """Newest first."""
+    async with services.database.transaction() as connection:
+        await read_task(connection, person.tenant_id, task_id)
+        rows = await list_executions(
+            connection,
+            person.tenant_id,
+            where=ExecutionFilter(task_id=task_id),
+            before_id=before(cursor),
+            limit=limit + 1,
+        )
+    return page(rows, limit, execution_resource)

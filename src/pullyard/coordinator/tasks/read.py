@@ -1,0 +1,67 @@
+"""Tasks as people and programs read them, with the labels that nobody has."""
+
+from collections.abc import Callable
+
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.lifecycle.task import TaskState
+from pullyard.protocol.errors import NotFound
+from pullyard.protocol.resources import Task
+from pullyard.store.queries import named
+
+_WAITING = frozenset({TaskState.PENDING, TaskState.QUEUED})
+
+
+async def list_tasks(
+    connection: AsyncConnection,
+    tenant_id: str,
+    *,
+    task_id: str | None = None,
+    project_id: str | None = None,
+    state: str | None = None,
+    before_id: str | None = None,
+    limit: int = 1,
+) -> list[RowMapping]:
+    rows = await connection.execute(
+        named("tasks_list"),
+        {
+            "tenant_id": tenant_id,
+            "id": task_id,
+            "project_id": project_id,
+            "state": state,
+            "before": before_id,
+            "limit": limit,
+        },
+    )
+    return list(rows.mappings())
+
+
+async def task_builder(
+    connection: AsyncConnection, tenant_id: str, rows: list[RowMapping]
+) -> Callable[[RowMapping], Task]:
+    """Turns rows into tasks; asks for the connected workers' labels only where a row needs them."""
+    sets: list[frozenset[str]] = []
+    if any(row["state"] in _WAITING and row["needed_labels"] for row in rows):
+        found = await connection.execute(named("worker_label_sets"), {"tenant_id": tenant_id})
+        sets = [frozenset(row.labels) for row in found]
+
+    def build(row: RowMapping) -> Task:
+        needed = frozenset(row["needed_labels"]) if row["state"] in _WAITING else frozenset[str]()
+        return Task.model_validate({**row, "unmet_labels": unmet(needed, sets)})
+
+    return build
+
+
+def unmet(needed: frozenset[str], sets: list[frozenset[str]]) -> list[str]:
+    """The labels that no worker has; all of them where each has a worker but none has them together."""
+    if any(needed <= have for have in sets):
+        return []
+    return sorted(needed.difference(*sets) or needed)
+
+
+async def read_task(connection: AsyncConnection, tenant_id: str, task_id: str) -> Task:
+    rows = await list_tasks(connection, tenant_id, task_id=task_id)
+    if not rows:
+        raise NotFound("task")
+    return (await task_builder(connection, tenant_id, rows))(rows[0])

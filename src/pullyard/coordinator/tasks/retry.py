@@ -1,0 +1,26 @@
+"""Try a failed or cancelled task again, from the start or from the work that was saved."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.coordinator.tasks.transition import lock_task, move_task
+from pullyard.lifecycle.machine import step
+from pullyard.lifecycle.task import TASK_TRANSITIONS, TaskEvent, TaskState
+from pullyard.protocol.errors import Conflict
+from pullyard.store.queries import named
+
+
+async def retry_task(connection: AsyncConnection, tenant_id: str, task_id: str, *, resume: bool) -> None:
+    """Its tries are counted from zero again. Raises Conflict where there is nothing to resume from."""
+    task = await lock_task(connection, tenant_id, task_id)
+    step("task", TASK_TRANSITIONS, TaskState(task.state), TaskEvent.RETRY)
+    row = (await connection.execute(named("task_retry_facts"), {"id": task_id})).one()
+    if row.open_dependencies:
+        raise Conflict(
+            "It waits for a task that is not completed; retry that one first.", code="dependency-open"
+        )
+    if resume and row.salvaged_execution is None:
+        raise Conflict("No unfinished work was saved; retry without resume.", code="nothing-to-resume")
+    await connection.execute(
+        named("task_retry"), {"id": task_id, "resume_from": row.salvaged_execution if resume else None}
+    )
+    await move_task(connection, task, TaskEvent.RETRY)

@@ -1,0 +1,169 @@
+"""``/worker/v1``: plain Starlette routes and msgspec, because these are called most."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pullyard.coordinator.auth.credentials import CredentialKind
+from pullyard.coordinator.auth.identify import Unauthenticated, bearer, worker
+from pullyard.coordinator.changes.errands import report_errand
+from pullyard.coordinator.executions.finish import finish_execution
+from pullyard.coordinator.executions.phase import begin_phase
+from pullyard.coordinator.executions.poll import poll_for_work
+from pullyard.coordinator.executions.requeue import take_back
+from pullyard.coordinator.logs.append import append_log
+from pullyard.coordinator.news import events_written, log_grew, queue_changed
+from pullyard.coordinator.services import services_of
+from pullyard.coordinator.workers.enrol import connect_worker, enrol_worker, issue_worker_credential
+from pullyard.coordinator.workers.heartbeat import beat
+from pullyard.protocol.errors import RequestError
+from pullyard.protocol.worker import (
+    ClaimRequest,
+    ConnectRequest,
+    Credential,
+    Done,
+    EnrolRequest,
+    ErrandReport,
+    FinishRequest,
+    HeartbeatRequest,
+    LogAnswer,
+    PhaseReport,
+)
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+_encode = msgspec.json.Encoder().encode
+
+
+async def read(request: Request, shape: type[StructT]) -> StructT:
+    """Raises DecodeError where the body is not JSON, ValidationError where it has another shape."""
+    return msgspec.json.decode(await request.body(), type=shape)
+
+
+def answer(body: msgspec.Struct) -> Response:
+    return Response(_encode(body), media_type="application/json")
+
+
+async def enrol(request: Request) -> Response:
+    services = services_of(request)
+    principal = await services.authenticator.identify(bearer(request) or "")
+    if principal.kind is not CredentialKind.ENROLMENT:
+        raise Unauthenticated
+    wish = await read(request, EnrolRequest)
+    async with services.database.transaction() as connection:
+        enrolment = await enrol_worker(connection, principal.tenant_id, wish, services.settings)
+    events_written(services)
+    return answer(enrolment)
+
+
+async def connect(request: Request) -> Response:
+    services = services_of(request)
+    tenant_id, worker_id = await worker(request)
+    wish = await read(request, ConnectRequest)
+    async with services.database.transaction() as connection:
+        connected = await connect_worker(connection, tenant_id, worker_id, wish, services.settings)
+    events_written(services)
+    return answer(connected)
+
+
+async def renew(request: Request) -> Response:
+    """The old credential goes on until it expires, so that an answer that got lost locks nobody out."""
+    services = services_of(request)
+    tenant_id, worker_id = await worker(request)
+    async with services.database.transaction() as connection:
+        issued = await issue_worker_credential(connection, tenant_id, worker_id, services.settings)
+    seconds = services.settings.worker_credential_seconds
+    return answer(Credential(credential=issued.secret, credential_seconds=seconds))
+
+
+async def claim(request: Request) -> Response:
+    tenant_id, worker_id = await worker(request)
+    wish = await read(request, ClaimRequest)
+    return answer(await poll_for_work(request, tenant_id, worker_id, wish))
+
+
+async def heartbeat(request: Request) -> Response:
+    services = services_of(request)
+    tenant_id, worker_id = await worker(request)
+    wish = await read(request, HeartbeatRequest)
+    async with services.database.transaction() as connection:
+        result = await beat(connection, services, tenant_id, worker_id, wish)
+    for execution_id in result.forgotten:
+        async with services.database.transaction() as connection:
+            await take_back(connection, tenant_id, execution_id, "Its worker does not know it any more.")
+        queue_changed(services)
+    return answer(result.answer)
+
+
+async def phase(request: Request) -> Response:
+    response = await fenced(request, PhaseReport, begin_phase)
+    events_written(services_of(request))
+    return response
+
+
+async def finish(request: Request) -> Response:
+    response = await fenced(request, FinishRequest, finish_execution)
+    services = services_of(request)
+    log_grew(services, request.path_params["id"])
+    # The project's limit has room again, a dependent may be queued, or this task has to wait.
+    queue_changed(services)
+    services.caretakers.wake()
+    return response
+
+
+async def errand(request: Request) -> Response:
+    response = await fenced(request, ErrandReport, report_errand)
+    events_written(services_of(request))
+    return response
+
+
+async def fenced(
+    request: Request,
+    shape: type[StructT],
+    act: Callable[[Any, str, str, str, StructT], Awaitable[None]],
+) -> Response:
+    services = services_of(request)
+    tenant_id, worker_id = await worker(request)
+    target_id = request.path_params["id"]
+    wish = await read(request, shape)
+    with structlog.contextvars.bound_contextvars(worker_id=worker_id, target_id=target_id):
+        async with services.database.transaction() as connection:
+            await act(connection, tenant_id, worker_id, target_id, wish)
+    return answer(Done())
+
+
+async def append(request: Request) -> Response:
+    services = services_of(request)
+    tenant_id, worker_id = await worker(request)
+    try:
+        fence, offset = int(request.query_params["fence"]), int(request.query_params["offset"])
+    except (KeyError, ValueError) as error:
+        raise RequestError("A log frame needs the numbers `fence` and `offset`.") from error
+    execution_id = request.path_params["id"]
+    end = await append_log(
+        services,
+        (tenant_id, worker_id, execution_id),
+        stream=request.path_params["stream"],
+        fence=fence,
+        offset=offset,
+        frame=await request.body(),
+    )
+    log_grew(services, execution_id)
+    return answer(LogAnswer(end=end))
+
+
+ROUTES = [
+    Route("/worker/v1/enrol", enrol, methods=["POST"]),
+    Route("/worker/v1/connect", connect, methods=["POST"]),
+    Route("/worker/v1/credential", renew, methods=["POST"]),
+    Route("/worker/v1/claim", claim, methods=["POST"]),
+    Route("/worker/v1/heartbeat", heartbeat, methods=["POST"]),
+    Route("/worker/v1/executions/{id}/phase", phase, methods=["POST"]),
+    Route("/worker/v1/executions/{id}/finish", finish, methods=["POST"]),
+    Route("/worker/v1/executions/{id}/logs/{stream}", append, methods=["POST"]),
+    Route("/worker/v1/errands/{id}", errand, methods=["POST"]),
+]

@@ -1,0 +1,16 @@
+SELECT
+    ARRAY(SELECT ARRAY[e.tenant_id, e.id] FROM task_executions e JOIN workers w ON w.id = e.worker_id
+        WHERE e.finished_at IS NULL AND e.acknowledged_at IS NOT NULL
+            AND (w.lease_expires_at IS NULL OR w.lease_expires_at < now())
+        ORDER BY e.project_id LIMIT 1000) AS expired,
+    ARRAY(SELECT ARRAY[tenant_id, id] FROM task_executions
+        WHERE finished_at IS NULL AND acknowledged_at IS NULL
+            AND assigned_at < now() - make_interval(secs => CAST(:acknowledge_seconds AS double precision))
+        ORDER BY project_id LIMIT 1000) AS unacknowledged,
+    ARRAY(SELECT ARRAY[tenant_id, id] FROM tasks
+        WHERE state = 'pending' AND not_before IS NOT NULL AND not_before <= now()
+        ORDER BY not_before LIMIT 1000) AS due,
+    (SELECT extract(epoch FROM min(not_before) - now()) FROM tasks
+        WHERE state = 'pending' AND not_before IS NOT NULL AND not_before > now()) AS next_due,
+    EXISTS (SELECT 1 FROM workers
+        WHERE state NOT IN ('offline', 'quarantined') AND lease_expires_at < now()) AS silent_workers

@@ -1,0 +1,1 @@
+UPDATE errands SET state = :state, message = :message WHERE id = :id

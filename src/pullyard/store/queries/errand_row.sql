@@ -1,0 +1,1 @@
+SELECT id, kind, state, worker_id, fence FROM errands WHERE id = :id FOR UPDATE

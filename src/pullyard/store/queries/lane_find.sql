@@ -1,0 +1,1 @@
+SELECT id FROM lanes WHERE tenant_id = :tenant_id AND labels = CAST(:labels AS text[])

@@ -1,0 +1,1 @@
+SELECT id, name, tenant_id FROM members WHERE id = :id

@@ -1,0 +1,1 @@
+SELECT id, tenant_id FROM members WHERE role = 'owner' ORDER BY id LIMIT 1

@@ -1,0 +1,16 @@
+WITH limited AS (
+    UPDATE project_queue SET max_running = :max_running WHERE project_id = :id
+)
+UPDATE projects SET
+    name = :name,
+    default_branch = :default_branch,
+    agent = :agent,
+    setup_commands = :setup_commands,
+    verify_commands = :verify_commands,
+    limits = :limits,
+    retry = :retry,
+    text_policy = :text_policy,
+    labels = :labels,
+    version = version + 1,
+    updated_at = now()
+WHERE id = :id

@@ -1,0 +1,13 @@
+UPDATE tasks SET
+    title = :title,
+    description = :description,
+    acceptance_criteria = :acceptance_criteria,
+    target_files = :target_files,
+    verify_commands = :verify_commands,
+    priority = :priority,
+    budget_micros = :budget_micros,
+    base_branch = :base_branch,
+    agent = :agent,
+    version = version + 1,
+    updated_at = now()
+WHERE id = :id

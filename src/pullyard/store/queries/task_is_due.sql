@@ -1,0 +1,1 @@
+SELECT not_before <= now() FROM tasks WHERE id = :id

@@ -1,0 +1,2 @@
+UPDATE tasks SET lane_id = :lane_id
+WHERE project_id = :project_id AND labels = CAST(:labels AS text[]) AND lane_id <> :lane_id

@@ -1,0 +1,2 @@
+SELECT id, fence, cancel_requested, acknowledged_at IS NOT NULL AS acknowledged
+FROM task_executions WHERE worker_id = :worker_id AND finished_at IS NULL

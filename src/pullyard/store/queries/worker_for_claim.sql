@@ -1,0 +1,1 @@
+SELECT state, labels, slots FROM workers WHERE id = :id AND tenant_id = :tenant_id

@@ -1,0 +1,1 @@
+UPDATE workers SET state = :state WHERE id = :id
