@@ -1,0 +1,177 @@
+"""What every forge must do, over every way to reach a repository."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pullyard.forges.registry import FORGES
+from pullyard.git.addresses import Login
+from pullyard.git.bare import make_bare
+from pullyard.git.errors import BaseBranchMissing, PushRefused, RepositoryUnreachable
+from pullyard.git.program import Git, GitSettings
+from pullyard.protocol.errors import Conflict
+from tests.repositories import (
+    branches_of,
+    commit_files,
+    find_sshd,
+    git_in,
+    make_bare_clone,
+    make_repository,
+    serve_http,
+    serve_ssh,
+)
+
+BRANCH = "pullyard/7-fix-it-abc123"
+
+
+@dataclass
+class Site:
+    url: str
+    remote: Path
+    author: Path
+    """A clone where the test makes commits."""
+    own: Path
+    """The worker's bare repository."""
+    git: Git
+
+    def change(self, name: str, content: str, start: str = "main") -> str:
+        """A commit in the worker's repository, made on ``start``."""
+        git_in(self.author, "checkout", "-q", "--detach", start)
+        commit = commit_files(self.author, {name: content}, f"Change {name}")
+        git_in(self.author, "push", "-q", str(self.own), f"{commit}:refs/heads/harvest-{commit[:8]}")
+        git_in(self.author, "checkout", "-q", "main")
+        return commit
+
+    def advance(self, name: str, content: str) -> str:
+        """Somebody else's commit on the base branch."""
+        commit = commit_files(self.author, {name: content}, "Elsewhere")
+        git_in(self.author, "push", "-q", str(self.remote), f"{commit}:refs/heads/main")
+        return commit
+
+
+@pytest.fixture(params=["path", "http", "http-login", "ssh"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    author = make_repository(tmp_path / "author", {"README": "one\n", "a.txt": "a\n"})
+    remote = make_bare_clone(author, tmp_path / "served" / "the project.git")
+    own = make_bare(tmp_path / "own.git")
+    kind = request.param
+    if kind == "path":
+        yield Site(str(remote), remote, author, own, Git())
+    elif kind == "ssh":
+        if find_sshd() is None:
+            pytest.skip("sshd is not installed: install openssh-server to run this")
+        with serve_ssh(tmp_path / "ssh") as server:
+            settings = GitSettings(ssh_key=server.key, ssh_known_hosts=server.known_hosts)
+            yield Site(server.url(remote), remote, author, own, Git(settings))
+    else:
+        login = ("robot", "s3cret/@:x") if kind == "http-login" else None
+        with serve_http(tmp_path / "served", login) as server:
+            logins = {f"127.0.0.1:{server.port}": Login(*login)} if login else {}
+            git = Git(GitSettings(logins=logins))
+            yield Site(server.url("the%20project.git"), remote, author, own, git)
+
+
+@pytest.fixture(params=list(FORGES))
+def forge(request: pytest.FixtureRequest, site: Site):
+    return FORGES[request.param](site.git)
+
+
+async def publish(forge, site: Site, commit: str):
+    return await forge.publish(
+        site.own, site.url, branch=BRANCH, base_branch="main", commit=commit, title="Fix", body="It."
+    )
+
+
+async def merge(forge, site: Site, commit: str) -> str:
+    return await forge.merge(
+        site.own, site.url, branch=BRANCH, base_branch="main", commit=commit, title="Merge it"
+    )
+
+
+async def test_publish_is_repeatable_and_leaves_the_base(forge, site: Site) -> None:
+    base = branches_of(site.remote)["main"]
+    commit = site.change("b.txt", "b\n")
+    first = await publish(forge, site, commit)
+    assert first == await publish(forge, site, commit)
+    assert branches_of(site.remote) == {"main": base, BRANCH: commit}
+
+
+async def test_publish_never_overwrites(forge, site: Site) -> None:
+    theirs = site.change("b.txt", "theirs\n")
+    await publish(forge, site, theirs)
+    with pytest.raises(PushRefused, match="somebody else") as refused:
+        await publish(forge, site, site.change("b.txt", "ours\n"))
+    assert refused.value.code == "push-refused"
+    assert branches_of(site.remote)[BRANCH] == theirs
+
+
+async def test_merge_by_fast_forward_is_repeatable(forge, site: Site) -> None:
+    commit = site.change("b.txt", "b\n")
+    await publish(forge, site, commit)
+    assert await merge(forge, site, commit) == commit
+    assert branches_of(site.remote)["main"] == commit
+    site.author.joinpath("x").write_text("")
+    assert await merge(forge, site, commit) == commit
+
+
+async def test_merge_by_a_merge_commit_is_repeatable(forge, site: Site) -> None:
+    commit = site.change("b.txt", "b\n")
+    await publish(forge, site, commit)
+    elsewhere = site.advance("c.txt", "c\n")
+    result = await merge(forge, site, commit)
+    assert git_in(site.remote, "rev-parse", "main", "main^1", "main^2").split() == [result, elsewhere, commit]
+    assert git_in(site.remote, "show", "main:b.txt") == "b"
+    assert await merge(forge, site, commit) == result
+
+
+async def test_a_conflict_names_the_files(forge, site: Site) -> None:
+    commit = site.change("a.txt", "ours\n")
+    await publish(forge, site, commit)
+    elsewhere = site.advance("a.txt", "theirs\n")
+    with pytest.raises(Conflict, match=r"a\.txt") as conflict:
+        await merge(forge, site, commit)
+    assert conflict.value.code == "merge-conflict"
+    assert conflict.value.details["files"] == ["a.txt"]
+    assert branches_of(site.remote)["main"] == elsewhere
+
+
+async def test_merge_of_a_change_that_is_gone(forge, site: Site) -> None:
+    commit = git_in(site.author, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "nowhere")
+    with pytest.raises(Conflict) as conflict:
+        await merge(forge, site, commit)
+    assert conflict.value.code == "change-gone"
+
+
+async def test_merge_into_a_branch_that_is_gone(forge, site: Site) -> None:
+    commit = site.change("b.txt", "b\n")
+    with pytest.raises(BaseBranchMissing, match="main"):
+        await forge.merge(
+            site.own, site.url, branch=BRANCH, base_branch="release", commit=commit, title="Merge"
+        )
+
+
+async def test_close_deletes_the_branch_and_is_repeatable(forge, site: Site) -> None:
+    commit = site.change("b.txt", "b\n")
+    await publish(forge, site, commit)
+    for _ in range(2):
+        await forge.close(site.own, site.url, branch=BRANCH, commit=commit)
+        assert list(branches_of(site.remote)) == ["main"]
+
+
+async def test_close_keeps_a_branch_with_other_commits(forge, site: Site) -> None:
+    commit = site.change("b.txt", "b\n")
+    more = site.change("c.txt", "c\n", start=commit)
+    await publish(forge, site, more)
+    with pytest.raises(Conflict) as conflict:
+        await forge.close(site.own, site.url, branch=BRANCH, commit=commit)
+    assert conflict.value.code == "branch-moved"
+    assert branches_of(site.remote)[BRANCH] == more
+
+
+async def test_a_repository_that_is_gone(forge, site: Site) -> None:
+    commit = site.change("b.txt", "b\n")
+    site.remote.rename(site.remote.with_name("moved.git"))
+    with pytest.raises(RepositoryUnreachable):
+        await publish(forge, site, commit)
