@@ -35,6 +35,15 @@ def for_libpq(address: str) -> str:
     return url.set(drivername="postgresql", query=query).render_as_string(hide_password=False)
 
 
+def password_apart(address: str) -> tuple[str, str | None]:
+    """The address for libpq without its password, and that: a command line is no place for it."""
+    url = for_sqlalchemy(address)
+    bare = URL.create(
+        url.drivername, url.username, host=url.host, port=url.port, database=url.database, query=url.query
+    )
+    return for_libpq(bare.render_as_string()), url.password
+
+
 def without_password(address: str) -> str:
     """The address as messages may show it."""
     return for_sqlalchemy(address).set(drivername="postgresql").render_as_string(hide_password=True)
