@@ -9,7 +9,9 @@ TITLE_CHARACTERS = 200
 BODY_CHARACTERS = 60_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 # Forges act on these words and names; a task's text must not.
-_CLOSING = re.compile(r"\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(\s*:?\s+)(?=(?:[\w./-]+)?#\d)", re.IGNORECASE)
+_CLOSING = re.compile(
+    r"\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(\s*:?\s+)(?=(?:[\w./-]+)?#\d)", re.IGNORECASE
+)
 _MENTION = re.compile(r"(?<![\w`])@(?=[A-Za-z0-9])")
 
 
@@ -30,8 +32,8 @@ def change_body(grant: Grant, receipt: Receipt) -> str:
         parts.append(f"**Acceptance criteria**\n\n{wanted}")
     parts.append(_receipt_text(receipt))
     parts.append(
-        f"Made by the agent `{grant.agent.name}` for task {grant.task.number} of {harmless(grant.project_name)} "
-        f"(`{grant.execution_id}`)."
+        f"Made by the agent `{grant.agent.name}` for task {grant.task.number} of "
+        f"{harmless(grant.project_name)} (`{grant.execution_id}`)."
     )
     return "\n\n".join(part for part in parts if part)[:BODY_CHARACTERS]
 
@@ -45,7 +47,8 @@ def _receipt_text(receipt: Receipt) -> str:
         for result in receipt.commands
     )
     return (
-        f"**Verified** on a clean checkout of `{receipt.commit[:12]}` with the commands of the base branch:\n\n"
+        f"**Verified** on a clean checkout of `{receipt.commit[:12]}`, "
+        "with the commands of the base branch:\n\n"
         f"| command | outcome | exit code | time |\n| --- | --- | --- | --- |\n{rows}"
     )
 

@@ -115,7 +115,8 @@ class Execution:
         else:
             await self.stop.race(reopen(context))
         if context.record.receipt is None:
-            await self._phase(Phase.VERIFY, limits.verify_seconds, verify)
+            # The commands have the limit for themselves; the checkout before them gets its own time.
+            await self._phase(Phase.VERIFY, limits.verify_seconds + limits.prepare_seconds, verify)
         return await self._phase(Phase.PUBLISH, limits.publish_seconds, publish)
 
     async def _phase(
@@ -146,7 +147,7 @@ class Execution:
             async with asyncio.timeout(TEARDOWN_SECONDS):
                 salvage_ref = await rescue(self._context)
         except (TimeoutError, PullyardError, SandboxUnavailable, OSError) as error:
-            logger.error("salvage failed, the directory is kept", problem=str(error))
+            logger.exception("salvage failed, the directory is kept", problem=str(error))
             self._context.keep_directory = True
         return self._finish(reason, message, salvage_ref=salvage_ref)
 
@@ -192,7 +193,7 @@ class Execution:
         except LostLease:
             logger.warning("refused: the execution is no longer this worker's")
         except PullyardError as error:
-            logger.error("the end was refused", problem=error.message, code=error.code)
+            logger.exception("the end was refused", code=error.code)
         finally:
             lost.cancel()
             delivering.cancel()

@@ -20,6 +20,7 @@ from pullyard.worker.settings import WorkerSettings
 
 logger = structlog.get_logger(__name__)
 
+POLL_SECONDS = 50.0
 LOW_DISK_PAUSE_SECONDS = 5.0
 DRAIN_MESSAGE = "The worker was asked to stop before the work was done."
 
@@ -92,7 +93,7 @@ class Loop:
         if not room:
             logger.warning("the disk is nearly full, no task is taken", directory=str(self._executions))
         slots = max(0, self._slots - len(self._held)) if room else 0
-        wait = ClaimRequest.wait_seconds if room else LOW_DISK_PAUSE_SECONDS
+        wait = POLL_SECONDS if room else LOW_DISK_PAUSE_SECONDS
         request = ClaimRequest(request_id=request_id, slots=slots, wait_seconds=wait)
         asking = asyncio.ensure_future(until_answered(lambda: self._client.claim(request)))
         stopping = asyncio.ensure_future(self.stopping.wait())

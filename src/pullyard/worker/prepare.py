@@ -8,9 +8,10 @@ from pullyard.sandboxes.protocol import Sandbox, SandboxSpec, Workspace
 from pullyard.worker.context import AGENT_DIRECTORY, Context
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.logs import LogFile
-from pullyard.worker.mirrors import MIRROR_INSIDE, SALVAGE
+from pullyard.worker.mirrors import MIRROR_INSIDE
 from pullyard.worker.open_sandbox import opened_sandbox
 from pullyard.worker.run_command import describe, run_command
+from pullyard.worker.salvage import list_salvage
 from pullyard.worker.workspaces import Start
 
 
@@ -23,7 +24,7 @@ async def prepare(context: Context) -> None:
     log.line(f"Repository {mirror.address.url}, branch {record.base_branch} at {record.base_commit[:12]}.")
     resume = None
     if grant.resume_from is not None:
-        resume = await context.tools.mirrors.find(mirror, f"{SALVAGE}{grant.resume_from}")
+        resume = (await list_salvage(context.tools.git, mirror)).get(grant.resume_from)
         if resume is None:
             log.line("The salvaged work is not on this worker: starting from the base branch.")
     context.workspace = await context.tools.workspaces.prepare(
