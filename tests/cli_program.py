@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,23 @@ class Program:
         self.git("-C", work, "commit", "-q", "-m", "first")
         self.git("clone", "-q", "--bare", work, bare)
         return bare
+
+    def tests_pass(self, repository: str | Path, branch: str) -> bool:
+        """Whether the repository's own tests pass on a clean clone of the branch."""
+        clone = Path(tempfile.mkdtemp(dir=self.place)) / "clone"
+        self.git("clone", "-q", "--branch", branch, repository, clone)
+        command = [sys.executable, "-m", "unittest", "-q"]
+        return not subprocess.run(command, cwd=clone, capture_output=True, check=False).returncode
+
+    def processes(self) -> list[int]:
+        """Everything that runs with this program's directories on its command line or as its directory."""
+        place = os.fsencode(self.place)
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if place in (entry / "cmdline").read_bytes() or place in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+        return found
 
 
 class Up:

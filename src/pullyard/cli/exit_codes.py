@@ -21,10 +21,12 @@ class ExitCode(IntEnum):
 
 
 _BY_STATUS = {401: ExitCode.UNAUTHENTICATED, 403: ExitCode.UNAUTHENTICATED, 404: ExitCode.CONFLICT}
+# Raised by floors that know nothing of conflicts over HTTP.
+_TAKEN = frozenset({"port-taken", "data-in-use"})
 
 
 def of_error(error: PullyardError) -> ExitCode:
-    if isinstance(error, Conflict):
+    if isinstance(error, Conflict) or error.code in _TAKEN:
         return ExitCode.CONFLICT
     if isinstance(error, RequestError):
         return _BY_STATUS.get(error.status, ExitCode.USAGE)

@@ -1,0 +1,129 @@
+"""``pullyard up`` and the commands against it, as the README shows them."""
+
+import json
+import socket
+import subprocess
+from typing import Any
+
+from tests.cli_program import PROGRAM, Program, program
+
+__all__ = ["program"]
+
+EDIT = "echo more >> README.md && echo edited by {title}"
+
+
+def add_project(program: Program, *options: str) -> dict[str, Any]:
+    return program.json("project", "add", str(program.repository()), *options)
+
+
+def test_a_task_becomes_a_merged_change(program: Program) -> None:
+    with program.up():
+        project = add_project(program, "--verify", "grep more README.md")
+        assert project["name"] == "shop"
+        added = program.json("task", "add", "shop", "Say more", "--command", EDIT, "--wait")
+        assert added["task"]["state"] == "completed"
+        assert "edited by Say more" in program.ok("logs", "shop#1", "-f")
+        assert "+more" in program.ok("change", "diff", "shop#1")
+        assert program.json("change", "merge", "shop#1")["state"] == "merged"
+    assert program.git("-C", program.place / "shop.git", "show", "main:README.md") == "hello\nmore"
+
+
+def test_wait_ends_with_the_tasks_failure(program: Program) -> None:
+    with program.up():
+        add_project(program)
+        done = program.run("task", "add", "shop", "x", "--command", "echo no; exit 3", "--wait", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout.splitlines()[-1])["task"]["reason"] == "agent_failed"
+    assert "no" in done.stderr
+
+
+def test_logs_follow_a_running_task_and_raw_gives_the_bytes(program: Program) -> None:
+    line = r"printf '\033]0;owned\007title\377\n'; echo x > new"
+    with program.up():
+        add_project(program)
+        program.ok("task", "add", "shop", "Print", "--command", line)
+        followed = program.ok("logs", "shop#1", "-f")
+        raw = subprocess.run(
+            [PROGRAM, "logs", "shop#1", "--raw"], capture_output=True, env=program.environment, check=True
+        )
+    assert "title\ufffd" in followed
+    assert "\x1b" not in followed
+    assert b"\x1b]0;owned\x07title\xff\n" in raw.stdout
+
+
+def test_a_killed_up_continues_where_it_was(program: Program) -> None:
+    with program.up() as first:
+        add_project(program)
+        program.ok("task", "add", "shop", "Say more", "--command", f"sleep 3; {EDIT}")
+        wait_for_the_agent(program)
+        first.kill()
+    with program.up():
+        last = program.run("logs", "shop#1", "-f", "--json")
+        task = json.loads(last.stdout.splitlines()[-1])["task"]
+    assert task["state"] == "completed", last.stderr
+
+
+def wait_for_the_agent(program: Program) -> None:
+    """Until the agent runs: its phase's stream is there."""
+    follower = subprocess.Popen(
+        [PROGRAM, "logs", "shop#1", "-f"], stdout=subprocess.PIPE, text=True, env=program.environment
+    )
+    assert follower.stdout is not None
+    assert any("implementing" in line for line in follower.stdout)
+    follower.kill()
+    follower.communicate()
+
+
+def test_a_second_up_names_the_first(program: Program) -> None:
+    with program.up() as first:
+        done = program.run("up", "--port", "0")
+    assert done.returncode == 3
+    assert str(first.process.pid) in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_taken_port_is_a_sentence(program: Program) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = program.run("up", "--port", str(port))
+    assert done.returncode == 3
+    assert f"Port {port}" in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_login_refuses_a_wrong_token_and_keeps_a_right_one_private(program: Program) -> None:
+    with program.up() as up:
+        url = up.said["url"]
+        wrong = program.run("login", url, stdin="nonsense\n")
+        assert (wrong.returncode, wrong.stderr.count("\n")) == (5, 1)
+        token = program.json("token", "create", "laptop")["secret"]
+        program.ok("login", url, stdin=token + "\n")
+        profile = program.home / ".config/pullyard/profile.json"
+        assert profile.stat().st_mode & 0o777 == 0o600
+        elsewhere = {"PULLYARD_DATA": ""}
+        assert program.run("token", "list", **elsewhere).returncode == 0
+        program.ok("token", "revoke", program.json("token", "list")[0]["id"])
+        assert program.run("token", "list", **elsewhere).returncode == 5
+
+
+def test_what_is_not_there_is_named(program: Program) -> None:
+    with program.up():
+        add_project(program)
+        for arguments, says in [
+            (["project", "show", "nothing"], "'nothing'"),
+            (["task", "show", "shop#9"], "no task 9"),
+            (["task", "show", "task_00000000000000000000000000"], "no task task_0"),
+            (["change", "diff", "chg_00000000000000000000000000"], "no change chg_0"),
+        ]:
+            done = program.run(*arguments)
+            assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+            assert says in done.stderr
+        assert program.run("task", "show", "nonsense").returncode == 2
+        assert program.run("project", "add", str(program.place / "shop.git")).returncode == 3
+
+
+def test_it_ends_in_good_order_and_leaves_no_process(program: Program) -> None:
+    with program.up() as up:
+        assert len(program.processes()) >= 3
+        assert up.stop() == 0
+    assert program.processes() == []

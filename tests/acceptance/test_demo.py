@@ -1,0 +1,77 @@
+"""The demo as a stranger runs it: its words, its document, and what is in the repository afterwards."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli_program import Program, program
+
+__all__ = ["program"]
+
+
+@pytest.fixture
+def demo(program: Program) -> dict[str, Any]:
+    return program.json("demo")
+
+
+def test_the_branch_is_there_passes_its_tests_and_leaves_the_base_alone(
+    program: Program, demo: dict[str, Any]
+) -> None:
+    repository, change = demo["repository"], demo["change"]
+    assert program.git("-C", repository, "rev-parse", change["branch"]) == change["commit"]
+    assert program.git("-C", repository, "rev-list", "--count", change["base"]) == "1"
+    assert program.git("-C", repository, "rev-list", "--count", change["branch"]) == "2"
+    assert program.tests_pass(repository, change["branch"])
+    assert not program.tests_pass(repository, change["base"])
+
+
+def test_the_document_says_all(demo: dict[str, Any]) -> None:
+    assert demo["task"].startswith("task_")
+    assert demo["execution"].startswith("exec_")
+    assert demo["receipt"]["commit"] == demo["change"]["commit"]
+    assert [command["exit_code"] for command in demo["receipt"]["commands"]] == [0]
+    names = {f"{name}_ms" for name in ("claim", "prepare", "implement", "verify", "publish", "total")}
+    assert set(demo["timings"]) == names
+    assert all(value > 0 for value in demo["timings"].values())
+    assert demo["change"]["diffstat"]["files"]
+    assert demo["sandbox"]
+
+
+def test_it_says_what_it_does_in_plain_lines(program: Program) -> None:
+    done = program.run("demo")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    for words in ("Recorded session", "▸ implement", "verified", "What to do next", "change merge"):
+        assert words in done.stdout
+
+
+def test_nothing_runs_on_after_it(program: Program, demo: dict[str, Any]) -> None:
+    assert demo["url"]
+    assert program.processes() == []
+    assert program.run("project", "list").returncode == 4
+
+
+def test_its_own_next_commands_merge_the_change(program: Program, demo: dict[str, Any]) -> None:
+    with program.up():
+        merged = program.json("change", "merge", demo["change"]["id"])
+    assert merged["state"] == "merged"
+    assert program.tests_pass(demo["repository"], "main")
+
+
+def test_a_used_directory_is_refused(program: Program) -> None:
+    (program.data / "repository.git").mkdir(parents=True)
+    done = program.run("demo", "--json")
+    assert done.returncode == 1
+    assert "'repository'" in done.stderr
+    assert json.loads(done.stdout)["error"]["details"]["step"] == "repository"
+
+
+def test_a_failing_task_names_the_step_the_reason_and_the_log(program: Program) -> None:
+    done = program.run("demo", "--json", "--agent", "claude-code", PATH="/usr/bin:/bin")
+    assert done.returncode == 1
+    error = json.loads(done.stdout.splitlines()[-1])["error"]
+    assert error["details"]["step"] == "implement"
+    assert "Claude Code" in error["message"]
+    assert Path(program.data).exists()
