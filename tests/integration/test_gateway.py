@@ -11,6 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import RequestError
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.serve import MOST_CONNECTIONS, Gateway
@@ -217,6 +218,7 @@ async def test_stops_at_the_budget() -> None:
         assert (gateway.ledger.usage.cost_micros, gateway.ledger.refused) == (12_000, 2)
         answer = await client.post("/v1/messages", json=question())
         assert answer.json()["error"]["type"] == "billing_error"
+        assert gateway.ledger.verdict().reason is Reason.BUDGET_SPENT
         assert "$0.01" in answer.json()["error"]["message"]
         assert (await client.post("/v1/messages/count_tokens", json=question())).status_code == 200
         assert len(server.model_requests()) == 2
@@ -268,6 +270,14 @@ async def test_the_providers_errors_pass_and_cost_nothing() -> None:
         assert gateway.ledger.failure.status == 429
         assert (await client.post("/v1/messages", json=question())).status_code == 200
         assert gateway.ledger.failure is None
+
+
+async def test_a_refused_key_is_not_tried_again() -> None:
+    refused = Failure(401, "authentication_error", "invalid x-api-key", [("x-should-retry", "true")])
+    async with ModelServer([refused]) as server, gateway_to(server) as (gateway, client):
+        answer = await client.post("/v1/messages", json=question())
+        assert (answer.status_code, answer.headers.get_list("x-should-retry")) == (401, ["false"])
+        assert gateway.ledger.verdict().reason is Reason.PROVIDER_FAILED
 
 
 async def test_a_provider_that_is_away_is_a_clear_error() -> None:

@@ -13,6 +13,8 @@ from pullyard.worker.gateway.prices import price_list
 from pullyard.worker.gateway.providers import Meter, Metered, Provider, Refused, encode_error
 from pullyard.worker.gateway.upstream import Upstream
 
+KEY_REFUSED = (401, 403)
+
 log = structlog.get_logger()
 
 
@@ -119,11 +121,16 @@ class Exchange:
 
     def _kept(self, answer: httpx.Response) -> list[tuple[str, str]]:
         exact, prefixes = self._provider.response_headers, self._provider.response_header_prefixes
-        return [
+        kept = [
             (name, value)
             for name, value in answer.headers.multi_items()
             if name in exact or name.startswith(prefixes)
         ]
+        if answer.status_code in KEY_REFUSED:
+            # The agent can't mend the worker's key, and would otherwise try for minutes.
+            kept = [(name, value) for name, value in kept if name != "x-should-retry"]
+            kept.append(("x-should-retry", "false"))
+        return kept
 
     def _record(self, meter: Meter) -> None:
         tokens = meter.tokens()
