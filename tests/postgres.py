@@ -111,10 +111,23 @@ def postgres_server() -> Iterator[str]:
         yield address
 
 
+@contextmanager
+def fresh_database(server: str, template: str) -> Iterator[str]:
+    name = f"test_{os.getpid()}_{next(numbers)}"
+    run_apart(execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"))
+    yield database_of(server, name)
+    run_apart(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture
 def database_url(postgres_server: str) -> Iterator[str]:
     """The address of an empty database with the newest schema, this test's own."""
-    name = f"test_{os.getpid()}_{next(numbers)}"
-    run_apart(execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
-    yield database_of(postgres_server, name)
-    run_apart(execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
+    with fresh_database(postgres_server, TEMPLATE) as address:
+        yield address
+
+
+@pytest.fixture
+def bare_database_url(postgres_server: str) -> Iterator[str]:
+    """The address of a database without any schema, this test's own."""
+    with fresh_database(postgres_server, "template1") as address:
+        yield address

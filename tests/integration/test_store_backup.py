@@ -25,24 +25,17 @@ async def fetch(url, statement):
         await connection.close()
 
 
-@pytest.fixture
-async def empty_url(postgres_server):
-    await execute(postgres_server, "CREATE DATABASE emptied")
-    yield database_of(postgres_server, "emptied")
-    await execute(postgres_server, "DROP DATABASE emptied WITH (FORCE)")
-
-
-async def test_everything_comes_back_and_work_goes_on(database_url, empty_url, tmp_path):
+async def test_everything_comes_back_and_work_goes_on(database_url, bare_database_url, tmp_path):
     await execute(database_url, ONE_TENANT)
     file, steps = tmp_path / "pullyard.backup", []
     await backup(database_url, file, progress=steps.append)
     assert any("tenants" in step for step in steps)
-    await restore(empty_url, file)
-    await migrate(empty_url)
-    assert await fetch(empty_url, "SELECT name FROM tenants") == "Team"
-    before = await fetch(empty_url, "SELECT max(cursor) FROM events")
-    await execute(empty_url, "INSERT INTO events (tenant_id, kind) VALUES ('t', 'next')")
-    assert await fetch(empty_url, "SELECT max(cursor) FROM events") > before
+    await restore(bare_database_url, file)
+    await migrate(bare_database_url)
+    assert await fetch(bare_database_url, "SELECT name FROM tenants") == "Team"
+    before = await fetch(bare_database_url, "SELECT max(cursor) FROM events")
+    await execute(bare_database_url, "INSERT INTO events (tenant_id, kind) VALUES ('t', 'next')")
+    assert await fetch(bare_database_url, "SELECT max(cursor) FROM events") > before
 
 
 async def test_only_the_owner_reads_the_file_and_nothing_else_is_left(database_url, tmp_path):
@@ -63,6 +56,15 @@ async def test_a_full_database_is_replaced_only_when_told(database_url, tmp_path
     await restore(database_url, file, replace=True)
     assert await fetch(database_url, "SELECT name FROM tenants") == "Team"
     assert await fetch(database_url, "SELECT to_regclass('newer')") is None
+
+
+async def test_a_replaced_database_can_be_backed_up_again(database_url, bare_database_url, tmp_path):
+    file = tmp_path / "pullyard.backup"
+    await backup(database_url, file)
+    await restore(database_url, file, replace=True)
+    await backup(database_url, file)
+    await restore(bare_database_url, file)
+    assert await fetch(bare_database_url, "SELECT version_num FROM alembic_version") is not None
 
 
 async def test_a_damaged_backup_changes_nothing(database_url, tmp_path):

@@ -1,9 +1,15 @@
 """The pool, the statements and the address."""
 
+from importlib.resources import files
+
+import asyncpg
 import pytest
 from sqlalchemy import text
 
+from pullyard.store import queries
 from pullyard.store.database import Database
+from pullyard.store.queries import named
+from tests.postgres import execute
 
 
 @pytest.fixture
@@ -32,3 +38,34 @@ async def test_a_raising_block_rolls_back(database):
         await fail_after_writing()
     async with database.transaction() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM tenants")) == 0
+
+
+async def test_connections_that_the_server_ended_are_replaced_unnoticed(database, database_url):
+    async with database.transaction() as connection:
+        await connection.execute(text("SELECT 1"))
+    await execute(
+        database_url,
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    async with database.transaction() as connection:
+        assert await connection.scalar(text("SELECT 1")) == 1
+
+
+async def test_a_transaction_left_open_is_bounded(database):
+    async with database.transaction() as connection:
+        assert await connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "1min"
+
+
+async def test_every_named_statement_is_one_that_postgres_understands(database):
+    names = [
+        file.name.removesuffix(".sql") for file in files(queries).iterdir() if file.name.endswith(".sql")
+    ]
+    statements = {name: named(name).compile(dialect=database.engine.dialect) for name in names}
+    async with database.transaction() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        for name, statement in statements.items():
+            try:
+                await driver.prepare(statement.string)
+            except asyncpg.PostgresError as error:
+                pytest.fail(f"{name}: {error}")
