@@ -1,0 +1,83 @@
+"""A TCP proxy between worker and coordinator: records what the worker sends, and can be cut and mended."""
+
+import asyncio
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+PIECE_BYTES = 64 << 10
+
+
+@dataclass
+class FaultProxy:
+    """``sent`` is every byte that went from the worker to the coordinator, in the order of arrival."""
+
+    target: str
+    sent: bytearray = field(default_factory=bytearray)
+    cut: bool = False
+    _server: asyncio.Server | None = None
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    url: str = ""
+
+    async def __aenter__(self) -> "FaultProxy":
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.break_off()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def break_off(self) -> None:
+        """End every connection; while ``cut`` is set no new one lives either."""
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    def cut_off(self) -> None:
+        self.cut = True
+        self.break_off()
+
+    def mend(self) -> None:
+        self.cut = False
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.cut:
+            writer.transport.abort()
+            return
+        task = asyncio.create_task(self._join(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        parts = urlsplit(self.target)
+        self._open.add(writer)
+        try:
+            inner, outer = await asyncio.open_connection(parts.hostname, parts.port)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._open.add(outer)
+        try:
+            await asyncio.gather(
+                self._pump(reader, outer, record=True), self._pump(inner, writer, record=False)
+            )
+        finally:
+            self._open -= {writer, outer}
+            writer.transport.abort()
+            outer.transport.abort()
+
+    async def _pump(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, record: bool
+    ) -> None:
+        try:
+            while data := await source.read(PIECE_BYTES):
+                if record:
+                    self.sent += data
+                target.write(data)
+                await target.drain()
+        except ConnectionError:
+            pass
+        finally:
+            target.close()

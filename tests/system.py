@@ -1,0 +1,169 @@
+"""The whole product: a real coordinator, a real Postgres and a worker process of its own, to be killed at will.
+
+Import ``system`` into nothing: it is a plugin. ``await system.start_worker()`` starts the worker; it talks to
+the coordinator through ``system.proxy``.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.coordinator import RunningCoordinator
+from tests.fault_proxy import FaultProxy
+from tests.repositories import make_bare_clone, make_repository
+
+PATIENCE_SECONDS = 60
+QUICK = {
+    "PULLYARD_WORKER_MINIMUM_FREE_BYTES": "0",
+    "PULLYARD_WORKER_DRAIN_SECONDS": "20",
+}
+
+
+@dataclass
+class System:
+    coordinator: RunningCoordinator
+    proxy: FaultProxy
+    root: Path
+    """Readable by other accounts, unlike the test runner's own directories."""
+    workers: list[asyncio.subprocess.Process] = field(default_factory=list)
+
+    @property
+    def worker(self) -> asyncio.subprocess.Process:
+        return self.workers[-1]
+
+    @property
+    def worker_data(self) -> Path:
+        return self.root / "worker"
+
+    @property
+    def worker_log(self) -> str:
+        return (self.root / "worker.log").read_text(errors="replace")
+
+    async def start_worker(self, *flags: str, **environment: str) -> asyncio.subprocess.Process:
+        """``environment`` is of PULLYARD_WORKER_ variables, without the prefix, in lower case."""
+        chosen = {f"PULLYARD_WORKER_{name.upper()}": value for name, value in environment.items()}
+        with (self.root / "worker.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "pullyard.cli", "worker", "--data", str(self.root), *flags),
+                env=os.environ
+                | QUICK
+                | {
+                    "PULLYARD_WORKER_COORDINATOR_URL": self.proxy.url,
+                    "PULLYARD_WORKER_ENROLMENT_TOKEN": self.coordinator.enrolment,
+                }
+                | chosen,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.workers.append(process)
+        return process
+
+    async def kill_worker(self) -> None:
+        """SIGKILL to the worker alone: what it started has to notice by itself."""
+        self.worker.kill()
+        await self.worker.wait()
+
+    async def stop_worker(self, number: int = signal.SIGTERM) -> int:
+        self.worker.send_signal(number)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self.worker.wait()
+
+    def repository(self, files: dict[str, str | bytes] | None = None, name: str = "example") -> Path:
+        """A bare repository with one commit on ``main``."""
+        work = make_repository(self.root / f"{name}-work", files or {"README.md": "hello\n"})
+        return make_bare_clone(work, self.root / f"{name}.git")
+
+    async def project(self, repository: Path | str, **fields: Any) -> str:
+        return await self.coordinator.project(repository=str(repository), **fields)
+
+    async def task(self, project_id: str, command: str, **fields: Any) -> dict[str, Any]:
+        """A task for the agent ``command``, given as a shell line."""
+        agent = {"name": "command", "settings": {"command": command}}
+        return await self.coordinator.task(project_id, **{"agent": agent, **fields})
+
+    async def ended(self, task: dict[str, Any]) -> dict[str, Any]:
+        """The task once it is in a final state."""
+        return await self.until(task["id"], "completed", "failed", "cancelled")
+
+    async def until(self, task_id: str, *states: str) -> dict[str, Any]:
+        cursor = 0
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while True:
+                    task = await self.coordinator.get(f"/tasks/{task_id}")
+                    if task["state"] in states:
+                        return task
+                    page = await self.coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5")
+                    cursor = int(page["next"])
+        except TimeoutError:
+            pytest.fail(f"the task is {task['state']}: {task['message']}\n{self.worker_log[-4000:]}")
+
+    async def executions(self, task: dict[str, Any]) -> list[dict[str, Any]]:
+        """Oldest first."""
+        page = await self.coordinator.get(f"/tasks/{task['id']}/executions")
+        return sorted(page["items"], key=lambda execution: execution["id"])
+
+    async def until_execution(self, task: dict[str, Any], *states: str) -> dict[str, Any]:
+        """The task's newest execution once it is in one of the states."""
+        cursor = 0
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                executions = await self.executions(task)
+                if executions and executions[-1]["state"] in states:
+                    return executions[-1]
+                page = await self.coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5")
+                cursor = int(page["next"])
+
+    async def change(self, task: dict[str, Any]) -> dict[str, Any]:
+        return await self.coordinator.get(f"/changes/{task['change_id']}")
+
+    async def change_in_state(self, task: dict[str, Any], state: str) -> dict[str, Any]:
+        """The task's change once it is in ``state``; fails where the errand for it failed."""
+        cursor = 0
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                change = await self.change(task)
+                if change["state"] == state:
+                    return change
+                assert (change["errand"] or {}).get("state") != "failed", change["errand"]
+                page = await self.coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5")
+                cursor = int(page["next"])
+
+    async def log(self, execution_id: str, stream: str = "implement") -> bytes:
+        """All of the stream, page by page."""
+        content = b""
+        while True:
+            answer = await self.coordinator.http.get(
+                f"/api/v1/executions/{execution_id}/logs/{stream}", params={"offset": len(content)}
+            )
+            assert answer.status_code == 200, answer.text
+            if not answer.content:
+                return content
+            content += answer.content
+
+
+@pytest.fixture
+async def system(coordinator: RunningCoordinator) -> AsyncIterator[System]:
+    with tempfile.TemporaryDirectory(prefix="pullyard-system-", dir="/tmp") as place:
+        root = Path(place)
+        root.chmod(0o755)
+        async with FaultProxy(coordinator.url) as proxy:
+            running = System(coordinator, proxy, root)
+            try:
+                yield running
+            finally:
+                for worker in running.workers:
+                    with suppress(ProcessLookupError):
+                        os.killpg(worker.pid, signal.SIGKILL)
+                    await worker.wait()
