@@ -13,7 +13,7 @@ from typing import Self
 
 from pullyard.sandboxes import seccomp
 from pullyard.sandboxes.bubblewrap_process import BubblewrapProcess, StatusPipe
-from pullyard.sandboxes.children import Child, Streams
+from pullyard.sandboxes.children import SYSTEM_PATH, Child, Setting, Streams
 from pullyard.sandboxes.inner_listener import InnerListener
 from pullyard.sandboxes.mount_namespace import MountNamespace
 from pullyard.sandboxes.protocol import WORKSPACE, Command, Limits, SandboxSpec, SandboxUnavailable
@@ -123,7 +123,8 @@ class Bubblewrap:
                 passed=[rules, arguments, status.writer, gate.closed],
             )
             inner = ["bwrap", "--args", str(arguments), "--", *RUN, *bounds(self.spec.limits), *command.argv]
-            return Child([*self.mounts.entering(), *inner], streams)
+            marked = Setting({"PATH": SYSTEM_PATH, "PULLYARD_SANDBOX": self.mounts.mark})
+            return Child([*self.mounts.entering(), *inner], streams, marked)
 
     def inside(self, relative: str) -> str:
         return f"{WORKSPACE}/{relative}"
@@ -143,7 +144,7 @@ def writable_view(spec: SandboxSpec, root: str) -> list[str]:
     shared, temporary = str(spec.limits.shared_memory_bytes), str(spec.limits.temporary_bytes)
     view = [
         *("--ro-bind", root, "/", "--bind", root + WORKSPACE, WORKSPACE),
-        *("--proc", "/proc", "--dev", "/dev"),
+        *("--proc", "/proc", "--dev-bind", root + "/dev", "/dev"),
         *("--perms", "1777", "--size", shared, "--tmpfs", "/dev/shm"),
         *("--perms", "1777", "--size", temporary, "--tmpfs", "/tmp"),
     ]

@@ -1,7 +1,8 @@
 """A private mount namespace per sandbox, where its root directory is put together.
 
-One small process holds it: it waits for the end of its standard input, so that the namespace and every mount
-in it are gone when the worker is, however the worker ended. Nothing is ever mounted on the host.
+One small process holds it: it waits for the end of its standard input, so that the namespace, every mount in
+it and every process started in it are gone when the worker is, however the worker ended. Nothing is ever
+mounted on the host.
 
 All sources are shown under one staging directory in memory. The sandbox's account enters them there, so the
 parents of the real directories may be closed to it.
@@ -9,6 +10,7 @@ parents of the real directories may be closed to it.
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -31,6 +33,8 @@ class MountNamespace:
     def __init__(self, spec: SandboxSpec) -> None:
         self.spec = spec
         self.stage = ""
+        self.mark = secrets.token_hex(16)
+        """In the environment of all that is started here, for the guard to know it by."""
         self.holder: Child | None = None
         self.held_open: int | None = None
 
@@ -74,6 +78,7 @@ class MountNamespace:
         return {
             **view,
             "stage": self.stage,
+            "mark": self.mark,
             "as_root": as_root,
             "workspace": WORKSPACE,
             "layers": layers if workspace.lower else {},

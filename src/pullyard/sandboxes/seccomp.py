@@ -10,6 +10,7 @@ import platform
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 LOAD, JUMP_EQUAL, JUMP_NOT_BELOW, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER, ARCHITECTURE, FIRST_ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24
@@ -107,6 +108,7 @@ def judged_by_value(offset: int, values: Sequence[int], listed: bytes, otherwise
     return [instruction(LOAD, offset), *compare, otherwise, listed]
 
 
+@cache
 def program(machine_name: str | None = None) -> bytes:
     """The filter for this machine, ready for the kernel. Raises KeyError where none is written."""
     machine = MACHINES[machine_name or platform.machine()]

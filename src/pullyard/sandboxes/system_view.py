@@ -25,6 +25,15 @@ HOST_ETC = (
     "/etc/ssl/openssl.cnf",
 )
 
+DEVICES = ("/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero")
+DEVICE_LINKS = {
+    "/dev/fd": "/proc/self/fd",
+    "/dev/ptmx": "pts/ptmx",
+    "/dev/stderr": "/proc/self/fd/2",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+}
+
 MADE_UP_ETC = {
     "/etc/passwd": "root:x:0:0:root:/tmp:/bin/sh\nagent:x:1000:1000:agent:/tmp:/bin/sh\n",
     "/etc/group": "root:x:0:\nagent:x:1000:\n",
@@ -36,7 +45,7 @@ MADE_UP_ETC = {
 
 def system_plan() -> dict[str, Any]:
     """The parts of a root directory: ``directories``, ``links``, ``files`` and ``binds`` by their place."""
-    links, binds = {"/var/tmp": "../tmp"}, {"/usr": "/usr"}
+    links, binds = {"/var/tmp": "../tmp", **DEVICE_LINKS}, {place: place for place in ("/usr", *DEVICES)}
     for place in SYSTEM_DIRECTORIES:
         if Path(place).is_symlink():
             links[place] = os.readlink(place)
@@ -44,7 +53,7 @@ def system_plan() -> dict[str, Any]:
             binds[place] = place
     binds |= {place: place for place in HOST_ETC if Path(place).exists()}
     return {
-        "directories": ["/dev", "/etc", "/proc", "/tmp", "/var", "/ws"],
+        "directories": ["/dev/pts", "/dev/shm", "/etc", "/proc", "/tmp", "/var", "/ws"],
         "links": links,
         "files": MADE_UP_ETC,
         "binds": binds,
