@@ -109,6 +109,24 @@ async def test_waiting_ends_by_a_wake_and_by_a_rollback(database, feed):
         await waiting
 
 
+async def test_a_cancelled_look_is_not_taken_for_a_finished_one(database, feed):
+    first = asyncio.create_task(feed.look())
+    # The first one holds the lock by now, and the second one waits for it.
+    await asyncio.sleep(0)
+    second = asyncio.create_task(feed.look())
+    await asyncio.sleep(0)
+    first.cancel()
+    cursor = await append(database, "a")
+    assert await feed.position() == cursor
+    assert await second in (0, cursor)
+
+
+async def test_readers_at_the_same_time_share_a_look(feed):
+    before = feed.looks_begun
+    await asyncio.gather(*(feed.look() for _ in range(50)))
+    assert feed.looks_begun <= before + 2
+
+
 async def test_many_writers_lose_nothing_and_keep_the_order(database_url, database, feed):
     writing = Database(database_url, pool_size=8)
     written: list[int] = []

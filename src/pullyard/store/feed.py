@@ -105,7 +105,8 @@ class Feed:
         self.gap: Gap | None = None
         self.woken = asyncio.Event()
         self.looking = asyncio.Lock()
-        self.looks = 0
+        self.looks_begun = 0
+        self.last_look = 0
 
     async def read(
         self, after: int, limit: int = 500, *, tenant_id: str | None = None
@@ -148,12 +149,14 @@ class Feed:
 
     async def look(self) -> int:
         """Moves ``settled`` as far as it goes, and returns it. Callers at the same time share a look."""
-        asked = self.looks
+        begun_before = self.looks_begun
         async with self.looking:
-            if self.settled is None or self.looks == asked:
-                self.looks += 1
+            if self.settled is None or self.last_look <= begun_before:
+                self.looks_begun += 1
                 async with self.database.transaction() as connection:
                     self.settled = await self.settle(connection)
+                # Not reached by a look that failed or was cancelled: the next caller looks for itself.
+                self.last_look = self.looks_begun
             return self.settled
 
     async def settle(self, connection: AsyncConnection) -> int:
