@@ -14,6 +14,9 @@ from pullyard.agents.protocol import AgentMissing, Invocation
 from pullyard.agents.registry import AGENTS, check_settings
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import TaskBrief
+from pullyard.sandboxes.bubblewrap import Bubblewrap
+from pullyard.sandboxes.protocol import Sandbox
+from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from tests.agent_runs import TASK, Workplace
 
 DEMO = Path(__file__).parents[2] / "src/pullyard/agents/demo_data/repository"
@@ -87,6 +90,7 @@ def test_a_placeholder_in_a_title_is_not_filled_in() -> None:
     ]
 
 
+@pytest.mark.parametrize("sandbox", [Bubblewrap, UnsafeDirectory])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -100,8 +104,10 @@ def test_a_placeholder_in_a_title_is_not_filled_in() -> None:
         {"command": 'cat "$PULLYARD_PROMPT_FILE"'},
     ],
 )
-async def test_every_way_to_the_prompt(settings: dict[str, Any], tmp_path: Path) -> None:
-    run = await Workplace(tmp_path).run(CommandAgent(), settings)
+async def test_every_way_to_the_prompt(
+    settings: dict[str, Any], sandbox: type[Sandbox], tmp_path: Path
+) -> None:
+    run = await Workplace(tmp_path, sandbox=sandbox).run(CommandAgent(), settings)
     assert run.log.decode() == write_prompt(TASK)
 
 

@@ -2,10 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import h11
 import structlog
@@ -14,10 +11,7 @@ from pullyard.worker.gateway.exchange import Exchange
 from pullyard.worker.gateway.grammar import BODY_LIMIT_BYTES, Malformed
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.providers import PROVIDERS, Provider, encode_error
-from pullyard.worker.gateway.upstream import ProviderSettings, Upstream, open_upstream
-
-if TYPE_CHECKING:
-    from pullyard.worker.context import Context
+from pullyard.worker.gateway.upstream import Upstream
 
 MOST_CONNECTIONS = 32
 BODIES_LIMIT_BYTES = 2 * BODY_LIMIT_BYTES
@@ -143,20 +137,6 @@ class Gateway:
         async with asyncio.timeout(LINGER_SECONDS):
             while await reader.read(_READ_BYTES):
                 continue
-
-
-@asynccontextmanager
-async def open_gateway(context: "Context", provider_name: str, listener: int) -> AsyncIterator[Gateway]:
-    """The gateway of one execution, by the worker's settings and the task's budget.
-
-    Read ``ledger`` after the block: only then is everything counted. Raises RequestError for bad settings.
-    """
-    settings = context.tools.settings
-    chosen = {"anthropic": ProviderSettings(settings.anthropic_api_key, settings.anthropic_base_url)}
-    ledger = Ledger(context.grant.task.budget_micros)
-    upstream = open_upstream(chosen)
-    async with upstream.client, Gateway(listener, provider_name, upstream, ledger) as gateway:
-        yield gateway
 
 
 def next_event(connection: h11.Connection) -> object:
