@@ -120,7 +120,10 @@ async def _take_out(sandbox: Sandbox, git: Git, source: Source, bare: Path, limi
     report = asyncio.create_task(_read_report(report_read))
     try:
         async with asyncio.timeout(limits.seconds):
-            indexed = await git.run(
+            # No blob is streamed: one that is too large is refused by its header, before it is unpacked.
+            indexed = await git.within(("prlimit", f"--cpu={limits.cpu_seconds}")).run(
+                "-c",
+                "core.bigFileThreshold=1000g",
                 "index-pack",
                 "--strict",
                 "--stdin",
@@ -165,6 +168,8 @@ def _read_outcome(exit_code: int, said: str, indexed: int, complaint: str, limit
     if found is None:
         raise HarvestRefused(explain(said))
     if found[2] != "0" and (indexed or exit_code):
+        if "over limit" in complaint or "emory" in complaint:
+            raise HarvestRefused(f"A file is far larger than {limits.file_bytes >> 20} MiB: keep it out.")
         if "exceeds maximum allowed size" in complaint or "No space left" in said:
             raise HarvestRefused(f"The changes are larger than {limits.pack_bytes >> 20} MiB packed.")
         lines = [line for line in complaint.splitlines() if line.strip()]

@@ -34,10 +34,19 @@ class HarvestLimits:
     depth: int = 64
     diff_bytes: int = 1 << 20
     seconds: float = 60.0
+    """For all of it."""
+    cpu_seconds: int = 8
+    """For unpacking, which honest work of this size needs a fraction of."""
 
 
 SALVAGE_LIMITS = HarvestLimits(
-    files=200_000, file_bytes=500 << 20, total_bytes=2 << 30, pack_bytes=1 << 30, diff_bytes=0, seconds=120.0
+    files=200_000,
+    file_bytes=500 << 20,
+    total_bytes=2 << 30,
+    pack_bytes=1 << 30,
+    diff_bytes=0,
+    seconds=120.0,
+    cpu_seconds=60,
 )
 
 
