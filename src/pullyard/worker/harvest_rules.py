@@ -35,7 +35,7 @@ class HarvestLimits:
     diff_bytes: int = 1 << 20
     seconds: float = 60.0
     """For all of it."""
-    cpu_seconds: int = 8
+    cpu_seconds: int = 4
     """For unpacking, which honest work of this size needs a fraction of."""
 
 
