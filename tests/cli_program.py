@@ -112,12 +112,13 @@ class Up:
     """A running ``pullyard up``; ready when this exists."""
 
     def __init__(self, program: Program, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [PROGRAM, "up", "--json", *(arguments or ("--port", "0"))],
-            stdout=subprocess.PIPE,
-            stderr=(program.place / "up.log").open("ab"),
-            env=program.environment,
-        )
+        with (program.place / "up.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [PROGRAM, "up", "--json", *(arguments or ("--port", "0"))],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=program.environment,
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, (program.place / "up.log").read_text()
@@ -125,7 +126,7 @@ class Up:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(STOP_SECONDS)
+        self.stop()
 
     def stop(self) -> int:
         if self.process.poll() is None:

@@ -87,7 +87,7 @@ def test_a_taken_port_is_a_sentence(program: Program) -> None:
         port = taken.getsockname()[1]
         done = program.run("up", "--port", str(port))
     assert done.returncode == 3
-    assert f"Port {port}" in done.stderr
+    assert f"port {port}" in done.stderr
     assert "--port" in done.stderr
 
 
