@@ -30,8 +30,8 @@ async def test_a_free_checkout_is_moved(bench: Workbench) -> None:
     second, source = await bench.prepare("two")
     assert second.lower == first.lower
     async with bench.sandbox(second, source.mirror) as sandbox:
-        look = "git status -s; cat new/file; touch new/x; git branch --show-current; git log --format=x"
-        assert await run_inside(sandbox, look) == (0, "new\npullyard/1-two\nx\nx\n")
+        look = "git status -s; cat new/file; touch new/x; git branch --show-current; git log --format=%an"
+        assert await run_inside(sandbox, look) == (0, "new\npullyard/1-two\nTest\nTest\n")
 
 
 async def test_a_checkout_that_was_interrupted_is_made_anew(bench: Workbench) -> None:
