@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import structlog
 
+from pullyard.agents.protocol import AgentMissing
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import LostLease, PullyardError
@@ -95,7 +96,7 @@ class Execution:
             finish = self._finish(None, "", change=change)
         except Stopped as stopped:
             finish = await self._failed(stopped.reason or Reason.LEASE_EXPIRED, stopped.message)
-        except (PhaseFailed, PullyardError, SandboxUnavailable, OSError) as error:
+        except (PullyardError, AgentMissing, SandboxUnavailable, OSError) as error:
             failure = as_failure(error)
             finish = await self._failed(failure.reason, failure.message)
         except Exception:
