@@ -127,3 +127,17 @@ def test_it_ends_in_good_order_and_leaves_no_process(program: Program) -> None:
         assert len(program.processes()) >= 3
         assert up.stop() == 0
     assert program.processes() == []
+
+
+def test_a_backup_of_a_running_system_comes_back_elsewhere(program: Program) -> None:
+    file, elsewhere = program.place / "all.backup", program.place / "other"
+    with program.up() as up:
+        add_project(program)
+        program.ok("backup", str(file))
+        assert program.run("restore", str(file)).returncode == 3
+        up.stop()
+    program.ok("restore", str(file), "--data", str(elsewhere))
+    program.data = elsewhere
+    program.environment["PULLYARD_DATA"] = str(elsewhere)
+    with program.up():
+        assert [project["name"] for project in program.json("project", "list")] == ["shop"]

@@ -3,10 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
 
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.protocol.errors import PullyardError
+from pullyard.store.backup import backup, restore
+from pullyard.store.cluster import DATABASE, ROLE
 from pullyard.store.embedded import EmbeddedPostgres
+from pullyard.store.errors import StoreRefused
+from pullyard.store.migrate import migrate
 
 
 class NoDatabase(PullyardError):
@@ -30,3 +36,27 @@ async def running_database(settings: CoordinatorSettings) -> AsyncIterator[str]:
         yield url
     finally:
         await asyncio.to_thread(postgres.stop)
+
+
+async def back_up(settings: CoordinatorSettings, target: Path) -> None:
+    """One consistent state in one file, while a coordinator works on or while none runs."""
+    try:
+        async with running_database(settings) as url:
+            await backup(_direct(settings, url), target)
+    except StoreRefused as refused:
+        if refused.code != "data-in-use" or settings.data_dir is None:
+            raise
+        sockets = settings.data_dir.resolve() / "postgres" / "socket"
+        await backup(f"postgresql://{ROLE}@/{DATABASE}?host={quote(str(sockets.resolve()), safe='')}", target)
+
+
+async def restore_from(settings: CoordinatorSettings, source: Path, *, replace: bool) -> None:
+    """All of a backup or nothing, then the newest schema. Raises StoreRefused while a coordinator runs."""
+    async with running_database(settings) as url:
+        await restore(_direct(settings, url), source, replace=replace)
+        await migrate(_direct(settings, url))
+
+
+def _direct(settings: CoordinatorSettings, url: str) -> str:
+    direct = settings.direct_database_url
+    return direct.get_secret_value() if direct else url
