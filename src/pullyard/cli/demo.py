@@ -12,6 +12,7 @@ import typer
 from pullyard.cli.demo_report import PHASES, document, next_commands
 from pullyard.cli.demo_repository import BRANCH, make_demo_repository
 from pullyard.cli.demo_screen import DemoScreen
+from pullyard.cli.in_order import InOrder
 from pullyard.cli.inputs import checked, read_agent
 from pullyard.cli.places import default_data_directory, make_data_directory
 from pullyard.cli.profile import connect
@@ -19,23 +20,17 @@ from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
 from pullyard.cli.up_child import UpChild
 from pullyard.cli.watch import Moved, Printed, Watch
-from pullyard.lifecycle.execution import ExecutionState
 from pullyard.lifecycle.task import TaskState
+from pullyard.lifecycle.worker import WorkerState
 from pullyard.protocol.errors import PullyardError, RequestError
-from pullyard.protocol.resources import ProjectInput, Task, TaskInput
+from pullyard.protocol.resources import ProjectInput, Task, TaskInput, Worker
+from pullyard.protocol.stream import SubscribeEvents
 from pullyard.sdk.client import Client
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 REPOSITORY = "repository.git"
-PHASE_NAMES = {
-    ExecutionState.PREPARING: "prepare",
-    ExecutionState.IMPLEMENTING: "implement",
-    ExecutionState.VERIFYING: "verify",
-    ExecutionState.PUBLISHING: "publish",
-}
-
-
+WORKER_SECONDS = 60.0
 PROJECT = {"name": "demo", "default_branch": BRANCH, "verify_commands": [["python3", "-m", "unittest"]]}
 TASK = {
     "title": "Instalments lose a cent",
@@ -75,6 +70,9 @@ def demo(
             ready = child.ready()
         screen.done("system", str(ready["url"]), f"ready after {time.monotonic() - began:.1f} s")
         with connect(terminal) as client:
+            with _step("worker", screen), screen.busy("waiting for the worker …"):
+                worker = _await_worker(client)
+            screen.done("worker", worker.name, f"sandbox {worker.facts.get('sandbox', 'unknown')}")
             result = _run_task(client, screen, repository, agent, keep=keep)
         if keep:
             screen.link("Log in", str(ready["login_url"]))
@@ -133,17 +131,32 @@ def _run_task(
 
 
 def _show(client: Client, screen: DemoScreen, task: Task) -> Moved:
-    last = None
+    last, order = None, InOrder()
     with screen.busy("waiting for the worker …"):
         for step in Watch(client, task).steps():
-            if isinstance(step, Printed):
-                screen.log(step.stream, step.data)
-                continue
-            last = step
-            if step.execution is not None and step.execution.state in PHASE_NAMES:
-                screen.phase(PHASE_NAMES[step.execution.state])
+            for piece in order.add(step) if isinstance(step, Printed) else order.tick():
+                screen.log(piece.stream, piece.data)
+            if isinstance(step, Moved):
+                last = step
+                screen.now(str(step.execution.state if step.execution else step.task.state) + " …")
+        for piece in order.rest():
+            screen.log(piece.stream, piece.data)
     assert last is not None, "a watch ends with a move"
     return last
+
+
+def _await_worker(client: Client) -> Worker:
+    """The worker as soon as it is connected, so that the task's times hold no start of a process."""
+    give_up_at = time.monotonic() + WORKER_SECONDS
+    with client.stream() as stream:
+        stream.subscribe(SubscribeEvents(id="events", project_id=None, cursor=None))
+        for _ in stream.hear(0.5):
+            ready = [worker for worker in client.workers() if worker.state is WorkerState.IDLE]
+            if ready:
+                return ready[0]
+            if time.monotonic() > give_up_at:
+                break
+    raise DemoFailed("No worker connected; its log is worker/worker.log in the data directory.")
 
 
 def _failure(last: Moved, log: list[str]) -> DemoFailed:

@@ -32,6 +32,7 @@ class DemoScreen:
         )
         self._status: Status | None = None
         self._logs: dict[str, Lines] = {}
+        self._phase = ""
         self._terminal = terminal
         self.tail: list[str] = []
 
@@ -60,11 +61,10 @@ class DemoScreen:
         parts = [("✔ ", "bold green"), (name.ljust(NAME_WIDTH), "bold"), one_line(value, characters=300)]
         self.console.print(Text.assemble(*parts, (f"  {note}" if note else "", "dim")))
 
-    def phase(self, name: str) -> None:
-        self.console.print(Text.assemble(("▸ ", "bold blue"), (name, "bold")))
-        self.now(f"{name} …")
-
     def log(self, stream: str, data: bytes) -> None:
+        if stream != self._phase:
+            self._phase = stream
+            self.console.print(Text.assemble(("▸ ", "bold blue"), (one_line(stream), "bold")))
         lines = self._logs.setdefault(stream, Lines(colours=self._terminal.live))
         for line in lines.feed(data):
             self.tail = [*self.tail[1 - TAIL_LINES :], line]

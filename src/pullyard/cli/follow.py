@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pullyard.cli.exit_codes import ExitCode
+from pullyard.cli.in_order import InOrder
 from pullyard.cli.sanitise import Lines, one_line
 from pullyard.cli.terminal import Terminal
 from pullyard.cli.watch import Moved, Printed, Step
@@ -38,15 +39,18 @@ class LogPrinter:
 
 def follow(terminal: Terminal, steps: Iterator[Step]) -> Moved | None:
     """Print until the task's end; the last move, None where there was none."""
-    printer = LogPrinter(terminal)
+    printer, order = LogPrinter(terminal), InOrder()
     last = None
     for step in steps:
-        if isinstance(step, Printed):
-            printer.print(step)
-        else:
+        ready = order.add(step) if isinstance(step, Printed) else order.tick()
+        for piece in ready:
+            printer.print(piece)
+        if isinstance(step, Moved):
             last = step
             if step.task.state not in (TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED):
                 terminal.say(f"[{describe_state(step)}]")
+    for piece in order.rest():
+        printer.print(piece)
     printer.end()
     return last
 

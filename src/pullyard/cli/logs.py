@@ -10,7 +10,7 @@ from pullyard.cli.follow import follow
 from pullyard.cli.profile import connect
 from pullyard.cli.references import Missing, find_task
 from pullyard.cli.terminal import Terminal
-from pullyard.cli.watch import Moved, Printed, Step, Watch
+from pullyard.cli.watch import Printed, Step, Watch
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.task import FINAL_TASK_STATES
 from pullyard.protocol.errors import RequestError
@@ -64,6 +64,6 @@ def _so_far(client: Client, task: Task, streams: tuple[str, ...]) -> Iterator[St
 
 def _write_raw(steps: Iterator[Step]) -> None:
     for step in steps:
-        if not isinstance(step, Moved):
+        if isinstance(step, Printed):
             sys.stdout.buffer.write(step.data)
             sys.stdout.buffer.flush()

@@ -10,8 +10,10 @@ from pullyard.protocol.stream import Completion, ExecutionUpdate, StreamError, S
 from pullyard.sdk.client import Client
 from pullyard.sdk.stream import LogData, Silence, Stream
 
-SILENCE_SECONDS = 2.0
-LAST_WORDS_SILENCES = 5
+SILENCE_SECONDS = 0.5
+LAST_WORDS_SILENCES = 20
+LOOK_SILENCES = 6
+"""Without news the truth is read again after so many, in case an event was missed."""
 """How long the logs of an ended execution may stay incomplete before we stop waiting for them."""
 
 
@@ -30,7 +32,12 @@ class Printed:
     data: bytes
 
 
-Step = Moved | Printed
+@dataclass(frozen=True)
+class Quiet:
+    """Nothing happened for a moment."""
+
+
+Step = Moved | Printed | Quiet
 
 
 class Watch:
@@ -50,7 +57,7 @@ class Watch:
             stream.subscribe(SubscribeEvents(id="events", project_id=self._task.project_id, cursor=None))
             # Read once more after the subscription, or a move between the two would be missed.
             yield from self._look(stream)
-            patience = LAST_WORDS_SILENCES
+            patience, silences = LAST_WORDS_SILENCES, 0
             for heard in stream.hear(SILENCE_SECONDS):
                 if isinstance(heard, LogData):
                     execution_id, _, name = heard.subscription.partition("/")
@@ -58,9 +65,11 @@ class Watch:
                     continue
                 if isinstance(heard, Completion | StreamError):
                     self._open_logs.discard(heard.subscription or "")
-                if isinstance(heard, Silence) and self._ended:
-                    patience -= 1
-                if self._concerns(heard):
+                if isinstance(heard, Silence):
+                    yield Quiet()
+                    silences += 1
+                    patience -= self._ended
+                if self._concerns(heard) or silences % LOOK_SILENCES == LOOK_SILENCES - 1:
                     yield from self._look(stream)
                 if self._ended and (not self._open_logs or patience == 0):
                     yield Moved(self._task, self._execution)
@@ -73,7 +82,7 @@ class Watch:
     def _concerns(self, heard: object) -> bool:
         if isinstance(heard, ExecutionUpdate):
             return heard.task_id == self._task.id
-        return isinstance(heard, Silence) or (isinstance(heard, StreamError) and not heard.subscription)
+        return isinstance(heard, StreamError) and not heard.subscription
 
     def _look(self, stream: Stream) -> Iterator[Moved]:
         """Read the truth; say so where it differs from what was seen last."""
