@@ -18,6 +18,8 @@ class FaultProxy:
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     url: str = ""
+    refused: int = 0
+    _refusal: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self) -> "FaultProxy":
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -39,11 +41,19 @@ class FaultProxy:
         self.cut = True
         self.break_off()
 
+    async def until_refused(self, count: int) -> None:
+        """Return when so many connections were refused in all."""
+        while self.refused < count:
+            self._refusal.clear()
+            await self._refusal.wait()
+
     def mend(self) -> None:
         self.cut = False
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.cut:
+            self.refused += 1
+            self._refusal.set()
             writer.transport.abort()
             return
         task = asyncio.create_task(self._join(reader, writer))

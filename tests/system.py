@@ -1,10 +1,11 @@
-"""The whole product: a real coordinator, a real Postgres and a worker process of its own, to be killed at will.
+"""The whole product: a real coordinator, a real Postgres and a worker process, to be killed at will.
 
 Import ``system`` into nothing: it is a plugin. ``await system.start_worker()`` starts the worker; it talks to
 the coordinator through ``system.proxy``.
 """
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.coordinator import RunningCoordinator
 from tests.fault_proxy import FaultProxy
@@ -139,6 +141,26 @@ class System:
                 assert (change["errand"] or {}).get("state") != "failed", change["errand"]
                 page = await self.coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5")
                 cursor = int(page["next"])
+
+    async def until_logged(self, execution_id: str, text: bytes, stream: str = "implement") -> None:
+        """Return once the stream holds ``text``; waits on the log itself."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            url = self.coordinator.url.replace("http", "ws", 1) + "/api/v1/stream"
+            headers = {"authorization": f"Bearer {self.coordinator.token}"}
+            async with connect(url, additional_headers=headers) as socket:
+                wish = {"type": "subscribe-log", "id": "log", "execution_id": execution_id, "stream": stream}
+                await socket.send(json.dumps(wish))
+                seen = b""
+                while text not in seen:
+                    message = json.loads(await socket.recv())
+                    if message["type"] == "execution-log":
+                        seen += message["data"].encode()
+
+    async def worker_waits(self) -> None:
+        """Return when the worker has tried in vain to reach the coordinator, twice at least."""
+        refused = self.proxy.refused
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.proxy.until_refused(refused + 2)
 
     async def log(self, execution_id: str, stream: str = "implement") -> bytes:
         """All of the stream, page by page."""

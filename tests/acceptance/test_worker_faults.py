@@ -1,0 +1,126 @@
+"""The worker killed, cut off and told to stop, in every phase: nothing lost, nothing doubled."""
+
+import asyncio
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.repositories import branches_of
+from tests.system import System
+
+LONG = "echo reached; sleep 3"
+PHASES = ["preparing", "implementing", "verifying"]
+
+
+async def begin(system: System, phase: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A task that is in the middle of ``phase``, and its execution."""
+    fields: dict[str, Any] = {"verify_commands": [["sh", "-c", LONG]] if phase == "verifying" else [["true"]]}
+    if phase == "preparing":
+        fields["setup_commands"] = [["sh", "-c", LONG]]
+    wait = f"{LONG}; " if phase == "implementing" else ""
+    project = await system.project(system.repository(), **fields)
+    task = await system.task(project, f"{wait}echo done > result.txt")
+    return task, await system.until_execution(task, phase)
+
+
+async def delivered_once(system: System, task: dict[str, Any]) -> dict[str, Any]:
+    """The completed task; fails where it has another number of branches than one."""
+    ended = await system.ended(task)
+    assert (ended["state"], ended["message"]) == ("completed", "")
+    branches = branches_of(system.root / "example.git")
+    assert len(branches) == 2, branches
+    return ended
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_killed_worker_is_started_again_and_delivers_once(system: System, phase: str) -> None:
+    await system.start_worker()
+    task, first = await begin(system, phase)
+    await system.kill_worker()
+    await system.start_worker()
+    ended = await delivered_once(system, task)
+    executions = await system.executions(ended)
+    # What was harvested is gone on with; what was not is tried again, and does not count as a try.
+    assert len(executions) == (1 if phase == "verifying" else 2)
+    assert executions[0]["id"] == first["id"]
+    assert ended["tries"] == 1
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_coordinator_that_is_away_loses_nothing(system: System, phase: str) -> None:
+    await system.start_worker()
+    task, first = await begin(system, phase)
+    system.proxy.cut_off()
+    await system.worker_waits()
+    system.proxy.mend()
+    ended = await delivered_once(system, task)
+    assert [execution["id"] for execution in await system.executions(ended)] == [first["id"]]
+    log = await system.log(
+        first["id"], {"preparing": "prepare", "verifying": "verify"}.get(phase, "implement")
+    )
+    assert log.count(b"reached\n") == 1
+
+
+async def test_a_drained_worker_finishes_what_runs(system: System) -> None:
+    await system.start_worker()
+    task, _ = await begin(system, "implementing")
+    assert await system.stop_worker() == 0
+    await delivered_once(system, task)
+
+
+async def test_a_worker_stopped_at_once_salvages_and_hands_back(system: System) -> None:
+    await system.start_worker(drain_seconds="0")
+    project = await system.project(system.repository(), verify_commands=[["true"]])
+    task = await system.task(project, "echo half > half.txt; echo reached; sleep 1000")
+    first = await system.until_execution(task, "implementing")
+    await system.until_logged(first["id"], b"reached")
+    assert await system.stop_worker() == 0
+    first = (await system.executions(task))[0]
+    assert (first["state"], first["reason"]) == ("failed", "interrupted")
+    assert kept(system, first, "half.txt") == "half\n"
+    assert (await system.until(task["id"], "queued"))["tries"] == 0
+
+
+async def test_cancelling_stops_the_agent_and_keeps_its_work(system: System) -> None:
+    await system.start_worker()
+    project = await system.project(system.repository())
+    task = await system.task(project, "echo half > half.txt; echo reached; sleep 1000")
+    execution = await system.until_execution(task, "implementing")
+    await system.until_logged(execution["id"], b"reached")
+    await system.coordinator.post(f"/tasks/{task['id']}/cancel", status=200)
+    assert (await system.ended(task))["state"] == "cancelled"
+    execution = await system.until_execution(task, "cancelled")
+    assert kept(system, execution, "half.txt") == "half\n"
+
+
+async def test_salvaged_work_is_gone_on_with(system: System) -> None:
+    await system.start_worker()
+    project = await system.project(system.repository(), verify_commands=[["test", "-e", "second.txt"]])
+    script = "if [ -e first.txt ]; then echo b > second.txt; else echo a > first.txt; fi"
+    task = await system.ended(await system.task(project, script))
+    assert (task["state"], task["reason"]) == ("failed", "verify_failed")
+    answer = await system.coordinator.post(f"/tasks/{task['id']}/retry", {"resume": True}, status=200)
+    ended = await system.ended(answer)
+    assert ended["state"] == "completed", ended["message"]
+    change = await system.change(ended)
+    assert {file["path"] for file in change["diffstat"]["files"]} == {"first.txt", "second.txt"}
+
+
+async def test_once_runs_one_execution_and_ends(system: System) -> None:
+    worker = await system.start_worker("--once")
+    project = await system.project(system.repository(), verify_commands=[["true"]], max_running=2)
+    tasks = [await system.task(project, f"echo {number} > {number}.txt") for number in range(2)]
+    async with asyncio.timeout(60):
+        assert await worker.wait() == 0
+    states = sorted([(await system.coordinator.get(f"/tasks/{task['id']}"))["state"] for task in tasks])
+    assert states == ["completed", "queued"]
+
+
+def kept(system: System, execution: dict[str, Any], path: str) -> str:
+    """A file of the salvaged work, read from the worker's mirror."""
+    (mirror,) = system.worker_data.glob("mirrors/*/repository.git")
+    shown = subprocess.run(
+        ["git", "-C", mirror, "show", f"{execution['salvage_ref']}:{path}"], capture_output=True, check=True
+    )
+    return shown.stdout.decode()
