@@ -12,7 +12,9 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 def configure_logs(level: str, *, as_json: bool, stream: TextIO | None = None) -> None:
     """Call once in a process; ``correlation_id`` and the ids of what is worked on come from the context."""
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(
             # The other ways to show a traceback print local variables, and with them secrets.
             colors=False,
             exception_formatter=structlog.dev.plain_traceback,

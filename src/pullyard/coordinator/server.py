@@ -68,7 +68,8 @@ def login_url(base: str, secret: str) -> str:
 def bind(host: str, port: int) -> socket.socket:
     """Raises PortTaken. Port 0 lets the system choose."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # asyncio sends small answers at once only where the socket names its protocol.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -11,7 +11,7 @@ class CoordinatorSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PULLYARD_", frozen=True, extra="ignore")
 
     host: str = "127.0.0.1"
-    port: int = Field(7433, ge=0, le=65_535, description="0 lets the system choose")
+    port: int = Field(7420, ge=0, le=65_535, description="0 lets the system choose")
     public_url: str | None = Field(None, description="what a browser types; null: http://host:port")
     database_url: SecretStr | None = Field(None, description="null: the embedded Postgres in `data_dir`")
     direct_database_url: SecretStr | None = Field(None, description="for LISTEN, past a connection pooler")

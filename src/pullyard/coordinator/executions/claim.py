@@ -60,22 +60,13 @@ async def claim_tasks(
             "correlation_ids": [secrets.token_hex(16) for _ in slots],
         },
     )
-    ids = [row.execution_id for row in rows]
-    return await grants_of(connection, ids) if ids else []
+    return [(row.worker_id, build_grant(row)) for row in rows]
 
 
 async def unacknowledged_grants(connection: AsyncConnection, worker_id: str, request_id: str) -> list[Grant]:
     """What this request was already given and its worker may never have received."""
-    rows = await connection.execute(
-        named("grants_undelivered"), {"worker_id": worker_id, "request_id": request_id}
-    )
-    ids = [row.id for row in rows]
-    return [grant for _, grant in await grants_of(connection, ids)] if ids else []
-
-
-async def grants_of(connection: AsyncConnection, execution_ids: list[str]) -> list[tuple[str, Grant]]:
-    rows = await connection.execute(named("grants"), {"ids": execution_ids})
-    return [(row.worker_id, build_grant(row)) for row in rows]
+    rows = await connection.execute(named("grants"), {"worker_id": worker_id, "request_id": request_id})
+    return [build_grant(row) for row in rows]
 
 
 def build_grant(row: Any) -> Grant:

@@ -2,45 +2,36 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.projects.refs import check_branch
 from pullyard.coordinator.tasks.dependencies import set_dependencies
 from pullyard.coordinator.tasks.lanes import lane_for
-from pullyard.coordinator.tasks.transition import count_move, lock_project
+from pullyard.coordinator.tasks.transition import lock_project, lock_task, move_task
 from pullyard.lifecycle.ids import Kind, new_id
-from pullyard.lifecycle.task import PendingReason, TaskState
+from pullyard.lifecycle.task import PendingReason, TaskEvent, TaskState
 from pullyard.protocol.resources import TaskInput
 from pullyard.store.queries import named
 
 
 async def create_task(connection: AsyncConnection, tenant_id: str, project_id: str, wish: TaskInput) -> str:
-    """The new task's id."""
+    """The new task's id. Raises NotFound for the project, RequestError for what it waits for."""
     check_branch(wish.base_branch)
-    await lock_project(connection, tenant_id, project_id)
-    numbered = (await connection.execute(named("project_take_number"), {"id": project_id})).one()
-    lane_id = await lane_for(connection, tenant_id, [*wish.labels, *numbered.labels])
     task_id = new_id(Kind.TASK)
-    # A task without dependencies is queued at once; with them its row must be there before it is decided.
-    state = TaskState.PENDING if wish.depends_on else TaskState.QUEUED
-    values = wish.model_dump(mode="json", exclude={"depends_on"})
-    await connection.execute(
-        named("task_create"),
-        {
-            **values,
-            "labels": sorted(set(wish.labels)),
-            "id": task_id,
-            "tenant_id": tenant_id,
-            "project_id": project_id,
-            "number": numbered.number,
-            "lane_id": lane_id,
-            "state": state,
-            "pending_reason": PendingReason.DEPENDENCY if wish.depends_on else None,
-        },
-    )
-    if wish.depends_on and not await set_dependencies(connection, project_id, task_id, wish.depends_on):
-        state = TaskState.QUEUED
-        await connection.execute(named("task_queue_new"), {"id": task_id})
-    await count_move(connection, project_id, lane_id, None, state)
-    payload = {"state": state, "number": numbered.number, "title": wish.title}
-    await tell(connection, "task.created", TaskNews(tenant_id, project_id, task_id), payload)
+    waits = bool(wish.depends_on)
+    parameters = {
+        **wish.model_dump(mode="json", exclude={"depends_on"}),
+        "labels": sorted(set(wish.labels)),
+        "id": task_id,
+        "tenant_id": tenant_id,
+        "project_id": project_id,
+        "state": TaskState.PENDING if waits else TaskState.QUEUED,
+        "pending_reason": PendingReason.DEPENDENCY if waits else None,
+    }
+    created = (await connection.execute(named("task_create"), parameters)).one_or_none()
+    if created is None:
+        await lock_project(connection, tenant_id, project_id)
+        project_labels = await connection.scalar(named("project_labels"), {"project_id": project_id})
+        await lane_for(connection, tenant_id, [*wish.labels, *(project_labels or [])])
+        (await connection.execute(named("task_create"), parameters)).one()
+    if waits and not await set_dependencies(connection, project_id, task_id, wish.depends_on):
+        await move_task(connection, await lock_task(connection, tenant_id, task_id), TaskEvent.ENQUEUE)
     return task_id

@@ -25,8 +25,10 @@ async def create(
 ) -> Task:
     async with services.database.transaction() as connection:
         task_id = await create_task(connection, person.tenant_id, project_id, wish)
-        task = await read_task(connection, person.tenant_id, task_id)
+    # The claim begins while the answer is still being read.
     queue_changed(services)
+    async with services.database.transaction() as connection:
+        task = await read_task(connection, person.tenant_id, task_id)
     set_etag(response, task.version)
     response.headers["location"] = f"/api/v1/tasks/{task.id}"
     return task

@@ -34,7 +34,7 @@ WITH satisfied AS (
         updated_at = now()
     FROM numbered n
     WHERE t.id = n.task_id AND t.state = 'queued'
-    RETURNING t.id, t.tenant_id, t.project_id, t.resume_from, t.queued_at, t.execution_id, n.slot
+    RETURNING t.*, n.slot
 ), given AS (
     INSERT INTO task_executions (id, tenant_id, project_id, task_id, worker_id, fence, request_id, state,
         correlation_id, resumed_from, queued_at)
@@ -42,7 +42,7 @@ WITH satisfied AS (
         nextval('fences'), (CAST(:request_ids AS text[]))[c.slot], 'assigned',
         (CAST(:correlation_ids AS text[]))[c.slot], c.resume_from, coalesce(c.queued_at, now())
     FROM claimed c
-    RETURNING id, tenant_id, project_id, task_id, worker_id
+    RETURNING id, tenant_id, project_id, task_id, worker_id, fence, correlation_id, resumed_from
 ), counted AS (
     UPDATE project_queue q SET
         queued = q.queued - 1,
@@ -63,4 +63,12 @@ WITH satisfied AS (
         jsonb_build_object('state', 'assigned', 'task_state', 'running', 'worker_id', worker_id)
     FROM given
 )
-SELECT id AS execution_id FROM given
+SELECT g.id AS execution_id, g.fence, g.worker_id, g.correlation_id, g.resumed_from,
+    c.id AS task_id, c.number, c.title, c.description, c.acceptance_criteria, c.target_files, c.budget_micros,
+    c.base_branch, c.agent AS task_agent, c.verify_commands AS task_verify,
+    p.id AS project_id, p.name AS project_name, p.repository, p.forge, p.default_branch,
+    p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy
+FROM given g
+JOIN claimed c ON c.execution_id = g.id
+JOIN projects p ON p.id = g.project_id
+ORDER BY c.slot

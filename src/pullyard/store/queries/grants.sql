@@ -6,5 +6,6 @@ SELECT e.id AS execution_id, e.fence, e.worker_id, e.correlation_id, e.resumed_f
 FROM task_executions e
 JOIN tasks t ON t.id = e.task_id
 JOIN projects p ON p.id = e.project_id
-WHERE e.id = ANY (CAST(:ids AS text[]))
+WHERE e.worker_id = :worker_id AND e.request_id = :request_id AND e.finished_at IS NULL
+    AND e.acknowledged_at IS NULL
 ORDER BY e.fence

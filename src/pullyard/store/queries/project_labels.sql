@@ -1,0 +1,1 @@
+SELECT labels FROM projects WHERE id = :project_id
