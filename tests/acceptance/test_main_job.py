@@ -1,8 +1,6 @@
 """The main job through the public surface: a task becomes a verified change, and the change is merged."""
 
-import subprocess
-
-from tests.repositories import branches_of
+from tests.repositories import branches_of, git_in
 from tests.system import System
 
 MAKEFILE = "test:\n\tgrep -q done result.txt\n"
@@ -29,10 +27,7 @@ async def test_a_change_is_merged_by_the_worker(system: System) -> None:
     await system.coordinator.post(f"/changes/{task['change_id']}/merge", status=202)
     change = await system.change_in_state(task, "merged")
     assert branches_of(repository)["main"] == change["merged_commit"]
-    shown = subprocess.run(
-        ["git", "-C", repository, "show", "main:result.txt"], capture_output=True, check=True
-    )
-    assert shown.stdout == b"done\n"
+    assert git_in(repository, "show", "main:result.txt") == "done"
 
 
 async def test_the_log_is_complete_and_in_order(system: System) -> None:

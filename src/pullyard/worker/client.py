@@ -81,7 +81,9 @@ class CoordinatorClient:
     async def errand(self, errand_id: str, report: ErrandReport) -> Done:
         return await self._call(f"/worker/v1/errands/{errand_id}", report, Done)
 
-    async def append_log(self, execution_id: str, stream: str, *, fence: int, offset: int, frame: bytes) -> int:
+    async def append_log(
+        self, execution_id: str, stream: str, *, fence: int, offset: int, frame: bytes
+    ) -> int:
         """Send one zstd frame; return the stream's end, also where it asks for another offset."""
         response = await self._post(
             f"/worker/v1/executions/{execution_id}/logs/{stream}?fence={fence}&offset={offset}",

@@ -103,7 +103,11 @@ class Execution:
             logger.exception("a bug ended the execution")
             finish = await self._failed(Reason.WORKER_BUG, "The worker met a bug; its own log says where.")
         record.finish = finish
-        self._context.journal.save()
+        try:
+            self._context.journal.save()
+        except OSError as error:
+            # A full disk must not keep the coordinator from being told.
+            logger.warning("the end is not on disk", problem=str(error))
 
     async def _walk(self) -> PublishedChange:
         context = self._context
@@ -142,9 +146,9 @@ class Execution:
             self._context.record.phase_seconds[phase] = round(time.monotonic() - began, 4)
 
     async def _failed(self, reason: Reason, message: str) -> FinishRequest:
-        self._context.log(self._phase_now).line(message)
         salvage_ref = None
         try:
+            self._context.log(self._phase_now).line(message)
             async with asyncio.timeout(TEARDOWN_SECONDS):
                 salvage_ref = await rescue(self._context)
         except (TimeoutError, PullyardError, SandboxUnavailable, OSError) as error:

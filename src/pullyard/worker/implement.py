@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pullyard.agents.protocol import TASK_DIRECTORY, Agent, Invocation
 from pullyard.agents.registry import AGENTS
+from pullyard.agents.relocate import relocate
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import RequestError
@@ -30,9 +31,10 @@ async def implement(context: Context) -> None:
     exit_code = await run_agent(context, agent, ledger)
     # The gateway's count is taken from the provider's answers; an agent's own is only its word.
     context.record.usage = ledger.usage if ledger.requests else agent.usage
-    if ledger.refused:
-        raise PhaseFailed(Reason.BUDGET_SPENT, "The task's budget was spent before the agent was done.")
     verdict = agent.end(exit_code)
+    measured = ledger.verdict()
+    if verdict.reason is not None and measured.reason is not None:
+        verdict = measured
     if verdict.reason is not None:
         raise PhaseFailed(verdict.reason, verdict.message)
     await take_work(context)
@@ -66,7 +68,7 @@ async def run_agent(context: Context, agent: Agent, ledger: Ledger) -> int:
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(opened_sandbox(context, workspace, mounts))
         output = AgentOutput(context, agent)
-        process = await start(sandbox, invocation, output)
+        process = await start(sandbox, relocate(invocation, sandbox.path_of), output)
         stack.push_async_callback(process.kill)
         if invocation.gateway is not None and process.listener is not None:
             gateway = Gateway(process.listener, invocation.gateway, context.tools.upstream, ledger)

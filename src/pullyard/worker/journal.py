@@ -5,12 +5,13 @@ Layout of ``<data>/executions/<id>/``: ``journal.json`` (this file), ``logs/<str
 """
 
 import os
-import shutil
+import time
 from pathlib import Path
 
 import msgspec
 
 from pullyard.protocol.worker import FinishRequest, Grant, Receipt, Usage
+from pullyard.worker import trees
 
 JOURNAL = "journal.json"
 
@@ -27,6 +28,8 @@ class Record(msgspec.Struct, kw_only=True):
     slot: int
     base_commit: str | None = None
     base_branch: str | None = None
+    begun_at: int = 0
+    """The moment that the commit will bear, in seconds since 1970: a repeated harvest makes the same one."""
     harvested: HarvestedCommit | None = None
     receipt: Receipt | None = None
     usage: Usage = msgspec.field(default_factory=Usage)
@@ -46,7 +49,7 @@ class Journal:
     def create(cls, executions: Path, grant: Grant, slot: int) -> "Journal":
         directory = executions / grant.execution_id
         (directory / "logs").mkdir(parents=True, exist_ok=True)
-        journal = cls(directory, Record(grant=grant, slot=slot))
+        journal = cls(directory, Record(grant=grant, slot=slot, begun_at=int(time.time())))
         journal.save()
         return journal
 
@@ -73,4 +76,4 @@ class Journal:
 
     def remove(self) -> None:
         """Forget the execution. Only what was published or salvaged may be removed."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        trees.remove(self.directory)

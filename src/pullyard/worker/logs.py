@@ -104,7 +104,12 @@ class LogShipper:
 
     async def _watch(self) -> None:
         async for _ in awatch(
-            self._directory, debounce=20, step=10, recursive=False, stop_event=self._complete, yield_on_timeout=True
+            self._directory,
+            debounce=20,
+            step=10,
+            recursive=False,
+            stop_event=self._complete,
+            yield_on_timeout=True,
         ):
             # The time-out's empty answer covers an event that came before the watch stood.
             self._written.set()

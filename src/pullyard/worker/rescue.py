@@ -1,7 +1,5 @@
 """Before any teardown: what the agent made is kept, whatever ended the execution."""
 
-import time
-
 from pullyard.worker.change_text import change_title
 from pullyard.worker.context import AGENT_DIRECTORY, Context
 from pullyard.worker.harvest import CommitText
@@ -22,6 +20,6 @@ async def rescue(context: Context) -> str | None:
     source, execution_id = source_of(context), context.grant.execution_id
     if record.harvested is not None:
         return await keep(tools.git, source, execution_id, record.harvested.commit)
-    text = CommitText(f"Unfinished: {change_title(context.grant)}", "", int(time.time()))
+    text = CommitText(f"Unfinished: {change_title(context.grant)}", "", record.begun_at)
     async with opened_sandbox(context, context.workspace) as sandbox:
         return await salvage(sandbox, tools.git, source, execution_id, text)

@@ -63,8 +63,6 @@ class WorkerSettings(BaseSettings):
 
     anthropic_api_key: SecretStr | None = None
     anthropic_base_url: str = "https://api.anthropic.com"
-    programs: dict[str, Path] = Field(default_factory=dict)
-    """Where an agent's program is, by agent name, if it is not on PATH."""
 
     @classmethod
     def settings_customise_sources(

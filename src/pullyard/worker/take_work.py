@@ -1,7 +1,6 @@
 """The end of the phase implement: the agent's work, taken out safely and written down."""
 
 import asyncio
-import time
 
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
@@ -24,7 +23,7 @@ async def take_work(context: Context) -> None:
     log = context.log(Phase.IMPLEMENT)
     grant, record = context.grant, context.record
     assert context.workspace is not None
-    text = CommitText(change_title(grant), harmless(grant.task.description), int(time.time()))
+    text = CommitText(change_title(grant), harmless(grant.task.description), record.begun_at)
     async with opened_sandbox(context, context.workspace) as sandbox:
         work = await harvest(sandbox, context.tools.git, source_of(context), text)
     if work is None:
