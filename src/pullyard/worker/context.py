@@ -9,6 +9,7 @@ from pullyard.git.program import Git
 from pullyard.lifecycle.execution import Phase
 from pullyard.protocol.worker import Grant
 from pullyard.sandboxes.protocol import Probe, Sandbox, Workspace
+from pullyard.worker import trees
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.gateway.upstream import Upstream
 from pullyard.worker.journal import JOURNAL, Journal, Record
@@ -19,6 +20,8 @@ from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.stop import Stop
 from pullyard.worker.workspaces import Workspaces
 
+KEPT_LOGS = "logs"
+KEPT_LOGS_COUNT = 200
 AGENT_DIRECTORY = "ws"
 VERIFY_DIRECTORY = "verify"
 
@@ -71,11 +74,32 @@ class Context:
     def log(self, phase: Phase) -> LogFile:
         return LogFile(self.directory / "logs", phase.value)
 
+    def told_directory(self) -> Path:
+        """Where the log lies that the coordinator is sent: all of it, or one line where logs stay at home."""
+        if self.grant.text_policy.logs:
+            return self.directory / "logs"
+        told = self.directory / "told"
+        told.mkdir(exist_ok=True)
+        notice = LogFile(told, Phase.PREPARE)
+        if not notice.size_bytes:
+            notice.line(f"This project's logs stay on its worker, below {KEPT_LOGS}/ of its data directory.")
+        return told
+
     def close(self) -> None:
         """Forget the execution, but for work that nobody else has."""
         for name in (AGENT_DIRECTORY, VERIFY_DIRECTORY):
             self.tools.workspaces.release(self.directory / name)
+        if not self.grant.text_policy.logs:
+            keep_logs(self.directory, self.tools.settings.data_directory / KEPT_LOGS)
         if self.keep_directory:
             (self.directory / JOURNAL).unlink()
         else:
             self.journal.remove()
+
+
+def keep_logs(directory: Path, kept: Path) -> None:
+    """Move an execution's logs to where its owner finds them; only the newest executions' are kept."""
+    kept.mkdir(exist_ok=True)
+    (directory / "logs").rename(kept / directory.name)
+    for old in sorted(kept.iterdir())[:-KEPT_LOGS_COUNT]:
+        trees.remove(old)

@@ -79,7 +79,7 @@ class Execution:
     def _shipper(self) -> LogShipper:
         return LogShipper(
             self._context.tools.client,
-            self._context.directory / "logs",
+            self._context.told_directory(),
             execution_id=self.id,
             fence=self.fence,
             limit_bytes=self._context.tools.settings.log_limit_bytes,
