@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from watchfiles import awatch
 from websockets.asyncio.client import connect
 
 from tests.coordinator import RunningCoordinator
@@ -161,6 +162,13 @@ class System:
         refused = self.proxy.refused
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self.proxy.until_refused(refused + 2)
+
+    async def until_worker_said(self, words: str) -> None:
+        """Return once the worker's own log holds the words; waits on the file."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for _ in awatch(self.root, recursive=False, yield_on_timeout=True, rust_timeout=200):
+                if words in self.worker_log:
+                    return
 
     async def log(self, execution_id: str, stream: str = "implement") -> bytes:
         """All of the stream, page by page."""
