@@ -34,7 +34,7 @@ from pullyard.protocol.worker import (
 )
 
 AnswerT = TypeVar("AnswerT")
-FAST: dict[str, Any] = {"caretaker_seconds": 0.05, "slow_poll_seconds": 0.5}
+FAST: dict[str, Any] = {"caretaker_seconds": 0.05, "slow_poll_seconds": 0.5, "heartbeat_seconds": 1.0}
 
 
 @dataclass

@@ -112,6 +112,9 @@ class Remotes:
         refused = re.search(r"^!\t\S+\t(.*)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE)
         if refused is None:
             raise unreachable(address, done)
+        # A push of a worker that was killed may have gone on without it, and arrived while this one waited.
+        if (await self.list(address)).branches.get(push.branch) == push.commit:
+            return
         raise PushRefused(_refusal(push.branch, refused[1], done.stderr))
 
 
