@@ -5,12 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export UV_NO_PROGRESS ?= 1
 
-.PHONY: demo up test check bench lock clean system
+WEB := src/pullyard/coordinator/static/index.html
 
-demo: $(STAMP) system
+.PHONY: web web-if-possible demo up test check bench lock clean system
+
+demo: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard demo $(ARGS)
 
-up: $(STAMP) system
+up: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard up $(ARGS)
 
 test: $(STAMP) system
@@ -32,6 +34,15 @@ lock: $(STAMP)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --extra server --group test --group check --custom-compile-command "make lock" \
 	    pyproject.toml -o requirements.lock
+
+web: $(WEB)
+
+# Everything but the pages works without Node, so a missing one stops nobody.
+web-if-possible:
+	@$(MAKE) --no-print-directory web || echo "Going on without the web interface."
+
+$(WEB): web/package-lock.json web/index.html web/vite.config.ts $(shell find web/src web/public -type f)
+	@scripts/web-build
 
 # Bubblewrap is the sandbox; without it tasks can't run.
 system:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import text
 
 from pullyard import __version__
-from pullyard.coordinator import problems
+from pullyard.coordinator import pages, problems
 from pullyard.coordinator.auth import endpoints as auth
 from pullyard.coordinator.auth.bootstrap import bootstrap
 from pullyard.coordinator.auth.credentials import Issued
@@ -85,6 +85,8 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     for module in (projects, tasks, executions, workers, changes, events, auth, hub):
         app.include_router(module.router)
     app.include_router(auth.pages)
+    app.include_router(pages.router)
+    app.mount("/assets", pages.assets, name="assets")
     app.include_router(status)
     app.router.routes.extend(wire.ROUTES)
     app.add_middleware(Boundary)

@@ -1,0 +1,48 @@
+"""The built web interface: hashed files for ever, the index for every address that the pages know."""
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+router = APIRouter(include_in_schema=False)
+
+STATIC = Path(__file__).parent / "static"
+NOT_BUILT = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Pullyard</title></head>
+<body><p>Run 'make web'.</p></body></html>
+"""
+
+
+class HashedFiles(StaticFiles):
+    """Their names change with their content, so a browser never has to ask twice."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if response.status_code in (200, 304):
+            response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+# The files may be built while the coordinator runs.
+assets = HashedFiles(directory=STATIC / "assets", check_dir=False)
+
+
+@router.get("/")
+@router.get("/workers")
+@router.get("/tasks/{_id}")
+@router.get("/changes/{_id}")
+async def index(_id: str = "") -> Response:
+    """The same page for all: its own router reads the address."""
+    headers = {"cache-control": "no-cache"}
+    page = STATIC / "index.html"
+    if not page.is_file():
+        return HTMLResponse(NOT_BUILT, headers=headers)
+    return FileResponse(page, media_type="text/html", headers=headers)
+
+
+@router.get("/mark.svg")
+async def mark() -> Response:
+    return FileResponse(STATIC / "mark.svg", media_type="image/svg+xml")

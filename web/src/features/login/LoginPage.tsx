@@ -1,0 +1,10 @@
+/** For whoever has no session: links are the only way in, so say where to get one. */
+export function LoginPage() {
+  return (
+    <main className="login">
+      <h1>Pullyard</h1>
+      <p>You are not logged in. Open the login link that the coordinator printed when it started.</p>
+      <p className="quiet">A link works once and not for long; a fresh one comes with every start.</p>
+    </main>
+  );
+}

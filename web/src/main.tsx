@@ -1,0 +1,31 @@
+import { createTheme, MantineProvider } from "@mantine/core";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import "@mantine/core/styles.css";
+import "./app.css";
+import { queryClient } from "./api/queries";
+import { router } from "./router";
+
+const theme = createTheme({ primaryColor: "indigo", primaryShade: 8, cursorType: "pointer" });
+const root = document.getElementById("root");
+if (!root) throw new Error("index.html has no root");
+
+// The content security policy takes no inline styles, so Mantine must not add elements of its own.
+createRoot(root).render(
+  <StrictMode>
+    <MantineProvider
+      theme={theme}
+      defaultColorScheme="auto"
+      withCssVariables={false}
+      withGlobalClasses={false}
+      withStaticClasses={false}
+      deduplicateInlineStyles={false}
+    >
+      <QueryClientProvider client={queryClient}>
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);
