@@ -54,7 +54,7 @@ function Hint({ tasks, projects }: { tasks: Task[]; projects: Project[] | undefi
   if (projects?.length === 0)
     return (
       <p className="empty">
-        There is no project yet. Add one with <code>pullyard project create</code>.
+        There is no project yet. Add one with <code>pullyard project add</code>.
       </p>
     );
   if (tasks.length > 0) return null;
