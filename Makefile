@@ -7,7 +7,7 @@ export UV_NO_PROGRESS ?= 1
 
 WEB := src/pullyard/coordinator/static/index.html
 
-.PHONY: web web-if-possible demo up test check bench lock clean system
+.PHONY: web web-if-possible demo up test check bench lock clean system system-for-tests
 
 demo: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard demo $(ARGS)
@@ -15,7 +15,7 @@ demo: $(STAMP) system web-if-possible
 up: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard up $(ARGS)
 
-test: $(STAMP) system
+test: $(STAMP) system-for-tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(STAMP)
@@ -46,7 +46,10 @@ $(WEB): web/package-lock.json web/index.html web/vite.config.ts $(shell find web
 
 # Bubblewrap is the sandbox; without it tasks can't run.
 system:
-	@scripts/system-packages
+	@scripts/system-packages run
+
+system-for-tests:
+	@scripts/system-packages test
 
 $(STAMP): requirements.lock pyproject.toml
 	@scripts/install "$(PYTHON)" "$(VENV)"
