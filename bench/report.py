@@ -1,0 +1,40 @@
+"""The table on the terminal and the results on the disk."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.figures import Figure
+
+RESULTS = Path(__file__).with_name("results")
+MARKS = {None: "", True: "yes", False: "NO"}
+
+
+def write(name: str, figures: Sequence[Figure], conditions: dict[str, object]) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    results = {"figures": [figure.document() for figure in figures], "conditions": conditions}
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    return path
+
+
+def show(name: str, figures: Sequence[Figure], conditions: dict[str, object]) -> None:
+    table = Table("figure", "value", "against", "ratio", "goal", "met", title=f"bench {name}")
+    for figure in figures:
+        against = "" if figure.against is None else figure.against
+        if figure.against_value is not None:
+            against += f": {figure.against_value:.3g} {figure.unit}"
+        table.add_row(
+            figure.figure,
+            f"{figure.value:.3g} {figure.unit}",
+            against,
+            "" if figure.ratio is None else f"{figure.ratio:.2f}",
+            figure.goal.text(figure.unit) if figure.goal else "",
+            MARKS[figure.met],
+        )
+    console = Console()
+    console.print(table)
+    console.print(", ".join(f"{name}: {value}" for name, value in conditions.items()), soft_wrap=True)
