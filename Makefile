@@ -15,7 +15,7 @@ demo: $(STAMP) system web-if-possible
 up: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard up $(ARGS)
 
-test: $(STAMP) system-for-tests
+test: $(STAMP) system-for-tests web-if-possible
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(STAMP)
@@ -26,6 +26,7 @@ check: $(STAMP)
 	@$(BIN)/deptry src
 	@$(BIN)/vulture
 	@$(BIN)/python scripts/file_lengths.py
+	@[ ! -d web/node_modules ] || npm --prefix web run --silent check
 
 bench: $(STAMP) system
 	@$(BIN)/python -m bench $(NAME)
