@@ -4,8 +4,6 @@ import asyncio
 import time
 from contextlib import suppress
 
-from watchfiles import awatch
-
 from pullyard.agents.protocol import Agent
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
@@ -13,6 +11,7 @@ from pullyard.protocol.conversation import CONVERSATION_STREAM, to_line
 from pullyard.sandboxes.protocol import Process
 from pullyard.worker.context import Context
 from pullyard.worker.failures import PhaseFailed
+from pullyard.worker.file_events import FileEvents
 from pullyard.worker.logs import LogFile
 
 PIECE_BYTES = 256 << 10
@@ -40,35 +39,31 @@ class AgentOutput:
 
         Raises PhaseFailed where it prints more than the limit; the caller then kills it.
         """
-        ended = asyncio.Event()
-        reading = asyncio.create_task(self._read_until(ended))
+        reading = asyncio.create_task(self._read())
         waiting = asyncio.create_task(process.wait())
         try:
             await asyncio.wait({reading, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            ended.set()
-            await reading
-            return await waiting
+            if reading.done():
+                reading.result()
+            exit_code = await waiting
+            self._read_new()
+            if not self._agent.plain_log:
+                self._tell(b"")
+            return exit_code
         finally:
             for task in (reading, waiting):
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(reading, waiting, return_exceptions=True)
 
-    async def _read_until(self, ended: asyncio.Event) -> None:
-        changes = awatch(
-            self._file.path.parent,
-            debounce=20,
-            step=10,
-            recursive=False,
-            stop_event=ended,
-            yield_on_timeout=True,
-            rust_timeout=1000,
-        )
-        async for _ in changes:
-            self._read_new()
-        self._read_new()
-        if not self._agent.plain_log:
-            self._tell(b"")
+    async def _read(self) -> None:
+        """Until cancelled. Raises PhaseFailed where too much was printed."""
+        written = asyncio.Event()
+        with FileEvents(self._file.path.parent, written):
+            while True:
+                self._read_new()
+                await written.wait()
+                written.clear()
 
     def _read_new(self) -> None:
         size = self._file.size_bytes

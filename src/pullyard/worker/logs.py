@@ -13,12 +13,12 @@ from pathlib import Path
 
 import structlog
 import zstandard
-from watchfiles import awatch
 
 from pullyard.lifecycle.execution import Phase
 from pullyard.protocol.conversation import CONVERSATION_STREAM
 from pullyard.protocol.errors import PullyardError
 from pullyard.worker.client import CoordinatorClient, until_answered
+from pullyard.worker.file_events import FileEvents
 
 logger = structlog.get_logger(__name__)
 
@@ -89,30 +89,15 @@ class LogShipper:
 
     async def run(self) -> None:
         """Raises LostLease where the execution is no longer ours, RequestError where a frame is refused."""
-        watcher = asyncio.create_task(self._watch())
-        try:
+        with FileEvents(self._directory, self._written):
+            # What was written before the watch stood is news too.
+            self._written.set()
             while not self._complete.is_set():
                 await self._written.wait()
                 self._written.clear()
                 await self._gather()
                 await self._send_all()
             await self._send_all()
-        finally:
-            watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
-
-    async def _watch(self) -> None:
-        async for _ in awatch(
-            self._directory,
-            debounce=20,
-            step=10,
-            recursive=False,
-            stop_event=self._complete,
-            yield_on_timeout=True,
-        ):
-            # The time-out's empty answer covers an event that came before the watch stood.
-            self._written.set()
 
     async def _gather(self) -> None:
         """Let a little more come, so that a chatty agent costs few frames."""
@@ -135,18 +120,26 @@ class LogShipper:
         return written if written <= self._limit_bytes else self._limit_bytes + len(LIMIT_NOTICE)
 
     async def _send_all(self) -> None:
-        for stream in STREAMS:
-            size = self._size(stream)
-            while (offset := self._sent.get(stream, 0)) < size:
-                data = self._read(stream, offset, min(FRAME_BYTES, size - offset))
-                if not data:
-                    break
-                frame = self._compressor.compress(data)
-                self._sent[stream] = await until_answered(
-                    lambda stream=stream, offset=offset, frame=frame: self._client.append_log(
-                        self._execution_id, stream, fence=self._fence, offset=offset, frame=frame
-                    )
+        """The streams at the same time, so that their commits share one write to the disk."""
+        sending = [asyncio.create_task(self._send(stream)) for stream in STREAMS]
+        try:
+            await asyncio.gather(*sending)
+        finally:
+            for task in sending:
+                task.cancel()
+
+    async def _send(self, stream: str) -> None:
+        size = self._size(stream)
+        while (offset := self._sent.get(stream, 0)) < size:
+            data = self._read(stream, offset, min(FRAME_BYTES, size - offset))
+            if not data:
+                break
+            frame = self._compressor.compress(data)
+            self._sent[stream] = await until_answered(
+                lambda offset=offset, frame=frame: self._client.append_log(
+                    self._execution_id, stream, fence=self._fence, offset=offset, frame=frame
                 )
+            )
 
     def _read(self, stream: str, offset: int, size: int) -> bytes:
         if offset >= self._limit_bytes:
