@@ -60,12 +60,19 @@ class TreeReader:
 
     async def size(self, object_id: str) -> int | None:
         """Bytes of an object; None where it is missing."""
-        kind, size = await self._ask("info", object_id)
+        kind, size, _ = await self._ask("info", object_id)
         return None if kind == "missing" else size
+
+    async def tree_of(self, commit: str) -> str:
+        """The tree of a commit. Raises UnreadableTree where there is none."""
+        kind, _, object_id = await self._ask("info", f"{commit}^{{tree}}")
+        if kind != "tree":
+            raise UnreadableTree(commit)
+        return object_id
 
     async def entries(self, tree: str) -> Mapping[bytes, Entry]:
         """By name. Raises UnreadableTree."""
-        kind, size = await self._ask("info", tree)
+        kind, size, _ = await self._ask("info", tree)
         if kind != "tree" or size > TREE_BYTES:
             raise UnreadableTree(tree)
         await self._ask("contents", tree)
@@ -74,7 +81,8 @@ class TreeReader:
         content = await self._process.stdout.readexactly(size + 1)
         return _parse(content[:-1], len(tree) // 2)
 
-    async def _ask(self, command: str, object_id: str) -> tuple[str, int]:
+    async def _ask(self, command: str, object_id: str) -> tuple[str, int, str]:
+        """Kind, size and id of the object; the kind is ``missing`` where there is none."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -82,8 +90,8 @@ class TreeReader:
         process.stdin.write(f"{command} {object_id}\n".encode())
         words = (await process.stdout.readline()).split()
         if len(words) != 3:
-            return "missing", 0
-        return words[1].decode(), int(words[2])
+            return "missing", 0, ""
+        return words[1].decode(), int(words[2]), words[0].decode()
 
 
 def _parse(content: bytes, id_bytes: int) -> dict[bytes, Entry]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pullyard.git.program import Git
 from pullyard.lifecycle.execution import Phase
-from pullyard.protocol.worker import Grant
+from pullyard.protocol.worker import Diffstat, Grant
 from pullyard.sandboxes.protocol import Probe, Sandbox, Workspace
 from pullyard.worker import trees
 from pullyard.worker.client import CoordinatorClient
@@ -50,6 +50,8 @@ class Context:
     mirror: Mirror = field(init=False)
     """Set by the phase prepare, or when a restarted worker opens the execution again."""
     workspace: Workspace | None = None
+    described: tuple[Diffstat, str, bool] | None = None
+    """What the harvest saw of the change; a restarted worker works it out again."""
     facts: dict[str, Any] = field(default_factory=dict)
     keep_directory: bool = False
     """Set where the work could not be salvaged: then its directory stays for a person."""

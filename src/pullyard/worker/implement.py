@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
-from pullyard.agents.protocol import TASK_DIRECTORY, Agent, Invocation
+from pullyard.agents.protocol import TASK_DIRECTORY, Agent, Invocation, Verdict
 from pullyard.agents.registry import AGENTS
 from pullyard.agents.relocate import relocate
 from pullyard.lifecycle.execution import Phase
@@ -28,16 +28,33 @@ async def implement(context: Context) -> None:
     """Run the agent, then harvest. Raises PhaseFailed with the agent's verdict."""
     agent = make_agent(context.grant.agent.name)
     ledger = Ledger(context.grant.task.budget_micros)
-    exit_code = await run_agent(context, agent, ledger)
-    # The gateway's count is taken from the provider's answers; an agent's own is only its word.
-    context.record.usage = ledger.usage if ledger.requests else agent.usage
-    verdict = agent.end(exit_code)
-    measured = ledger.verdict()
+    workspace = context.workspace
+    assert workspace is not None
+    sandbox = context.tools.sandbox(SandboxSpec(workspace=workspace, uid=context.uid))
+    invocation = agent.invocation(
+        context.grant.task,
+        context.grant.agent.settings,
+        inside=Path(sandbox.inside("")),
+        gateway_port=GATEWAY_PORT,
+    )
+    # The harvest has the agent's sandbox again: it is a process of its own there, with a fresh /tmp.
+    async with opened_sandbox(context, workspace, mounts_of(context, invocation)) as sandbox:
+        try:
+            exit_code = await run_agent(context, sandbox, agent, invocation, ledger)
+        finally:
+            # Spent is spent, also by an agent that was stopped. The gateway's count is taken from the
+            # provider's answers; an agent's own is only its word.
+            context.record.usage = ledger.usage if ledger.requests else agent.usage
+        judge(agent.end(exit_code), ledger.verdict())
+        await take_work(context, sandbox)
+
+
+def judge(verdict: Verdict, measured: Verdict) -> None:
+    """Raises PhaseFailed for an agent that failed; what the gateway measured explains it better."""
     if verdict.reason is not None and measured.reason is not None:
         verdict = measured
     if verdict.reason is not None:
         raise PhaseFailed(verdict.reason, verdict.message)
-    await take_work(context)
 
 
 def make_agent(name: str) -> Agent:
@@ -46,27 +63,22 @@ def make_agent(name: str) -> Agent:
     return AGENTS[name]()
 
 
-async def run_agent(context: Context, agent: Agent, ledger: Ledger) -> int:
-    """The agent's exit code. However this ends, nothing of the agent runs any more afterwards."""
-    grant = context.grant
-    workspace = context.workspace
-    assert workspace is not None
-    inside = context.tools.sandbox(SandboxSpec(workspace=workspace, uid=context.uid)).inside("")
-    invocation = agent.invocation(
-        grant.task, grant.agent.settings, inside=Path(inside), gateway_port=GATEWAY_PORT
-    )
+def mounts_of(context: Context, invocation: Invocation) -> list[Mount]:
     files = write_files(context.directory / "task", invocation.files)
-    mounts = [
-        Mount(files, TASK_DIRECTORY),
-        *(Mount(outside, seen) for seen, outside in invocation.programs.items()),
-    ]
+    programs = [Mount(outside, seen) for seen, outside in invocation.programs.items()]
+    return [Mount(files, TASK_DIRECTORY), *programs]
+
+
+async def run_agent(
+    context: Context, sandbox: Sandbox, agent: Agent, invocation: Invocation, ledger: Ledger
+) -> int:
+    """The agent's exit code. However this ends, nothing of the agent runs any more afterwards."""
     if invocation.gateway is not None:
         provider = PROVIDERS[invocation.gateway]
         if missing := context.tools.upstream.missing(provider):
             raise PhaseFailed(Reason.AGENT_MISSING, missing)
     context.log(Phase.IMPLEMENT).line(f"The agent {agent.name} begins.")
     async with AsyncExitStack() as stack:
-        sandbox = await stack.enter_async_context(opened_sandbox(context, workspace, mounts))
         output = AgentOutput(context, agent)
         process = await start(sandbox, relocate(invocation, sandbox.path_of), output)
         stack.push_async_callback(process.kill)

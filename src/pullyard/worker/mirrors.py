@@ -4,6 +4,7 @@ Layout of ``<root>/<key>/``: ``repository.git``, ``listing.json`` (the reference
 beside it, ``<key>.lock`` (held while it changes) and ``<key>.use`` (shared by whoever reads it).
 """
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -83,9 +84,12 @@ class Mirrors:
         key = hashlib.sha256(address.url.encode()).hexdigest()[:32]
         self.root.mkdir(parents=True, exist_ok=True)
         async with locked(self.root / f"{key}.lock"):
-            listing = await self.remotes.list(address)
-            mirror = Mirror(key, self.root / key / "repository.git", address, listing, self.git)
-            if _read_listing(mirror.path.parent) == listing and await self._is_sound(mirror):
+            place = self.root / key
+            known = _read_listing(place)
+            before = Mirror(key, place / "repository.git", address, known or Listing(None), self.git)
+            listing, sound = await self._look(address, before)
+            mirror = replace(before, listing=listing)
+            if known == listing and sound:
                 os.utime(self.root / key)
                 return mirror
             listing = await self._update(mirror)
@@ -138,6 +142,15 @@ class Mirrors:
                 raise
             return await self._rebuild(mirror)
         return listing if await self._is_sound(mirror) else await self._rebuild(mirror)
+
+    async def _look(self, address: Address, mirror: Mirror) -> tuple[Listing, bool]:
+        """What the repository has, and at the same time whether the mirror is sound."""
+        sounding = asyncio.create_task(self._is_sound(mirror))
+        try:
+            return await self.remotes.list(address), await sounding
+        finally:
+            sounding.cancel()
+            await asyncio.gather(sounding, return_exceptions=True)
 
     async def _is_sound(self, mirror: Mirror) -> bool:
         """Whether every branch's tip can be read: a quick look that finds lost packs and cut-off objects."""

@@ -5,36 +5,41 @@ import asyncio
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.worker import Diffstat
+from pullyard.sandboxes.protocol import Sandbox
 from pullyard.worker.change_text import change_title, harmless
 from pullyard.worker.context import AGENT_DIRECTORY, Context
 from pullyard.worker.diffs import read_diff, read_diffstat
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.harvest import CommitText, Source, harvest
+from pullyard.worker.harvest_rules import HarvestLimits
 from pullyard.worker.journal import HarvestedCommit
-from pullyard.worker.open_sandbox import opened_sandbox
 from pullyard.worker.workspaces import BASE_INDEX
 
 HARVEST = "harvest.git"
 DIFF_BYTES = 4 << 20
 
 
-async def take_work(context: Context) -> None:
-    """Harvest into the record. Raises PhaseFailed where the agent changed nothing."""
+async def take_work(context: Context, sandbox: Sandbox) -> None:
+    """Harvest into the record; nothing of the agent runs in ``sandbox`` any more.
+
+    Raises PhaseFailed where the agent changed nothing.
+    """
     log = context.log(Phase.IMPLEMENT)
     grant, record = context.grant, context.record
-    assert context.workspace is not None
     text = CommitText(change_title(grant), harmless(grant.task.description), record.begun_at)
-    async with opened_sandbox(context, context.workspace) as sandbox:
-        work = await harvest(sandbox, context.tools.git, source_of(context), text)
+    work = await harvest(
+        sandbox, context.tools.git, source_of(context), text, HarvestLimits(diff_bytes=DIFF_BYTES)
+    )
     if work is None:
         raise PhaseFailed(Reason.NO_CHANGE, "The agent ended without changing any file.")
     log.line(
-        f"{len(work.diffstat.files)} files changed, {work.diffstat.additions} lines added, "
-        f"{work.diffstat.deletions} removed."
+        f"Files changed: {len(work.diffstat.files)}; lines added: {work.diffstat.additions}, "
+        f"removed: {work.diffstat.deletions}."
     )
     for path in work.protected:
         log.line(f"Look closely: {harmless(path)} steers builds, agents or git itself.")
     context.facts["protected_paths"] = list(work.protected)
+    context.described = (work.diffstat, work.diff, work.diff_truncated)
     record.harvested = HarvestedCommit(commit=work.commit, tree=work.tree)
     context.journal.save()
 
@@ -52,6 +57,8 @@ def source_of(context: Context) -> Source:
 
 async def describe_change(context: Context) -> tuple[Diffstat, str, bool]:
     """The harvested commit against its base: the counts, the diff, and whether the diff was cut."""
+    if context.described is not None:
+        return context.described
     record = context.record
     assert record.harvested is not None
     assert record.base_commit is not None
