@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from pullyard.lifecycle.reasons import Reason
-from pullyard.protocol.errors import RemoteFailure
+from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, HeldExecution
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.lease import Lease
@@ -63,8 +63,9 @@ class Heart:
         sent_at = time.monotonic()
         try:
             answer = await self._client.heartbeat(request, timeout=self._seconds)
-        except RemoteFailure as failure:
-            logger.warning("heartbeat not answered", problem=failure.message)
+        except PullyardError as failure:
+            # A refused one is no end either: the claim finds a new credential, and the heart beats on.
+            logger.warning("heartbeat not answered", problem=failure.message, code=failure.code)
             if self._lease.offline_seconds > offline_seconds:
                 self._stop_all(offline_seconds)
             return

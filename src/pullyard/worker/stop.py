@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from pullyard.lifecycle.reasons import Reason
@@ -51,6 +50,5 @@ class Stop:
             waiting.cancel()
             if not doing.done():
                 doing.cancel()
-                # What the work raises while it is torn down has no one left to act on it.
-                with suppress(asyncio.CancelledError):
-                    await doing
+                # What the work raises while it is torn down must not hide why it was.
+                await asyncio.gather(doing, return_exceptions=True)
