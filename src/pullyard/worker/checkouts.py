@@ -4,7 +4,6 @@ Layout of ``<root>/<mirror>-<uid>/<number>/``: ``tree/``, ``index``, ``commit`` 
 whole) and ``use``, the lock that users share and that whoever changes the tree holds alone.
 """
 
-import asyncio
 import os
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pullyard.git.program import Git
 from pullyard.worker import trees
 from pullyard.worker.file_locks import FileLock, locked, take
 from pullyard.worker.mirrors import Mirror
+from pullyard.worker.threads import in_thread
 
 AGE_SECONDS = 10
 """How old the files of a checkout claim to be at least: so no later edit has the same time by chance."""
@@ -76,7 +76,7 @@ class Checkouts:
             except GitFailed:
                 # What is there is in doubt; a checkout from nothing tells whether the mirror is.
                 pass
-        await asyncio.to_thread(trees.remove, place / "tree")
+        await in_thread(trees.remove, place / "tree")
         (place / "index").unlink(missing_ok=True)
         (place / "index.lock").unlink(missing_ok=True)
         (place / "tree").mkdir()
@@ -95,7 +95,7 @@ class Checkouts:
             listing = ("diff-tree", *options, before, commit)
         names = await self.git.ok(*listing, git_dir=mirror.path, environment=here, timeout_seconds=300)
         changed = [os.fsdecode(name) for name in names.split(b"\0") if name]
-        await asyncio.to_thread(settle, place / "tree", changed, uid)
+        await in_thread(settle, place / "tree", changed, uid)
         # A submodule's empty directory makes this end with 1; what matters it has done by then.
         refresh = ("update-index", "-q", "--refresh")
         await self.git.run(*refresh, git_dir=mirror.path, environment=here, timeout_seconds=600)

@@ -4,7 +4,6 @@ The checkout below an overlay is prepared once per commit; what one execution ad
 git is ever run in a tree that an agent has written to.
 """
 
-import asyncio
 import os
 import shutil
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pullyard.worker.agent_git import make_agent_git
 from pullyard.worker.checkouts import Checkout, Checkouts
 from pullyard.worker.file_locks import FileLock
 from pullyard.worker.mirrors import MIRROR_INSIDE, Mirror, Mirrors
+from pullyard.worker.threads import in_thread
 
 BASE_INDEX = "base-index"
 """In an execution's directory: the index of the base commit, which the harvest starts from."""
@@ -101,7 +101,7 @@ class Workspaces:
         self, mirror: Mirror, commit: str, directory: Path, uid: int | None
     ) -> tuple[Workspace, Checkout]:
         for leftover in ("upper", "work"):
-            await asyncio.to_thread(trees.remove, directory / leftover)
+            await in_thread(trees.remove, directory / leftover)
         checkout = await self._take(mirror, commit, directory, uid)
         if self.overlay:
             return _workspace(directory, checkout.tree, uid), checkout
