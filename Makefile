@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export UV_NO_PROGRESS ?= 1
+# Node trusts only its own list of authorities; a machine's owner may have added one.
+export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 
 WEB := src/pullyard/coordinator/static/index.html
 

@@ -29,7 +29,8 @@ def install_claude_code() -> Path:
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (installed / "claude").exists():
-            argv = ["npm", "install", "--no-fund", "--no-audit", "--prefix", str(cache), PACKAGE]
+            argv = ["npm", "install", "--no-fund", "--no-audit", "--fetch-retries=0", "--prefix", str(cache)]
+            argv.append(PACKAGE)
             ended = subprocess.run(argv, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
             if ended.returncode != 0:
                 pytest.skip(f"npm could not install Claude Code: {ended.stderr[-300:]}")

@@ -72,9 +72,9 @@ def locked(path: Path, kind: int) -> Iterator[None]:
 
 
 def remove_abandoned(directory: Path) -> None:
-    """Removes what runs that were killed have left."""
+    """Removes what runs that were killed have left; other people's and what ends just now is not ours."""
     for users in directory.parent.glob("pullyard-tests-*/users"):
-        with users.open("w") as file, suppress(BlockingIOError):
+        with suppress(BlockingIOError, PermissionError, FileNotFoundError), users.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(users.parent, ignore_errors=True)
 

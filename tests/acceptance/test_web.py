@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
 
 from pullyard.coordinator.pages import STATIC
 from pullyard.protocol.worker import ErrandReport
 from tests.coordinator import RunningCoordinator, WireWorker, change_of
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
