@@ -28,6 +28,15 @@ def test_a_task_becomes_a_merged_change(program: Program) -> None:
     assert program.git("-C", program.place / "shop.git", "show", "main:README.md") == "hello\nmore"
 
 
+def test_a_task_without_any_agent_is_refused_at_once(program: Program) -> None:
+    with program.up():
+        add_project(program)
+        refused = program.run("task", "add", "shop", "Say more")
+        assert program.json("task", "list") == []
+    assert refused.returncode == 2
+    assert "--agent claude-code" in refused.stderr
+
+
 def test_wait_ends_with_the_tasks_failure(program: Program) -> None:
     with program.up():
         add_project(program)
@@ -69,7 +78,7 @@ def wait_for_the_agent(program: Program) -> None:
         [PROGRAM, "logs", "shop#1", "-f"], stdout=subprocess.PIPE, text=True, env=program.environment
     )
     assert follower.stdout is not None
-    assert any("implementing" in line for line in follower.stdout)
+    assert any("==> implement" in line for line in follower.stdout)
     follower.kill()
     follower.communicate()
 

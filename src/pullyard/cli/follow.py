@@ -47,18 +47,16 @@ def follow(terminal: Terminal, steps: Iterator[Step]) -> Moved | None:
             printer.print(piece)
         if isinstance(step, Moved):
             last = step
-            if step.task.state not in (TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED):
-                terminal.say(f"[{describe_state(step)}]")
+            # While it runs, the heads of its phases say so, and in the order of what was printed.
+            if step.task.state in (TaskState.PENDING, TaskState.QUEUED, TaskState.WAITING):
+                terminal.say(f"[{describe_state(step.task)}]")
     for piece in order.rest():
         printer.print(piece)
     printer.end()
     return last
 
 
-def describe_state(step: Moved) -> str:
-    task, execution = step.task, step.execution
-    if task.state is TaskState.RUNNING and execution is not None:
-        return str(execution.state)
+def describe_state(task: Task) -> str:
     if task.unmet_labels:
         missing = " and ".join(one_line(label) for label in task.unmet_labels)
         return f"{task.state}: no connected worker has {missing}"

@@ -19,7 +19,9 @@ def restore(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="What 'pullyard backup' wrote.")],
     *,
-    replace: Annotated[bool, typer.Option("--replace", help="What is in the database now may go.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Needed where the database holds something: it goes.")
+    ] = False,
 ) -> None:
     """Bring back all of a backup or nothing, while no coordinator runs."""
     terminal: Terminal = context.obj

@@ -11,6 +11,8 @@ from pullyard.cli.references import find_project, find_task
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
 from pullyard.cli.watch import Watch
+from pullyard.lifecycle.task import FINAL_TASK_STATES
+from pullyard.protocol.errors import RequestError
 from pullyard.protocol.resources import Task, TaskInput, TaskRetry
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
@@ -53,6 +55,12 @@ def add(  # noqa: PLR0913
     }
     with connect(terminal) as client:
         home = find_project(client, project)
+        if wish["agent"] is None and home.agent.name == "command" and not home.agent.settings:
+            raise RequestError(
+                f"The project {one_line(home.name)} has no agent of its own, so name the task's: "
+                "--agent claude-code, or --command 'PROGRAM {prompt_file}'.",
+                code="agent-missing",
+            )
         wish["depends_on"] = [find_task(client, reference).id for reference in after] or None
         task = client.add_task(home.id, checked(TaskInput, wish))
         terminal.say(f"Added task {one_line(home.name)}#{task.number} ({task.id}).")
@@ -104,7 +112,8 @@ def cancel(context: typer.Context, task: TaskReference) -> None:
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         cancelled = client.cancel_task(find_task(client, task).id)
-    terminal.say(f"Task {cancelled.number} is {cancelled.state}.")
+    until = "" if cancelled.state in FINAL_TASK_STATES else " until its worker has saved the work"
+    terminal.say(f"Task {cancelled.number} is {cancelled.state}{until}.")
     terminal.finish(cancelled)
 
 

@@ -51,7 +51,8 @@ class Terminal:
         shown = {name: value for name, value in facts.items() if value not in (None, "", [], {})}
         width = max((len(name) for name in shown), default=0)
         for name, value in shown.items():
-            self.say(f"{name.ljust(width)}  {one_line(str(value), characters=500)}")
+            text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+            self.say(f"{name.ljust(width)}  {one_line(text, characters=500)}")
 
     def warn(self, sentence: str) -> None:
         sys.stderr.write(f"{one_line(sentence, characters=2000)}\n")

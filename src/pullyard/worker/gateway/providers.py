@@ -106,7 +106,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "anthropic": Provider(
         name="anthropic",
         base_url="https://api.anthropic.com",
-        key_variable="ANTHROPIC_API_KEY",
+        key_variable="PULLYARD_WORKER_ANTHROPIC_API_KEY",
         routes={
             ("POST", "/v1/messages"): _meter_anthropic,
             ("POST", "/v1/messages/count_tokens"): _count_anthropic,
