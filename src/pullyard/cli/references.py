@@ -38,9 +38,8 @@ def find_task(client: Client, reference: str) -> Task:
     if not mark or not number.isascii() or not number.isdigit():
         raise RequestError(f"{reference!r} is no task: write its id or PROJECT#NUMBER, such as shop#12.")
     project = find_project(client, name)
-    for task in client.tasks(project_id=project.id):
-        if task.number == int(number):
-            return task
+    for task in client.tasks(project_id=project.id, number=int(number)):
+        return task
     raise Missing(f"The project {project.name!r} has no task {number}.")
 
 

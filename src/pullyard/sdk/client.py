@@ -71,8 +71,10 @@ class Client:
     def edit_project(self, project_id: str, patch: ProjectPatch, *, version: int) -> Project:
         return self._transport.patch(f"/projects/{project_id}", Project, patch, version=version)
 
-    def tasks(self, *, project_id: str | None = None, state: str | None = None) -> Iterator[Task]:
-        return self._pages("/tasks", Task, project_id=project_id, state=state)
+    def tasks(
+        self, *, project_id: str | None = None, number: int | None = None, state: str | None = None
+    ) -> Iterator[Task]:
+        return self._pages("/tasks", Task, project_id=project_id, number=number, state=state)
 
     def task(self, task_id: str) -> Task:
         return self._transport.get(f"/tasks/{task_id}", Task)

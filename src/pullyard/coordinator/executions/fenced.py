@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.tasks.transition import lock_project
@@ -11,13 +12,20 @@ from pullyard.store.queries import named
 
 
 async def lock_execution(connection: AsyncConnection, tenant_id: str, execution_id: str) -> Any:
-    """The execution's row, read under its project's lock."""
+    """The execution's row, read under its project's lock; what is logged from here on names it."""
     parameters = {"tenant_id": tenant_id, "id": execution_id}
     project_id = await connection.scalar(named("execution_project"), parameters)
     if project_id is None:
         raise NotFound("execution")
     await lock_project(connection, tenant_id, project_id)
-    return (await connection.execute(named("execution_row"), parameters)).one()
+    row = (await connection.execute(named("execution_row"), parameters)).one()
+    structlog.contextvars.bind_contextvars(
+        correlation_id=row.correlation_id,
+        project_id=row.project_id,
+        task_id=row.task_id,
+        execution_id=row.id,
+    )
+    return row
 
 
 async def lock_own_execution(

@@ -11,6 +11,7 @@ from pullyard.store.queries import named
 
 MAX_FRAME_BYTES = 1024 * 1024
 MAX_WINDOW_BYTES = 8 * 1024 * 1024
+MAX_STREAMS = 16
 _STREAM = re.compile(r"[a-z][a-z0-9-]{0,49}")
 
 
@@ -67,6 +68,12 @@ async def append_log(
                 code="log-offset",
                 details={"end": row.size_bytes},
             )
+        if offset == 0:
+            streams = await connection.scalar(named("log_streams_count"), {"execution_id": execution_id})
+            if streams > MAX_STREAMS:
+                raise RequestError(
+                    f"An execution has at most {MAX_STREAMS} log streams.", code="too-many-streams"
+                )
         await connection.execute(
             named("log_append"),
             {

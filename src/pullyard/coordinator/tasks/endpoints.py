@@ -1,6 +1,8 @@
 """Tasks: what is wanted."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from pullyard.coordinator.auth.identify import Person
 from pullyard.coordinator.edits import IfMatch, set_etag
@@ -11,12 +13,13 @@ from pullyard.coordinator.services import ServicesNeeded
 from pullyard.coordinator.tasks.cancel import cancel_task
 from pullyard.coordinator.tasks.create import create_task
 from pullyard.coordinator.tasks.edit import edit_task
-from pullyard.coordinator.tasks.read import list_tasks, read_task, task_builder
+from pullyard.coordinator.tasks.read import TaskFilter, list_tasks, read_task, task_builder
 from pullyard.coordinator.tasks.retry import retry_task
 from pullyard.lifecycle.task import TaskState
 from pullyard.protocol.resources import Execution, Page, Task, TaskInput, TaskPatch, TaskRetry
 
 router = APIRouter(prefix="/api/v1", tags=["tasks"])
+Number = Annotated[int, Query(ge=1, le=2**31 - 1)]
 
 
 @router.post("/projects/{project_id}/tasks", status_code=201)
@@ -39,6 +42,7 @@ async def list_all(
     person: Person,
     services: ServicesNeeded,
     project_id: str | None = None,
+    number: Number | None = None,
     state: TaskState | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -47,8 +51,7 @@ async def list_all(
         rows = await list_tasks(
             connection,
             person.tenant_id,
-            project_id=project_id,
-            state=state,
+            where=TaskFilter(project_id=project_id, number=number, state=state),
             before_id=before(cursor),
             limit=limit + 1,
         )

@@ -1,6 +1,7 @@
 """Tasks as people and programs read them, with the labels that nobody has."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,13 +14,21 @@ from pullyard.store.queries import named
 _WAITING = frozenset({TaskState.PENDING, TaskState.QUEUED})
 
 
+@dataclass(frozen=True)
+class TaskFilter:
+    """None matches everything."""
+
+    task_id: str | None = None
+    project_id: str | None = None
+    number: int | None = None
+    state: str | None = None
+
+
 async def list_tasks(
     connection: AsyncConnection,
     tenant_id: str,
     *,
-    task_id: str | None = None,
-    project_id: str | None = None,
-    state: str | None = None,
+    where: TaskFilter,
     before_id: str | None = None,
     limit: int = 1,
 ) -> list[RowMapping]:
@@ -27,9 +36,10 @@ async def list_tasks(
         named("tasks_list"),
         {
             "tenant_id": tenant_id,
-            "id": task_id,
-            "project_id": project_id,
-            "state": state,
+            "id": where.task_id,
+            "project_id": where.project_id,
+            "number": where.number,
+            "state": where.state,
             "before": before_id,
             "limit": limit,
         },
@@ -61,7 +71,7 @@ def unmet(needed: frozenset[str], sets: list[frozenset[str]]) -> list[str]:
 
 
 async def read_task(connection: AsyncConnection, tenant_id: str, task_id: str) -> Task:
-    rows = await list_tasks(connection, tenant_id, task_id=task_id)
+    rows = await list_tasks(connection, tenant_id, where=TaskFilter(task_id=task_id))
     if not rows:
         raise NotFound("task")
     return (await task_builder(connection, tenant_id, rows))(rows[0])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.events.write import TaskNews, tell
@@ -27,6 +28,7 @@ async def lock_task(connection: AsyncConnection, tenant_id: str, task_id: str) -
     scalar = await connection.scalar(named("task_project"), {"tenant_id": tenant_id, "id": task_id})
     if scalar is None:
         raise NotFound("task")
+    structlog.contextvars.bind_contextvars(project_id=scalar, task_id=task_id)
     await lock_project(connection, tenant_id, scalar)
     return (await connection.execute(named("task_row"), {"tenant_id": tenant_id, "id": task_id})).one()
 

@@ -36,6 +36,7 @@ from pullyard.protocol.worker import (
 )
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
+_log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -129,11 +130,25 @@ async def fenced(
     services = services_of(request)
     tenant_id, worker_id = await worker(request)
     target_id = request.path_params["id"]
+    structlog.contextvars.bind_contextvars(worker_id=worker_id, target_id=target_id)
     wish = await read(request, shape)
-    with structlog.contextvars.bound_contextvars(worker_id=worker_id, target_id=target_id):
-        async with services.database.transaction() as connection:
-            await act(connection, tenant_id, worker_id, target_id, wish)
+    async with services.database.transaction() as connection:
+        await act(connection, tenant_id, worker_id, target_id, wish)
+    _log.info("worker reported", report=shape.__name__, **said(wish))
     return answer(Done())
+
+
+def said(report: msgspec.Struct) -> dict[str, str | bool]:
+    """What a report decides, for the log: never its text, which an agent may have written."""
+    match report:
+        case PhaseReport():
+            return {"phase": report.phase.value}
+        case FinishRequest():
+            return {"ended": report.reason.value if report.reason else "succeeded"}
+        case ErrandReport():
+            return {"done": report.done}
+        case _:
+            return {}
 
 
 async def append(request: Request) -> Response:

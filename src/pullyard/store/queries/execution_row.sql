@@ -1,4 +1,4 @@
 SELECT e.id, e.tenant_id, e.project_id, e.task_id, e.worker_id, e.fence, e.state, e.reason, e.cancel_requested,
-    p.retry
+    e.correlation_id, p.retry
 FROM task_executions e JOIN projects p ON p.id = e.project_id
 WHERE e.id = :id AND e.tenant_id = :tenant_id

@@ -7,6 +7,7 @@ FROM tasks t JOIN lanes l ON l.id = t.lane_id
 WHERE t.tenant_id = :tenant_id
     AND (CAST(:id AS text) IS NULL OR t.id = :id)
     AND (CAST(:project_id AS text) IS NULL OR t.project_id = :project_id)
+    AND (CAST(:number AS bigint) IS NULL OR t.number = :number)
     AND (CAST(:state AS text) IS NULL OR t.state = :state)
     AND (CAST(:before AS text) IS NULL OR t.id < :before)
 ORDER BY t.id DESC LIMIT :limit
