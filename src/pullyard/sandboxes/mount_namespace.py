@@ -8,7 +8,7 @@ All sources are shown under one staging directory in memory. The sandbox's accou
 parents of the real directories may be closed to it.
 """
 
-import json
+import marshal
 import os
 import secrets
 import subprocess
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pullyard.sandboxes.assemble_root import LENGTH_BYTES
 from pullyard.sandboxes.children import Child, Streams, readable
 from pullyard.sandboxes.protocol import WORKSPACE, SandboxSpec, SandboxUnavailable
 from pullyard.sandboxes.remedies import explain
@@ -40,7 +41,7 @@ class MountNamespace:
 
     async def open(self) -> None:
         """Raises SandboxUnavailable with what the system said and what to do about it."""
-        plan = self.plan()
+        plan = marshal.dumps(self.plan())
         reader, self.held_open = os.pipe()
         said, saying = os.pipe()
         words = [sys.executable, "-I", "-S", str(ASSEMBLE)]
@@ -48,7 +49,7 @@ class MountNamespace:
         os.close(reader)
         os.close(saying)
         try:
-            os.write(self.held_open, json.dumps(plan).encode() + b"\n")
+            os.write(self.held_open, len(plan).to_bytes(LENGTH_BYTES, "big") + plan)
             await readable(said)
             answer = os.read(said, 4096)
         finally:
