@@ -46,7 +46,9 @@ class AgentOutput:
             if reading.done():
                 reading.result()
             exit_code = await waiting
-            self._read_new()
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await self._read_new()
             if not self._agent.plain_log:
                 self._tell(b"")
             return exit_code
@@ -61,17 +63,12 @@ class AgentOutput:
         written = asyncio.Event()
         with FileEvents(self._file.path.parent, written):
             while True:
-                self._read_new()
+                await self._read_new()
                 await written.wait()
                 written.clear()
 
-    def _read_new(self) -> None:
-        size = self._file.size_bytes
-        if size > self._limit_bytes:
-            raise PhaseFailed(
-                Reason.OUTPUT_TOO_LARGE,
-                f"The agent printed more than {self._limit_bytes >> 20} MiB and was stopped.",
-            )
+    async def _read_new(self) -> None:
+        self._check_size()
         if self._agent.plain_log:
             return
         with self._file.path.open("rb") as file:
@@ -79,6 +76,16 @@ class AgentOutput:
             while piece := file.read(PIECE_BYTES):
                 self._position += len(piece)
                 self._tell(piece)
+                # An agent may print faster than it is read; the worker's other work goes on meanwhile.
+                await asyncio.sleep(0)
+                self._check_size()
+
+    def _check_size(self) -> None:
+        if self._file.size_bytes > self._limit_bytes:
+            raise PhaseFailed(
+                Reason.OUTPUT_TOO_LARGE,
+                f"The agent printed more than {self._limit_bytes >> 20} MiB and was stopped.",
+            )
 
     def _tell(self, piece: bytes) -> None:
         output = self._agent.read(piece, time.monotonic() - self._began)
