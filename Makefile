@@ -39,6 +39,7 @@ lock: $(STAMP)
 	    pyproject.toml -o requirements.lock
 
 web: $(WEB)
+	@:
 
 # Everything but the pages works without Node, so a missing one stops nobody.
 web-if-possible:

@@ -19,8 +19,11 @@ class InOrder:
 
     def add(self, piece: Printed) -> list[Printed]:
         key = f"{piece.execution_id}/{piece.stream}"
-        if not self._current:
-            self._current = key
+        if not self._current and not self._held:
+            # On a busy machine a later phase's first lines may overtake those of the first.
+            self._quiet_since = time.monotonic()
+            if _place(piece)[1] == 0:
+                self._current = key
         if key != self._current:
             self._held.append(piece)
             return self.tick()
