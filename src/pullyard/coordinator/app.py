@@ -39,7 +39,7 @@ from pullyard.store.database import Database
 from pullyard.store.feed import Feed
 from pullyard.store.migrate import migrate
 
-_log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 status = APIRouter(tags=["status"])
 
 
@@ -100,10 +100,11 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(running_database(settings))
         direct = settings.direct_database_url.get_secret_value() if settings.direct_database_url else None
-        await migrate(direct or url)
         database = Database(url, direct_url=direct, pool_size=settings.database_connections)
+        # Before the migration, because it says in one sentence what is wrong with the server.
         await database.open()
         stack.push_async_callback(database.close)
+        await migrate(direct or url)
         bus = Bus(direct or url)
         await bus.open()
         stack.push_async_callback(bus.close)
@@ -141,4 +142,4 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
 def report_end(task: asyncio.Task[None]) -> None:
     """A loop that ends by itself is a bug, and nothing would work on: say so loudly."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("background loop ended", loop=task.get_name(), exc_info=error)
+        logger.critical("background loop ended", loop=task.get_name(), exc_info=error)

@@ -3,9 +3,12 @@
 import secrets
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pullyard.coordinator.problems import problem
+
+logger = structlog.get_logger(__name__)
 
 BODY_BYTES = 1024 * 1024
 # A finish may carry a long diff, and a frame that does not compress is a little longer than its content.
@@ -70,6 +73,9 @@ class Boundary:
             if length.isdigit() and int(length) > limit:
                 raise BodyTooLong
             await self._app(scope, bounded, dressed)
+        except ClientDisconnect:
+            # A worker that was killed hangs up in the middle of a request: no bug, and nobody to answer.
+            logger.debug("caller hung up", path=scope["path"])
         except BodyTooLong:
             if not begun:
                 answer = problem(

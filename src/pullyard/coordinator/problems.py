@@ -16,7 +16,7 @@ from pullyard.lifecycle.machine import IllegalTransition
 from pullyard.protocol.errors import Conflict, PullyardError, RemoteFailure, RequestError
 from pullyard.protocol.resources import Problem
 
-_log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 # What Postgres says to a NUL, a lone surrogate and other text that it can't keep.
 _UNSTORABLE = frozenset({"22021", "22P05", "22P02", "22003"})
@@ -97,18 +97,18 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
     if sqlstate in _UNSTORABLE:
         return problem(422, "The request holds text that can't be stored, such as NUL.", "unstorable-text")
     if sqlstate[:2] in _UNAVAILABLE_CLASSES or error.connection_invalidated:
-        _log.warning("database unavailable", path=request.url.path, sqlstate=sqlstate)
+        logger.warning("database unavailable", path=request.url.path, sqlstate=sqlstate)
         return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
     return await _bug(request, error)
 
 
 async def _unreachable(request: Request, error: Exception) -> JSONResponse:
-    _log.warning("database unreachable", path=request.url.path, error=type(error).__name__)
+    logger.warning("database unreachable", path=request.url.path, error=type(error).__name__)
     return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
-    _log.error("unexpected error", path=request.url.path, exc_info=error)
+    logger.error("unexpected error", path=request.url.path, exc_info=error)
     return problem(500, "This is a fault of the coordinator; its log says more.", "internal")
 
 

@@ -1,6 +1,15 @@
 """What the store refuses, for the operator to put right."""
 
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
 from pullyard.protocol.errors import PullyardError
+
+DATABASE_AWAY = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What a transaction raises while Postgres restarts, refuses a connection or has none left: try again soon.
+
+A connection that can't be made raises the driver's own error, and a pool that is used up SQLAlchemy's own.
+"""
 
 
 class StoreRefused(PullyardError):

@@ -10,7 +10,7 @@ from pullyard.store.queries import named
 if TYPE_CHECKING:
     from pullyard.coordinator.services import Services
 
-_log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 async def repair_drift(services: "Services") -> bool:
@@ -36,7 +36,7 @@ async def repair_drift(services: "Services") -> bool:
                 },
             )
         if (wrong.queued, wrong.running) != (wrong.true_queued, wrong.true_running) or wrong.lanes_missing:
-            _log.error(
+            logger.error(
                 "project summary was wrong and is repaired",
                 project_id=wrong.project_id,
                 queued=wrong.queued,

@@ -11,7 +11,7 @@ from pullyard.store.queries import named
 if TYPE_CHECKING:
     from pullyard.coordinator.services import Services
 
-_log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 async def give_grace(services: "Services") -> None:
@@ -36,6 +36,6 @@ async def take_back_overdue(
                     acknowledge_seconds=services.settings.acknowledge_seconds,
                 )
             if taken:
-                _log.warning("execution taken back", execution_id=execution_id, reason=reason.value)
+                logger.warning("execution taken back", execution_id=execution_id, reason=reason.value)
                 changed = True
     return changed

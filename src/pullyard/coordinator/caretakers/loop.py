@@ -5,19 +5,19 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from pullyard.coordinator.caretakers.drift import repair_drift
 from pullyard.coordinator.caretakers.due import enqueue_due_tasks
 from pullyard.coordinator.caretakers.leases import give_grace, take_back_overdue
 from pullyard.coordinator.caretakers.offline import mark_offline
 from pullyard.coordinator.news import queue_changed
+from pullyard.store.errors import DATABASE_AWAY
 from pullyard.store.queries import named
 
 if TYPE_CHECKING:
     from pullyard.coordinator.services import Services
 
-_log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 class Caretakers:
@@ -38,8 +38,12 @@ class Caretakers:
             self._wake.clear()
             try:
                 pause = await self.round(services)
-            except (DBAPIError, OSError, TimeoutError) as error:
-                _log.warning("caretakers wait for the database", error=type(error).__name__)
+            except DATABASE_AWAY as error:
+                logger.warning("caretakers wait for the database", error=type(error).__name__)
+                pause = services.settings.caretaker_seconds
+            except Exception:
+                # Without leases nothing is ever taken back: a bug in one round must not end the rounds.
+                logger.exception("a bug in a caretaker")
                 pause = services.settings.caretaker_seconds
             await self._sleep(pause)
 

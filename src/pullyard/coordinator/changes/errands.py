@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.changes.read import errand_resource
 from pullyard.coordinator.events.write import TaskNews, tell
+from pullyard.coordinator.storable import storable
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.lifecycle.change import CHANGE_TRANSITIONS, ChangeEvent, ChangeState, ErrandKind, ErrandState
 from pullyard.lifecycle.ids import Kind, new_id
@@ -83,6 +84,7 @@ async def report_errand(
     errand = (await connection.execute(named("errand_row"), {"id": errand_id})).one()
     if errand.worker_id != worker_id or errand.fence != report.fence:
         raise LostLease
+    message = storable(report.message)
     state = ErrandState.DONE if report.done else ErrandState.FAILED
     if errand.state == state:
         return
@@ -91,10 +93,8 @@ async def report_errand(
     kind = ErrandKind(errand.kind)
     if report.done and kind is ErrandKind.MERGE and not report.commit:
         raise Conflict("A merge that is done names its commit.", code="commit-missing")
-    await connection.execute(
-        named("errand_end"), {"id": errand_id, "state": state, "message": report.message}
-    )
-    payload = {"change_id": change.id, "message": report.message}
+    await connection.execute(named("errand_end"), {"id": errand_id, "state": state, "message": message})
+    payload = {"change_id": change.id, "message": message}
     if not report.done:
         await tell(connection, f"change.{kind.value}-failed", about(change), payload)
         return

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from pullyard.coordinator.changes.errands import claim_errands
 from pullyard.coordinator.executions.claim import Slot, claim_tasks
@@ -16,13 +15,14 @@ from pullyard.coordinator.news import events_written
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.protocol.worker import ClaimAnswer
 from pullyard.store.database import Database
+from pullyard.store.errors import DATABASE_AWAY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pullyard.coordinator.services import Services
 
-_log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(eq=False)
@@ -32,11 +32,15 @@ class Waiter:
     tenant_id: str
     worker_id: str
     request_id: str
-    labels: tuple[str, ...]
-    slots: int
+    labels: tuple[str, ...] = ()
+    slots: int = 0
     answer: asyncio.Future[ClaimAnswer] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+
+    def is_again(self, other: "Waiter") -> bool:
+        """Whether this is the same question, asked again after its first connection was given up."""
+        return (self.worker_id, self.request_id) == (other.worker_id, other.request_id)
 
 
 class Dispatcher:
@@ -77,9 +81,13 @@ class Dispatcher:
             try:
                 if await self._serve():
                     events_written(services)
-            except (DBAPIError, OSError) as error:
-                # The waiters stay; the slow poll tries again.
-                _log.warning("claim failed", error=type(error).__name__)
+            except DATABASE_AWAY as error:
+                # The waiters stay; the slow poll tries again, for errands too.
+                self._errands = True
+                logger.warning("claim failed", error=type(error).__name__)
+            except Exception:
+                # One row that can't be read must not keep every other worker from its work for ever.
+                logger.exception("a bug in a claim")
 
     async def _serve(self) -> bool:
         """True where something was claimed."""
@@ -121,7 +129,7 @@ class Dispatcher:
                 lease_seconds=self._settings.lease_seconds,
             )
         for worker_id, grant in pairs:
-            _log.info(
+            logger.info(
                 "task granted",
                 correlation_id=grant.correlation_id,
                 project_id=grant.project_id,
@@ -139,7 +147,13 @@ class Dispatcher:
         return waiter in self._waiting and not waiter.answer.done()
 
     def _hand_over(self, waiter: Waiter, answer: ClaimAnswer) -> None:
-        """A poll that went away meanwhile gets its grants when its worker asks again."""
+        """A poll that went away during the claim gives place to the one that its worker asks again with.
+
+        Where there is none yet, the worker gets its grants by asking.
+        """
+        if waiter not in self._waiting:
+            same = (one for one in self._waiting if one.is_again(waiter))
+            waiter = next(same, waiter)
         self._waiting.pop(waiter, None)
         if not waiter.answer.done():
             waiter.answer.set_result(answer)

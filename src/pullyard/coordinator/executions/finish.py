@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.executions.end import Outcome, end_execution
 from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
+from pullyard.coordinator.storable import storable
 from pullyard.lifecycle.change import ChangeState
 from pullyard.lifecycle.execution import ExecutionEvent, ExecutionState
 from pullyard.lifecycle.ids import Kind, new_id
@@ -89,14 +90,3 @@ def outcome_of(request: FinishRequest, change_id: str | None) -> Outcome:
         output_tokens=request.usage.output_tokens,
         cost_micros=request.usage.cost_micros,
     )
-
-
-def storable(value: Any) -> Any:
-    """Agents and repositories may print anything; Postgres keeps no NUL in text."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd")
-    if isinstance(value, list):
-        return [storable(item) for item in value]
-    if isinstance(value, dict):
-        return {storable(key): storable(item) for key, item in value.items()}
-    return value

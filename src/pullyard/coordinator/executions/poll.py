@@ -20,24 +20,22 @@ async def poll_for_work(request: Request, tenant_id: str, worker_id: str, wish: 
     services = services_of(request)
     if not 1 <= len(wish.request_id) <= 200 or "\x00" in wish.request_id:
         raise RequestError("A claim's request_id has 1 to 200 characters.")
-    async with services.database.transaction() as connection:
-        row = (
-            await connection.execute(named("worker_for_claim"), {"tenant_id": tenant_id, "id": worker_id})
-        ).one_or_none()
-        if row is None:
-            raise NotFound("worker")
-        grants = await unacknowledged_grants(connection, worker_id, wish.request_id)
-    if grants:
-        return ClaimAnswer(grants=grants)
-    takes_tasks = row.state in (WorkerState.IDLE, WorkerState.BUSY)
-    waiter = Waiter(
-        tenant_id,
-        worker_id,
-        wish.request_id,
-        tuple(row.labels),
-        max(0, min(wish.slots, row.slots)) if takes_tasks else 0,
-    )
+    waiter = Waiter(tenant_id, worker_id, wish.request_id)
     async with services.dispatcher.waiting(waiter) as given:
+        # A claim for this question's first connection may be under way. What it has committed is found here,
+        # and what it commits later is handed to this waiter, which until then asks for nothing more.
+        async with services.database.transaction() as connection:
+            row = (
+                await connection.execute(named("worker_for_claim"), {"tenant_id": tenant_id, "id": worker_id})
+            ).one_or_none()
+            if row is None:
+                raise NotFound("worker")
+            grants = await unacknowledged_grants(connection, worker_id, wish.request_id)
+        if grants:
+            return ClaimAnswer(grants=grants, errands=given.result().errands if given.done() else [])
+        if row.state in (WorkerState.IDLE, WorkerState.BUSY):
+            waiter.labels, waiter.slots = tuple(row.labels), max(0, min(wish.slots, row.slots))
+            services.dispatcher.wake()
         gone = asyncio.ensure_future(disconnected(request))
         stopping = asyncio.ensure_future(services.stopping.wait())
         try:

@@ -6,7 +6,6 @@ import contextlib
 import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from sqlalchemy.exc import DBAPIError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pullyard.coordinator.auth.identify import Person, Principal, person
@@ -22,6 +21,7 @@ from pullyard.protocol.stream import (
     SubscribeLog,
     Unsubscribe,
 )
+from pullyard.store.errors import DATABASE_AWAY
 
 router = APIRouter(prefix="/api/v1", tags=["stream"])
 
@@ -32,7 +32,7 @@ CHECK_SECONDS = 5.0
 _CLOSED_BY_POLICY = 1008
 _CLOSED_FOR_RESTART = 1012
 _messages: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
-_log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 class Ticket(BaseModel):
@@ -52,7 +52,7 @@ async def stream(socket: WebSocket) -> None:
         principal = await identify(socket, services)
     except RequestError as error:
         # Closed before it is accepted: the client sees 403 and no socket.
-        _log.info("stream refused", code=error.code)
+        logger.info("stream refused", code=error.code)
         await socket.close(_CLOSED_BY_POLICY)
         return
     await socket.accept()
@@ -140,12 +140,12 @@ class Connection:
                 await follow_log(self._services, tenant_id, wish, self._send)
         except RequestError as error:
             await self._error(wish.id, error.code, error.message)
-        except (DBAPIError, OSError) as error:
-            _log.warning("subscription broken", error=type(error).__name__)
+        except DATABASE_AWAY as error:
+            logger.warning("subscription broken", error=type(error).__name__)
             await self._error(wish.id, "interrupted", "Subscribe again from where you are.")
         except (WebSocketDisconnect, RuntimeError):
             # The client left while something was being sent; the listener notices it as well.
-            _log.debug("client left")
+            logger.debug("client left")
         finally:
             if self._subscriptions.get(wish.id) is asyncio.current_task():
                 del self._subscriptions[wish.id]

@@ -36,7 +36,7 @@ from pullyard.protocol.worker import (
 )
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
-_log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -134,7 +134,7 @@ async def fenced(
     wish = await read(request, shape)
     async with services.database.transaction() as connection:
         await act(connection, tenant_id, worker_id, target_id, wish)
-    _log.info("worker reported", report=shape.__name__, **said(wish))
+    logger.info("worker reported", report=shape.__name__, **said(wish))
     return answer(Done())
 
 
