@@ -87,6 +87,9 @@ def create_engine(url: str, *, pooled_by_server: bool, pool_size: int) -> AsyncE
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
+        # The connection used last has its statements prepared and planned; a turn through all would not find
+        # them so, and would hold every connection open for ever.
+        pool_use_lifo=True,
         connect_args=connect_args,
     )
     event.listen(engine.sync_engine, "connect", set_json_codecs)
