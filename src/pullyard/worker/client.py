@@ -8,6 +8,7 @@ import httpx
 import msgspec
 import structlog
 
+from pullyard.lifecycle.ids import Kind, is_id
 from pullyard.protocol.errors import LostLease, ProtocolViolation, RemoteFailure, RequestError
 from pullyard.protocol.worker import (
     ClaimAnswer,
@@ -67,7 +68,14 @@ class CoordinatorClient:
 
     async def claim(self, request: ClaimRequest) -> ClaimAnswer:
         patience = request.wait_seconds + CALL_SECONDS
-        return await self._call("/worker/v1/claim", request, ClaimAnswer, timeout=patience)
+        answer = await self._call("/worker/v1/claim", request, ClaimAnswer, timeout=patience)
+        for grant in answer.grants:
+            # It becomes a directory's name, and that directory is removed at the end.
+            if not is_id(grant.execution_id, Kind.EXECUTION):
+                raise ProtocolViolation(
+                    f"The coordinator named an execution {grant.execution_id[:80]!r}.", local=False
+                )
+        return answer
 
     async def heartbeat(self, request: HeartbeatRequest, *, timeout: float) -> HeartbeatAnswer:
         return await self._call("/worker/v1/heartbeat", request, HeartbeatAnswer, timeout=timeout)

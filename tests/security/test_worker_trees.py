@@ -1,0 +1,65 @@
+"""What an agent leaves behind can be removed, however it is made, and a coordinator names no other place."""
+
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pullyard.protocol.errors import ProtocolViolation
+from pullyard.protocol.worker import ClaimRequest
+from pullyard.worker import trees
+from pullyard.worker.client import CoordinatorClient
+
+DEEPER_THAN_THE_STACK = 2500
+
+
+def dig(place: Path, depth: int) -> None:
+    """A path far longer than any system call takes."""
+    place.mkdir()
+    here = os.open(".", os.O_RDONLY)
+    os.chdir(place)
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    os.chmod(".", 0o000)
+    os.fchdir(here)
+    os.close(here)
+
+
+def test_a_very_deep_tree_is_removed(tmp_path: Path) -> None:
+    dig(tmp_path / "upper", DEEPER_THAN_THE_STACK)
+    trees.remove(tmp_path / "upper")
+    assert not (tmp_path / "upper").exists()
+
+
+def test_removal_follows_no_link(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o500)
+    (tmp_path / "upper").mkdir()
+    (tmp_path / "upper" / "link").symlink_to(outside)
+    trees.remove(tmp_path / "upper")
+    assert outside.stat().st_mode & 0o777 == 0o500
+
+
+@pytest.mark.parametrize("name", ["../../../etc", "exec_1/../../x", "/root", "exec_" + "." * 26, ""])
+async def test_no_coordinator_chooses_the_directory_that_is_removed(name: str) -> None:
+    grant = {
+        "execution_id": name,
+        "fence": 1,
+        "project_id": "proj_1",
+        "project_name": "x",
+        "correlation_id": "1",
+        "task": {"id": "task_1", "number": 1, "title": "x"},
+        "repository": {"url": "/repository"},
+        "agent": {"name": "command"},
+        "limits": {},
+        "branch": "pullyard/1",
+        "setup_commands": [],
+        "verify_commands": None,
+    }
+    hostile = httpx.MockTransport(lambda _: httpx.Response(200, json={"grants": [grant], "errands": []}))
+    client = CoordinatorClient("http://coordinator.invalid", transport=hostile)
+    with pytest.raises(ProtocolViolation, match="named an execution"):
+        await client.claim(ClaimRequest(request_id="1", slots=1))
+    await client.close()
