@@ -62,7 +62,11 @@ def read_address(text: str) -> Address:
     ):
         raise _refusal(text)
     if text.startswith(("/", "./", "../", "~")):
-        return Address(Transport.FILE, str(Path(text).expanduser().absolute()).rstrip("/"))
+        try:
+            return Address(Transport.FILE, str(Path(text).expanduser().absolute()).rstrip("/"))
+        except RuntimeError as error:
+            # There is no such account.
+            raise _refusal(text) from error
     if "://" in text:
         return _read_url(text)
     scp = _SCP.fullmatch(text)

@@ -1,28 +1,29 @@
-"""What can be told of a branch's name and a repository's address without asking git."""
+"""What can be told of a project's branch, address and agent without asking git or a worker."""
 
-import re
-
+from pullyard.agents.registry import check_settings
+from pullyard.git import names
+from pullyard.git.addresses import read_address
 from pullyard.protocol.errors import RequestError
-
-# The rules of git-check-ref-format, and no leading dash, which a program would take for an option.
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|(^|/)\.|^[-/]|[/.]$|^@$")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_SCHEMES = ("https", "http", "ssh", "file")
+from pullyard.protocol.resources import AgentSettings
 
 
 def check_branch(name: str | None) -> None:
-    if name is not None and _FORBIDDEN.search(name):
-        raise RequestError("This can't be the name of a git branch.", code="invalid-branch")
+    """None is the default branch. Raises RequestError."""
+    if name is not None:
+        names.check_branch(name)
 
 
 def check_repository(address: str) -> None:
-    """A path, ``user@host:path`` or an address of a scheme that git servers speak."""
-    scheme, separator, _ = address.partition("://")
-    helper = "::" in address.split("/", 1)[0]
-    if (
-        address.startswith("-")
-        or _CONTROL.search(address)
-        or helper
-        or (separator and scheme not in _SCHEMES)
-    ):
-        raise RequestError("A repository is a path, or an SSH or HTTP address.", code="invalid-repository")
+    """The worker's own reading, so that no address is taken here and refused there. Raises RequestError."""
+    if address.strip().startswith("."):
+        raise RequestError(
+            f"{address[:120]!r} is relative, and workers have other directories: give an absolute path.",
+            code="invalid-repository",
+        )
+    read_address(address)
+
+
+def check_default_agent(agent: AgentSettings | None) -> None:
+    """A project may leave its agent open, to be given by every task. Raises RequestError."""
+    if agent is not None and agent != AgentSettings():
+        check_settings(agent.name, agent.settings)

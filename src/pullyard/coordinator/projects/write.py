@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.edits import check_version
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.projects.read import read_project
-from pullyard.coordinator.projects.refs import check_branch, check_repository
+from pullyard.coordinator.projects.refs import check_branch, check_default_agent, check_repository
 from pullyard.coordinator.tasks.lanes import relabel_tasks
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.lifecycle.automation import AutomationState
@@ -26,6 +26,7 @@ async def create_project(connection: AsyncConnection, tenant_id: str, wish: Proj
     """Its automation runs from the start. Raises Conflict ``name-taken``."""
     check_repository(wish.repository)
     check_branch(wish.default_branch)
+    check_default_agent(wish.agent)
     project_id = new_id(Kind.PROJECT)
     parameters = {
         **wish.model_dump(mode="json"),
@@ -48,6 +49,7 @@ async def edit_project(
     project = await read_project(connection, tenant_id, project_id)
     check_version(if_match, project.version)
     check_branch(patch.default_branch)
+    check_default_agent(patch.agent)
     current = project.model_dump(mode="json")
     given: dict[str, Any] = patch.model_dump(mode="json", exclude_unset=True)
     for name in (

@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.agents.registry import check_settings
 from pullyard.coordinator.projects.refs import check_branch
 from pullyard.coordinator.tasks.dependencies import set_dependencies
 from pullyard.coordinator.tasks.lanes import lane_for
@@ -15,6 +16,8 @@ from pullyard.store.queries import named
 async def create_task(connection: AsyncConnection, tenant_id: str, project_id: str, wish: TaskInput) -> str:
     """The new task's id. Raises NotFound for the project, RequestError for what it waits for."""
     check_branch(wish.base_branch)
+    if wish.agent is not None:
+        check_settings(wish.agent.name, wish.agent.settings)
     task_id = new_id(Kind.TASK)
     waits = bool(wish.depends_on)
     parameters = {

@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.agents.registry import check_settings
 from pullyard.coordinator.edits import check_version
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.projects.refs import check_branch
@@ -29,6 +30,8 @@ async def edit_task(
             details={"state": row.state, "editable": sorted(_EDITABLE)},
         )
     check_branch(patch.base_branch)
+    if patch.agent is not None:
+        check_settings(patch.agent.name, patch.agent.settings)
     current = (await read_task(connection, tenant_id, task_id)).model_dump(mode="json")
     given = patch.model_dump(mode="json", exclude_unset=True)
     values = {name: given.get(name, current[name]) for name in TaskPatch.model_fields}
