@@ -36,6 +36,14 @@ def test_nobody_answers(program: Program) -> None:
     assert json.loads(done.stdout)["error"]["code"] == "unreachable"
 
 
+def test_a_database_out_of_reach_is_one_sentence(program: Program) -> None:
+    address = "postgresql://u:secret@127.0.0.1:1/x"
+    done = program.run("server", "--port", "0", PULLYARD_DATABASE_URL=address)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Postgres can't be reached at postgresql://u:***@127.0.0.1:1/x" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
