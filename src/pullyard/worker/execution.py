@@ -25,6 +25,7 @@ from pullyard.worker.publish import publish
 from pullyard.worker.reports import PhaseReports
 from pullyard.worker.rescue import rescue
 from pullyard.worker.stop import Stop
+from pullyard.worker.threads import in_thread
 from pullyard.worker.verify import verify
 
 ResultT = TypeVar("ResultT")
@@ -67,10 +68,12 @@ class Execution:
         shipping = asyncio.create_task(ship(shipper))
         reporting = asyncio.create_task(self._reports.run())
         try:
+            for phase in self._context.record.begun_phases() if self._recovered else ():
+                self._reports.begin(phase)
             await self._decide()
             shipper.complete()
             await self._deliver(shipping)
-            self._context.close()
+            await in_thread(self._context.close)
         finally:
             reporting.cancel()
             shipping.cancel()
@@ -151,7 +154,8 @@ class Execution:
             self._context.log(self._phase_now).line(message)
             async with asyncio.timeout(TEARDOWN_SECONDS):
                 salvage_ref = await rescue(self._context)
-        except (TimeoutError, PullyardError, SandboxUnavailable, OSError) as error:
+        except Exception as error:
+            # Even a bug here must not keep the coordinator from being told the end.
             logger.exception("salvage failed, the directory is kept", problem=str(error))
             self._context.keep_directory = True
         return self._finish(reason, message, salvage_ref=salvage_ref)

@@ -18,6 +18,8 @@ from pullyard.worker.settings import WorkerSettings
 
 logger = structlog.get_logger(__name__)
 
+LONGEST_UNRENEWED_SECONDS = 3600.0
+REFUSED_PAUSE_SECONDS = 30.0
 VERSIONS = list(range(OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION + 1))
 
 
@@ -94,11 +96,20 @@ class Identity:
 
     async def keep_fresh(self, worker_id: str) -> None:
         """Renew the credential at half its life, for ever."""
+        stored = _load(self._path)
+        pause = (stored.renew_at if stored else 0.0) - time.time()
         while True:
-            stored = _load(self._path)
-            await asyncio.sleep(max(1.0, (stored.renew_at if stored else 0.0) - time.time()))
-            answer = await until_answered(self._client.renew)
+            # A wall clock that was set back must not make this oversleep the credential's life.
+            await asyncio.sleep(min(max(1.0, pause), LONGEST_UNRENEWED_SECONDS))
+            try:
+                answer = await until_answered(self._client.renew)
+            except CredentialRefused as refused:
+                # The claim is refused too, and enrols again; then there is something to renew.
+                logger.warning("credential not renewed", problem=refused.message)
+                pause = REFUSED_PAUSE_SECONDS
+                continue
             self._keep(worker_id, answer.credential, answer.credential_seconds)
+            pause = answer.credential_seconds / 2
 
     def _keep(self, worker_id: str, credential: str, seconds: int) -> None:
         self._client.credential = credential

@@ -51,7 +51,7 @@ class Loop:
         self._client = client
         self._heart = heart
         self._held = held
-        self._slots = settings.slots
+        self._slots = 1 if settings.once else settings.slots
         self._executions = settings.data_directory / "executions"
         self._executions.mkdir(exist_ok=True)
         self._minimum_free_bytes = settings.minimum_free_bytes
@@ -112,7 +112,12 @@ class Loop:
             return
         used = {execution.slot for execution in self._held.values()}
         slot = next(number for number in range(self._slots + len(used)) if number not in used)
-        journal = Journal.create(self._executions, grant, slot)
+        try:
+            journal = Journal.create(self._executions, grant, slot)
+        except OSError as error:
+            # Never confirmed, so the coordinator soon gives the task again, and it does not count as a try.
+            logger.warning("a grant can't be written down", problem=str(error))
+            return
         self._start(self._begin(journal, recovered=False))
         self._heart.beat_now()
 

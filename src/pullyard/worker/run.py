@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -14,7 +15,7 @@ from pullyard.git.addresses import Login
 from pullyard.git.errors import GitMissing
 from pullyard.git.program import Git, GitSettings
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.worker import Errand
+from pullyard.protocol.worker import Connected, Errand
 from pullyard.sandboxes.protocol import SandboxUnavailable
 from pullyard.sandboxes.registry import SAFE, SANDBOXES, best
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
@@ -64,7 +65,10 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     stack.push_async_callback(client.close)
     tools = await make_tools(settings, client, stack)
     identity = Identity(settings, client, measured_facts(tools))
-    connected = await identity.connect()
+    signalled = signals(settings)
+    connected = await unless_signalled(identity.connect(), signalled)
+    if connected is None:
+        return 0
     logger.info("connected", worker_id=connected.worker_id, coordinator=settings.coordinator_url)
     held: dict[str, Execution] = {}
     heart = Heart(client, tools.lease, held, slots=settings.slots, seconds=connected.heartbeat_seconds)
@@ -83,16 +87,21 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     background = [
         asyncio.create_task(heart.run(settings.offline_seconds)),
         asyncio.create_task(identity.keep_fresh(connected.worker_id)),
-        asyncio.create_task(watch_for_the_end(loop, settings)),
+        asyncio.create_task(drain_when_told(loop, signalled)),
     ]
     loop.recover()
+    claiming = asyncio.create_task(claim_until_stopped(loop, identity, once=settings.once))
     try:
-        await claim_until_stopped(loop, identity, once=settings.once)
+        ended, _ = await asyncio.wait({claiming, *background}, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            # A worker without a heart would go on taking tasks that it can't keep.
+            task.result()
+        await claiming
         await loop.finished()
     finally:
-        for task in background:
+        for task in (claiming, *background):
             task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await asyncio.gather(claiming, *background, return_exceptions=True)
     return 0
 
 
@@ -153,14 +162,37 @@ def measured_facts(tools: Tools) -> dict[str, Any]:
     }
 
 
-async def watch_for_the_end(loop: Loop, settings: WorkerSettings) -> None:
-    """Drain on a signal; at once on a second one, or when the process that started us is gone."""
+def signals(settings: WorkerSettings) -> asyncio.Queue[float]:
+    """How many seconds to drain for, once for each time that the worker is asked to end."""
     signalled: asyncio.Queue[float] = asyncio.Queue()
     running = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         running.add_signal_handler(number, signalled.put_nowait, settings.drain_seconds)
     if settings.exit_with_parent:
         running.add_reader(sys.stdin.fileno(), parent_gone, signalled)
+    return signalled
+
+
+async def unless_signalled(
+    connecting: Coroutine[Any, Any, Connected], signalled: asyncio.Queue[float]
+) -> Connected | None:
+    """None where the worker is asked to end first: a coordinator may stay away for ever."""
+    asking = asyncio.create_task(connecting)
+    ending = asyncio.create_task(signalled.get())
+    try:
+        await asyncio.wait({asking, ending}, return_when=asyncio.FIRST_COMPLETED)
+        return asking.result() if asking.done() else None
+    finally:
+        # Where both came at once, the wish to end is still to be read.
+        if asking.done() and ending.done():
+            signalled.put_nowait(ending.result())
+        for task in (asking, ending):
+            task.cancel()
+        await asyncio.gather(asking, ending, return_exceptions=True)
+
+
+async def drain_when_told(loop: Loop, signalled: asyncio.Queue[float]) -> None:
+    """Drain on a signal; at once on a second one, or when the process that started us is gone."""
     draining = asyncio.create_task(loop.drain(await signalled.get()))
     urgent = asyncio.create_task(signalled.get())
     await asyncio.wait({draining, urgent}, return_when=asyncio.FIRST_COMPLETED)

@@ -15,7 +15,7 @@ from pullyard.worker.gateway.upstream import Upstream
 
 KEY_REFUSED = (401, 403)
 
-log = structlog.get_logger()
+logger = structlog.get_logger(__name__)
 
 
 class Exchange:
@@ -138,7 +138,7 @@ class Exchange:
         self._ledger.record(tokens.prompt, tokens.output, cost_micros)
 
     def _fail(self, status: int, message: str) -> None:
-        log.warning("gateway.provider_failed", provider=self._provider.name, status=status)
+        logger.warning("gateway.provider_failed", provider=self._provider.name, status=status)
         self._ledger.failure = Failure(status, message)
 
     async def _answer_error(self, status: int, message: str, *, retry: bool = True) -> None:

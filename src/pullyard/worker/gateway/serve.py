@@ -16,12 +16,15 @@ from pullyard.worker.gateway.upstream import Upstream
 MOST_CONNECTIONS = 32
 BODIES_LIMIT_BYTES = 2 * BODY_LIMIT_BYTES
 """Of all requests that are held at once, so that an agent can't fill the worker's memory."""
+FREE_PIECES = 256
+LEAST_PIECE_BYTES = 256
+"""On average, beyond the first few: reading a body in chunks of a byte would keep the worker from all else."""
 LINGER_SECONDS = 2.0
 HEADER_LIMIT_BYTES = 64 << 10
 IDLE_SECONDS = 300.0
 _READ_BYTES = 64 << 10
 
-log = structlog.get_logger()
+logger = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -53,8 +56,8 @@ class Gateway:
         self._server.close()
         for connection in self._connections:
             connection.cancel()
+        # Not the server's own wait, which is for every client's socket: an agent may never read on its own.
         await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= MOST_CONNECTIONS:
@@ -69,7 +72,7 @@ class Gateway:
             await self._serve(reader, writer)
         except (ConnectionError, TimeoutError):
             # The client went away, or the provider broke off: the client sees an end without a last chunk.
-            log.debug("gateway.connection_ended", provider=self.provider_name)
+            logger.debug("gateway.connection_ended", provider=self.provider_name)
         finally:
             writer.close()
 
@@ -92,6 +95,8 @@ class Gateway:
             if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
                 return
             connection.start_next_cycle()
+            # Requests that came in one piece are answered without a wait; others get their turn between them.
+            await asyncio.sleep(0)
 
     async def _receive(
         self,
@@ -102,6 +107,7 @@ class Gateway:
     ) -> h11.Request | None:
         """One whole request; None where the client has closed. Raises Malformed."""
         request: h11.Request | None = None
+        pieces = 0
         while True:
             event = next_event(connection)
             if event is h11.NEED_DATA:
@@ -115,6 +121,9 @@ class Gateway:
             elif isinstance(event, h11.Data):
                 body += event.data
                 self._held_bytes += len(event.data)
+                pieces += 1
+                if pieces > FREE_PIECES + len(body) // LEAST_PIECE_BYTES:
+                    raise Malformed(400, "A request is sent in larger pieces than these.")
                 if len(body) > BODY_LIMIT_BYTES or self._held_bytes > BODIES_LIMIT_BYTES:
                     raise Malformed(413, f"A request holds at most {BODY_LIMIT_BYTES} bytes.")
             else:
