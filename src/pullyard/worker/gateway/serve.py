@@ -18,7 +18,7 @@ BODIES_LIMIT_BYTES = 2 * BODY_LIMIT_BYTES
 """Of all requests that are held at once, so that an agent can't fill the worker's memory."""
 FREE_PIECES = 256
 LEAST_PIECE_BYTES = 256
-"""On average, beyond the first few: reading a body in chunks of a byte would keep the worker from all else."""
+"""On average, beyond the free ones: reading chunks of a byte would keep the worker from all else."""
 LINGER_SECONDS = 2.0
 HEADER_LIMIT_BYTES = 64 << 10
 IDLE_SECONDS = 300.0
