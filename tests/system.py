@@ -62,9 +62,11 @@ class System:
                 | {
                     "PULLYARD_WORKER_COORDINATOR_URL": self.proxy.url,
                     "PULLYARD_WORKER_ENROLMENT_TOKEN": self.coordinator.enrolment,
+                    "PULLYARD_WORKER_EXIT_WITH_PARENT": "true",
                 }
                 | chosen,
-                stdin=asyncio.subprocess.DEVNULL,
+                # The worker reads its end when the test runner dies, and ends too.
+                stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -12,9 +12,9 @@ from pullyard.sdk.stream import LogData, Silence, Stream
 
 SILENCE_SECONDS = 0.5
 LAST_WORDS_SILENCES = 20
+"""How long the logs of an ended execution may stay incomplete before we stop waiting for them."""
 LOOK_SILENCES = 6
 """Without news the truth is read again after so many, in case an event was missed."""
-"""How long the logs of an ended execution may stay incomplete before we stop waiting for them."""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,14 @@ def within_reach(programs: Programs, account: Account, place: Path) -> Programs:
         for stale in place.glob("postgres-*"):
             shutil.rmtree(stale)
         unfinished = place / "postgres-unfinished"
-        copy_bundle(programs.bundle, install, unfinished)
+        try:
+            copy_bundle(programs.bundle, install, unfinished)
+        except (OSError, shutil.Error) as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise StoreRefused(
+                f"Postgres could not be copied into {place}, where its account can reach it: {error}."[:500],
+                code="no-postgres",
+            ) from error
         unfinished.rename(copy)
     return Programs(copy / install.relative_to(programs.bundle) / "bin", programs.major)
 

@@ -5,6 +5,7 @@ import time
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.sandboxes.protocol import Sandbox, SandboxSpec, Workspace
+from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.context import AGENT_DIRECTORY, Context
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.logs import LogFile
@@ -18,6 +19,10 @@ from pullyard.worker.workspaces import Start
 async def prepare(context: Context) -> None:
     """Leave a working copy of the base commit in the execution's directory, set up."""
     grant, record, log = context.grant, context.record, context.log(Phase.PREPARE)
+    if context.tools.measured.name == UnsafeDirectory.name:
+        log.line(
+            "Warning: this worker runs the agent without a sandbox (unsafe-directory); nothing holds it."
+        )
     context.mirror = mirror = await context.tools.mirrors.refresh(grant.repository.url)
     record.base_branch, record.base_commit = mirror.resolve(grant.task.base_branch)
     context.journal.save()
