@@ -14,12 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from pullyard.git.addresses import Address, read_address
+from pullyard.git.addresses import Address, Transport, read_address
 from pullyard.git.bare import make_bare, object_format
 from pullyard.git.errors import BaseBranchMissing, GitFailed, RepositoryEmpty, RepositoryUnreachable
 from pullyard.git.names import check_branch, check_object_id
 from pullyard.git.program import Git
 from pullyard.git.remotes import HEADS, TAGS, Listing, Remotes
+from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Mount
 from pullyard.worker.file_locks import FileLock, locked, take
 
@@ -68,11 +69,13 @@ class Mirror:
 
 
 class Mirrors:
-    def __init__(self, root: Path, git: Git, quota_bytes: int) -> None:
+    def __init__(self, root: Path, git: Git, quota_bytes: int, *, closed: Path | None = None) -> None:
         self.root = root
         self.git = git
         self.remotes = Remotes(git)
         self.quota_bytes = quota_bytes
+        self.closed = closed.resolve() if closed else None
+        """Below it no repository is taken."""
 
     async def refresh(self, url: str) -> Mirror:
         """The mirror, up to date now; an unchanged repository costs one ``git ls-remote``.
@@ -80,7 +83,7 @@ class Mirrors:
         Raises RequestError for a bad address and RepositoryUnreachable. A damaged mirror is made anew;
         the salvage that can still be read is kept.
         """
-        address = self.git.check_allowed(read_address(url))
+        address = self.check_place(self.git.check_allowed(read_address(url)))
         key = hashlib.sha256(address.url.encode()).hexdigest()[:32]
         self.root.mkdir(parents=True, exist_ok=True)
         async with locked(self.root / f"{key}.lock"):
@@ -95,6 +98,19 @@ class Mirrors:
             listing = await self._update(mirror)
         await self.collect(keep=key)
         return replace(mirror, listing=listing)
+
+    def check_place(self, address: Address) -> Address:
+        """Raises RequestError for a path in the worker's own directory.
+
+        Agents write there, and git would run their hooks outside a sandbox; other mirrors are there too.
+        """
+        place = Path(address.url).resolve()
+        if address.transport is Transport.FILE and self.closed and place.is_relative_to(self.closed):
+            raise RequestError(
+                f"{address.url} is in the worker's own directory: keep repositories elsewhere.",
+                code="invalid-repository",
+            )
+        return address
 
     async def find(self, mirror: Mirror, reference: str) -> str | None:
         """The commit that a reference of the mirror, such as a salvage, names; None where there is none."""

@@ -18,6 +18,7 @@ from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import Connected, Errand
 from pullyard.sandboxes.protocol import SandboxUnavailable
 from pullyard.sandboxes.registry import SAFE, SANDBOXES, best
+from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
 from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
@@ -135,8 +136,12 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         {"anthropic": ProviderSettings(key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)}
     )
     stack.push_async_callback(upstream.client.aclose)
-    mirrors = Mirrors(settings.data_directory / "mirrors", git, settings.mirror_quota_bytes)
-    checkouts = settings.data_directory / "checkouts"
+    data = settings.data_directory
+    mirrors = Mirrors(data / "mirrors", git, settings.mirror_quota_bytes, closed=data)
+    # A sandbox is shown what it needs; without one, its account has to pass through. Others never look in.
+    if data.stat().st_uid == os.geteuid():
+        data.chmod(0o711 if measured.name == UnsafeDirectory.name else 0o700)
+    checkouts = data / "checkouts"
     return Tools(
         settings=settings,
         client=client,
