@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import cached_property
 from typing import TypeVar
 
 import structlog
@@ -64,14 +65,13 @@ class Execution:
             project_id=grant.project_id,
             correlation_id=grant.correlation_id,
         )
-        shipper = self._shipper()
-        shipping = asyncio.create_task(ship(shipper))
+        shipping = asyncio.create_task(ship(self._shipper))
         reporting = asyncio.create_task(self._reports.run())
         try:
             for phase in self._context.record.begun_phases() if self._recovered else ():
                 self._reports.begin(phase)
             await self._decide()
-            shipper.complete()
+            self._shipper.complete()
             await self._deliver(shipping)
             await in_thread(self._context.close)
         finally:
@@ -79,6 +79,7 @@ class Execution:
             shipping.cancel()
             await asyncio.gather(reporting, shipping, return_exceptions=True)
 
+    @cached_property
     def _shipper(self) -> LogShipper:
         return LogShipper(
             self._context.tools.client,
@@ -132,6 +133,7 @@ class Execution:
     ) -> ResultT:
         self._phase_now = phase
         self._reports.begin(phase)
+        self._shipper.hurry()
         began = time.monotonic()
 
         async def limited() -> ResultT:

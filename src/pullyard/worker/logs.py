@@ -78,6 +78,7 @@ class LogShipper:
         self._limit_bytes = limit_bytes
         self._watched = watched
         self._sent: dict[str, int] = {}
+        self._hurried = False
         self._complete = asyncio.Event()
         self._written = asyncio.Event()
         self._compressor = zstandard.ZstdCompressor(level=3)
@@ -85,6 +86,11 @@ class LogShipper:
     def complete(self) -> None:
         """No more will be written: ``run`` sends the rest and returns."""
         self._complete.set()
+        self._written.set()
+
+    def hurry(self) -> None:
+        """Send what is there now: at the end of a phase no more of it comes, so waiting gains nothing."""
+        self._hurried = True
         self._written.set()
 
     async def run(self) -> None:
@@ -96,6 +102,7 @@ class LogShipper:
                 await self._written.wait()
                 self._written.clear()
                 await self._gather()
+                self._hurried = False
                 await self._send_all()
             await self._send_all()
 
@@ -103,7 +110,7 @@ class LogShipper:
         """Let a little more come, so that a chatty agent costs few frames."""
         interval = WATCHED_INTERVAL_SECONDS if self._watched() else INTERVAL_SECONDS
         until = time.monotonic() + interval
-        while self._waiting_bytes() < FULL_BYTES and not self._complete.is_set():
+        while self._waiting_bytes() < FULL_BYTES and not (self._hurried or self._complete.is_set()):
             left = until - time.monotonic()
             if left <= 0:
                 return
