@@ -23,15 +23,15 @@ class SubscribeEvents(Message):
     type: Literal["subscribe-events"] = "subscribe-events"
     id: str = Field(max_length=100, description="chosen by the client, unique on its connection")
     project_id: str | None = Field(None, max_length=100)
-    cursor: int | None = Field(None, ge=0)
+    cursor: int | None = Field(None, ge=0, le=2**62)
 
 
 class SubscribeLog(Message):
     type: Literal["subscribe-log"] = "subscribe-log"
     id: str = Field(max_length=100)
-    execution_id: str = Field(max_length=100)
+    execution_id: str = Field(max_length=100, pattern=r"^[^\x00]*$")
     stream: str = Field(max_length=50, pattern=r"^[a-z][a-z0-9-]*$")
-    offset: int = Field(0, ge=0)
+    offset: int = Field(0, ge=0, le=2**62)
 
 
 class Unsubscribe(Message):
