@@ -28,7 +28,7 @@ def find_claude(environment: Mapping[str, str] = os.environ) -> Path:
     # An npm that may not run install scripts leaves a stub, with the program in a package beside it.
     beside = [*program.parents[2].glob("claude-code-*/claude")] if len(program.parents) > 2 else []
     for candidate in (program, *sorted(beside)):
-        if _is_native(candidate):
+        if is_native(candidate):
             return candidate
     if not program.is_file():
         raise AgentMissing(f"There is no program at {found}: correct {PATH_VARIABLE}, or {INSTALL}.")
@@ -37,7 +37,7 @@ def find_claude(environment: Mapping[str, str] = os.environ) -> Path:
     )
 
 
-def _is_native(path: Path) -> bool:
+def is_native(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(len(_ELF)) == _ELF and os.access(path, os.X_OK)

@@ -74,7 +74,7 @@ class ClaudeStream:
         if kind == "result":
             return [self._end(line, at)]
         if kind == "system":
-            return _introduce(line, at)
+            return introduce(line, at)
         message = object_of(line.get("message"))
         if kind == "assistant":
             self._count(message)
@@ -121,7 +121,7 @@ class ClaudeStream:
         return Entry(kind="usage", at=at, text=summary, data=data, is_error=failed), f"{said}\n{summary}\n"
 
 
-def _introduce(line: Mapping[str, Any], at: float) -> list[tuple[Entry | None, str]]:
+def introduce(line: Mapping[str, Any], at: float) -> list[tuple[Entry | None, str]]:
     if line.get("subtype") != "init":
         return []
     version = sentence_of(line.get("claude_code_version"), 40)
@@ -149,7 +149,7 @@ def _render(block: Mapping[str, Any], at: float) -> tuple[Entry | None, str]:
             )
             return entry, f"→ {tool} {sentence_of(shown)}\n"
         case "tool_result":
-            text = _result_text(block.get("content"))
+            text = result_text(block.get("content"))
             failed = block.get("is_error") is True
             call_id = text_of(block.get("tool_use_id"), 200)
             entry = Entry(kind="tool-result", at=at, text=text, call_id=call_id, is_error=failed)
@@ -158,7 +158,7 @@ def _render(block: Mapping[str, Any], at: float) -> tuple[Entry | None, str]:
             return None, ""
 
 
-def _result_text(content: Any) -> str:
+def result_text(content: Any) -> str:
     if isinstance(content, list):
         parts = [object_of(part) for part in content[:_BLOCKS_LIMIT]]
         kinds = [sentence_of(part.get("type"), 40) for part in parts]

@@ -65,7 +65,7 @@ class CommandAgent:
         }
         environment = {**chosen.environment, "PULLYARD_PROMPT_FILE": PROMPT_FILE}
         if chosen.argv:
-            argv = _fill_argv(chosen, values)
+            argv = fill_argv(chosen, values)
             self._program = sentence_of(argv[0], 100)
         else:
             line, used = fill_shell(chosen.command)
@@ -73,7 +73,7 @@ class CommandAgent:
                 line, used = f'{line} "${{PULLYARD_PROMPT}}"', [*used, "prompt"]
             argv = ["sh", "-c", line]
             environment |= {_variable(name): values[name] for name in used}
-        _refuse_too_long([*argv, *environment.values()])
+        refuse_too_long([*argv, *environment.values()])
         return Invocation(
             argv=argv,
             environment=environment,
@@ -93,7 +93,7 @@ class CommandAgent:
         return Usage()
 
 
-def _fill_argv(settings: CommandSettings, values: Mapping[str, str]) -> list[str]:
+def fill_argv(settings: CommandSettings, values: Mapping[str, str]) -> list[str]:
     # One pass: a title that holds "{prompt}" must not be filled in again.
     argv = [_PLACEHOLDER.sub(lambda match: values[match[1]], part) for part in settings.argv]
     if settings.prompt == "argument" and not any("{prompt}" in part for part in settings.argv):
@@ -131,6 +131,6 @@ def _variable(placeholder: str) -> str:
     return f"PULLYARD_{placeholder.upper()}"
 
 
-def _refuse_too_long(texts: Sequence[str]) -> None:
+def refuse_too_long(texts: Sequence[str]) -> None:
     if any(len(text.encode(errors="replace")) >= ARGUMENT_LIMIT_BYTES for text in texts):
         raise RequestError("The task's text is too long for an argument: read it from {prompt_file} instead.")

@@ -57,12 +57,12 @@ def demo(
     began = time.monotonic()
     screen = DemoScreen(terminal)
     screen.title()
-    data = make_data_directory(terminal.data or _fresh_directory())
+    data = make_data_directory(terminal.data or fresh_directory())
     # From here on every connection goes to the demo's own system.
     terminal.data = data
     repository = data / REPOSITORY
     with _step("repository", screen):
-        _make_repository(repository)
+        make_repository(repository)
     screen.done("repository", str(repository), "one commit, one failing test")
     child = UpChild(data)
     try:
@@ -71,9 +71,9 @@ def demo(
         screen.done("system", str(ready["url"]), f"ready after {time.monotonic() - began:.1f} s")
         with connect(terminal) as client:
             with _step("worker", screen), screen.busy("waiting for the worker …"):
-                worker = _await_worker(client)
+                worker = await_worker(client)
             screen.done("worker", worker.name, f"sandbox {worker.facts.get('sandbox', 'unknown')}")
-            result = _run_task(client, screen, repository, agent, keep=keep)
+            result = run_task(client, screen, repository, agent, keep=keep)
         if keep:
             screen.link("Log in", str(ready["login_url"]))
             screen.console.print("The system runs on until Ctrl-C.")
@@ -85,13 +85,13 @@ def demo(
         terminal.finish(result)
 
 
-def _make_repository(repository: Path) -> None:
+def make_repository(repository: Path) -> None:
     if repository.exists():
         raise RequestError(f"{repository} exists already: name another directory with --data.")
     asyncio.run(make_demo_repository(repository))
 
 
-def _fresh_directory() -> Path:
+def fresh_directory() -> Path:
     return default_data_directory() / f"demo-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
@@ -107,7 +107,7 @@ def _step(name: str, screen: DemoScreen) -> Iterator[None]:
         raise DemoFailed(sentence, code=error.code, details={**error.details, "step": step}) from error
 
 
-def _run_task(
+def run_task(
     client: Client, screen: DemoScreen, repository: Path, agent: str, *, keep: bool
 ) -> dict[str, Any]:
     """Add the project and the task, show what happens, and return the demo's document."""
@@ -122,7 +122,7 @@ def _run_task(
         last = _show(client, screen, task)
         execution = last.execution
         if last.task.state is not TaskState.COMPLETED or not last.task.change_id or execution is None:
-            raise _failure(last, screen.tail)
+            raise failure(last, screen.tail)
         change = client.change(last.task.change_id)
         screen.result(last.task, execution, change)
         screen.diff(client.diff(change.id))
@@ -145,7 +145,7 @@ def _show(client: Client, screen: DemoScreen, task: Task) -> Moved:
     return last
 
 
-def _await_worker(client: Client) -> Worker:
+def await_worker(client: Client) -> Worker:
     """The worker as soon as it is connected, so that the task's times hold no start of a process."""
     give_up_at = time.monotonic() + WORKER_SECONDS
     with client.stream() as stream:
@@ -159,7 +159,7 @@ def _await_worker(client: Client) -> Worker:
     raise DemoFailed("No worker connected; its log is worker/worker.log in the data directory.")
 
 
-def _failure(last: Moved, log: list[str]) -> DemoFailed:
+def failure(last: Moved, log: list[str]) -> DemoFailed:
     task, execution = last.task, last.execution
     begun = list(execution.phase_seconds) if execution else []
     step = next((phase for phase in reversed(PHASES) if phase in begun), "claim")

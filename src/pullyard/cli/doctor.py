@@ -41,9 +41,9 @@ def doctor(context: typer.Context) -> None:
     """Check sandboxes, git, Postgres, agents and disk. Fails where no sandbox is usable."""
     terminal: Terminal = context.obj
     data = terminal.data or default_data_directory()
-    probes, git = asyncio.run(_measure())
-    findings = [*map(_sandbox, probes), git, _postgres(), _claude_code(), _disk(data)]
-    terminal.rows(("", "WHAT", "FOUND"), [(_mark(one), one.name, one.found) for one in findings])
+    probes, git = asyncio.run(measure())
+    findings = [*map(_sandbox, probes), git, _postgres(), claude_code(), _disk(data)]
+    terminal.rows(("", "WHAT", "FOUND"), [(mark(one), one.name, one.found) for one in findings])
     for one in findings:
         if one.remedy:
             terminal.say()
@@ -58,7 +58,7 @@ def doctor(context: typer.Context) -> None:
     raise typer.Exit(ExitCode.OK if usable else ExitCode.FAILED)
 
 
-async def _measure() -> tuple[list[Probe], Finding]:
+async def measure() -> tuple[list[Probe], Finding]:
     probes = [await probe(SANDBOXES[name]) for name in SAFE]
     try:
         return probes, Finding("git", ok=True, found=await Git().check_version())
@@ -66,7 +66,7 @@ async def _measure() -> tuple[list[Probe], Finding]:
         return probes, Finding("git", ok=False, found="not usable", remedy=str(error))
 
 
-def _mark(finding: Finding) -> str:
+def mark(finding: Finding) -> str:
     if finding.ok:
         return "ok"
     return "MISSING" if finding.needed else "-"
@@ -100,7 +100,7 @@ def _postgres() -> Finding:
     )
 
 
-def _claude_code() -> Finding:
+def claude_code() -> Finding:
     try:
         return Finding("agent claude-code", ok=True, found=str(find_claude()))
     except AgentMissing as error:

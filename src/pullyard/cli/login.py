@@ -28,7 +28,7 @@ def login(
 ) -> None:
     """Check the token with the coordinator and remember both, readable by you alone."""
     terminal: Terminal = context.obj
-    secret = token or _ask_for_token()
+    secret = token or ask_for_token()
     profile = Profile(url=url.rstrip("/"), token=secret.strip())
     with Client(profile.url, profile.token) as client:
         session = client.session()
@@ -37,7 +37,7 @@ def login(
     terminal.finish({"url": profile.url, "session": session, "profile": str(login_profile_path())})
 
 
-def _ask_for_token() -> str:
+def ask_for_token() -> str:
     if sys.stdin.isatty():
         return getpass.getpass("Token: ")
     return sys.stdin.readline(TOKEN_CHARACTERS)

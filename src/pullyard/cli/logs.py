@@ -43,9 +43,9 @@ def logs(
         if follow_on or found.state in FINAL_TASK_STATES:
             steps = Watch(client, found, wanted).steps()
         else:
-            steps = _so_far(client, found, wanted)
+            steps = so_far(client, found, wanted)
         if raw:
-            _write_raw(steps)
+            write_raw(steps)
             return
         follow(terminal, steps)
         ended = client.task(found.id)
@@ -54,7 +54,7 @@ def logs(
     terminal.finish({"task": ended, "streams": sizes})
 
 
-def _so_far(client: Client, task: Task, streams: tuple[str, ...]) -> Iterator[Step]:
+def so_far(client: Client, task: Task, streams: tuple[str, ...]) -> Iterator[Step]:
     if task.execution_id is None:
         raise Missing(f"Task {task.number} has no log yet: it is {task.state}.")
     for name in streams:
@@ -62,7 +62,7 @@ def _so_far(client: Client, task: Task, streams: tuple[str, ...]) -> Iterator[St
             yield Printed(task.execution_id, name, data)
 
 
-def _write_raw(steps: Iterator[Step]) -> None:
+def write_raw(steps: Iterator[Step]) -> None:
     for step in steps:
         if isinstance(step, Printed):
             sys.stdout.buffer.write(step.data)

@@ -65,7 +65,7 @@ def add(  # noqa: PLR0913
         task = client.add_task(home.id, checked(TaskInput, wish))
         terminal.say(f"Added task {one_line(home.name)}#{task.number} ({task.id}).")
         if not wait:
-            _say_why_it_waits(terminal, task)
+            say_why_it_waits(terminal, task)
             terminal.finish(task)
             return
         last = follow(terminal, Watch(client, task).steps())
@@ -140,7 +140,7 @@ def retry(
         raise typer.Exit(finish_task(terminal, client, last.task, last.execution))
 
 
-def _say_why_it_waits(terminal: Terminal, task: Task) -> None:
+def say_why_it_waits(terminal: Terminal, task: Task) -> None:
     if task.unmet_labels:
         missing = " and ".join(one_line(label) for label in task.unmet_labels)
         terminal.warn(f"It waits: no connected worker has {missing}.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pullyard.protocol.errors import RequestError
 
@@ -68,14 +68,14 @@ def read_address(text: str) -> Address:
             # There is no such account.
             raise _refusal(text) from error
     if "://" in text:
-        return _read_url(text)
+        return read_url(text)
     scp = _SCP.fullmatch(text)
     if scp is None or scp["path"].startswith("-"):
         raise _refusal(text)
     return Address(Transport.SSH, text, scp["host"])
 
 
-def _read_url(text: str) -> Address:
+def read_url(text: str) -> Address:
     try:
         parts = urlsplit(text)
         host, port = (parts.hostname or "").lower(), parts.port
@@ -86,12 +86,20 @@ def _read_url(text: str) -> Address:
     if parts.scheme not in ("ssh", "http", "https") or not _HOST.fullmatch(host):
         raise _refusal(text)
     place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
-    if parts.scheme == "ssh":
-        user = unquote(parts.username or "")
-        if user and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", user):
-            raise _refusal(text)
-        netloc = f"{user}@{place}" if user else place
-        return Address(Transport.SSH, urlunsplit(("ssh", netloc, parts.path, "", "")), place)
+    return ssh_address(parts, place) if parts.scheme == "ssh" else http_address(parts, place)
+
+
+def ssh_address(parts: SplitResult, place: str) -> Address:
+    user = unquote(parts.username or "")
+    # It becomes an argument of ssh, where a leading dash would be an option.
+    if user and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", user):
+        raise _refusal(parts.geturl())
+    netloc = f"{user}@{place}" if user else place
+    return Address(Transport.SSH, urlunsplit(("ssh", netloc, parts.path, "", "")), place)
+
+
+def http_address(parts: SplitResult, place: str) -> Address:
+    """The login is taken out, so that the address can be shown."""
     login = None
     if parts.username is not None:
         login = Login(unquote(parts.username), unquote(parts.password or ""))

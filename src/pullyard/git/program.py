@@ -141,7 +141,7 @@ class Git:
         try:
             async with asyncio.timeout(timeout_seconds):
                 await asyncio.gather(
-                    _feed(process, stdin if isinstance(stdin, bytes) else b""),
+                    feed(process, stdin if isinstance(stdin, bytes) else b""),
                     output.read(process),
                     output.read_errors(process),
                 )
@@ -263,7 +263,7 @@ def strip_credentials(text: str) -> str:
     return re.sub(r"(\w+://)[^/\s@']*@", r"\1", text)
 
 
-async def _feed(process: asyncio.subprocess.Process, content: bytes) -> None:
+async def feed(process: asyncio.subprocess.Process, content: bytes) -> None:
     if process.stdin is None:
         return
     # A command may end without reading everything; its exit code tells the story.

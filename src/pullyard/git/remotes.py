@@ -169,10 +169,10 @@ def _read_listing(text: str) -> Listing:
             branches[name.removeprefix(HEADS)] = check_object_id(value)
         elif name.startswith(TAGS) and not name.endswith("^{}"):
             tags[name.removeprefix(TAGS)] = check_object_id(value)
-    return Listing(head if head in branches else _likely_head(branches, detached), branches, tags)
+    return Listing(head if head in branches else likely_head(branches, detached), branches, tags)
 
 
-def _likely_head(branches: Mapping[str, str], detached: str | None) -> str | None:
+def likely_head(branches: Mapping[str, str], detached: str | None) -> str | None:
     for name in ("main", "master", "trunk", "develop"):
         if name in branches:
             return name

@@ -30,7 +30,7 @@ def change_body(grant: Grant, receipt: Receipt) -> str:
     if grant.task.acceptance_criteria:
         wanted = "\n".join(f"- {harmless(criterion)}" for criterion in grant.task.acceptance_criteria)
         parts.append(f"**Acceptance criteria**\n\n{wanted}")
-    parts.append(_receipt_text(receipt))
+    parts.append(receipt_text(receipt))
     parts.append(
         f"Made by the agent `{grant.agent.name}` for task {grant.task.number} of "
         f"{harmless(grant.project_name)} (`{grant.execution_id}`)."
@@ -38,11 +38,11 @@ def change_body(grant: Grant, receipt: Receipt) -> str:
     return "\n\n".join(part for part in parts if part)[:BODY_CHARACTERS]
 
 
-def _receipt_text(receipt: Receipt) -> str:
+def receipt_text(receipt: Receipt) -> str:
     if not receipt.commands:
         return f"**Not verified.** {receipt.warning or ''}".strip()
     rows = "\n".join(
-        f"| `{_cell(shlex.join(result.argv))}` | {result.outcome} | {_exit_text(result.exit_code)} "
+        f"| `{_cell(shlex.join(result.argv))}` | {result.outcome} | {exit_text(result.exit_code)} "
         f"| {result.seconds:.1f} s |"
         for result in receipt.commands
     )
@@ -53,7 +53,7 @@ def _receipt_text(receipt: Receipt) -> str:
     )
 
 
-def _exit_text(exit_code: int | None) -> str:
+def exit_text(exit_code: int | None) -> str:
     return "-" if exit_code is None else str(exit_code)
 
 

@@ -36,13 +36,13 @@ async def detect(names: Sequence[str], read: ReadFile) -> Detected:
     """``names`` are the entries at the top of the base commit's tree."""
     present = set(names)
     if "package.json" in present:
-        found = _from_package(await read("package.json"), present)
+        found = from_package(await read("package.json"), present)
         if found:
             return found
     for name, commands in _BY_FILE:
         if name in present:
             return Detected([list(command) for command in commands], source=name)
-    if "Makefile" in present and _has_test_target(await read("Makefile")):
+    if "Makefile" in present and has_test_target(await read("Makefile")):
         return Detected([["make", "test"]], source="Makefile")
     if present & {"pyproject.toml", "setup.py", "tests"}:
         return Detected([["python3", "-m", "unittest", "discover"]], source="Python sources")
@@ -61,12 +61,9 @@ _BY_FILE: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
 )
 
 
-def _from_package(content: bytes | None, present: set[str]) -> Detected | None:
-    try:
-        package: Any = json.loads(content or b"")
-    except ValueError:
-        return None
-    scripts = package.get("scripts") if isinstance(package, dict) else None
+def from_package(content: bytes | None, present: set[str]) -> Detected | None:
+    package = read_package(content)
+    scripts = package.get("scripts")
     if not isinstance(scripts, dict):
         return None
     commands = [["npm", "run", "build"]] if "build" in scripts else []
@@ -81,5 +78,14 @@ def _from_package(content: bytes | None, present: set[str]) -> Detected | None:
     return Detected(commands, source="package.json")
 
 
-def _has_test_target(content: bytes | None) -> bool:
+def read_package(content: bytes | None) -> dict[str, Any]:
+    """Empty where it is not what npm would take."""
+    try:
+        package: Any = json.loads(content or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return package if isinstance(package, dict) else {}
+
+
+def has_test_target(content: bytes | None) -> bool:
     return any(line.startswith(b"test:") for line in (content or b"").splitlines())

@@ -1,6 +1,8 @@
 """What changed between two commits, computed in a bare repository where nothing of the agent's can act."""
 
 import os
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 from pullyard.git.errors import GitFailed
@@ -13,35 +15,45 @@ STATUS = {"A": "added", "M": "modified", "D": "deleted", "R": "renamed", "T": "t
 async def read_diffstat(git: Git, repository: Path, base: str, commit: str) -> Diffstat:
     words = ("diff-tree", "-r", "-z", "-M", "-l1000", "--raw", "--numstat", "--no-ext-diff", "--no-textconv")
     output = await git.ok(*words, base, commit, git_dir=repository)
-    fields = output.split(b"\0")
-    statuses: dict[bytes, str] = {}
-    at = 0
-    while at < len(fields) and fields[at].startswith(b":"):
-        letter = chr(fields[at].rsplit(b" ", 1)[1][0])
-        at += 2 if letter == "R" else 1
-        statuses[fields[at]] = STATUS.get(letter, "modified")
-        at += 1
-    files: list[FileChange] = []
-    while at < len(fields) and b"\t" in fields[at]:
-        added, removed, path = fields[at].split(b"\t", 2)
-        if not path:
-            at += 2
-            path = fields[at]
-        at += 1
-        binary = added == b"-"
-        files.append(
-            FileChange(
-                path=os.fsdecode(path).encode("utf-8", "backslashreplace").decode(),
-                status=statuses.get(path, "modified"),
-                additions=None if binary else int(added),
-                deletions=None if binary else int(removed),
-            )
+    fields = deque(output.split(b"\0"))
+    statuses = dict(read_statuses(fields))
+    files = [
+        FileChange(
+            path=os.fsdecode(path).encode("utf-8", "backslashreplace").decode(),
+            status=statuses.get(path, "modified"),
+            additions=added,
+            deletions=removed,
         )
+        for path, added, removed in read_counts(fields)
+    ]
     return Diffstat(
         files=files,
         additions=sum(file.additions or 0 for file in files),
         deletions=sum(file.deletions or 0 for file in files),
     )
+
+
+def read_statuses(fields: deque[bytes]) -> Iterator[tuple[bytes, str]]:
+    """Takes the raw entries, each a line of facts and its path; a renamed file has its old path before."""
+    while fields and fields[0].startswith(b":"):
+        letter = chr(fields.popleft().rsplit(b" ", 1)[1][0])
+        if letter == "R":
+            fields.popleft()
+        yield fields.popleft(), STATUS.get(letter, "modified")
+
+
+def read_counts(fields: deque[bytes]) -> Iterator[tuple[bytes, int | None, int | None]]:
+    """Takes the entries with the lines added and removed, which are None for a binary file."""
+    while fields and b"\t" in fields[0]:
+        added, removed, path = fields.popleft().split(b"\t", 2)
+        if not path:
+            # Both paths of a renamed file follow: the old one, then the new one.
+            fields.popleft()
+            path = fields.popleft()
+        if added == b"-":
+            yield path, None, None
+        else:
+            yield path, int(added), int(removed)
 
 
 async def read_diff(git: Git, repository: Path, base: str, commit: str, limit_bytes: int) -> tuple[str, bool]:

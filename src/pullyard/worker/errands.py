@@ -15,7 +15,7 @@ logger = structlog.get_logger(__name__)
 async def do_errand(tools: Tools, errand: Errand) -> None:
     """Do it and report; an errand that is no longer ours is dropped, another worker has it."""
     try:
-        report = ErrandReport(fence=errand.fence, done=True, commit=await _perform(tools, errand))
+        report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))
     except (PullyardError, OSError) as error:
         report = ErrandReport(fence=errand.fence, done=False, message=str(error))
     try:
@@ -24,7 +24,7 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
         logger.warning("an errand was given to another worker", errand_id=errand.id)
 
 
-async def _perform(tools: Tools, errand: Errand) -> str | None:
+async def perform(tools: Tools, errand: Errand) -> str | None:
     mirror = await tools.mirrors.refresh(errand.repository.url)
     forge = FORGES[errand.repository.forge](tools.git)
     await tools.lease.wait_live()

@@ -82,20 +82,20 @@ async def harvest(
         borrows=[source.mirror.path / "objects"],
         object_format=object_format(base),
     )
-    tree = await _take_out(sandbox, git, source, bare, limits)
+    tree = await take_out(sandbox, git, source, bare, limits)
     async with TreeReader(git, bare) as reader:
         base_tree = await reader.tree_of(base)
         if tree == base_tree:
             return None
         changes = await check_changes(reader, base_tree, tree, limits)
-    commit = await _make_commit(git, bare, base, tree, text)
+    commit = await make_commit(git, bare, base, tree, text)
     diffstat, (diff, truncated) = await asyncio.gather(
         read_diffstat(git, bare, base, commit), read_diff(git, bare, base, commit, limits.diff_bytes)
     )
     return Harvested(commit, tree, diffstat, diff, truncated, bare, protected_paths(changes))
 
 
-async def _take_out(sandbox: Sandbox, git: Git, source: Source, bare: Path, limits: HarvestLimits) -> str:
+async def take_out(sandbox: Sandbox, git: Git, source: Source, bare: Path, limits: HarvestLimits) -> str:
     """Run the script, put its pack into ``bare`` and return the tree that it names, still unchecked."""
     objects = sandbox.path_of(MIRROR_INSIDE)
     format_name = object_format(source.base_commit)
@@ -117,7 +117,7 @@ async def _take_out(sandbox: Sandbox, git: Git, source: Source, bare: Path, limi
     finally:
         for descriptor in (index, pack_write, report_write):
             os.close(descriptor)
-    report = asyncio.create_task(_read_report(report_read))
+    report = asyncio.create_task(read_report(report_read))
     try:
         async with asyncio.timeout(limits.seconds):
             # No blob is streamed: one that is too large is refused by its header, before it is unpacked.
@@ -144,10 +144,10 @@ async def _take_out(sandbox: Sandbox, git: Git, source: Source, bare: Path, limi
             os.close(pack_read)
         await process.kill()
         report.cancel()
-    return _read_outcome(exit_code, said, indexed.exit_code, indexed.stderr, limits)
+    return read_outcome(exit_code, said, indexed.exit_code, indexed.stderr, limits)
 
 
-async def _read_report(descriptor: int) -> str:
+async def read_report(descriptor: int) -> str:
     """The first of what the script says, read to its end so that it never waits for us."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
@@ -163,7 +163,7 @@ async def _read_report(descriptor: int) -> str:
     return strip_credentials(kept.decode("utf-8", "replace"))
 
 
-def _read_outcome(exit_code: int, said: str, indexed: int, complaint: str, limits: HarvestLimits) -> str:
+def read_outcome(exit_code: int, said: str, indexed: int, complaint: str, limits: HarvestLimits) -> str:
     found = re.search(r"^pullyard-tree ([0-9a-f]{40}(?:[0-9a-f]{24})?) (\d+)$", said, re.MULTILINE)
     if found is None:
         raise HarvestRefused(explain(said))
@@ -191,7 +191,7 @@ def explain(said: str) -> str:
     return f"The working copy can't be read: {'; '.join(lines[:2])[:300] or 'git ended without a word'}."
 
 
-async def _make_commit(git: Git, bare: Path, base: str, tree: str, text: CommitText) -> str:
+async def make_commit(git: Git, bare: Path, base: str, tree: str, text: CommitText) -> str:
     moment = f"@{text.moment} +0000"
     person = {
         f"GIT_{role}_{part}": value

@@ -46,7 +46,7 @@ class Identity:
         Raises RequestError where the coordinator refuses: no token, an expired one, a protocol too old.
         """
         stored = _load(self._path)
-        if stored and _same_coordinator(stored.coordinator_url, self._settings.coordinator_url):
+        if stored and same_coordinator(stored.coordinator_url, self._settings.coordinator_url):
             self._client.credential = stored.credential
             try:
                 return await until_answered(self._connect)
@@ -125,7 +125,7 @@ class Identity:
         temporary.rename(self._path)
 
 
-def _same_coordinator(known: str, configured: str) -> bool:
+def same_coordinator(known: str, configured: str) -> bool:
     """A credential is shown to no other coordinator; on this machine the port may have changed."""
     hosts = {urlsplit(known).hostname, urlsplit(configured).hostname}
     return known == configured or hosts <= {"127.0.0.1", "localhost", "::1"}

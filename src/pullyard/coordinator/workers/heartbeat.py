@@ -40,20 +40,16 @@ async def beat(
     ).one_or_none()
     if row is None:
         raise NotFound("worker")
-    live = {
-        one.id: one for one in await connection.execute(named("worker_executions"), {"worker_id": worker_id})
-    }
-    mine = [one for one, fence in held.items() if one in live and live[one].fence == fence]
-    if fresh := [one for one in mine if not live[one].acknowledged]:
+    live = (await connection.execute(named("worker_executions"), {"worker_id": worker_id})).all()
+    mine = [one for one in live if held.get(one.id) == one.fence]
+    if fresh := [one.id for one in mine if not one.acknowledged]:
         await connection.execute(named("grants_acknowledge"), {"ids": fresh})
-    missing = [one.id for one in live.values() if one.acknowledged and one.id not in held]
-    return Beat(
-        HeartbeatAnswer(
-            lease_seconds=services.settings.lease_seconds,
-            cancel=[one for one in mine if live[one].cancel_requested],
-            lost=[one for one in held if one not in mine],
-            drain=row.state == WorkerState.DRAINING,
-            watched=[one for one in mine if services.log_watch.is_watched(one)],
-        ),
-        services.forgotten.note(worker_id, missing),
+    answer = HeartbeatAnswer(
+        lease_seconds=services.settings.lease_seconds,
+        cancel=[one.id for one in mine if one.cancel_requested],
+        lost=sorted(held.keys() - {one.id for one in mine}),
+        drain=row.state == WorkerState.DRAINING,
+        watched=list(filter(services.log_watch.is_watched, (one.id for one in mine))),
     )
+    missing = [one.id for one in live if one.acknowledged and one.id not in held]
+    return Beat(answer, services.forgotten.note(worker_id, missing))

@@ -93,26 +93,29 @@ def refusal(request: Request) -> str | None:
     """Why a request may not pass: the provider would fetch or run something for it, out of the sandbox."""
     if request.mcp_servers or request.container is not None:
         return "The gateway lets no request use remote servers or containers."
-    for tool in request.tools or []:
-        if tool.type and not tool.type.startswith(_CLIENT_TOOLS):
-            return f"The gateway lets no request use the provider's own tool {tool.type[:60]}."
+    if own := next((tool.type for tool in request.tools or [] if runs_at_provider(tool.type)), None):
+        return f"The gateway lets no request use the provider's own tool {own[:60]}."
     if request.speed not in (None, "standard") or request.inference_geo not in (None, "", "global"):
         return "The gateway lets no request choose a speed or place with another price."
     system = request.system if isinstance(request.system, list) else []
-    for content in [system, *(message.content for message in request.messages)]:
-        if _fetches(content):
-            return "The gateway lets no request name an address or a stored file: send the data itself."
+    if _fetches(system) or any(_fetches(message.content) for message in request.messages):
+        return "The gateway lets no request name an address or a stored file: send the data itself."
     return None
+
+
+def runs_at_provider(tool_type: str | None) -> bool:
+    """A tool without a type is the agent's own: it runs in the sandbox."""
+    return bool(tool_type) and not tool_type.startswith(_CLIENT_TOOLS)
 
 
 def _fetches(content: "str | list[_Block] | dict[str, Any] | None") -> bool:
     if isinstance(content, list):
-        return any(_block_fetches(block) for block in content)
+        return any(block_fetches(block) for block in content)
     # Only results of the provider's own tools are objects.
     return isinstance(content, dict)
 
 
-def _block_fetches(block: _Block) -> bool:
+def block_fetches(block: _Block) -> bool:
     if isinstance(block.source, _Source) and (
         block.source.type in ("url", "file") or _fetches(block.source.content)
     ):

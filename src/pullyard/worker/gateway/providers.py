@@ -67,7 +67,7 @@ def _check_anthropic(body: bytes) -> anthropic.Request:
     return request
 
 
-def _meter_anthropic(body: bytes) -> Metered:
+def meter_anthropic(body: bytes) -> Metered:
     request = _check_anthropic(body)
     return Metered(
         model=request.model,
@@ -76,7 +76,7 @@ def _meter_anthropic(body: bytes) -> Metered:
     )
 
 
-def _count_anthropic(body: bytes) -> None:
+def count_anthropic(body: bytes) -> None:
     # Free of charge, yet the provider would fetch what it names all the same.
     _check_anthropic(body)
 
@@ -108,8 +108,8 @@ PROVIDERS: Mapping[str, Provider] = {
         base_url="https://api.anthropic.com",
         key_variable="PULLYARD_WORKER_ANTHROPIC_API_KEY",
         routes={
-            ("POST", "/v1/messages"): _meter_anthropic,
-            ("POST", "/v1/messages/count_tokens"): _count_anthropic,
+            ("POST", "/v1/messages"): meter_anthropic,
+            ("POST", "/v1/messages/count_tokens"): count_anthropic,
             ("GET", "/v1/models"): _no_body,
         },
         request_headers=frozenset(
