@@ -11,8 +11,11 @@ from pullyard.coordinator.problems import problem
 logger = structlog.get_logger(__name__)
 
 BODY_BYTES = 1024 * 1024
-# A finish may carry a long diff, and a frame that does not compress is a little longer than its content.
 WORKER_BODY_BYTES = 16 * 1024 * 1024
+# A finish carries the diff, where JSON makes six bytes of a control character, and every changed file's name:
+# one that is refused for its length would cost the whole change.
+FINISH_BODY_BYTES = 64 * 1024 * 1024
+# A frame that does not compress is a little longer than its content.
 LOG_BODY_BYTES = 2 * 1024 * 1024
 _CSP = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -34,7 +37,9 @@ class BodyTooLong(Exception):
 def limit_for(path: str) -> int:
     if not path.startswith("/worker/v1/"):
         return BODY_BYTES
-    return LOG_BODY_BYTES if "/logs/" in path else WORKER_BODY_BYTES
+    if "/logs/" in path:
+        return LOG_BODY_BYTES
+    return FINISH_BODY_BYTES if path.endswith("/finish") else WORKER_BODY_BYTES
 
 
 class Boundary:
