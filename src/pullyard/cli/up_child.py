@@ -24,6 +24,8 @@ class UpChild:
 
     def __init__(self, data: Path) -> None:
         self.log_path = data / "up.log"
+        # It holds a login link.
+        self.log_path.touch(mode=0o600)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [

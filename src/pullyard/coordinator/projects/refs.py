@@ -20,7 +20,12 @@ def check_repository(address: str) -> None:
             f"{address[:120]!r} is relative, and workers have other directories: give an absolute path.",
             code="invalid-repository",
         )
-    read_address(address)
+    login = read_address(address).login
+    if login is not None and login.password:
+        raise RequestError(
+            "This address holds a password: leave it out, and give it to the workers as a git credential.",
+            code="invalid-repository",
+        )
 
 
 def check_default_agent(agent: AgentSettings | None) -> None:
