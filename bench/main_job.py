@@ -7,7 +7,7 @@ from bench.figures import Figure
 from bench.installation import installation, scratch
 
 LARGE = 20_000
-REPETITIONS = {20: 15, 2_000: 7, LARGE: 5}
+REPETITIONS = {20: 15, LARGE: 2}
 """By the number of files in the repository."""
 
 
