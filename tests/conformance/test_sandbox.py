@@ -176,4 +176,6 @@ async def test_the_workspace_outlives_the_sandbox(sandbox: Sandbox) -> None:
 
 
 async def test_a_sandbox_may_be_destroyed_before_it_was_provisioned(sandbox: Sandbox) -> None:
-    await type(sandbox)(sandbox.spec).destroy()
+    unused = type(sandbox)(sandbox.spec)
+    await unused.destroy()
+    assert unused.spec.workspace.upper.exists()

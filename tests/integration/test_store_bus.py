@@ -74,6 +74,7 @@ async def test_a_lost_connection_is_made_again_and_told_on_both_sides(buses, dat
     await asyncio.gather(here.wait_for(None), there.wait_for(None))
     buses[0].publish("after")
     await there.wait_for("after")
+    assert {topic for topic, _ in there.heard} == {None, "after"}
 
 
 async def test_an_ended_subscription_hears_nothing(buses):

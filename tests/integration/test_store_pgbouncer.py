@@ -108,4 +108,7 @@ async def test_the_feed_and_the_bus_work_beside_it(database):
 
 async def test_migrating_through_it_works_too(pooled_url, server_url):
     await migrate(pooled_url)
-    await migrate(server_url)
+    database = Database(pooled_url, direct_url=server_url)
+    async with database.transaction() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+    await database.close()

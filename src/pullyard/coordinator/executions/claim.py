@@ -1,8 +1,6 @@
 """Claims for a group of waiting workers with the same labels, in one statement."""
 
-import re
 import secrets
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.git.names import branch_slug
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.protocol.worker import (
     AgentSpec,
@@ -24,7 +23,6 @@ from pullyard.store.queries import named
 
 # Claims of all replicas come one after the other, so that the limit over all projects holds.
 _LOCK = 7_855_921_003
-_SLUG_LENGTH = 40
 
 
 @dataclass(frozen=True)
@@ -100,6 +98,4 @@ def build_grant(row: Any) -> Grant:
 
 def head_branch(number: int, title: str, execution_id: str) -> str:
     """The same on every delivery, and a name that git takes whatever the title holds."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain)[:_SLUG_LENGTH].strip("-") or "task"
-    return f"pullyard/{number}-{slug}-{execution_id[-6:]}"
+    return f"pullyard/{number}-{branch_slug(title)}-{execution_id[-6:]}"
