@@ -160,5 +160,6 @@ async def ship(shipper: LogShipper) -> None:
     """Run a shipper as a task of its own: what it can't send is on disk and is told, not raised."""
     try:
         await shipper.run()
-    except PullyardError as error:
-        logger.warning("log not sent", problem=error.message, code=error.code)
+    except (PullyardError, OSError) as error:
+        # Also where the system watches no more files or reads none: the end must be told all the same.
+        logger.warning("log not sent", problem=str(error))
