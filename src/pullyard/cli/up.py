@@ -39,6 +39,7 @@ def up(
     log_path = data / "coordinator.log"
     if log_path.exists() and log_path.stat().st_size > LOG_BYTES:
         log_path.rename(log_path.with_suffix(".log.1"))
+    log_path.touch(mode=0o600)
 
     def announce(served: Served, login_url: str) -> None:
         _say(terminal, data, served.url, login_url)

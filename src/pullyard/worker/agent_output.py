@@ -18,7 +18,7 @@ PIECE_BYTES = 256 << 10
 
 
 class AgentOutput:
-    """A plain agent prints into the log itself; any other into a file that its adapter reads."""
+    """The agent prints into a file of its own: what it does to that file, the log keeps what came before."""
 
     def __init__(self, context: Context, agent: Agent) -> None:
         self._agent = agent
@@ -26,7 +26,7 @@ class AgentOutput:
         self._conversation = LogFile(self._log.path.parent, CONVERSATION_STREAM)
         self._limit_bytes = context.tools.settings.output_limit_bytes
         (context.directory / "output").mkdir(exist_ok=True)
-        self._file = self._log if agent.plain_log else LogFile(context.directory / "output", "agent")
+        self._file = LogFile(context.directory / "output", "agent")
         self._position = self._file.size_bytes
         self._began = time.monotonic()
 
@@ -49,8 +49,7 @@ class AgentOutput:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
             await self._read_new()
-            if not self._agent.plain_log:
-                self._tell(b"")
+            self._tell(b"")
             return exit_code
         finally:
             for task in (reading, waiting):
@@ -69,8 +68,6 @@ class AgentOutput:
 
     async def _read_new(self) -> None:
         self._check_size()
-        if self._agent.plain_log:
-            return
         with self._file.path.open("rb") as file:
             file.seek(self._position)
             while piece := file.read(PIECE_BYTES):
@@ -88,6 +85,9 @@ class AgentOutput:
             )
 
     def _tell(self, piece: bytes) -> None:
+        if self._agent.plain_log:
+            self._log.append(piece)
+            return
         output = self._agent.read(piece, time.monotonic() - self._began)
         if output.log:
             self._log.append(output.log)
