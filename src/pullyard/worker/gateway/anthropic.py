@@ -97,10 +97,14 @@ def refusal(request: Request) -> str | None:
         return f"The gateway lets no request use the provider's own tool {own[:60]}."
     if request.speed not in (None, "standard") or request.inference_geo not in (None, "", "global"):
         return "The gateway lets no request choose a speed or place with another price."
-    system = request.system if isinstance(request.system, list) else []
-    if _fetches(system) or any(_fetches(message.content) for message in request.messages):
+    if any(map(_fetches, contents_of(request))):
         return "The gateway lets no request name an address or a stored file: send the data itself."
     return None
+
+
+def contents_of(request: Request) -> "list[str | list[_Block] | dict[str, Any] | None]":
+    system = request.system if isinstance(request.system, list) else []
+    return [system, *(message.content for message in request.messages)]
 
 
 def runs_at_provider(tool_type: str | None) -> bool:
