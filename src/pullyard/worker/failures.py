@@ -28,6 +28,10 @@ class Stopped(PullyardError):
         self.reason = reason
 
 
+def disk_full() -> PhaseFailed:
+    return PhaseFailed(Reason.DISK_FULL, "The worker's disk is full: make room there, then retry the task.")
+
+
 # The first row that fits wins: narrow errors stand before those that they derive from.
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (RepositoryUnreachable, Reason.REPOSITORY_UNREACHABLE),
@@ -47,7 +51,7 @@ def as_failure(error: Exception) -> PhaseFailed:
     if isinstance(error, PhaseFailed):
         return error
     if isinstance(error, OSError) and error.errno in FULL:
-        return PhaseFailed(Reason.DISK_FULL, "The worker's disk is full: make room, the task is tried again.")
+        return disk_full()
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return PhaseFailed(reason, str(error))

@@ -14,7 +14,8 @@ from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Command, Mount, Process, Sandbox, SandboxSpec
 from pullyard.worker.agent_output import AgentOutput
 from pullyard.worker.context import Context
-from pullyard.worker.failures import PhaseFailed
+from pullyard.worker.disk import has_room
+from pullyard.worker.failures import PhaseFailed, disk_full
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.providers import PROVIDERS
 from pullyard.worker.gateway.serve import Gateway
@@ -22,6 +23,7 @@ from pullyard.worker.open_sandbox import opened_sandbox
 from pullyard.worker.take_work import take_work
 
 GATEWAY_PORT = 7421
+SCRAP_BYTES = 1 << 20
 
 
 async def implement(context: Context) -> None:
@@ -45,14 +47,17 @@ async def implement(context: Context) -> None:
             # Spent is spent, also by an agent that was stopped. The gateway's count is taken from the
             # provider's answers; an agent's own is only its word.
             context.record.usage = ledger.usage if ledger.requests else agent.usage
-        judge(agent.end(exit_code), ledger.verdict())
+        judge(context, agent.end(exit_code), ledger.verdict())
         await take_work(context, sandbox)
 
 
-def judge(verdict: Verdict, measured: Verdict) -> None:
+def judge(context: Context, verdict: Verdict, measured: Verdict) -> None:
     """Raises PhaseFailed for an agent that failed; what the gateway measured explains it better."""
     if verdict.reason is not None and measured.reason is not None:
         verdict = measured
+    if verdict.reason is not None and not has_room(context.directory, SCRAP_BYTES):
+        # Whatever the agent says it died of, nobody can work without room.
+        raise disk_full()
     if verdict.reason is not None:
         raise PhaseFailed(verdict.reason, verdict.message)
 

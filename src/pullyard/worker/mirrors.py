@@ -23,6 +23,7 @@ from pullyard.git.remotes import HEADS, TAGS, Listing, Remotes
 from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Mount
 from pullyard.worker.file_locks import FileLock, locked, take
+from pullyard.worker.threads import in_thread
 
 SALVAGE = "refs/pullyard/salvage/"
 MIRROR_INSIDE = "/mirror/objects"
@@ -136,18 +137,26 @@ class Mirrors:
         places = sorted(
             (path for path in self.root.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime
         )
-        sizes = {path: size_bytes(path) for path in places}
+        sizes = {path: await in_thread(size_bytes, path) for path in places}
         total = sum(sizes.values())
         for place in places:
             if total <= self.quota_bytes:
                 return
-            unused = take(self.root / f"{place.name}.use") if place.name != keep else None
-            if unused is None:
-                continue
-            if not await self._salvage_refs(place / "repository.git"):
-                shutil.rmtree(place)
+            if place.name != keep and await self._give_up(place):
                 total -= sizes[place]
-            unused.release()
+
+    async def _give_up(self, place: Path) -> bool:
+        """Remove a mirror that nobody uses or changes now and that holds no salvage; False where one does."""
+        locks = [take(self.root / f"{place.name}.{kind}") for kind in ("lock", "use")]
+        try:
+            if None in locks or await self._salvage_refs(place / "repository.git"):
+                return False
+            await in_thread(shutil.rmtree, place)
+            return True
+        finally:
+            for lock in locks:
+                if lock is not None:
+                    lock.release()
 
     async def _update(self, mirror: Mirror) -> Listing:
         """Fetch; where that fails for want of a sound mirror, or does not make it sound, start again."""

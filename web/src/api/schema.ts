@@ -3371,6 +3371,7 @@ export interface operations {
         parameters: {
             query?: {
                 project_id?: string | null;
+                number?: number | null;
                 state?: components["schemas"]["TaskState"] | null;
                 cursor?: string | null;
                 limit?: number;
