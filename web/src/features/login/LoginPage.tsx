@@ -4,7 +4,9 @@ export function LoginPage() {
     <main className="login">
       <h1>Pullyard</h1>
       <p>You are not logged in. Open the login link that the coordinator printed when it started.</p>
-      <p className="quiet">A link works once and not for long; <code>pullyard up</code> prints a fresh one at every start.</p>
+      <p className="quiet">
+        A link works once and not for long; <code>pullyard up</code> prints a fresh one at every start.
+      </p>
     </main>
   );
 }
