@@ -1,0 +1,44 @@
+"""The network is cut for longer than a lease: the work is given again, and delivered once."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.coordinator import running_coordinator
+from tests.fault_proxy import FaultProxy
+from tests.repositories import branches_of
+from tests.system import System
+
+
+@pytest.fixture
+async def brief_leases(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    root: Path = tmp_path_factory.mktemp("lapsed")
+    async with (
+        running_coordinator(database_url, lease_seconds=2.0, heartbeat_seconds=0.5) as coordinator,
+        FaultProxy(coordinator.url) as proxy,
+    ):
+        system = System(coordinator, proxy, root)
+        yield system
+        await system.kill_worker()
+
+
+@pytest.mark.parametrize("phase", ["preparing", "implementing", "verifying"])
+async def test_work_lost_to_a_long_cut_is_delivered_once(brief_leases: System, phase: str) -> None:
+    system, long = brief_leases, "echo reached; sleep 4"
+    await system.start_worker()
+    project = await system.project(
+        system.repository(),
+        setup_commands=[["sh", "-c", long]] if phase == "preparing" else [],
+        verify_commands=[["sh", "-c", long if phase == "verifying" else "true"]],
+    )
+    wait = f"{long}; " if phase == "implementing" else ""
+    task = await system.task(project, f"{wait}echo done > result.txt")
+    await system.until_execution(task, phase)
+    system.proxy.cut_off()
+    await system.until_execution(task, "lost")
+    system.proxy.mend()
+    ended = await system.ended(task)
+    assert (ended["state"], ended["message"]) == ("completed", "")
+    assert len(branches_of(system.root / "example.git")) == 2
+    assert [one["state"] for one in await system.executions(ended)] == ["lost", "succeeded"]
