@@ -35,7 +35,7 @@ bench: $(STAMP) system
 
 lock: $(STAMP)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --extra server --group test --group check --custom-compile-command "make lock" \
+	    --extra server --extra otel --group test --group check --custom-compile-command "make lock" \
 	    pyproject.toml -o requirements.lock
 
 web: $(WEB)
