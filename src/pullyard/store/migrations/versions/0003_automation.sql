@@ -1,1 +1,2 @@
 -- automation
+SELECT 1;

@@ -1,1 +1,2 @@
 -- workflows
+SELECT 1;

@@ -1,1 +1,2 @@
 -- logs
+SELECT 1;

@@ -1,1 +1,2 @@
 -- intake
+SELECT 1;
