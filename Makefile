@@ -31,7 +31,7 @@ check: $(STAMP)
 	@[ ! -d web/node_modules ] || npm --prefix web run --silent check
 
 bench: $(STAMP) system
-	@$(BIN)/python -m bench $(NAME)
+	@$(BIN)/python -m bench $(NAME) $(ARGS)
 
 lock: $(STAMP)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

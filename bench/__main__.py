@@ -1,25 +1,27 @@
-"""``python -m bench NAME``: measure, print a table, write ``bench/results/NAME.json``.
+"""``python -m bench NAME [WORDS]``: measure, print a table, write ``bench/results/NAME.json``.
 
-Exit code 0 whether the goals are met or not, for a goal that is missed is a result; 2 for an unknown name.
+Exit code 0 whether the goals are met or not, for a goal that is missed is a result; 2 for words that name
+nothing. ``core`` takes ``--only ROW`` (repeatable), ``--slow`` and ``--list``.
 """
 
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import main_job, report
+from bench import core, main_job, report
 from bench.conditions import conditions
 from bench.figures import Figure
 
-BENCHES: dict[str, Callable[[], Sequence[Figure]]] = {"main": main_job.measure}
+Measure = Callable[[Sequence[str]], Sequence[Figure]]
+BENCHES: dict[str, Measure] = {"main": main_job.measure, "core": core.measure}
 
 
 def main(words: Sequence[str]) -> int:
-    if len(words) != 1 or words[0] not in BENCHES:
+    if not words or words[0] not in BENCHES:
         sys.stderr.write(f"Name one benchmark: make bench NAME=x, with x one of {', '.join(BENCHES)}.\n")
         return 2
     name = words[0]
     before = conditions()
-    figures = BENCHES[name]()
+    figures = BENCHES[name](words[1:])
     path = report.write(name, figures, before)
     report.show(name, figures, before)
     sys.stdout.write(f"Written to {path}.\n")

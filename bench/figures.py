@@ -27,35 +27,49 @@ class Figure:
     """Without a goal it is there to explain another figure. ``against`` says what the ratio is to."""
 
     figure: str
-    value: float
+    value: float | None
+    """None where it was not measured; ``conditions`` then says why."""
     unit: str
     against: str | None = None
     against_value: float | None = None
     goal: Goal | None = None
     inverse: bool = False
     """The ratio is how many times faster than the comparison this is, not how many times slower."""
+    conditions: str = ""
+    """What has to be known to read this one: sizes, counts, durability, what the other leaves out."""
 
     @property
     def ratio(self) -> float | None:
-        if self.against_value is None:
+        if self.value is None or not self.against_value or not self.value:
             return None
         return self.against_value / self.value if self.inverse else self.value / self.against_value
 
     @property
     def met(self) -> bool | None:
-        return self.goal.met(self.value, self.ratio) if self.goal else None
+        return None if self.goal is None or self.value is None else self.goal.met(self.value, self.ratio)
 
     def document(self) -> dict[str, object]:
         return {
             "figure": self.figure,
-            "value": round(self.value, 3),
+            "value": None if self.value is None else round(self.value, 3),
             "unit": self.unit,
             "against": self.against,
             "against_value": None if self.against_value is None else round(self.against_value, 3),
             "ratio": None if self.ratio is None else round(self.ratio, 3),
             "goal": self.goal.text(self.unit) if self.goal else None,
             "met": self.met,
+            "conditions": self.conditions,
         }
+
+
+def not_measured(figure: str, why: str) -> Figure:
+    return Figure(figure, None, "", conditions=why)
+
+
+def percentile_ms(seconds: Sequence[float], percent: float) -> float:
+    """The value that so many percent of the measurements do not exceed."""
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] * 1000
 
 
 def median_ms(seconds: Sequence[float]) -> float:

@@ -1,6 +1,7 @@
 """The main job on one machine: what a task, a start, a sandbox, an idle system and the demo cost."""
 
 import asyncio
+from collections.abc import Sequence
 
 from bench import demo_time, grant_time, idle, prepare_time, sandbox_start, whole_task
 from bench.figures import Figure
@@ -11,7 +12,7 @@ REPETITIONS = {20: 15, LARGE: 2}
 """By the number of files in the repository."""
 
 
-def measure() -> list[Figure]:
+def measure(_words: Sequence[str]) -> list[Figure]:
     figures: list[Figure] = []
     with scratch() as place:
         figures += asyncio.run(sandbox_start.measure(place))

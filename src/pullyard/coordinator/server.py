@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ MAX_SOCKET_MESSAGE_BYTES = 64 * 1024
 
 class PortTaken(PullyardError):
     """Another program listens at this address."""
+
+
+class TlsRefused(PullyardError):
+    """The files of the certificate can't be used."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,10 @@ async def serve(
 ) -> None:
     """Serves until ``stop`` is set; without one, until SIGINT or SIGTERM. Calls ``started`` once it answers.
 
-    Raises PortTaken, and StoreRefused where the database can't be used. All is closed when it returns.
+    Raises PortTaken and TlsRefused, and StoreRefused where the database can't be used. All is closed when it
+    returns.
     """
+    check_tls(settings)
     end = stop or asyncio.Event()
     if stop is None:
         loop = asyncio.get_running_loop()
@@ -122,9 +129,9 @@ async def serve(
             loop.add_signal_handler(number, end.set)
     with bind(settings.host, settings.port) as listener:
         port = listener.getsockname()[1]
-        url = local_url(settings.host, port)
+        url = local_url(settings.host, port, tls=settings.tls_certificate is not None)
         async with open_services(settings) as (services, first_login):
-            server = StoppingServer(configure(create_app(settings, services)), services)
+            server = StoppingServer(configure(create_app(settings, services), settings), services)
             running = asyncio.create_task(server.serve([listener]), name="server")
             ended = asyncio.create_task(end.wait())
             answers = asyncio.create_task(server.answers.wait())
@@ -142,15 +149,39 @@ async def serve(
                 await running
 
 
-def local_url(host: str, port: int) -> str:
+def local_url(host: str, port: int, *, tls: bool = False) -> str:
     """How a program on this machine reaches it."""
+    scheme = "https" if tls else "http"
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    return f"{scheme}://[{reachable}]:{port}" if ":" in reachable else f"{scheme}://{reachable}:{port}"
 
 
-def configure(app: FastAPI) -> uvicorn.Config:
+def check_tls(settings: CoordinatorSettings) -> None:
+    """Raises TlsRefused: uvicorn itself would end with a traceback, after the database was started."""
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise TlsRefused(
+            "TLS needs both PULLYARD_TLS_CERTIFICATE and PULLYARD_TLS_KEY: set the other one too.",
+            code="tls-files",
+        )
+    if settings.tls_certificate is None:
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except OSError as error:
+        # SSLError is an OSError, too; neither repeats what is in the files.
+        raise TlsRefused(
+            f"The certificate {settings.tls_certificate} and its key can't be used ({error}): "
+            "give two PEM files that belong together.",
+            code="tls-files",
+        ) from error
+
+
+def configure(app: FastAPI, settings: CoordinatorSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
         log_config=None,
         access_log=False,
         lifespan="off",

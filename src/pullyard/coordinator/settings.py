@@ -13,6 +13,10 @@ class CoordinatorSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(7420, ge=0, le=65_535, description="0 lets the system choose")
     public_url: str | None = Field(None, description="what a browser types; null: http://host:port")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the server's certificate and its chain; null: plain HTTP"
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's private key")
     database_url: SecretStr | None = Field(None, description="null: the embedded Postgres in `data_dir`")
     direct_database_url: SecretStr | None = Field(None, description="for LISTEN, past a connection pooler")
     data_dir: Path | None = None

@@ -1,0 +1,67 @@
+"""The durable core: every module ``bench/core_ROW.py`` is a row, or a few, measured on one stage.
+
+Such a module has a first line of docstring that says what it measures, and a function
+``measure(stage: Stage) -> list[Figure]``. Where it only runs with ``--slow`` it has ``SLOW = True``.
+"""
+
+import argparse
+import importlib
+import pkgutil
+import sys
+import traceback
+from collections.abc import Sequence
+from types import ModuleType
+
+import bench
+from bench.figures import Figure, not_measured
+from bench.stage import Stage, stage
+
+PREFIX = "core_"
+
+
+def measure(words: Sequence[str]) -> list[Figure]:
+    rows = find_rows()
+    wish = parse(words, rows)
+    if wish.list:
+        for name, module in rows.items():
+            sys.stdout.write(f"{name:14} {(module.__doc__ or '').splitlines()[0]}\n")
+        return []
+    figures: list[Figure] = []
+    with stage(slow=wish.slow) as set_up:
+        for name, module in rows.items():
+            if wish.only and name not in wish.only:
+                continue
+            if is_slow(module) and not wish.slow:
+                figures.append(not_measured(name, "takes --slow"))
+                continue
+            sys.stderr.write(f"bench core: {name} ...\n")
+            figures += measure_row(name, module, set_up)
+    return figures
+
+
+def measure_row(name: str, module: ModuleType, set_up: Stage) -> list[Figure]:
+    try:
+        return module.measure(set_up)
+    except Exception as error:  # noqa: BLE001
+        # One row that breaks must not cost the others, which may have taken half an hour.
+        traceback.print_exc()
+        return [not_measured(name, f"broke: {type(error).__name__}: {error}"[:200])]
+
+
+def find_rows() -> dict[str, ModuleType]:
+    names = sorted(
+        module.name for module in pkgutil.iter_modules(bench.__path__) if module.name.startswith(PREFIX)
+    )
+    return {name.removeprefix(PREFIX): importlib.import_module(f"bench.{name}") for name in names}
+
+
+def is_slow(module: ModuleType) -> bool:
+    return bool(getattr(module, "SLOW", False))
+
+
+def parse(words: Sequence[str], rows: dict[str, ModuleType]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("make bench NAME=core ARGS=...")
+    parser.add_argument("--only", action="append", choices=list(rows), help="run this row; repeatable")
+    parser.add_argument("--slow", action="store_true", help="also what takes many minutes")
+    parser.add_argument("--list", action="store_true", help="name the rows and end")
+    return parser.parse_args(words)
