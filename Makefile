@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# What others' queues need is kept apart from ours, and only the benchmark of the core installs it.
+PEERS := .venv-bench
+PEERS_STAMP := $(PEERS)/fast/.installed
+PEERS_SLOW_STAMP := $(PEERS)/slow/.installed
 export UV_NO_PROGRESS ?= 1
 # Node trusts only its own list of authorities; a machine's owner may have added one.
 export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
@@ -30,13 +34,17 @@ check: $(STAMP)
 	@$(BIN)/python scripts/file_lengths.py
 	@[ ! -d web/node_modules ] || npm --prefix web run --silent check
 
-bench: $(STAMP) system
+bench: $(STAMP) system $(if $(filter core,$(NAME)),$(PEERS_STAMP)) \
+    $(if $(findstring --slow,$(ARGS)),$(PEERS_SLOW_STAMP))
 	@$(BIN)/python -m bench $(NAME) $(ARGS)
 
 lock: $(STAMP)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --extra server --extra otel --group test --group check --custom-compile-command "make lock" \
 	    pyproject.toml -o requirements.lock
+	@for name in peers peers-slow; do \
+	    $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	        --custom-compile-command "make lock" bench/$$name.in -o bench/$$name.lock; done
 
 web: $(WEB)
 	@:
@@ -59,5 +67,11 @@ $(STAMP): requirements.lock pyproject.toml
 	@scripts/install "$(PYTHON)" "$(VENV)"
 	@touch $@
 
+$(PEERS_STAMP): bench/peers.lock | $(STAMP)
+	@scripts/install-peers "$(BIN)/uv" "$(PEERS)/fast" bench/peers.lock
+
+$(PEERS_SLOW_STAMP): bench/peers-slow.lock | $(STAMP)
+	@scripts/install-peers "$(BIN)/uv" "$(PEERS)/slow" bench/peers-slow.lock
+
 clean:
-	rm -rf $(VENV) bench/results
+	rm -rf $(VENV) $(PEERS) bench/results

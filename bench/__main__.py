@@ -22,7 +22,8 @@ def main(words: Sequence[str]) -> int:
     name = words[0]
     before = conditions()
     figures = BENCHES[name](words[1:])
-    path = report.write(name, figures, before)
+    # A part must not take the place of a whole result.
+    path = report.write(f"{name}-part" if "--only" in words else name, figures, before)
     report.show(name, figures, before)
     sys.stdout.write(f"Written to {path}.\n")
     return 0

@@ -25,7 +25,7 @@ def measure(words: Sequence[str]) -> list[Figure]:
     if wish.list:
         for name, module in rows.items():
             sys.stdout.write(f"{name:14} {(module.__doc__ or '').splitlines()[0]}\n")
-        return []
+        sys.exit(0)
     figures: list[Figure] = []
     with stage(slow=wish.slow) as set_up:
         for name, module in rows.items():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from bench.certificate import make_certificate
+
 from pullyard.coordinator.server import TlsRefused
 from tests.coordinator import running_coordinator
 
