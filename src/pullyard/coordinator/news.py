@@ -1,5 +1,7 @@
 """What this replica tells itself at once and the others soon: hints, behind which the slow polls stand."""
 
+from functools import partial
+
 from pullyard.coordinator.services import Services
 
 QUEUE = "queue"
@@ -30,21 +32,26 @@ def listen(services: Services) -> None:
 
 def queue_changed(services: Services) -> None:
     """Call after a commit that may have made something claimable."""
-    services.bus.publish(QUEUE)
+    _publish(services, QUEUE)
 
 
 def errands_changed(services: Services) -> None:
-    services.bus.publish(ERRANDS)
+    _publish(services, ERRANDS)
 
 
 def events_written(services: Services) -> None:
     """Call after a commit that wrote an event and changed nothing that can be claimed."""
-    services.bus.publish(EVENTS)
+    _publish(services, EVENTS)
 
 
 def credentials_revoked(services: Services) -> None:
-    services.bus.publish(CREDENTIALS)
+    _publish(services, CREDENTIALS)
 
 
 def log_grew(services: Services, execution_id: str) -> None:
-    services.bus.publish(LOG + execution_id)
+    _publish(services, LOG + execution_id)
+
+
+def _publish(services: Services, topic: str) -> None:
+    """A request that is one whole transaction tells of it when it is committed."""
+    services.database.after_commit(partial(services.bus.publish, topic))

@@ -1,8 +1,10 @@
 """The pool of connections: one request is one transaction."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -11,7 +13,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from pullyard.store.errors import StoreRefused
+from pullyard.store.errors import PartLost, StoreRefused
 from pullyard.store.urls import for_sqlalchemy, without_password
 
 MINIMUM_VERSION = 14
@@ -19,6 +21,40 @@ POOL_TIMEOUT_SECONDS = 10
 CONNECT_TIMEOUT_SECONDS = 10
 
 write_json = partial(json.dumps, separators=(",", ":"), ensure_ascii=False)
+
+
+class Whole:
+    """Several blocks of one task that are one transaction. It connects when the first of them begins."""
+
+    def __init__(self, database: "Database") -> None:
+        self.database = database
+        self.task = asyncio.current_task()
+        self.connection: AsyncConnection | None = None
+        self.after: list[Callable[[], None]] = []
+        self.broken = False
+        self.given_up = False
+
+    def give_up(self) -> None:
+        """Roll everything back at the end, without an error."""
+        self.given_up = True
+
+    async def join(self) -> AsyncConnection:
+        if self.connection is None:
+            self.connection = await self.database.engine.connect()
+        return self.connection
+
+    async def end(self, *, commit: bool) -> None:
+        if self.connection is None:
+            return
+        try:
+            if commit:
+                await self.connection.commit()
+        finally:
+            # What is not committed is rolled back by this, also where the request is being cancelled.
+            await asyncio.shield(asyncio.ensure_future(self.connection.close()))
+
+
+_whole: ContextVar[Whole | None] = ContextVar("whole", default=None)
 
 
 class Database:
@@ -60,9 +96,62 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Commits at the end of the block, rolls back when it raises."""
+        """Commits at the end of the block, rolls back when it raises; inside ``whole`` that does both."""
+        whole = self._joined()
+        if whole is None:
+            async with self.engine.begin() as connection:
+                yield connection
+            return
+        try:
+            yield await whole.join()
+        except BaseException:
+            # What the block has written so far can't be told from the rest, so nothing of it may stay.
+            whole.broken = True
+            raise
+
+    @asynccontextmanager
+    async def own_transaction(self) -> AsyncIterator[AsyncConnection]:
+        """As ``transaction``, but never a part of a whole: for what must see only what others see too."""
         async with self.engine.begin() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def whole(self) -> AsyncIterator[Whole]:
+        """Every ``transaction`` of this task inside the block is a part of one, committed at its end.
+
+        Rolled back when the block raises or gives up. A part that raised has spoilt the rest, even where its
+        error was caught: the end then raises PartLost instead of committing the half of it. What was handed to
+        ``after_commit`` is called once all is committed, and never otherwise.
+        """
+        whole = Whole(self)
+        token = _whole.set(whole)
+        try:
+            yield whole
+            if whole.broken and not whole.given_up:
+                raise PartLost
+        except BaseException:
+            await whole.end(commit=False)
+            raise
+        finally:
+            _whole.reset(token)
+        await whole.end(commit=not whole.given_up)
+        if not whole.given_up:
+            for call in whole.after:
+                call()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """At once, or inside ``whole`` when it is committed. ``call`` must neither block nor raise."""
+        whole = self._joined()
+        if whole is None:
+            call()
+        else:
+            whole.after.append(call)
+
+    def _joined(self) -> Whole | None:
+        """Tasks that a request starts inherit its context, but must not use its connection beside it."""
+        whole = _whole.get()
+        mine = whole is not None and whole.database is self and whole.task is asyncio.current_task()
+        return whole if mine else None
 
 
 def create_engine(url: str, *, pooled_by_server: bool, pool_size: int) -> AsyncEngine:

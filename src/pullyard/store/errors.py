@@ -14,3 +14,7 @@ A connection that can't be made raises the driver's own error, and a pool that i
 
 class StoreRefused(PullyardError):
     """The database, its server or a backup can't be used as it is; ``code`` tells the cases apart."""
+
+
+class PartLost(Exception):
+    """A bug: the error of one part of a whole transaction was caught, and the rest went on without it."""

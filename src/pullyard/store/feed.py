@@ -124,7 +124,7 @@ class Feed:
         parameters: dict[str, Any] = {"after": after, "settled": settled, "limit": limit}
         if tenant_id is not None:
             parameters["tenant_id"] = tenant_id
-        async with self.database.transaction() as connection:
+        async with self.database.own_transaction() as connection:
             rows = (await connection.execute(READ_TENANT if tenant_id else READ, parameters)).all()
         events = [StoredEvent(*row) for row in rows]
         return events, events[-1].cursor if len(events) == limit else settled
@@ -153,7 +153,7 @@ class Feed:
         async with self.looking:
             if self.settled is None or self.last_look <= begun_before:
                 self.looks_begun += 1
-                async with self.database.transaction() as connection:
+                async with self.database.own_transaction() as connection:
                     self.settled = await self.settle(connection)
                 # Not reached by a look that failed or was cancelled: the next caller looks for itself.
                 self.last_look = self.looks_begun

@@ -61,7 +61,7 @@ class Authenticator:
         cached = self._found.get(key)
         if cached is not None and cached[0] > time.monotonic():
             return cached[1]
-        async with self._database.transaction() as connection:
+        async with self._database.own_transaction() as connection:
             row = (await connection.execute(named("credential_find"), {"secret_sha256": key})).one_or_none()
         if row is None or row.revoked:
             self._found.pop(key, None)
@@ -78,7 +78,7 @@ class Authenticator:
 
     async def still_valid(self, principal: Principal) -> bool:
         """Asked by what goes on for longer than a request."""
-        async with self._database.transaction() as connection:
+        async with self._database.own_transaction() as connection:
             return bool(await connection.scalar(named("credential_valid"), {"id": principal.credential_id}))
 
 
