@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from pullyard.store.account import choose_account
-from pullyard.store.bus import Bus
+from pullyard.store.bus.postgres import PostgresBus
 from pullyard.store.database import Database
 from pullyard.store.embedded import EmbeddedPostgres
 from pullyard.store.feed import Feed, append_event
@@ -92,7 +92,7 @@ async def test_many_clients_share_two_server_connections(database):
 
 
 async def test_the_feed_and_the_bus_work_beside_it(database):
-    bus, feed = Bus(database.direct_url), Feed(database)
+    bus, feed = PostgresBus(database.direct_url), Feed(database)
     await bus.open()
     bus.subscribe(lambda _topic, _payload: feed.wake())
     position = await feed.position()

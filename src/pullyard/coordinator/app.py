@@ -34,7 +34,7 @@ from pullyard.coordinator.workers import wire
 from pullyard.coordinator.workers.forgotten import Forgotten
 from pullyard.protocol.resources import Version
 from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION
-from pullyard.store.bus import Bus
+from pullyard.store.bus.registry import bus_for
 from pullyard.store.database import Database
 from pullyard.store.feed import Feed
 from pullyard.store.migrate import migrate
@@ -105,11 +105,12 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
         await database.open()
         stack.push_async_callback(database.close)
         await migrate(direct or url)
-        bus = Bus(direct or url)
-        await bus.open()
-        stack.push_async_callback(bus.close)
         async with database.transaction() as connection:
             owner, first_login = await bootstrap(connection, settings.first_login_link_seconds)
+        bus_url = settings.bus_url.get_secret_value() if settings.bus_url else None
+        bus = bus_for(bus_url or direct or url, owner.tenant_id)
+        await bus.open()
+        stack.push_async_callback(bus.close)
         services = Services(
             settings=settings,
             database=database,

@@ -8,7 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
 from pullyard.coordinator.settings import CoordinatorSettings
-from pullyard.store.bus import Bus
+from pullyard.store.bus.protocol import Bus
 from pullyard.store.database import Database
 from pullyard.store.feed import Feed
 

@@ -19,6 +19,9 @@ class CoordinatorSettings(BaseSettings):
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key")
     database_url: SecretStr | None = Field(None, description="null: the embedded Postgres in `data_dir`")
     direct_database_url: SecretStr | None = Field(None, description="for LISTEN, past a connection pooler")
+    bus_url: SecretStr | None = Field(
+        None, description="`redis://` or `valkey://`, for news between coordinators; null: Postgres carries them"
+    )
     data_dir: Path | None = None
     database_connections: int = Field(10, ge=2, le=200)
 
