@@ -13,6 +13,8 @@ from pullyard.lifecycle.execution import (
     FINAL_EXECUTION_STATES,
     LIVE_EXECUTION_STATES,
     PHASE_EVENTS,
+    PHASE_STATES,
+    ExecutionEvent,
     ExecutionState,
     Phase,
 )
@@ -106,14 +108,23 @@ def test_every_live_execution_can_end_by_every_reason() -> None:
 def test_the_phases_follow_each_other_in_one_line() -> None:
     state = ExecutionState.ASSIGNED
     for phase in Phase:
-        assert sources(EXECUTION_TRANSITIONS, PHASE_EVENTS[phase]) == {state}
+        assert sources(EXECUTION_TRANSITIONS, PHASE_EVENTS[phase]) - {ExecutionState.WAITING_INPUT} == {state}
         state = step("execution", EXECUTION_TRANSITIONS, state, PHASE_EVENTS[phase])
+        assert state is PHASE_STATES[phase]
     assert state is ExecutionState.PUBLISHING
 
 
+def test_an_answer_leads_back_into_every_phase_that_may_ask() -> None:
+    asking = sources(EXECUTION_TRANSITIONS, ExecutionEvent.ASK)
+    assert asking
+    for phase in Phase:
+        back = (ExecutionState.WAITING_INPUT, PHASE_EVENTS[phase])
+        assert (EXECUTION_TRANSITIONS.get(back) is PHASE_STATES[phase]) == (PHASE_STATES[phase] in asking)
+
+
 def test_an_illegal_step_names_what_would_be_legal() -> None:
-    with pytest.raises(IllegalTransition, match="possible now: answer, cancel, fail, requeue") as caught:
+    with pytest.raises(IllegalTransition, match="possible now: answer, cancel, fail, hold, requeue") as caught:
         step("task", TASK_TRANSITIONS, TaskState.WAITING, TaskEvent.CLAIM)
-    assert caught.value.allowed == ["answer", "cancel", "fail", "requeue"]
+    assert caught.value.allowed == ["answer", "cancel", "fail", "hold", "requeue"]
     with pytest.raises(IllegalTransition, match="the state is final"):
         step("task", TASK_TRANSITIONS, TaskState.COMPLETED, TaskEvent.CANCEL)

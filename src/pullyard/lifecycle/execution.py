@@ -24,7 +24,6 @@ class ExecutionEvent(StrEnum):
     VERIFY = "verify"
     PUBLISH = "publish"
     ASK = "ask"
-    ANSWER = "answer"
     SUCCEED = "succeed"
     FAIL = "fail"
     CANCEL = "cancel"
@@ -65,11 +64,18 @@ EXECUTION_TRANSITIONS: Mapping[tuple[ExecutionState, ExecutionEvent], ExecutionS
     (ExecutionState.PREPARING, ExecutionEvent.IMPLEMENT): ExecutionState.IMPLEMENTING,
     (ExecutionState.IMPLEMENTING, ExecutionEvent.VERIFY): ExecutionState.VERIFYING,
     (ExecutionState.VERIFYING, ExecutionEvent.PUBLISH): ExecutionState.PUBLISHING,
+    # A person may be asked before anything is published; an answer leads back into the phase that asked.
+    (ExecutionState.PREPARING, ExecutionEvent.ASK): ExecutionState.WAITING_INPUT,
     (ExecutionState.IMPLEMENTING, ExecutionEvent.ASK): ExecutionState.WAITING_INPUT,
-    (ExecutionState.WAITING_INPUT, ExecutionEvent.ANSWER): ExecutionState.IMPLEMENTING,
+    (ExecutionState.VERIFYING, ExecutionEvent.ASK): ExecutionState.WAITING_INPUT,
+    (ExecutionState.WAITING_INPUT, ExecutionEvent.PREPARE): ExecutionState.PREPARING,
+    (ExecutionState.WAITING_INPUT, ExecutionEvent.IMPLEMENT): ExecutionState.IMPLEMENTING,
+    (ExecutionState.WAITING_INPUT, ExecutionEvent.VERIFY): ExecutionState.VERIFYING,
     (ExecutionState.PUBLISHING, ExecutionEvent.SUCCEED): ExecutionState.SUCCEEDED,
-    # An agent that rightly changes nothing leaves nothing to verify or to publish.
+    # What rightly changes nothing leaves nothing to verify or to publish.
     (ExecutionState.IMPLEMENTING, ExecutionEvent.SUCCEED): ExecutionState.SUCCEEDED,
+    # A workflow may end with the proof alone.
+    (ExecutionState.VERIFYING, ExecutionEvent.SUCCEED): ExecutionState.SUCCEEDED,
     **{(state, event): ending for state in LIVE_EXECUTION_STATES for event, ending in _ENDINGS.items()},
 }
 
@@ -78,4 +84,11 @@ PHASE_EVENTS: Mapping[Phase, ExecutionEvent] = {
     Phase.IMPLEMENT: ExecutionEvent.IMPLEMENT,
     Phase.VERIFY: ExecutionEvent.VERIFY,
     Phase.PUBLISH: ExecutionEvent.PUBLISH,
+}
+
+PHASE_STATES: Mapping[Phase, ExecutionState] = {
+    Phase.PREPARE: ExecutionState.PREPARING,
+    Phase.IMPLEMENT: ExecutionState.IMPLEMENTING,
+    Phase.VERIFY: ExecutionState.VERIFYING,
+    Phase.PUBLISH: ExecutionState.PUBLISHING,
 }

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     OUTPUT_TOO_LARGE = "output_too_large"
     NO_CHANGE = "no_change"
     HARVEST_REFUSED = "harvest_refused"
+    COMMAND_FAILED = "command_failed"
     VERIFY_FAILED = "verify_failed"
     VERIFY_TIMED_OUT = "verify_timed_out"
     PUSH_REFUSED = "push_refused"
@@ -41,6 +42,8 @@ class Reason(StrEnum):
     DISK_FULL = "disk_full"
     POLICY_REFUSED = "policy_refused"
     PHASE_TIMED_OUT = "phase_timed_out"
+    REJECTED = "rejected"
+    UNANSWERED = "unanswered"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     LEASE_EXPIRED = "lease_expired"
@@ -71,6 +74,7 @@ REASONS: Mapping[Reason, ReasonFacts] = {
     Reason.OUTPUT_TOO_LARGE: ReasonFacts(Fault.AGENT, retryable=False),
     Reason.NO_CHANGE: ReasonFacts(Fault.AGENT, retryable=False),
     Reason.HARVEST_REFUSED: ReasonFacts(Fault.AGENT, retryable=False),
+    Reason.COMMAND_FAILED: ReasonFacts(Fault.AGENT, retryable=True),
     Reason.VERIFY_FAILED: ReasonFacts(Fault.AGENT, retryable=True),
     Reason.VERIFY_TIMED_OUT: ReasonFacts(Fault.AGENT, retryable=False, ends_as=_TIMED_OUT),
     Reason.PUSH_REFUSED: ReasonFacts(Fault.FORGE, retryable=True),
@@ -80,6 +84,8 @@ REASONS: Mapping[Reason, ReasonFacts] = {
     Reason.DISK_FULL: ReasonFacts(Fault.WORKER, retryable=True),
     Reason.POLICY_REFUSED: ReasonFacts(Fault.PROJECT, retryable=False),
     Reason.PHASE_TIMED_OUT: ReasonFacts(Fault.PROJECT, retryable=True, ends_as=_TIMED_OUT),
+    Reason.REJECTED: ReasonFacts(Fault.PERSON, retryable=False),
+    Reason.UNANSWERED: ReasonFacts(Fault.PERSON, retryable=False, ends_as=_TIMED_OUT),
     Reason.CANCELLED: ReasonFacts(
         Fault.PERSON, retryable=False, counts_as_try=False, ends_as=ExecutionEvent.CANCEL
     ),

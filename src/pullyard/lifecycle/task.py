@@ -56,6 +56,8 @@ TASK_TRANSITIONS: Mapping[tuple[TaskState, TaskEvent], TaskState] = {
     (TaskState.RUNNING, TaskEvent.CANCEL): TaskState.CANCELLED,
     (TaskState.WAITING, TaskEvent.ANSWER): TaskState.RUNNING,
     (TaskState.WAITING, TaskEvent.REQUEUE): TaskState.QUEUED,
+    # Its worker failed while it waited for a person, and is given a moment before the next try.
+    (TaskState.WAITING, TaskEvent.HOLD): TaskState.PENDING,
     (TaskState.WAITING, TaskEvent.FAIL): TaskState.FAILED,
     (TaskState.WAITING, TaskEvent.CANCEL): TaskState.CANCELLED,
     (TaskState.FAILED, TaskEvent.RETRY): TaskState.QUEUED,

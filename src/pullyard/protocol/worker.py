@@ -11,6 +11,7 @@ import msgspec
 from pullyard.lifecycle.change import ErrandKind
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
+from pullyard.lifecycle.workflows import NodeKind, NodeOutcome, Workflow
 
 
 class EnrolRequest(msgspec.Struct, kw_only=True):
@@ -86,6 +87,27 @@ class RepositorySpec(msgspec.Struct, kw_only=True):
     forge: str = "bare"
 
 
+class RepositoryGrant(msgspec.Struct, kw_only=True):
+    """A repository of a task besides the project's own, seen inside at ``/repositories/<name>``."""
+
+    name: str
+    url: str
+    forge: str = "bare"
+    base_branch: str | None = None
+    verify_commands: list[list[str]] | None = None
+    """None asks the worker to detect them on the base branch."""
+
+
+class ChangeStart(msgspec.Struct, kw_only=True):
+    """An existing change that an execution goes on with: its branch, and where that is expected to be."""
+
+    id: str
+    branch: str
+    commit: str
+    base_branch: str
+    base_commit: str
+
+
 class AgentSpec(msgspec.Struct, kw_only=True):
     name: str
     settings: dict[str, Any] = {}
@@ -124,6 +146,11 @@ class Grant(msgspec.Struct, kw_only=True):
     text_policy: TextPolicy = msgspec.field(default_factory=TextPolicy)
     resume_from: str | None = None
     """The execution whose salvaged work is the starting point; None starts from the base branch."""
+    workflow: Workflow | None = None
+    """None is the plain code change. Given only to workers of version 2 and later, as is what follows."""
+    repositories: list[RepositoryGrant] = []
+    change: ChangeStart | None = None
+    """For a workflow that starts from a change and pushes to its branch again."""
 
 
 class Errand(msgspec.Struct, kw_only=True):
@@ -158,6 +185,14 @@ class HeartbeatRequest(msgspec.Struct, kw_only=True):
     draining: bool = False
 
 
+class PersonAnswer(msgspec.Struct, kw_only=True):
+    """What a person said to an execution's question. Sent until the worker reports the node's end."""
+
+    execution_id: str
+    question_id: str
+    answer: str
+
+
 class HeartbeatAnswer(msgspec.Struct, kw_only=True):
     lease_seconds: float
     """From the moment the request was sent, by the worker's monotonic clock."""
@@ -168,14 +203,48 @@ class HeartbeatAnswer(msgspec.Struct, kw_only=True):
     drain: bool = False
     watched: list[str] = []
     """Executions somebody looks at now: flush their logs sooner."""
+    answers: list[PersonAnswer] = []
+
+
+class NodeFact(msgspec.Struct, kw_only=True):
+    """One attempt at one node of the workflow, as it stands now; ``outcome`` None while it is under way."""
+
+    name: str
+    kind: NodeKind
+    phase: Phase
+    attempt: int = 1
+    outcome: NodeOutcome | None = None
+    reason: Reason | None = None
+    """Why it failed."""
+    message: str = ""
+    seconds: float = 0.0
+    facts: dict[str, Any] = {}
+    """``log_start`` and ``log_end`` are its section of its phase's log stream, in bytes."""
 
 
 class PhaseReport(msgspec.Struct, kw_only=True):
-    """``POST /worker/v1/executions/{id}/phase``: the phase begins. Repeatable."""
+    """``POST /worker/v1/executions/{id}/phase``: a node begins, and with it perhaps its phase. Repeatable.
+
+    A worker of version 1 knows of phases only and sends no ``nodes``.
+    """
 
     fence: int
     phase: Phase
     facts: dict[str, Any] = {}
+    nodes: list[NodeFact] = []
+    """Those that ended since the last report, and the one that begins; each replaces what was told of it."""
+
+
+class AskRequest(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/executions/{id}/ask``: a node waits for a person. Repeatable with the same id."""
+
+    fence: int
+    question_id: str
+    node: str
+    question: str
+    choices: list[str] = []
+    """What may be answered; with ``text`` any other words too."""
+    text: bool = False
 
 
 class LogAnswer(msgspec.Struct, kw_only=True):
@@ -238,6 +307,10 @@ class PublishedChange(msgspec.Struct, kw_only=True):
     """The unified diff, where the text policy lets it leave; cut at a line end when very long."""
     diff_truncated: bool = False
     url: str | None = None
+    repository: str | None = None
+    """The name of the task's repository that it is in; None is the project's own."""
+    receipt: Receipt | None = None
+    """Of a change in another repository than the project's own; that one's is the execution's."""
 
 
 class Usage(msgspec.Struct, kw_only=True):
@@ -261,6 +334,10 @@ class FinishRequest(msgspec.Struct, kw_only=True):
     usage: Usage = msgspec.field(default_factory=Usage)
     salvage_ref: str | None = None
     facts: dict[str, Any] = {}
+    nodes: list[NodeFact] = []
+    """The last state of every node that was walked."""
+    further_changes: list[PublishedChange] = []
+    """In the task's other repositories, each naming its ``repository``; with or without ``change``."""
 
 
 class ErrandReport(msgspec.Struct, kw_only=True):

@@ -1,0 +1,175 @@
+"""Workflows as data: the nodes that an execution walks, and where each outcome leads.
+
+Which node follows is decided by the outcome of the one before. The worker's engine knows kinds of nodes and
+nothing of any one workflow, so a new workflow is a new value in ``WORKFLOWS``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pullyard.lifecycle.execution import Phase
+
+END = "end"
+"""The target of an edge that ends the walk well."""
+
+
+class NodeKind(StrEnum):
+    PREPARE = "prepare"
+    """Makes the working copies."""
+    AGENT = "agent"
+    """Runs the agent in the working copy; ``prompt`` is put before its task, as further instructions."""
+    DETECT = "detect"
+    """Finds out what a repository is made of and writes its task list; needs no model."""
+    COMMAND = "command"
+    """Runs ``argv``: in the working copy up to the phase implement, in the verified checkout after it."""
+    VERIFY = "verify"
+    """Runs the verify commands on a clean checkout and leaves a receipt."""
+    APPROVAL = "approval"
+    """Asks a person ``question`` and waits; with ``text`` any words are an answer, else approve or reject."""
+    PUBLISH = "publish"
+    """Pushes what was harvested; ``onto`` ``change`` moves the branch of an existing change."""
+
+
+WORKING_KINDS = frozenset({NodeKind.AGENT, NodeKind.DETECT, NodeKind.COMMAND})
+"""They may change files."""
+
+
+class NodeOutcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    """A person said no."""
+    UNCHANGED = "unchanged"
+    """There is nothing to deliver: no file differs from the base."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step. Without an edge for its outcome, ``passed`` ends the walk well and every other one badly."""
+
+    name: str
+    kind: NodeKind
+    phase: Phase
+    next: Mapping[NodeOutcome, str] = field(default_factory=dict[NodeOutcome, str])
+    limit_seconds: float | None = None
+    """For one attempt; None takes the limit of its phase."""
+    retries: int = 0
+    """Attempts after the first one that failed, on what that one left behind."""
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """``nodes`` begin with the one that is walked first."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    extensible: bool = True
+    """Whether a project's own nodes are added to it."""
+
+    def node(self, name: str) -> Node:
+        """Raises StopIteration where there is none of this name: only checked workflows are walked."""
+        return next(node for node in self.nodes if node.name == name)
+
+
+def following(workflow: Workflow, node: Node, outcome: NodeOutcome) -> Node | None:
+    """The node to walk after ``node`` ended so; None ends the walk well. Ask ``leads_on`` first."""
+    target = node.next.get(outcome, END)
+    return None if target == END else workflow.node(target)
+
+
+def leads_on(node: Node, outcome: NodeOutcome) -> bool:
+    """Whether the walk goes on or ends well; False means that the execution has failed here."""
+    return outcome is NodeOutcome.PASSED or outcome in node.next
+
+
+def works_last(workflow: Workflow, node: Node) -> bool:
+    """Whether no later node works in the working copy: then what is there is what will be delivered."""
+    after = following(workflow, node, NodeOutcome.PASSED)
+    while after is not None:
+        if after.phase is Phase.IMPLEMENT and after.kind in WORKING_KINDS:
+            return False
+        after = following(workflow, after, NodeOutcome.PASSED)
+    return node.phase is Phase.IMPLEMENT
+
+
+def is_plain(workflow: Workflow) -> bool:
+    """Whether a worker that knows nothing of workflows does the same by its fixed order of phases."""
+    return workflow == CODE_CHANGE
+
+
+def _code_workflow(
+    name: str,
+    *,
+    prepare: Mapping[str, Any] | None = None,
+    implement: Mapping[str, Any] | None = None,
+    publish: Mapping[str, Any] | None = None,
+) -> Workflow:
+    """Prepare, implement, verify, publish: what all work by an agent has in common."""
+    passed = NodeOutcome.PASSED
+    return Workflow(
+        name,
+        (
+            Node("prepare", NodeKind.PREPARE, Phase.PREPARE, {passed: "implement"}, settings=prepare or {}),
+            Node("implement", NodeKind.AGENT, Phase.IMPLEMENT, {passed: "verify"}, settings=implement or {}),
+            Node("verify", NodeKind.VERIFY, Phase.VERIFY, {passed: "publish"}),
+            Node("publish", NodeKind.PUBLISH, Phase.PUBLISH, settings=publish or {}),
+        ),
+    )
+
+
+CODE_CHANGE = _code_workflow("code-change")
+
+ERROR_RESOLUTION = _code_workflow(
+    "error-resolution",
+    implement={
+        "prompt": "An earlier task of this project failed; how is described below. Find the cause and mend "
+        "it, so that the task can succeed when it is tried again. Do not do the failed task itself."
+    },
+)
+
+REVIEW_RESPONSE = _code_workflow(
+    "review-response",
+    prepare={"start": "change"},
+    implement={
+        "prompt": "The working directory holds a change that is under review; what the reviewer says of it "
+        "is described below. Do what the review asks for, and keep what the change does already."
+    },
+    publish={"onto": "change"},
+)
+
+REPOSITORY_INITIALIZATION = Workflow(
+    "repository-initialization",
+    (
+        # A repository without any commit is what this workflow is there for, among others.
+        Node(
+            "prepare",
+            NodeKind.PREPARE,
+            Phase.PREPARE,
+            {NodeOutcome.PASSED: "implement"},
+            settings={"empty": "allowed"},
+        ),
+        Node(
+            "implement",
+            NodeKind.DETECT,
+            Phase.IMPLEMENT,
+            {NodeOutcome.PASSED: "verify", NodeOutcome.UNCHANGED: END},
+        ),
+        # What was detected is tried, and the change says how it went; a failure is a finding, not an end.
+        Node(
+            "verify",
+            NodeKind.VERIFY,
+            Phase.VERIFY,
+            {NodeOutcome.PASSED: "publish", NodeOutcome.FAILED: "publish"},
+        ),
+        Node("publish", NodeKind.PUBLISH, Phase.PUBLISH, settings={"unproved": "allowed"}),
+    ),
+    extensible=False,
+)
+
+WORKFLOWS: Mapping[str, Workflow] = {
+    workflow.name: workflow
+    for workflow in (CODE_CHANGE, REPOSITORY_INITIALIZATION, ERROR_RESOLUTION, REVIEW_RESPONSE)
+}
