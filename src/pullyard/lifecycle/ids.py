@@ -2,6 +2,8 @@
 
 import secrets
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -18,11 +20,26 @@ class Kind(StrEnum):
     CHANGE = "chg"
     CREDENTIAL = "cred"
     ERRAND = "errand"
+    AUDIT = "audit"
+    SCHEDULE = "sched"
+    RULE = "rule"
+    RECEIVED = "recv"
+
+
+@dataclass
+class Source:
+    """Where ids come from. A simulation puts its own in, so that the same seed gives the same ids."""
+
+    time_ns: Callable[[], int] = time.time_ns
+    random_bits: Callable[[int], int] = secrets.randbits
+
+
+SOURCE = Source()
 
 
 def new_id(kind: Kind) -> str:
     """A fresh id: 48 bits of milliseconds, 80 random bits, in Crockford's base 32, lower case."""
-    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    number = (SOURCE.time_ns() // 1_000_000) << 80 | SOURCE.random_bits(80)
     digits = [_ALPHABET[number >> shift & 31] for shift in range((_LENGTH - 1) * 5, -1, -5)]
     return f"{kind}_{''.join(digits)}"
 

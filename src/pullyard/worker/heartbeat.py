@@ -1,7 +1,6 @@
 """One heartbeat for all executions of the worker: renews the lease and carries the coordinator's commands."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -11,6 +10,7 @@ import structlog
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, HeldExecution
+from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.lease import Lease
 from pullyard.worker.stop import Stop
@@ -60,7 +60,7 @@ class Heart:
             free_slots=max(0, self._slots - len(self._held)),
             draining=self.draining,
         )
-        sent_at = time.monotonic()
+        sent_at = self._lease.now()
         try:
             answer = await self._client.heartbeat(request, timeout=self._seconds)
         except PullyardError as failure:

@@ -2,29 +2,36 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+
+
+def since_boot() -> float:
+    """Seconds that go on while the process is stopped and while the machine sleeps, unlike ``monotonic``."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Lease:
     """Renewed by heartbeats for all executions at once; clocks of two machines are never compared."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = since_boot) -> None:
+        self.now = clock
         self._expires_at = 0.0
-        self._last_contact = time.monotonic()
+        self._last_contact = clock()
         self._renewed = asyncio.Event()
 
     @property
     def live(self) -> bool:
-        return time.monotonic() < self._expires_at
+        return self.now() < self._expires_at
 
     @property
     def offline_seconds(self) -> float:
         """Since the coordinator last answered."""
-        return time.monotonic() - self._last_contact
+        return self.now() - self._last_contact
 
     def renew(self, sent_at: float, lease_seconds: float) -> None:
-        """``sent_at`` is the monotonic time before the request left: the lease can't have begun earlier."""
+        """``sent_at`` is the time by ``now`` before the request left: the lease can't have begun earlier."""
         self._expires_at = sent_at + lease_seconds
-        self._last_contact = time.monotonic()
+        self._last_contact = self.now()
         self._renewed.set()
 
     async def wait_live(self) -> None:

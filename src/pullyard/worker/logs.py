@@ -6,7 +6,6 @@ by offset. The coordinator acknowledges after commit and, where the two disagree
 
 import asyncio
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -109,9 +108,10 @@ class LogShipper:
     async def _gather(self) -> None:
         """Let a little more come, so that a chatty agent costs few frames."""
         interval = WATCHED_INTERVAL_SECONDS if self._watched() else INTERVAL_SECONDS
-        until = time.monotonic() + interval
+        clock = asyncio.get_running_loop().time
+        until = clock() + interval
         while self._waiting_bytes() < FULL_BYTES and not (self._hurried or self._complete.is_set()):
-            left = until - time.monotonic()
+            left = until - clock()
             if left <= 0:
                 return
             with suppress(TimeoutError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,7 +24,8 @@ logger = structlog.get_logger(__name__)
 class Caretakers:
     """``wake`` for a round at the time that the next held task is due."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._wake = asyncio.Event()
         self._last_round: float | None = None
         self._last_drift = 0.0
@@ -57,7 +59,7 @@ class Caretakers:
         """Look once after everything; returns the seconds until the next round is due."""
         structlog.contextvars.clear_contextvars()
         settings = services.settings
-        now = time.monotonic()
+        now = self._clock()
         if (
             self._last_round is None
             or now - self._last_round > settings.caretaker_seconds + settings.lease_seconds / 3
