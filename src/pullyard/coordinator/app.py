@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from pullyard import __version__
 from pullyard.coordinator import pages, problems
+from pullyard.coordinator.audit import endpoints as audit
 from pullyard.coordinator.auth import endpoints as auth
 from pullyard.coordinator.auth.bootstrap import bootstrap
 from pullyard.coordinator.auth.credentials import Issued
@@ -22,6 +23,8 @@ from pullyard.coordinator.executions import endpoints as executions
 from pullyard.coordinator.executions.dispatcher import Dispatcher
 from pullyard.coordinator.hub import socket as hub
 from pullyard.coordinator.hub.tickets import Tickets
+from pullyard.coordinator.idempotency.describe import describe_keys
+from pullyard.coordinator.idempotency.layer import Changes
 from pullyard.coordinator.logs.watch import LogWatch
 from pullyard.coordinator.maintenance import running_database
 from pullyard.coordinator.news import listen
@@ -82,15 +85,17 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
         responses=problems.PROBLEM_RESPONSES,
     )
     app.state.services = services
-    for module in (projects, tasks, executions, workers, changes, events, auth, hub):
+    for module in (projects, tasks, executions, workers, changes, events, auth, hub, audit):
         app.include_router(module.router)
     app.include_router(auth.pages)
     app.include_router(pages.router)
     app.mount("/assets", pages.assets, name="assets")
     app.include_router(status)
     app.router.routes.extend(wire.ROUTES)
+    app.add_middleware(Changes)
     app.add_middleware(Boundary)
     problems.install(app)
+    describe_keys(app)
     return app
 
 

@@ -1,5 +1,6 @@
 """Every error leaves as problem+json (RFC 9457): one sentence, a stable code, never a stack trace."""
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -112,12 +113,26 @@ async def _bug(request: Request, error: Exception) -> JSONResponse:
     return problem(500, "This is a fault of the coordinator; its log says more.", "internal")
 
 
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONResponse]]] = {
+    PullyardError: _known,
+    IllegalTransition: _illegal,
+    RequestValidationError: _invalid,
+    msgspec.DecodeError: _wire,
+    HTTPException: _http,
+    DBAPIError: _database,
+    ConnectionError: _unreachable,
+}
+
+
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(PullyardError, _known)
-    app.add_exception_handler(IllegalTransition, _illegal)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(msgspec.DecodeError, _wire)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DBAPIError, _database)
-    app.add_exception_handler(ConnectionError, _unreachable)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, _bug)
+
+
+async def answer_for(request: Request, error: Exception) -> JSONResponse | None:
+    """For a layer around the application, where its handlers are not; None for a bug, which has to rise."""
+    for kind in type(error).__mro__:
+        if handler := _HANDLERS.get(kind):
+            return await handler(request, error)
+    return None

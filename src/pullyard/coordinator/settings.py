@@ -38,6 +38,12 @@ class CoordinatorSettings(BaseSettings):
     login_link_seconds: int = Field(900, ge=1)
     first_login_link_seconds: int = Field(86_400, ge=1)
     session_seconds: int = Field(30 * 86_400, ge=60)
+    idempotency_seconds: int = Field(
+        86_400, ge=1, description="how long an Idempotency-Key and its answer are kept"
+    )
+    received_event_seconds: int = Field(
+        7 * 86_400, ge=1, description="how long a received event is shown, and its second delivery known"
+    )
     log_stream_bytes: int = Field(72 * 1024 * 1024, ge=1)
     log_json: bool = False
     log_level: str = "info"

@@ -275,7 +275,9 @@ class Event(Resource):
 
 class TokenInput(Input):
     name: Name
-    kind: Literal["api", "enrolment"] = "api"
+    kind: Literal["api", "events", "enrolment"] = Field(
+        default="api", description="`events` may hand in events, and nothing else"
+    )
     seconds: int | None = Field(
         None, ge=1, le=10 * 365 * 86_400, description="null: API tokens do not expire"
     )

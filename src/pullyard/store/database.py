@@ -120,8 +120,8 @@ class Database:
         """Every ``transaction`` of this task inside the block is a part of one, committed at its end.
 
         Rolled back when the block raises or gives up. A part that raised has spoilt the rest, even where its
-        error was caught: the end then raises PartLost instead of committing the half of it. What was handed to
-        ``after_commit`` is called once all is committed, and never otherwise.
+        error was caught: the end then raises PartLost instead of committing the half of it. What was handed
+        to ``after_commit`` is called once all is committed, and never otherwise.
         """
         whole = Whole(self)
         token = _whole.set(whole)

@@ -16,6 +16,7 @@ class CredentialKind(StrEnum):
     LOGIN_LINK = "login-link"
     SESSION = "session"
     API = "api"
+    EVENTS = "events"
     ENROLMENT = "enrolment"
     WORKER = "worker"
 
@@ -24,6 +25,7 @@ _PREFIXES = {
     CredentialKind.LOGIN_LINK: "pyl_login_",
     CredentialKind.SESSION: "pyl_sess_",
     CredentialKind.API: "pyl_api_",
+    CredentialKind.EVENTS: "pyl_events_",
     CredentialKind.ENROLMENT: "pyl_enrol_",
     CredentialKind.WORKER: "pyl_work_",
 }

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import HTMLResponse
 
 from pullyard.coordinator.auth.credentials import CredentialKind, issue
-from pullyard.coordinator.auth.identify import Person, cookie_name, is_https
+from pullyard.coordinator.auth.identify import Person, Principal, cookie_name, is_https, remember_caller
 from pullyard.coordinator.auth.login_page import LOGIN_PAGE, LOGIN_SCRIPT
 from pullyard.coordinator.auth.sessions import describe_session, exchange_link
 from pullyard.coordinator.news import credentials_revoked
@@ -37,6 +37,8 @@ async def log_in(
         session, issued = await exchange_link(
             connection, exchange.link_token, session_seconds=services.settings.session_seconds
         )
+    caller = Principal(issued.id, session.tenant_id, CredentialKind.SESSION, session.member_id, None)
+    remember_caller(request, caller)
     response.set_cookie(
         cookie_name(request),
         issued.secret,

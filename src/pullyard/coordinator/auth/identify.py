@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
@@ -21,6 +22,7 @@ CACHE_SECONDS = 5.0
 CACHE_ENTRIES = 10_000
 SESSION_COOKIE = "pullyard_session"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_CALLER = "pullyard.caller"
 
 
 class Unauthenticated(RequestError):
@@ -110,11 +112,25 @@ def same_origin(connection: HTTPConnection) -> bool:
 
 async def person(connection: HTTPConnection) -> Principal:
     """The member behind an API token or a session. Raises Unauthenticated."""
+    principal = await sender(connection)
+    if principal.kind is CredentialKind.EVENTS:
+        raise Unauthenticated
+    return principal
+
+
+async def sender(connection: HTTPConnection) -> Principal:
+    """As ``person``, or a program that may hand in events and do nothing else."""
+    principal = await _sender(connection)
+    remember_caller(connection, principal)
+    return principal
+
+
+async def _sender(connection: HTTPConnection) -> Principal:
     authenticator = services_of(connection).authenticator
     secret = bearer(connection)
     if secret is not None:
         principal = await authenticator.identify(secret)
-        if principal.kind is not CredentialKind.API:
+        if principal.kind not in (CredentialKind.API, CredentialKind.EVENTS):
             raise Unauthenticated
         return principal
     cookie = connection.cookies.get(cookie_name(connection))
@@ -129,8 +145,21 @@ async def person(connection: HTTPConnection) -> Principal:
     return principal
 
 
+def remember_caller(connection: HTTPConnection, principal: Principal) -> None:
+    """So that a layer around the application can put on record who it was."""
+    connection.scope[_CALLER] = principal
+
+
+def known_caller(scope: Mapping[str, Any]) -> Principal | None:
+    return scope.get(_CALLER)
+
+
 async def require_person(request: Request) -> Principal:
     return await person(request)
+
+
+async def require_sender(request: Request) -> Principal:
+    return await sender(request)
 
 
 async def worker(connection: HTTPConnection) -> tuple[str, str]:
@@ -145,3 +174,4 @@ async def worker(connection: HTTPConnection) -> tuple[str, str]:
 
 
 Person = Annotated[Principal, Depends(require_person)]
+Sender = Annotated[Principal, Depends(require_sender)]

@@ -9,6 +9,7 @@ import structlog
 
 from pullyard.coordinator.caretakers.drift import repair_drift
 from pullyard.coordinator.caretakers.due import enqueue_due_tasks
+from pullyard.coordinator.caretakers.expire import remove_expired
 from pullyard.coordinator.caretakers.leases import give_grace, take_back_overdue
 from pullyard.coordinator.caretakers.offline import mark_offline
 from pullyard.coordinator.news import queue_changed
@@ -80,6 +81,7 @@ class Caretakers:
         if now - self._last_drift > settings.drift_seconds:
             self._last_drift = now
             changed |= await repair_drift(services)
+            await remove_expired(services)
         if changed:
             queue_changed(services)
         next_due = settings.caretaker_seconds if look.next_due is None else float(look.next_due)

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
+from pullyard.coordinator.audit.write import deed_of, record
 from pullyard.coordinator.auth.identify import Person
 from pullyard.coordinator.edits import IfMatch, set_etag
 from pullyard.coordinator.executions.read import ExecutionFilter, execution_resource, list_executions
@@ -24,10 +25,17 @@ Number = Annotated[int, Query(ge=1, le=2**31 - 1)]
 
 @router.post("/projects/{project_id}/tasks", status_code=201)
 async def create(
-    project_id: str, wish: TaskInput, person: Person, services: ServicesNeeded, response: Response
+    project_id: str,
+    wish: TaskInput,
+    person: Person,
+    services: ServicesNeeded,
+    request: Request,
+    response: Response,
 ) -> Task:
     async with services.database.transaction() as connection:
         task_id = await create_task(connection, person.tenant_id, project_id, wish)
+        details = {"fields": sorted(wish.model_fields_set)}
+        await record(connection, deed_of(request.scope, person, target=task_id, details=details))
     # The claim begins while the answer is still being read.
     queue_changed(services)
     async with services.database.transaction() as connection:
