@@ -4,12 +4,13 @@ import asyncio
 
 from sqlalchemy import text
 
-from pullyard.coordinator.executions.claim import claim_tasks
+from pullyard.coordinator.executions.claim import CLAIM_LOCK
 from pullyard.coordinator.executions.dispatcher import Waiter
 from tests.coordinator import RunningCoordinator
 
 SAME = "the-same-question"
 WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+LOCK = text("SELECT pg_advisory_xact_lock(:lock)")
 PATIENCE_SECONDS = 10
 LOOK_SECONDS = 0.3
 
@@ -21,7 +22,7 @@ async def test_a_claim_for_a_poll_that_hung_up_goes_to_the_one_that_asks_again(
     tenant_id, project_id = services.owner.tenant_id, await coordinator.project()
     async with services.database.transaction() as blocker:
         # Whoever claims waits for this transaction to end; the poll is given up meanwhile.
-        await claim_tasks(blocker, tenant_id=tenant_id, labels=[], slots=[], max_running=9, lease_seconds=30)
+        await blocker.execute(LOCK, {"lock": CLAIM_LOCK})
         await coordinator.task(project_id)
         async with services.dispatcher.waiting(Waiter(tenant_id, worker.id, SAME, slots=1)):
             async with asyncio.timeout(PATIENCE_SECONDS):

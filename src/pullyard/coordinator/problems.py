@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
+import asyncpg
 import msgspec
 import structlog
 from fastapi import FastAPI
@@ -93,11 +94,13 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DBAPIError)
-    sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
+    """Of SQLAlchemy, or of the driver itself where a statement went straight to it."""
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    lost = lost or isinstance(error, asyncpg.InterfaceError)
+    sqlstate = str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
     if sqlstate in _UNSTORABLE:
         return problem(422, "The request holds text that can't be stored, such as NUL.", "unstorable-text")
-    if sqlstate[:2] in _UNAVAILABLE_CLASSES or error.connection_invalidated:
+    if sqlstate[:2] in _UNAVAILABLE_CLASSES or lost:
         logger.warning("database unavailable", path=request.url.path, sqlstate=sqlstate)
         return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
     return await _bug(request, error)

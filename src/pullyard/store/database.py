@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from pullyard.store.errors import PartLost, StoreRefused
+from pullyard.store.hot import HotConnections
 from pullyard.store.urls import for_sqlalchemy, without_password
 
 MINIMUM_VERSION = 14
@@ -21,6 +22,11 @@ POOL_TIMEOUT_SECONDS = 10
 CONNECT_TIMEOUT_SECONDS = 10
 
 write_json = partial(json.dumps, separators=(",", ":"), ensure_ascii=False)
+
+
+def note(connection: AsyncConnection, fact: object) -> None:
+    """Something this transaction has done, for ``Database.on_commit``."""
+    connection.info.setdefault(_NOTED, []).append(fact)
 
 
 class Whole:
@@ -54,6 +60,7 @@ class Whole:
             await asyncio.shield(asyncio.ensure_future(self.connection.close()))
 
 
+_NOTED = "noted"
 _whole: ContextVar[Whole | None] = ContextVar("whole", default=None)
 
 
@@ -62,19 +69,22 @@ class Database:
 
     ``direct_url`` says that ``url`` is a PgBouncer in transaction mode: nothing is then kept on a server
     connection between two transactions, and what must have a session of its own (``LISTEN``, migrations,
-    ``pg_dump``) uses ``direct_url``.
+    ``pg_dump``) uses ``direct_url``. ``hot`` has a few connections beside the ``pool_size`` ones.
     """
 
     def __init__(self, url: str, *, direct_url: str | None = None, pool_size: int = 10) -> None:
         self.url = url
         self.direct_url = direct_url or url
-        self.engine = create_engine(url, pooled_by_server=direct_url is not None, pool_size=pool_size)
+        options = connect_options(pooled_by_server=direct_url is not None)
+        self.engine = create_engine(url, options, pool_size=pool_size)
+        self.hot = HotConnections(url, options)
 
     async def open(self) -> None:
         """Connects once, so that a wrong address or an old server is told at the start."""
         try:
             async with self.transaction() as connection:
                 number = int(await connection.scalar(text("SHOW server_version_num")) or 0)
+            await self.hot.open()
         except (OSError, TimeoutError, DBAPIError, asyncpg.PostgresError) as error:
             await self.close()
             reason = getattr(error, "orig", error)
@@ -92,6 +102,7 @@ class Database:
 
     async def close(self) -> None:
         """Closes every connection; may be called twice."""
+        await self.hot.close()
         await self.engine.dispose()
 
     @asynccontextmanager
@@ -139,6 +150,22 @@ class Database:
             for call in whole.after:
                 call()
 
+    def on_commit(self, heard: Callable[[list[object]], None]) -> None:
+        """``heard`` is called with what ``note`` was told within a transaction, once that is committed.
+
+        It must neither block nor raise. What is rolled back is never told.
+        """
+
+        def committed(connection: Connection) -> None:
+            if facts := connection.info.pop(_NOTED, None):
+                heard(facts)
+
+        def rolled_back(connection: Connection) -> None:
+            connection.info.pop(_NOTED, None)
+
+        event.listen(self.engine.sync_engine, "commit", committed)
+        event.listen(self.engine.sync_engine, "rollback", rolled_back)
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """At once, or inside ``whole`` when it is committed. ``call`` must neither block nor raise."""
         whole = self._joined()
@@ -154,23 +181,27 @@ class Database:
         return whole if mine else None
 
 
-def create_engine(url: str, *, pooled_by_server: bool, pool_size: int) -> AsyncEngine:
-    """Bare dicts and lists go into ``jsonb`` and come out of it, without a type in the statement."""
-    connect_args: dict[str, Any] = {"timeout": CONNECT_TIMEOUT_SECONDS}
+def connect_options(*, pooled_by_server: bool) -> dict[str, Any]:
+    """As asyncpg takes them."""
+    options: dict[str, Any] = {"timeout": CONNECT_TIMEOUT_SECONDS}
     if pooled_by_server:
         # Unnamed statements live within one transaction, and so on one server connection of the pool.
-        connect_args |= {
-            "statement_cache_size": 0,
-            "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": str,
-        }
+        options["statement_cache_size"] = 0
     else:
-        connect_args["server_settings"] = {
+        options["server_settings"] = {
             "application_name": "pullyard",
             "timezone": "UTC",
             "jit": "off",
             "idle_in_transaction_session_timeout": "60s",
         }
+    return options
+
+
+def create_engine(url: str, options: dict[str, Any], *, pool_size: int) -> AsyncEngine:
+    """Bare dicts and lists go into ``jsonb`` and come out of it, without a type in the statement."""
+    connect_args = dict(options)
+    if "statement_cache_size" in options:
+        connect_args |= {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
     engine = create_async_engine(
         for_sqlalchemy(url),
         pool_size=pool_size,

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.git.names import branch_slug
 from pullyard.lifecycle.ids import Kind, new_id
@@ -19,10 +17,11 @@ from pullyard.protocol.worker import (
     TaskBrief,
     TextPolicy,
 )
-from pullyard.store.queries import named
+from pullyard.store import hot
 
-# Claims of all replicas come one after the other, so that the limit over all projects holds.
-_LOCK = 7_855_921_003
+# Whoever claims holds this advisory lock: claims of all replicas come one after the other, so that what they
+# count is exact and no limit is passed. It is held for a millisecond or two, commit included.
+CLAIM_LOCK = 7_855_921_003
 
 
 @dataclass(frozen=True)
@@ -34,37 +33,34 @@ class Slot:
 
 
 async def claim_tasks(
-    connection: AsyncConnection,
+    connection: Any,
     *,
     tenant_id: str,
     labels: Sequence[str],
     slots: Sequence[Slot],
     max_running: int,
     lease_seconds: float,
-) -> list[tuple[str, Grant]]:
-    """Fair over projects, by priority inside; pairs of worker id and grant, at most one a slot."""
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    rows = await connection.execute(
-        named("claim"),
+) -> list[tuple[int, Grant]]:
+    """Fair over projects, by priority inside; pairs of place in ``slots`` and grant, at most one a slot.
+
+    ``connection`` is of ``HotConnections.transaction(lock=CLAIM_LOCK)``. A slot of a worker that may not take
+    work (it drains, has other labels by now, or holds as many executions as it has slots) is passed over.
+    """
+    rows = await hot.fetch(
+        connection,
+        "claim",
         {
             "tenant_id": tenant_id,
-            "labels": list(labels),
+            "labels": labels,
             "max_running": max_running,
             "lease_seconds": lease_seconds,
-            "slots": len(slots),
             "worker_ids": [slot.worker_id for slot in slots],
             "request_ids": [slot.request_id for slot in slots],
             "execution_ids": [new_id(Kind.EXECUTION) for _ in slots],
             "correlation_ids": [secrets.token_hex(16) for _ in slots],
         },
     )
-    return [(row.worker_id, build_grant(row)) for row in rows]
-
-
-async def unacknowledged_grants(connection: AsyncConnection, worker_id: str, request_id: str) -> list[Grant]:
-    """What this request was already given and its worker may never have received."""
-    rows = await connection.execute(named("grants"), {"worker_id": worker_id, "request_id": request_id})
-    return [build_grant(row) for row in rows]
+    return [(row.place - 1, build_grant(row)) for row in rows]
 
 
 def build_grant(row: Any) -> Grant:

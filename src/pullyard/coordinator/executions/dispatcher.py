@@ -5,15 +5,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
 
 from pullyard.coordinator.changes.errands import claim_errands
-from pullyard.coordinator.executions.claim import Slot, claim_tasks
+from pullyard.coordinator.executions.claim import CLAIM_LOCK, Slot, claim_tasks
 from pullyard.coordinator.news import events_written
 from pullyard.coordinator.settings import CoordinatorSettings
-from pullyard.protocol.worker import ClaimAnswer
+from pullyard.protocol.worker import ClaimAnswer, Grant
 from pullyard.store.database import Database
 from pullyard.store.errors import DATABASE_AWAY
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pullyard.coordinator.services import Services
 
 logger = structlog.get_logger(__name__)
+# Of one claim; where more is wanted another one follows at once.
+MOST_SLOTS = 200
 
 
 @dataclass(eq=False)
@@ -53,6 +56,11 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._errands = True
 
+    @property
+    def waiting_count(self) -> int:
+        """Long-polls of this replica."""
+        return len(self._waiting)
+
     def wake(self, *, errands: bool = False) -> None:
         """``errands`` says that there may be a merge or a close to do, too."""
         self._errands = self._errands or errands
@@ -60,7 +68,13 @@ class Dispatcher:
 
     @asynccontextmanager
     async def waiting(self, waiter: Waiter) -> "AsyncIterator[asyncio.Future[ClaimAnswer]]":
-        """While the block runs the waiter may be given work; when it ends it is given none any more."""
+        """While the block runs the waiter may be given work; when it ends it is given none any more.
+
+        Where the same question was asked before and still waits, that one is answered with nothing: its
+        connection is given up or is about to be, and two of them would be given twice the slots.
+        """
+        for other in [one for one in self._waiting if one.is_again(waiter)]:
+            self._hand_over(other, ClaimAnswer())
         self._waiting[waiter] = None
         self.wake(errands=True)
         try:
@@ -84,7 +98,7 @@ class Dispatcher:
             except DATABASE_AWAY as error:
                 # The waiters stay; the slow poll tries again, for errands too.
                 self._errands = True
-                logger.warning("claim failed", error=type(error).__name__)
+                logger.warning("claim failed", error=type(error).__name__, reason=str(error)[:300])
             except Exception:
                 # One row that can't be read must not keep every other worker from its work for ever.
                 logger.exception("a bug in a claim")
@@ -118,8 +132,8 @@ class Dispatcher:
                 self._hand_over(waiter, ClaimAnswer(errands=errands))
 
     async def _give_tasks(self, tenant_id: str, labels: tuple[str, ...], waiters: list[Waiter]) -> bool:
-        slots = list(in_turn(waiters))
-        async with self._database.transaction() as connection:
+        slots = list(islice(in_turn(waiters), MOST_SLOTS))
+        async with self._database.hot.transaction(lock=CLAIM_LOCK) as connection:
             pairs = await claim_tasks(
                 connection,
                 tenant_id=tenant_id,
@@ -128,19 +142,12 @@ class Dispatcher:
                 max_running=self._settings.max_running,
                 lease_seconds=self._settings.lease_seconds,
             )
-        for worker_id, grant in pairs:
-            logger.info(
-                "task granted",
-                correlation_id=grant.correlation_id,
-                project_id=grant.project_id,
-                task_id=grant.task.id,
-                execution_id=grant.execution_id,
-                worker_id=worker_id,
-            )
-        for waiter in waiters:
-            grants = [grant for worker_id, grant in pairs if worker_id == waiter.worker_id]
-            if grants:
-                self._hand_over(waiter, ClaimAnswer(grants=grants))
+        given: dict[Waiter, list[Grant]] = defaultdict(list)
+        for place, grant in pairs:
+            given[slots[place]].append(grant)
+        for waiter, grants in given.items():
+            log_grants(waiter.worker_id, grants)
+            self._hand_over(waiter, ClaimAnswer(grants=grants))
         return bool(pairs)
 
     def _is_open(self, waiter: Waiter) -> bool:
@@ -152,11 +159,22 @@ class Dispatcher:
         Where there is none yet, the worker gets its grants by asking.
         """
         if waiter not in self._waiting:
-            same = (one for one in self._waiting if one.is_again(waiter))
-            waiter = next(same, waiter)
+            waiter = next((one for one in self._waiting if one.is_again(waiter)), waiter)
         self._waiting.pop(waiter, None)
         if not waiter.answer.done():
             waiter.answer.set_result(answer)
+
+
+def log_grants(worker_id: str, grants: list[Grant]) -> None:
+    for grant in grants:
+        logger.info(
+            "task granted",
+            correlation_id=grant.correlation_id,
+            project_id=grant.project_id,
+            task_id=grant.task.id,
+            execution_id=grant.execution_id,
+            worker_id=worker_id,
+        )
 
 
 def in_turn(waiters: list[Waiter]) -> Iterable[Waiter]:

@@ -4,13 +4,11 @@ import asyncio
 
 from starlette.requests import Request
 
-from pullyard.coordinator.executions.claim import unacknowledged_grants
+from pullyard.coordinator.executions.claim import build_grant
 from pullyard.coordinator.executions.dispatcher import Waiter
 from pullyard.coordinator.services import services_of
-from pullyard.lifecycle.worker import WorkerState
 from pullyard.protocol.errors import NotFound, RequestError
 from pullyard.protocol.worker import ClaimAnswer, ClaimRequest
-from pullyard.store.queries import named
 
 MAX_WAIT_SECONDS = 60.0
 
@@ -24,18 +22,17 @@ async def poll_for_work(request: Request, tenant_id: str, worker_id: str, wish: 
     async with services.dispatcher.waiting(waiter) as given:
         # A claim for this question's first connection may be under way. What it has committed is found here,
         # and what it commits later is handed to this waiter, which until then asks for nothing more.
-        async with services.database.transaction() as connection:
-            row = (
-                await connection.execute(named("worker_for_claim"), {"tenant_id": tenant_id, "id": worker_id})
-            ).one_or_none()
-            if row is None:
-                raise NotFound("worker")
-            grants = await unacknowledged_grants(connection, worker_id, wish.request_id)
-        if grants:
-            return ClaimAnswer(grants=grants, errands=given.result().errands if given.done() else [])
-        if row.state in (WorkerState.IDLE, WorkerState.BUSY):
-            waiter.labels, waiter.slots = tuple(row.labels), max(0, min(wish.slots, row.slots))
-            services.dispatcher.wake()
+        rows = await services.database.hot.fetch(
+            "poll", {"tenant_id": tenant_id, "worker_id": worker_id, "request_id": wish.request_id}
+        )
+        if not rows:
+            raise NotFound("worker")
+        if rows[0].execution_id is not None:
+            errands = given.result().errands if given.done() else []
+            return ClaimAnswer(grants=[build_grant(row) for row in rows], errands=errands)
+        # Whether the worker may take work at all is asked again by the claim itself.
+        waiter.labels, waiter.slots = tuple(rows[0].labels), max(0, min(wish.slots, rows[0].slots))
+        services.dispatcher.wake()
         gone = asyncio.ensure_future(disconnected(request))
         stopping = asyncio.ensure_future(services.stopping.wait())
         try:

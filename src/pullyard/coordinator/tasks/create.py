@@ -13,8 +13,18 @@ from pullyard.protocol.resources import TaskInput
 from pullyard.store.queries import named
 
 
-async def create_task(connection: AsyncConnection, tenant_id: str, project_id: str, wish: TaskInput) -> str:
-    """The new task's id. Raises NotFound for the project, RequestError for what it waits for."""
+async def create_task(
+    connection: AsyncConnection,
+    tenant_id: str,
+    project_id: str,
+    wish: TaskInput,
+    *,
+    member_id: str | None = None,
+) -> str:
+    """The new task's id. Raises NotFound for the project, RequestError for what it waits for.
+
+    ``member_id`` is who asks, whose limit the task counts against; None where nobody is known.
+    """
     check_branch(wish.base_branch)
     if wish.agent is not None:
         check_settings(wish.agent.name, wish.agent.settings)
@@ -26,6 +36,7 @@ async def create_task(connection: AsyncConnection, tenant_id: str, project_id: s
         "id": task_id,
         "tenant_id": tenant_id,
         "project_id": project_id,
+        "member_id": member_id,
         "state": TaskState.PENDING if waits else TaskState.QUEUED,
         "pending_reason": PendingReason.DEPENDENCY if waits else None,
     }
@@ -33,7 +44,7 @@ async def create_task(connection: AsyncConnection, tenant_id: str, project_id: s
     if created is None:
         await lock_project(connection, tenant_id, project_id)
         project_labels = await connection.scalar(named("project_labels"), {"project_id": project_id})
-        await lane_for(connection, tenant_id, [*wish.labels, *(project_labels or [])])
+        await lane_for(connection, tenant_id, [*wish.labels, *(project_labels or [])], member_id)
         (await connection.execute(named("task_create"), parameters)).one()
     if waits and not await set_dependencies(connection, project_id, task_id, wish.depends_on):
         await move_task(connection, await lock_task(connection, tenant_id, task_id), TaskEvent.ENQUEUE)

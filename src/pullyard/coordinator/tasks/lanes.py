@@ -1,4 +1,4 @@
-"""Tasks with the same requirements share a lane, so that a claim compares arrays and no labels."""
+"""Tasks with the same requirements and the same asker share a lane: a claim compares arrays and no labels."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.store.queries import named
 
 
-async def lane_for(connection: AsyncConnection, tenant_id: str, labels: Iterable[str]) -> int:
-    """The lane of these labels, made where there is none yet."""
-    parameters = {"tenant_id": tenant_id, "labels": sorted(set(labels))}
+async def lane_for(
+    connection: AsyncConnection, tenant_id: str, labels: Iterable[str], member_id: str | None
+) -> int:
+    """The lane of these labels for tasks that this member asked for, made where there is none yet."""
+    parameters = {"tenant_id": tenant_id, "labels": sorted(set(labels)), "member_id": member_id}
     found = await connection.scalar(named("lane_find"), parameters)
     if found is None:
         found = await connection.scalar(named("lane_create"), parameters)
@@ -21,8 +23,15 @@ async def relabel_tasks(connection: AsyncConnection, tenant_id: str, project_id:
     """After the project's labels changed: every task that may still be claimed moves to its new lane."""
     rows = await connection.execute(named("task_label_sets"), {"project_id": project_id})
     for row in rows.all():
-        lane_id = await lane_for(connection, tenant_id, [*row.labels, *row.project_labels])
+        labels = [*row.labels, *row.project_labels]
+        lane_id = await lane_for(connection, tenant_id, labels, row.member_id)
         await connection.execute(
-            named("tasks_move_lane"), {"project_id": project_id, "labels": row.labels, "lane_id": lane_id}
+            named("tasks_move_lane"),
+            {
+                "project_id": project_id,
+                "labels": row.labels,
+                "member_id": row.member_id,
+                "lane_id": lane_id,
+            },
         )
     await connection.execute(named("queue_relane"), {"project_id": project_id})

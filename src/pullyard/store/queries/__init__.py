@@ -6,10 +6,14 @@ from importlib.resources import files
 from sqlalchemy import TextClause, text
 
 
+def read_statement(name: str) -> str:
+    """What ``<name>.sql`` holds, without comments: a colon in one would be taken for a parameter."""
+    lines = files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("--"))
+
+
 @cache
 def named(name: str) -> TextClause:
     """The statement in ``<name>.sql``; parameters are ``:name``, casts ``::type`` may follow them."""
-    lines = files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8").splitlines()
-    # A colon in a comment would be taken for a parameter, and a cast right after a parameter for its end.
-    statement = "\n".join(line for line in lines if not line.lstrip().startswith("--"))
-    return text(statement.replace("::", r"\:\:"))
+    # A cast right after a parameter would be taken for its end.
+    return text(read_statement(name).replace("::", r"\:\:"))

@@ -1,3 +1,3 @@
-INSERT INTO lanes (tenant_id, labels) VALUES (:tenant_id, :labels)
-ON CONFLICT (tenant_id, labels) DO UPDATE SET labels = EXCLUDED.labels
+INSERT INTO lanes (tenant_id, labels, member_id) VALUES (:tenant_id, :labels, coalesce(CAST(:member_id AS text), ''))
+ON CONFLICT (tenant_id, labels, member_id) DO UPDATE SET labels = EXCLUDED.labels
 RETURNING id

@@ -6,7 +6,8 @@ WITH queue AS (
     FOR UPDATE
 ), lane AS (
     SELECT l.id FROM lanes l, projects p
-    WHERE p.id = :project_id AND l.tenant_id = :tenant_id AND l.labels = ARRAY(
+    WHERE p.id = :project_id AND l.tenant_id = :tenant_id
+        AND l.member_id = coalesce(CAST(:member_id AS text), '') AND l.labels = ARRAY(
         SELECT DISTINCT label COLLATE "C" FROM unnest(CAST(:labels AS text[]) || p.labels) AS label ORDER BY 1)
 ), numbered AS (
     UPDATE projects p SET next_task_number = p.next_task_number + 1
@@ -15,12 +16,12 @@ WITH queue AS (
     RETURNING p.next_task_number - 1 AS number, lane.id AS lane_id
 ), task AS (
     INSERT INTO tasks (id, tenant_id, project_id, number, title, description, acceptance_criteria, target_files,
-        verify_commands, priority, labels, lane_id, budget_micros, base_branch, agent, state, pending_reason,
-        queued_at)
+        verify_commands, priority, labels, lane_id, member_id, budget_micros, base_branch, agent, state,
+        pending_reason, queued_at)
     SELECT :id, :tenant_id, :project_id, number, :title, :description, CAST(:acceptance_criteria AS jsonb),
         CAST(:target_files AS jsonb), CAST(:verify_commands AS jsonb), CAST(:priority AS integer),
-        CAST(:labels AS text[]), lane_id, CAST(:budget_micros AS bigint), :base_branch, CAST(:agent AS jsonb),
-        :state, :pending_reason, CASE WHEN CAST(:state AS text) = 'queued' THEN now() END
+        CAST(:labels AS text[]), lane_id, CAST(:member_id AS text), CAST(:budget_micros AS bigint), :base_branch,
+        CAST(:agent AS jsonb), :state, :pending_reason, CASE WHEN CAST(:state AS text) = 'queued' THEN now() END
     FROM numbered
     RETURNING id, number, lane_id, state, title
 ), counted AS (

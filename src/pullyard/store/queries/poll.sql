@@ -1,0 +1,14 @@
+-- The worker that asks, and beside it what this request was already given and may never have arrived.
+SELECT w.state, w.labels, w.slots,
+    e.id AS execution_id, e.fence, e.worker_id, e.correlation_id, e.resumed_from,
+    t.id AS task_id, t.number, t.title, t.description, t.acceptance_criteria, t.target_files, t.budget_micros,
+    t.base_branch, t.agent AS task_agent, t.verify_commands AS task_verify,
+    p.id AS project_id, p.name AS project_name, p.repository, p.forge, p.default_branch,
+    p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy
+FROM workers w
+LEFT JOIN task_executions e ON e.worker_id = w.id AND e.request_id = :request_id AND e.finished_at IS NULL
+    AND e.acknowledged_at IS NULL
+LEFT JOIN tasks t ON t.id = e.task_id
+LEFT JOIN projects p ON p.id = e.project_id
+WHERE w.id = :worker_id AND w.tenant_id = :tenant_id
+ORDER BY e.fence
