@@ -33,7 +33,9 @@ async def create(
     response: Response,
 ) -> Task:
     async with services.database.transaction() as connection:
-        task_id = await create_task(connection, person.tenant_id, project_id, wish)
+        task_id = await create_task(
+            connection, person.tenant_id, project_id, wish, member_id=person.member_id
+        )
         details = {"fields": sorted(wish.model_fields_set)}
         await record(connection, deed_of(request.scope, person, target=task_id, details=details))
     # The claim begins while the answer is still being read.
