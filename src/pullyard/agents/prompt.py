@@ -1,6 +1,6 @@
 """The words in which every agent is told its task."""
 
-from pullyard.protocol.worker import TaskBrief
+from pullyard.protocol.worker import Answer, TaskBrief
 
 _RULES = """\
 # Rules
@@ -18,14 +18,22 @@ _RULES = """\
 def write_prompt(task: TaskBrief) -> str:
     """Markdown. Starts with ``#`` whatever the task says, so it is never taken for a command-line option."""
     sections = [f"# Task {task.number}: {task.title.strip()}"]
+    if task.instructions.strip():
+        sections.append("# What to do in this step\n\n" + task.instructions.strip())
     if task.description.strip():
         sections.append(task.description.strip())
+    if task.answers:
+        sections.append("# What a person answered\n\n" + "\n\n".join(map(_answer, task.answers)))
     if task.acceptance_criteria:
         sections.append("# Acceptance criteria\n\n" + _bullets(task.acceptance_criteria))
     if task.target_files:
         sections.append("# Files to look at first\n\n" + _bullets(task.target_files))
     sections.append(_RULES)
     return "\n\n".join(sections) + "\n"
+
+
+def _answer(answer: Answer) -> str:
+    return f"{answer.question.strip()}\n\n" + "\n".join(f"> {line}" for line in answer.answer.splitlines())
 
 
 def _bullets(items: list[str]) -> str:

@@ -36,6 +36,12 @@ WORKING_KINDS = frozenset({NodeKind.AGENT, NodeKind.DETECT, NodeKind.COMMAND})
 """They may change files."""
 
 
+APPROVE = "approve"
+REJECT = "reject"
+CHOICES = (APPROVE, REJECT)
+"""What every question can be answered with."""
+
+
 class NodeOutcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"

@@ -69,6 +69,11 @@ class ClaimRequest(msgspec.Struct, kw_only=True):
     wait_seconds: float = 50.0
 
 
+class Answer(msgspec.Struct, kw_only=True):
+    question: str
+    answer: str
+
+
 class TaskBrief(msgspec.Struct, kw_only=True):
     id: str
     number: int
@@ -79,6 +84,9 @@ class TaskBrief(msgspec.Struct, kw_only=True):
     budget_micros: int | None = None
     base_branch: str | None = None
     """None means the repository's default branch."""
+    instructions: str = ""
+    """Of the node that runs the agent; the worker fills this in, and the next."""
+    answers: list[Answer] = []
 
 
 class RepositorySpec(msgspec.Struct, kw_only=True):
@@ -153,18 +161,35 @@ class Grant(msgspec.Struct, kw_only=True):
     """For a workflow that starts from a change and pushes to its branch again."""
 
 
+class TaskListErrand(msgspec.Struct, kw_only=True):
+    """Read the project's task list from its default branch; before that, check ``done`` and push it."""
+
+    path: str
+    branch: str | None = None
+    """None means the repository's default branch."""
+    done: dict[str, str] = {}
+    """The status line by the item's key. Items that are not there any more are left alone."""
+    known_blob: str | None = None
+    """What the coordinator has read already: its text is not sent again."""
+
+
 class Errand(msgspec.Struct, kw_only=True):
-    """A merge or a close of an existing change, done by a worker that reaches the forge. Repeatable."""
+    """Work for a worker that reaches the forge. Repeatable.
+
+    A merge or a close is of a change, and the fields from ``change_id`` on say which. The others are of a
+    project and come with ``task_list``; only a worker of protocol version 2 is given them.
+    """
 
     id: str
     fence: int
     kind: ErrandKind
-    change_id: str
     repository: RepositorySpec
-    branch: str
-    base_branch: str
-    commit: str
-    title: str
+    change_id: str = ""
+    branch: str = ""
+    base_branch: str = ""
+    commit: str = ""
+    title: str = ""
+    task_list: TaskListErrand | None = None
 
 
 class ClaimAnswer(msgspec.Struct, kw_only=True):
@@ -340,6 +365,17 @@ class FinishRequest(msgspec.Struct, kw_only=True):
     """In the task's other repositories, each naming its ``repository``; with or without ``change``."""
 
 
+class TaskListReport(msgspec.Struct, kw_only=True):
+    commit: str
+    """Of the default branch, as it was when the list was read."""
+    blob: str | None
+    """Of the list itself; None where the repository has none."""
+    text: str | None = None
+    """None where the blob is the known one."""
+    done: list[str] = []
+    """The keys of the items that are checked now, or that the list does not have any more."""
+
+
 class ErrandReport(msgspec.Struct, kw_only=True):
     """``POST /worker/v1/errands/{id}``: done (``commit`` is the merge's result) or failed with a message."""
 
@@ -347,6 +383,7 @@ class ErrandReport(msgspec.Struct, kw_only=True):
     done: bool
     commit: str | None = None
     message: str = ""
+    task_list: TaskListReport | None = None
 
 
 class Done(msgspec.Struct, kw_only=True):

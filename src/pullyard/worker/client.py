@@ -11,6 +11,7 @@ import structlog
 from pullyard.lifecycle.ids import Kind, is_id
 from pullyard.protocol.errors import LostLease, ProtocolViolation, RemoteFailure, RequestError
 from pullyard.protocol.worker import (
+    AskRequest,
     ClaimAnswer,
     ClaimRequest,
     Connected,
@@ -82,6 +83,9 @@ class CoordinatorClient:
 
     async def phase(self, execution_id: str, report: PhaseReport) -> Done:
         return await self._call(f"/worker/v1/executions/{execution_id}/phase", report, Done)
+
+    async def ask(self, execution_id: str, request: AskRequest) -> Done:
+        return await self._call(f"/worker/v1/executions/{execution_id}/ask", request, Done)
 
     async def finish(self, execution_id: str, request: FinishRequest) -> Done:
         return await self._call(f"/worker/v1/executions/{execution_id}/finish", request, Done)

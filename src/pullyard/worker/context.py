@@ -7,9 +7,11 @@ from typing import Any
 
 from pullyard.git.program import Git
 from pullyard.lifecycle.execution import Phase
-from pullyard.protocol.worker import Diffstat, Grant
+from pullyard.lifecycle.workflows import CODE_CHANGE, Workflow
+from pullyard.protocol.worker import Diffstat, Grant, PublishedChange
 from pullyard.sandboxes.protocol import Probe, Sandbox, Workspace
 from pullyard.worker import trees
+from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.gateway.upstream import Upstream
 from pullyard.worker.journal import JOURNAL, Journal, Record
@@ -53,6 +55,9 @@ class Context:
     described: tuple[Diffstat, str, bool] | None = None
     """What the harvest saw of the change; a restarted worker works it out again."""
     facts: dict[str, Any] = field(default_factory=dict)
+    changes: list[PublishedChange] = field(default_factory=list[PublishedChange])
+    """What was published, for the finish."""
+    answers: Answers = field(default_factory=Answers)
     keep_directory: bool = False
     """Set where the work could not be salvaged: then its directory stays for a person."""
 
@@ -68,6 +73,10 @@ class Context:
     @property
     def grant(self) -> Grant:
         return self.journal.record.grant
+
+    @property
+    def workflow(self) -> Workflow:
+        return self.grant.workflow or CODE_CHANGE
 
     @property
     def directory(self) -> Path:

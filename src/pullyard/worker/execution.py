@@ -1,51 +1,37 @@
-"""One execution from grant to acknowledged end: the phases in order, and salvage before any teardown."""
+"""One execution from grant to acknowledged end: its walk, and salvage before any teardown."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import cached_property
-from typing import TypeVar
 
 import structlog
 
-from pullyard.agents.protocol import AgentMissing
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import LostLease, PullyardError
-from pullyard.protocol.worker import FinishRequest, PublishedChange
-from pullyard.sandboxes.protocol import SandboxUnavailable
+from pullyard.protocol.worker import FinishRequest
 from pullyard.worker.client import until_answered
 from pullyard.worker.context import Context, Tools
-from pullyard.worker.failures import PhaseFailed, Stopped, as_failure
-from pullyard.worker.implement import implement
+from pullyard.worker.effects import EFFECTS
+from pullyard.worker.failures import Stopped, as_failure
 from pullyard.worker.journal import Journal
 from pullyard.worker.logs import LogShipper, ship
-from pullyard.worker.prepare import prepare, reopen
-from pullyard.worker.publish import publish
-from pullyard.worker.reports import PhaseReports
-from pullyard.worker.rescue import rescue
+from pullyard.worker.reports import Reports
 from pullyard.worker.stop import Stop
 from pullyard.worker.threads import in_thread
-from pullyard.worker.verify import verify
-
-ResultT = TypeVar("ResultT")
+from pullyard.worker.walk import FAILURES, Effects, Walk
 
 logger = structlog.get_logger(__name__)
 
 TEARDOWN_SECONDS = 60.0
-TIMEOUTS = {
-    Phase.PREPARE: Reason.PHASE_TIMED_OUT,
-    Phase.IMPLEMENT: Reason.AGENT_TIMED_OUT,
-    Phase.VERIFY: Reason.VERIFY_TIMED_OUT,
-    Phase.PUBLISH: Reason.PHASE_TIMED_OUT,
-}
 
 
 class Execution:
     """``run`` once. ``stop`` may be requested at any time, from the heartbeat or by a drain."""
 
-    def __init__(self, tools: Tools, journal: Journal, *, recovered: bool) -> None:
+    def __init__(
+        self, tools: Tools, journal: Journal, *, recovered: bool, effects: Effects = EFFECTS
+    ) -> None:
         record = journal.record
         self.id = record.grant.execution_id
         self.fence = record.grant.fence
@@ -54,8 +40,10 @@ class Execution:
         self.watched = False
         self._recovered = recovered
         self._context = Context(tools=tools, journal=journal, stop=self.stop)
-        self._reports = PhaseReports(tools.client, self.id, self.fence, self.stop)
-        self._phase_now = Phase.PREPARE
+        self.answers = self._context.answers
+        self._effects = effects
+        self._reports = Reports(tools.client, self.id, self.fence, self.stop)
+        self.answers.ask = self._reports.ask
 
     async def run(self) -> None:
         grant = self._context.grant
@@ -68,8 +56,8 @@ class Execution:
         shipping = asyncio.create_task(ship(self._shipper))
         reporting = asyncio.create_task(self._reports.run())
         try:
-            for phase in self._context.record.begun_phases() if self._recovered else ():
-                self._reports.begin(phase)
+            if self._recovered:
+                self._tell_again()
             await self._decide()
             self._shipper.complete()
             await self._deliver(shipping)
@@ -96,11 +84,12 @@ class Execution:
         if record.finish is not None:
             return
         try:
-            change = await self._walk()
-            finish = self._finish(None, "", change=change)
+            walk = Walk(self._context, self._effects, began=self._began)
+            await walk.run(recovered=self._recovered)
+            finish = self._finish(None, "")
         except Stopped as stopped:
             finish = await self._failed(stopped.reason or Reason.LEASE_EXPIRED, stopped.message)
-        except (PullyardError, AgentMissing, SandboxUnavailable, OSError) as error:
+        except FAILURES as error:
             failure = as_failure(error)
             finish = await self._failed(failure.reason, failure.message)
         except Exception:
@@ -113,49 +102,26 @@ class Execution:
             # A full disk must not keep the coordinator from being told.
             logger.warning("the end is not on disk", problem=str(error))
 
-    async def _walk(self) -> PublishedChange:
-        context = self._context
-        limits = context.grant.limits
-        if context.record.harvested is None:
-            if self._recovered:
-                raise Stopped(Reason.INTERRUPTED, "The worker was restarted while the agent was at work.")
-            await self._phase(Phase.PREPARE, limits.prepare_seconds, prepare)
-            await self._phase(Phase.IMPLEMENT, limits.implement_seconds, implement)
-        else:
-            await self.stop.race(reopen(context))
-        if context.record.receipt is None:
-            # The commands have the limit for themselves; the checkout before them gets its own time.
-            await self._phase(Phase.VERIFY, limits.verify_seconds + limits.prepare_seconds, verify)
-        return await self._phase(Phase.PUBLISH, limits.publish_seconds, publish)
-
-    async def _phase(
-        self, phase: Phase, limit_seconds: float, work: Callable[[Context], Awaitable[ResultT]]
-    ) -> ResultT:
-        self._phase_now = phase
-        self._reports.begin(phase)
+    def _began(self) -> None:
+        """Tell of the node that begins, and how the one before it ended."""
+        nodes = self._context.record.nodes
+        self._reports.begin(nodes[-1].phase, nodes[-2:])
         self._shipper.hurry()
-        began = time.monotonic()
 
-        async def limited() -> ResultT:
-            async with asyncio.timeout(limit_seconds):
-                return await work(self._context)
-
-        try:
-            return await self.stop.race(limited())
-        except TimeoutError:
-            raise PhaseFailed(
-                TIMEOUTS[phase],
-                f"The phase '{phase}' took longer than its limit of {limit_seconds:g} seconds.",
-            ) from None
-        finally:
-            self._context.record.phase_seconds[phase] = round(time.monotonic() - began, 4)
+    def _tell_again(self) -> None:
+        """A restarted worker's predecessor may have been killed before it could tell how far it came."""
+        nodes = self._context.record.nodes
+        for phase in Phase:
+            if reached := [node for node in nodes if node.phase is phase]:
+                self._reports.begin(phase, reached)
 
     async def _failed(self, reason: Reason, message: str) -> FinishRequest:
         salvage_ref = None
         try:
-            self._context.log(self._phase_now).line(message)
+            nodes = self._context.record.nodes
+            self._context.log(nodes[-1].phase if nodes else Phase.PREPARE).line(message)
             async with asyncio.timeout(TEARDOWN_SECONDS):
-                salvage_ref = await rescue(self._context)
+                salvage_ref = await self._effects.rescue(self._context)
         except Exception as error:
             # Even a bug here must not keep the coordinator from being told the end.
             logger.exception("salvage failed, the directory is kept", problem=str(error))
@@ -167,20 +133,22 @@ class Execution:
         reason: Reason | None,
         message: str,
         *,
-        change: PublishedChange | None = None,
         salvage_ref: str | None = None,
     ) -> FinishRequest:
         record = self._context.record
+        changes = self._context.changes if reason is None else []
         return FinishRequest(
             fence=self.fence,
             reason=reason,
             message=message,
-            change=change,
+            change=next((change for change in changes if change.repository is None), None),
+            further_changes=[change for change in changes if change.repository is not None],
             receipt=record.receipt,
             phase_seconds=record.phase_seconds,
             usage=record.usage,
             salvage_ref=salvage_ref,
             facts=self._context.facts,
+            nodes=record.nodes,
         )
 
     async def _deliver(self, shipping: asyncio.Task[None]) -> None:

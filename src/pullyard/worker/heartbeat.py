@@ -24,6 +24,7 @@ class Held(Protocol):
     fence: int
     stop: Stop
     watched: bool
+    answers: Answers
 
 
 class Heart:
@@ -79,6 +80,9 @@ class Heart:
         for execution_id in answer.cancel:
             if held := self._held.get(execution_id):
                 held.stop.request(Reason.CANCELLED, "Cancelled on request.")
+        for given in answer.answers:
+            if held := self._held.get(given.execution_id):
+                held.answers.give(given.question_id, given.answer)
         for execution_id, held in self._held.items():
             held.watched = execution_id in answer.watched
         if answer.drain:

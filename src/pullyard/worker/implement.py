@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
+import msgspec
+
 from pullyard.agents.protocol import TASK_DIRECTORY, Agent, Invocation, Verdict
 from pullyard.agents.registry import AGENTS
 from pullyard.agents.relocate import relocate
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
+from pullyard.lifecycle.workflows import CHOICES, Node, NodeKind, NodeOutcome, works_last
 from pullyard.protocol.errors import RequestError
+from pullyard.protocol.worker import AgentSpec, Answer, TaskBrief, Usage
 from pullyard.sandboxes.protocol import Command, Mount, Process, Sandbox, SandboxSpec
 from pullyard.worker.agent_output import AgentOutput
 from pullyard.worker.context import Context
@@ -26,16 +30,18 @@ GATEWAY_PORT = 7421
 SCRAP_BYTES = 1 << 20
 
 
-async def implement(context: Context) -> None:
-    """Run the agent, then harvest. Raises PhaseFailed with the agent's verdict."""
-    agent = make_agent(context.grant.agent.name)
-    ledger = Ledger(context.grant.task.budget_micros)
+async def implement(context: Context, node: Node) -> NodeOutcome:
+    """Run the agent; the last to work harvests. Raises PhaseFailed with the agent's verdict."""
+    spec = agent_of(context, node)
+    agent = make_agent(spec.name)
+    spent = context.record.usage
+    ledger = Ledger(left_of(context.grant.task.budget_micros, spent))
     workspace = context.workspace
     assert workspace is not None
     sandbox = context.tools.sandbox(SandboxSpec(workspace=workspace, uid=context.uid))
     invocation = agent.invocation(
-        context.grant.task,
-        context.grant.agent.settings,
+        told(context, node),
+        spec.settings,
         inside=Path(sandbox.inside("")),
         gateway_port=GATEWAY_PORT,
     )
@@ -46,9 +52,40 @@ async def implement(context: Context) -> None:
         finally:
             # Spent is spent, also by an agent that was stopped. The gateway's count is taken from the
             # provider's answers; an agent's own is only its word.
-            context.record.usage = ledger.usage if ledger.requests else agent.usage
+            context.record.usage = total(spent, ledger.usage if ledger.requests else agent.usage)
         judge(context, agent.end(exit_code), ledger.verdict())
-        await take_work(context, sandbox)
+        if not works_last(context.workflow, node):
+            return NodeOutcome.PASSED
+        return await take_work(context, sandbox)
+
+
+def agent_of(context: Context, node: Node) -> AgentSpec:
+    """A project's own node may name another agent than the task's."""
+    own = node.settings.get("agent")
+    return msgspec.convert(own, AgentSpec) if own else context.grant.agent
+
+
+def told(context: Context, node: Node) -> TaskBrief:
+    """The task as this node's agent is told it: with the node's instructions and what people answered."""
+    answers = [
+        Answer(question=str(fact.facts["question"]), answer=str(fact.facts["answer"]))
+        for fact in context.record.nodes
+        if fact.kind is NodeKind.APPROVAL and fact.facts.get("answer", "") not in ("", *CHOICES)
+    ]
+    instructions = str(node.settings.get("prompt", ""))
+    return msgspec.structs.replace(context.grant.task, instructions=instructions, answers=answers)
+
+
+def left_of(budget_micros: int | None, spent: Usage) -> int | None:
+    return None if budget_micros is None else max(0, budget_micros - spent.cost_micros)
+
+
+def total(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        cost_micros=one.cost_micros + other.cost_micros,
+    )
 
 
 def judge(context: Context, verdict: Verdict, measured: Verdict) -> None:
@@ -99,6 +136,8 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> Path:
     directory.chmod(0o755)
     for name, content in files.items():
         path = directory / Path(name).name
+        # An earlier agent's file can't be written to by its own account.
+        path.unlink(missing_ok=True)
         path.write_bytes(content)
         path.chmod(0o444)
     return directory

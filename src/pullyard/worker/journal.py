@@ -10,8 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from pullyard.lifecycle.execution import Phase
-from pullyard.protocol.worker import FinishRequest, Grant, Receipt, Usage
+from pullyard.protocol.worker import FinishRequest, Grant, NodeFact, Receipt, Usage
 from pullyard.worker import trees
 
 JOURNAL = "journal.json"
@@ -35,14 +34,10 @@ class Record(msgspec.Struct, kw_only=True):
     receipt: Receipt | None = None
     usage: Usage = msgspec.field(default_factory=Usage)
     phase_seconds: dict[str, float] = {}
+    nodes: list[NodeFact] = []
+    """Every attempt at a node of the workflow, in order; the last one is where the execution is."""
     finish: FinishRequest | None = None
     """Set when all is done but for the coordinator's acknowledgement."""
-
-    def begun_phases(self) -> list[Phase]:
-        """What a restarted worker reports again: its predecessor may have been killed before it could."""
-        delivered = self.finish is not None and self.finish.change is not None
-        reached = (True, self.harvested is not None, self.receipt is not None, delivered)
-        return [phase for phase, begun in zip(Phase, reached, strict=True) if begun]
 
 
 class Journal:

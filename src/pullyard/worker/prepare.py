@@ -4,6 +4,7 @@ import time
 
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
+from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.sandboxes.protocol import Sandbox, SandboxSpec, Workspace
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.context import AGENT_DIRECTORY, Context
@@ -16,8 +17,9 @@ from pullyard.worker.salvage import list_salvage
 from pullyard.worker.workspaces import Start
 
 
-async def prepare(context: Context) -> None:
+async def prepare(context: Context, node: Node) -> NodeOutcome:
     """Leave a working copy of the base commit in the execution's directory, set up."""
+    del node
     grant, record, log = context.grant, context.record, context.log(Phase.PREPARE)
     if context.tools.measured.name == UnsafeDirectory.name:
         log.line(
@@ -38,6 +40,7 @@ async def prepare(context: Context) -> None:
     if grant.setup_commands:
         async with opened_sandbox(context, context.workspace) as sandbox:
             await set_up(context, sandbox, log, time.monotonic() + grant.limits.prepare_seconds)
+    return NodeOutcome.PASSED
 
 
 async def reopen(context: Context) -> None:

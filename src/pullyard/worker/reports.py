@@ -1,28 +1,35 @@
-"""Phase reports leave in order and in the background: the work never waits for the coordinator."""
+"""Reports leave in order and in the background: the work never waits for the coordinator."""
 
 import asyncio
+from collections.abc import Sequence
 
+import msgspec
 import structlog
 
 from pullyard.lifecycle.execution import Phase
 from pullyard.protocol.errors import LostLease, PullyardError
-from pullyard.protocol.worker import PhaseReport
+from pullyard.protocol.worker import AskRequest, NodeFact, PhaseReport
 from pullyard.worker.client import CoordinatorClient, until_answered
 from pullyard.worker.stop import Stop
 
 logger = structlog.get_logger(__name__)
 
 
-class PhaseReports:
+class Reports:
     def __init__(self, client: CoordinatorClient, execution_id: str, fence: int, stop: Stop) -> None:
         self._client = client
         self._execution_id = execution_id
         self._fence = fence
         self._stop = stop
-        self._queue: asyncio.Queue[PhaseReport] = asyncio.Queue()
+        self._queue: asyncio.Queue[PhaseReport | AskRequest] = asyncio.Queue()
 
-    def begin(self, phase: Phase) -> None:
-        self._queue.put_nowait(PhaseReport(fence=self._fence, phase=phase))
+    def begin(self, phase: Phase, nodes: Sequence[NodeFact]) -> None:
+        """``nodes`` are told as they are now, whatever becomes of them before the report leaves."""
+        told = [msgspec.structs.replace(node, facts=dict(node.facts)) for node in nodes]
+        self._queue.put_nowait(PhaseReport(fence=self._fence, phase=phase, nodes=told))
+
+    def ask(self, question: AskRequest) -> None:
+        self._queue.put_nowait(question)
 
     async def sent(self) -> None:
         """Return when every report was answered."""
@@ -36,9 +43,12 @@ class PhaseReports:
             except LostLease as lost:
                 self._stop.request(None, lost.message)
             except PullyardError as error:
-                logger.warning("phase report refused", problem=error.message, code=error.code)
+                logger.warning("report refused", problem=error.message, code=error.code)
             finally:
                 self._queue.task_done()
 
-    async def _send(self, report: PhaseReport) -> None:
-        await until_answered(lambda: self._client.phase(self._execution_id, report))
+    async def _send(self, report: PhaseReport | AskRequest) -> None:
+        if isinstance(report, AskRequest):
+            await until_answered(lambda: self._client.ask(self._execution_id, report))
+        else:
+            await until_answered(lambda: self._client.phase(self._execution_id, report))

@@ -3,13 +3,12 @@
 import asyncio
 
 from pullyard.lifecycle.execution import Phase
-from pullyard.lifecycle.reasons import Reason
+from pullyard.lifecycle.workflows import NodeOutcome
 from pullyard.protocol.worker import Diffstat
 from pullyard.sandboxes.protocol import Sandbox
 from pullyard.worker.change_text import change_title, harmless
 from pullyard.worker.context import AGENT_DIRECTORY, Context
 from pullyard.worker.diffs import read_diff, read_diffstat
-from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.harvest import CommitText, Source, harvest
 from pullyard.worker.harvest_rules import HarvestLimits
 from pullyard.worker.journal import HarvestedCommit
@@ -19,11 +18,8 @@ HARVEST = "harvest.git"
 DIFF_BYTES = 4 << 20
 
 
-async def take_work(context: Context, sandbox: Sandbox) -> None:
-    """Harvest into the record; nothing of the agent runs in ``sandbox`` any more.
-
-    Raises PhaseFailed where the agent changed nothing.
-    """
+async def take_work(context: Context, sandbox: Sandbox) -> NodeOutcome:
+    """Harvest into the record; nothing of the agent runs in ``sandbox`` any more."""
     log = context.log(Phase.IMPLEMENT)
     grant, record = context.grant, context.record
     text = CommitText(change_title(grant), harmless(grant.task.description), record.begun_at)
@@ -31,7 +27,7 @@ async def take_work(context: Context, sandbox: Sandbox) -> None:
         sandbox, context.tools.git, source_of(context), text, HarvestLimits(diff_bytes=DIFF_BYTES)
     )
     if work is None:
-        raise PhaseFailed(Reason.NO_CHANGE, "The agent ended without changing any file.")
+        return NodeOutcome.UNCHANGED
     log.line(
         f"Files changed: {len(work.diffstat.files)}; lines added: {work.diffstat.additions}, "
         f"removed: {work.diffstat.deletions}."
@@ -41,7 +37,7 @@ async def take_work(context: Context, sandbox: Sandbox) -> None:
     context.facts["protected_paths"] = list(work.protected)
     context.described = (work.diffstat, work.diff, work.diff_truncated)
     record.harvested = HarvestedCommit(commit=work.commit, tree=work.tree)
-    context.journal.save()
+    return NodeOutcome.PASSED
 
 
 def source_of(context: Context) -> Source:

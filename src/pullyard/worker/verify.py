@@ -4,8 +4,9 @@ import time
 
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
+from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.protocol.worker import CommandResult, Receipt
-from pullyard.sandboxes.protocol import Sandbox
+from pullyard.sandboxes.protocol import Sandbox, Workspace
 from pullyard.worker.base_files import read_file, top_names
 from pullyard.worker.context import VERIFY_DIRECTORY, Context
 from pullyard.worker.detect import NOTHING, Detected, detect
@@ -18,20 +19,13 @@ from pullyard.worker.take_work import HARVEST
 TOP_FILE_BYTES = 1 << 20
 
 
-async def verify(context: Context) -> None:
+async def verify(context: Context, node: Node) -> NodeOutcome:
     """Leave a receipt in the record. Raises PhaseFailed where a command failed; skipping is no failure."""
+    del node
     record = context.record
-    assert record.harvested is not None
     began = time.monotonic()
     chosen = await choose_commands(context)
-    workspace = await context.tools.workspaces.verification(
-        context.mirror,
-        context.directory / HARVEST,
-        start_of(context),
-        record.harvested.commit,
-        context.directory / VERIFY_DIRECTORY,
-        context.uid,
-    )
+    workspace = await clean_checkout(context)
     results: list[CommandResult] = []
     async with opened_sandbox(context, workspace) as sandbox:
         if chosen.commands:
@@ -39,8 +33,22 @@ async def verify(context: Context) -> None:
     if chosen.warning:
         context.log(Phase.VERIFY).line(f"Skipped. {chosen.warning}")
     record.receipt = make_receipt(context, sandbox, chosen, results, time.monotonic() - began)
-    context.journal.save()
     judge(record.receipt)
+    return NodeOutcome.PASSED
+
+
+async def clean_checkout(context: Context) -> Workspace:
+    """A fresh working copy of exactly the harvested commit, whatever an earlier one has become."""
+    harvested = context.record.harvested
+    assert harvested is not None
+    return await context.tools.workspaces.verification(
+        context.mirror,
+        context.directory / HARVEST,
+        start_of(context),
+        harvested.commit,
+        context.directory / VERIFY_DIRECTORY,
+        context.uid,
+    )
 
 
 async def run_all(context: Context, sandbox: Sandbox, chosen: Detected, began: float) -> list[CommandResult]:
