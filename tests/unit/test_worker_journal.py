@@ -28,7 +28,11 @@ def test_every_step_and_the_graph_it_is_of_come_back_as_they_were_written(tmp_pa
     journal.record.harvested = HarvestedCommit(commit="b" * 40, tree="c" * 40)
     journal.record.nodes = [
         NodeFact(
-            name="prepare", kind=NodeKind.PREPARE, phase=Phase.PREPARE, outcome=NodeOutcome.PASSED, seconds=1.5
+            name="prepare",
+            kind=NodeKind.PREPARE,
+            phase=Phase.PREPARE,
+            outcome=NodeOutcome.PASSED,
+            seconds=1.5,
         ),
         NodeFact(
             name="verify",
