@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
-from fastapi import APIRouter, FastAPI
-from sqlalchemy import text
+from fastapi import FastAPI
 
 from pullyard import __version__
-from pullyard.coordinator import pages, problems
+from pullyard.coordinator import health, pages, problems
 from pullyard.coordinator.audit import endpoints as audit
 from pullyard.coordinator.auth import endpoints as auth
 from pullyard.coordinator.auth.bootstrap import bootstrap
@@ -27,43 +27,22 @@ from pullyard.coordinator.idempotency.describe import describe_keys
 from pullyard.coordinator.idempotency.layer import Changes
 from pullyard.coordinator.logs.watch import LogWatch
 from pullyard.coordinator.maintenance import running_database
+from pullyard.coordinator.metrics import endpoints as metrics
+from pullyard.coordinator.metrics.instruments import Ended
 from pullyard.coordinator.news import listen
 from pullyard.coordinator.projects import endpoints as projects
-from pullyard.coordinator.services import Services, ServicesNeeded
+from pullyard.coordinator.services import Services
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.tasks import endpoints as tasks
 from pullyard.coordinator.workers import endpoints as workers
 from pullyard.coordinator.workers import wire
 from pullyard.coordinator.workers.forgotten import Forgotten
-from pullyard.protocol.resources import Version
-from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION
 from pullyard.store.bus.registry import bus_for
 from pullyard.store.database import Database
 from pullyard.store.feed import Feed
 from pullyard.store.migrate import migrate
 
 logger = structlog.get_logger(__name__)
-status = APIRouter(tags=["status"])
-
-
-@status.get("/healthz")
-async def healthz() -> dict[str, bool]:
-    """The process is up."""
-    return {"ok": True}
-
-
-@status.get("/readyz")
-async def readyz(services: ServicesNeeded) -> dict[str, bool]:
-    """The database answers too."""
-    async with services.database.transaction() as connection:
-        await connection.execute(text("SELECT 1"))
-    return {"ok": True}
-
-
-@status.get("/api/v1/version")
-async def version() -> Version:
-    spoken = list(range(OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION + 1))
-    return Version(software=__version__, protocol_versions=spoken)
 
 
 def create_app(settings: CoordinatorSettings, services: Services | None = None) -> FastAPI:
@@ -90,7 +69,9 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     app.include_router(auth.pages)
     app.include_router(pages.router)
     app.mount("/assets", pages.assets, name="assets")
-    app.include_router(status)
+    app.include_router(health.router)
+    app.include_router(metrics.metrics)
+    app.include_router(metrics.queue)
     app.router.routes.extend(wire.ROUTES)
     app.add_middleware(Changes)
     app.add_middleware(Boundary)
@@ -128,21 +109,29 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
             log_watch=LogWatch(),
             tickets=Tickets(),
             forgotten=Forgotten(settings.lease_seconds),
+            health=health.Health(),
         )
         listen(services)
-        loops = [
+        database.on_commit(partial(count_endings, services))
+        services.loops += [
             asyncio.create_task(services.dispatcher.run(services), name="dispatcher"),
             asyncio.create_task(services.caretakers.run(services), name="caretakers"),
         ]
-        for loop in loops:
+        for loop in services.loops:
             loop.add_done_callback(report_end)
         try:
             yield services, first_login
         finally:
             services.stopping.set()
-            for loop in loops:
+            for loop in services.loops:
                 loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
+            await asyncio.gather(*services.loops, return_exceptions=True)
+
+
+def count_endings(services: Services, facts: list[object]) -> None:
+    for fact in facts:
+        if isinstance(fact, Ended):
+            services.metrics.execution_ended(fact)
 
 
 def report_end(task: asyncio.Task[None]) -> None:

@@ -1,12 +1,15 @@
 """The outermost layer: body limits, security headers and ids for the log, as plain ASGI."""
 
 import secrets
+import time
 
 import structlog
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pullyard.coordinator.metrics.requests import BROKEN, HUNG_UP
 from pullyard.coordinator.problems import problem
+from pullyard.coordinator.services import services_of
 
 logger = structlog.get_logger(__name__)
 
@@ -54,7 +57,8 @@ class Boundary:
             return
         limit = limit_for(scope["path"])
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        begun = False
+        status: int | None = None
+        began = time.perf_counter()
         taken = 0
 
         async def bounded() -> Message:
@@ -66,9 +70,9 @@ class Boundary:
             return message
 
         async def dressed(message: Message) -> None:
-            nonlocal begun
+            nonlocal status
             if message["type"] == "http.response.start":
-                begun = True
+                status = message["status"]
                 message["headers"] = [*message.get("headers", []), *_HEADERS]
             await send(message)
 
@@ -81,9 +85,15 @@ class Boundary:
         except ClientDisconnect:
             # A worker that was killed hangs up in the middle of a request: no bug, and nobody to answer.
             logger.debug("caller hung up", path=scope["path"])
+            status = status or HUNG_UP
         except BodyTooLong:
-            if not begun:
+            if status is None:
                 answer = problem(
                     413, f"This address takes at most {limit} bytes.", "body-too-long", {"limit": limit}
                 )
                 await answer(scope, receive, dressed)
+        finally:
+            # Without a status a bug is on its way up, to where it is answered with 500.
+            services_of(HTTPConnection(scope)).metrics.requests.answer(
+                scope.get("endpoint"), status or BROKEN, time.perf_counter() - began
+            )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
+from pullyard.coordinator.metrics.instruments import Metrics
+from pullyard.coordinator.metrics.state import State
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.store.bus.protocol import Bus
 from pullyard.store.database import Database
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pullyard.coordinator.auth.identify import Authenticator
     from pullyard.coordinator.caretakers.loop import Caretakers
     from pullyard.coordinator.executions.dispatcher import Dispatcher
+    from pullyard.coordinator.health import Health
     from pullyard.coordinator.hub.tickets import Tickets
     from pullyard.coordinator.logs.watch import LogWatch
     from pullyard.coordinator.workers.forgotten import Forgotten
@@ -37,7 +40,15 @@ class Services:
     log_watch: "LogWatch"
     tickets: "Tickets"
     forgotten: "Forgotten"
+    health: "Health"
+    metrics: Metrics = field(default_factory=Metrics)
+    state: State = field(init=False)
+    loops: list[asyncio.Task[None]] = field(default_factory=list)
+    """What runs beside the requests until the process ends, each with a name."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.state = State(self.metrics.registry, project_limit=self.settings.metrics_projects)
 
     async def wait_for(self, news: asyncio.Event, seconds: float) -> None:
         """Returns at the news, after the time, or when the process is about to end."""

@@ -45,6 +45,13 @@ class CoordinatorSettings(BaseSettings):
         7 * 86_400, ge=1, description="how long a received event is shown, and its second delivery known"
     )
     log_stream_bytes: int = Field(72 * 1024 * 1024, ge=1)
+    metrics_public: bool = Field(
+        default=False, description="answer `/metrics` to everybody; else it takes a token of the owner"
+    )
+    metrics_token: SecretStr | None = Field(None, description="lets read `/metrics`, and nothing else")
+    metrics_projects: int = Field(
+        0, ge=0, le=10_000, description="queue metrics for each project, where there are no more than so many"
+    )
     log_json: bool = False
     log_level: str = "info"
 

@@ -306,3 +306,21 @@ class Session(Resource):
 class Version(Resource):
     software: str
     protocol_versions: list[int]
+
+
+class LaneState(Resource):
+    labels: list[str]
+    """What a worker must have to take these tasks."""
+    queued: int
+
+
+class QueueState(Resource):
+    queued: int
+    """All queued tasks, those of paused and stopped projects too."""
+    claimable: int
+    """Those that the limits of their projects would let run now, had every project a worker."""
+    running: int
+    wanted: int
+    """``claimable`` and ``running`` together: so many slots would leave nothing waiting. For a scaler."""
+    lanes: list[LaneState]
+    """Of projects whose automation runs; the 100 with the most, counted over 100,000 tasks at most."""

@@ -1,5 +1,7 @@
 """Brings the schema up to what this version of the code needs."""
 
+from functools import cache
+
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -34,9 +36,22 @@ async def migrate(url: str) -> None:
         await engine.dispose()
 
 
-def upgrade(connection: Connection) -> None:
+@cache
+def newest_schema() -> str:
+    """What this version of the code needs."""
+    head = ScriptDirectory.from_config(make_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def make_config() -> Config:
     config = Config()
     config.set_main_option("script_location", "pullyard.store:migrations")
+    return config
+
+
+def upgrade(connection: Connection) -> None:
+    config = make_config()
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL")):

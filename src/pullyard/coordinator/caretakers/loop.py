@@ -31,6 +31,11 @@ class Caretakers:
         self._last_round: float | None = None
         self._last_drift = 0.0
 
+    @property
+    def seconds_since_round(self) -> float:
+        """Since the beginning of the last round; 0 before the first one."""
+        return 0.0 if self._last_round is None else time.monotonic() - self._last_round
+
     def wake(self) -> None:
         self._wake.set()
 

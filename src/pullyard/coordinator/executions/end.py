@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.events.write import TaskNews, tell
+from pullyard.coordinator.metrics.instruments import Ended
 from pullyard.coordinator.tasks.end import end_task
 from pullyard.coordinator.tasks.transition import move_task
 from pullyard.lifecycle.execution import EXECUTION_TRANSITIONS, ExecutionEvent, ExecutionState
@@ -13,6 +14,7 @@ from pullyard.lifecycle.machine import step
 from pullyard.lifecycle.policies import RetryPolicy, decide_retry
 from pullyard.lifecycle.reasons import REASONS, Reason
 from pullyard.lifecycle.task import PendingReason, TaskEvent
+from pullyard.store.database import note
 from pullyard.store.queries import named
 
 
@@ -57,10 +59,24 @@ async def end_execution(connection: AsyncConnection, execution: Any, outcome: Ou
             "cost_micros": outcome.cost_micros,
         },
     )
+    note(connection, ended(state, outcome))
     about = TaskNews(execution.tenant_id, execution.project_id, execution.task_id, execution.id)
     payload = {"state": state, "reason": outcome.reason, "message": outcome.message}
     await tell(connection, f"execution.{state.value}", about, payload)
     await settle_task(connection, execution, outcome)
+
+
+def ended(state: ExecutionState, outcome: Outcome) -> Ended:
+    """What the metrics count of it, once it is committed."""
+    return Ended(
+        state=state,
+        reason=outcome.reason,
+        phase_seconds=outcome.phase_seconds,
+        facts=outcome.facts,
+        input_tokens=outcome.input_tokens,
+        output_tokens=outcome.output_tokens,
+        cost_micros=outcome.cost_micros,
+    )
 
 
 async def settle_task(connection: AsyncConnection, execution: Any, outcome: Outcome) -> None:

@@ -93,6 +93,7 @@ async def heartbeat(request: Request) -> Response:
     wish = await read(request, HeartbeatRequest)
     async with services.database.transaction() as connection:
         result = await beat(connection, services, tenant_id, worker_id, wish)
+    services.metrics.heartbeats.inc()
     for execution_id in result.forgotten:
         async with services.database.transaction() as connection:
             await take_back(connection, tenant_id, execution_id, "Its worker does not know it any more.")
@@ -159,14 +160,16 @@ async def append(request: Request) -> Response:
     except (KeyError, ValueError) as error:
         raise RequestError("A log frame needs the numbers `fence` and `offset`.") from error
     execution_id = request.path_params["id"]
+    frame = await request.body()
     end = await append_log(
         services,
         (tenant_id, worker_id, execution_id),
         stream=request.path_params["stream"],
         fence=fence,
         offset=offset,
-        frame=await request.body(),
+        frame=frame,
     )
+    services.metrics.log_taken(end - offset, len(frame))
     log_grew(services, execution_id)
     return answer(LogAnswer(end=end))
 

@@ -55,6 +55,10 @@ class Exchange:
     def link(self) -> AbstractAsyncContextManager[Link]:
         raise NotImplementedError
 
+    @property
+    def is_connected(self) -> bool:
+        return self.listening.is_set()
+
     async def open(self) -> None:
         self.task = asyncio.create_task(self.keep_connected(), name="bus")
         with contextlib.suppress(TimeoutError):

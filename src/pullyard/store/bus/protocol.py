@@ -19,6 +19,11 @@ class Bus(Protocol):
     message_bytes: int
     """So much a topic and its payload may have together, in UTF-8."""
 
+    @property
+    def is_connected(self) -> bool:
+        """False while nothing of the others is heard."""
+        ...
+
     async def open(self) -> None:
         """Begins to listen; does not fail when the server is away, but keeps trying until ``close``."""
         ...

@@ -1,0 +1,1 @@
+SELECT project_id, queued, running FROM project_queue
