@@ -34,6 +34,7 @@ from pullyard.coordinator.projects import endpoints as projects
 from pullyard.coordinator.services import Services
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.tasks import endpoints as tasks
+from pullyard.coordinator.tenants import endpoints as tenants
 from pullyard.coordinator.workers import endpoints as workers
 from pullyard.coordinator.workers import wire
 from pullyard.coordinator.workers.forgotten import Forgotten
@@ -64,7 +65,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
         responses=problems.PROBLEM_RESPONSES,
     )
     app.state.services = services
-    for module in (projects, tasks, executions, workers, changes, events, auth, hub, audit):
+    for module in (tenants, projects, tasks, executions, workers, changes, events, auth, hub, audit):
         app.include_router(module.router)
     app.include_router(auth.pages)
     app.include_router(pages.router)

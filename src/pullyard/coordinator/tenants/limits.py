@@ -1,0 +1,74 @@
+"""How much may run at once for a tenant and for one of its members; the next claim goes by it."""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.coordinator.auth.identify import Principal
+from pullyard.coordinator.events.write import TaskNews, tell
+from pullyard.protocol.errors import NotFound, RequestError
+from pullyard.protocol.tenants import LimitPatch, Member, Tenant
+from pullyard.store.queries import named
+
+
+async def read_tenant(connection: AsyncConnection, tenant_id: str) -> Tenant:
+    row = (await connection.execute(named("tenant_row"), {"id": tenant_id})).mappings().one()
+    return Tenant.model_validate(dict(row))
+
+
+async def list_members(
+    connection: AsyncConnection,
+    tenant_id: str,
+    *,
+    member_id: str | None = None,
+    before_id: str | None = None,
+    limit: int = 1,
+) -> list[Any]:
+    rows = await connection.execute(
+        named("members_list"),
+        {"tenant_id": tenant_id, "id": member_id, "before": before_id, "limit": limit},
+    )
+    return list(rows.mappings())
+
+
+def member_resource(row: Any) -> Member:
+    return Member.model_validate(dict(row))
+
+
+async def limit_tenant(connection: AsyncConnection, caller: Principal, patch: LimitPatch) -> Tenant:
+    """What runs goes on, also where there is more of it now than the new limit."""
+    await require_owner(connection, caller)
+    if "max_running" in patch.model_fields_set:
+        limit = {"max_running": patch.max_running}
+        await connection.execute(named("tenant_limit"), {"id": caller.tenant_id, **limit})
+        await tell(connection, "tenant.edited", TaskNews(caller.tenant_id), limit)
+    return await read_tenant(connection, caller.tenant_id)
+
+
+async def limit_member(
+    connection: AsyncConnection, caller: Principal, member_id: str, patch: LimitPatch
+) -> Member:
+    """As ``limit_tenant``. Raises NotFound."""
+    await require_owner(connection, caller)
+    if "max_running" in patch.model_fields_set:
+        limit = {"max_running": patch.max_running}
+        await connection.execute(
+            named("member_limit"), {"tenant_id": caller.tenant_id, "id": member_id, **limit}
+        )
+        about = {"member_id": member_id, **limit}
+        await tell(connection, "member.edited", TaskNews(caller.tenant_id), about)
+    rows = await list_members(connection, caller.tenant_id, member_id=member_id)
+    if not rows:
+        raise NotFound("member")
+    return member_resource(rows[0])
+
+
+async def require_owner(connection: AsyncConnection, caller: Principal) -> None:
+    """Raises RequestError 403: who is limited does not say how much."""
+    role = await connection.scalar(
+        named("member_role"), {"tenant_id": caller.tenant_id, "id": caller.member_id}
+    )
+    if role != "owner":
+        raise RequestError(
+            "Only an owner changes limits: ask one, or use an owner's token.", code="owner-only", status=403
+        )

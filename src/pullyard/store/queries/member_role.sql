@@ -1,0 +1,1 @@
+SELECT role FROM members WHERE id = :id AND tenant_id = :tenant_id

@@ -1,0 +1,1 @@
+UPDATE tenants SET max_running = CAST(:max_running AS integer) WHERE id = :id
