@@ -1,13 +1,12 @@
 """``pullyard server``: the coordinator alone."""
 
-import asyncio
-
 import typer
 
 from pullyard.cli.coordinator_options import DEFAULT_PORT, Host, Port, PublicUrl, read_settings
 from pullyard.cli.data_lock import DataLock
 from pullyard.cli.places import default_data_directory
 from pullyard.cli.terminal import Terminal
+from pullyard.coordinator.event_loop import run_coordinator
 from pullyard.coordinator.logbook import configure_logs
 from pullyard.coordinator.server import Served, serve
 
@@ -36,6 +35,6 @@ def server(
         terminal.finish({"url": served.url, "login_url": served.first_login_url})
 
     configure_logs(settings.log_level, as_json=settings.log_json)
-    asyncio.run(serve(settings, started=announce))
+    run_coordinator(serve(settings, started=announce))
     if lock is not None:
         lock.release()

@@ -1,6 +1,5 @@
 """``pullyard up``: everything on this machine, until Ctrl-C."""
 
-import asyncio
 import logging
 import os
 from pathlib import Path
@@ -14,6 +13,7 @@ from pullyard.cli.demo_report import program
 from pullyard.cli.places import default_data_directory
 from pullyard.cli.system import run_system
 from pullyard.cli.terminal import Terminal
+from pullyard.coordinator.event_loop import run_coordinator
 from pullyard.coordinator.logbook import configure_logs
 from pullyard.coordinator.server import Served
 
@@ -49,7 +49,7 @@ def up(
         configure_logs(settings.log_level, as_json=settings.log_json, stream=log)
         # The libraries' own words go there too.
         logging.basicConfig(stream=log, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-        asyncio.run(run_system(settings, data, announce=announce, with_parent=exit_with_parent))
+        run_coordinator(run_system(settings, data, announce=announce, with_parent=exit_with_parent))
     lock.release()
 
 

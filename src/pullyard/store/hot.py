@@ -104,7 +104,7 @@ class HotConnections:
     async def transaction(self, *, lock: int | None = None) -> AsyncIterator[Any]:
         """Commits at the end of the block, rolls back when it raises.
 
-        ``lock`` is an advisory lock, taken in the round trip that begins the transaction, and let go by its end.
+        ``lock`` is an advisory lock of the transaction, taken in the round trip that begins it.
         """
         begin = "BEGIN" if lock is None else f"BEGIN; SELECT pg_advisory_xact_lock({lock:d})"
         async with self._pool.acquire() as connection:
