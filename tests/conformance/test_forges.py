@@ -11,6 +11,7 @@ from pullyard.git.addresses import Login
 from pullyard.git.bare import make_bare
 from pullyard.git.errors import BaseBranchMissing, PushRefused, RepositoryUnreachable
 from pullyard.git.program import Git, GitSettings
+from pullyard.git.provenance import provenance
 from pullyard.protocol.errors import Conflict
 from tests.repositories import (
     branches_of,
@@ -104,6 +105,35 @@ async def test_publish_never_overwrites(forge, site: Site) -> None:
     with pytest.raises(PushRefused, match="somebody else") as refused:
         await publish(forge, site, site.change("b.txt", "ours\n"))
     assert refused.value.code == "push-refused"
+    assert branches_of(site.remote)[BRANCH] == theirs
+
+
+def of_execution(site: Site, name: str, task_id: str, fence: int) -> str:
+    """A commit as the harvest makes it, with the trailers that say whose it is."""
+    git_in(site.author, "checkout", "-q", "--detach", "main")
+    message = f"Fix\n\nPullyard-Fence: 1000\n\n{provenance(task_id, fence)}"
+    commit = commit_files(site.author, {name: f"{fence}\n"}, message)
+    git_in(site.author, "push", "-q", str(site.own), f"{commit}:refs/heads/harvest-{commit[:8]}")
+    git_in(site.author, "checkout", "-q", "main")
+    return commit
+
+
+async def test_a_later_execution_takes_the_place_of_a_lost_one(forge, site: Site) -> None:
+    lost, later = of_execution(site, "b.txt", "task_1", 7), of_execution(site, "b.txt", "task_1", 8)
+    await publish(forge, site, lost)
+    await publish(forge, site, later)
+    assert branches_of(site.remote)[BRANCH] == later
+    # The worker that was thought dead comes back and tries once more.
+    with pytest.raises(PushRefused):
+        await publish(forge, site, lost)
+    assert branches_of(site.remote)[BRANCH] == later
+
+
+async def test_another_task_takes_nobodys_place(forge, site: Site) -> None:
+    theirs = of_execution(site, "b.txt", "task_1", 7)
+    await publish(forge, site, theirs)
+    with pytest.raises(PushRefused):
+        await publish(forge, site, of_execution(site, "b.txt", "task_2", 8))
     assert branches_of(site.remote)[BRANCH] == theirs
 
 

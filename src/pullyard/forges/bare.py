@@ -7,11 +7,15 @@ from pullyard.git.addresses import Address, read_address
 from pullyard.git.errors import BaseBranchMissing, GitFailed, PushRefused
 from pullyard.git.names import check_branch, check_object_id
 from pullyard.git.program import Git
+from pullyard.git.provenance import read_provenance
 from pullyard.git.remotes import HEADS, Push, Remotes
 from pullyard.protocol.errors import Conflict
 
 MERGE_TRIES = 4
 """How often a merge is made anew because somebody else moved the base branch meanwhile."""
+
+PUBLISH_TRIES = 4
+"""How often a push is made anew because another execution of the task moved the branch meanwhile."""
 
 PERSON = {
     f"GIT_{role}_{part}": value
@@ -33,8 +37,29 @@ class BareForge:
         del title, body
         if branch == base_branch:
             raise PushRefused(f"A change can't be published as its own base branch {branch!r}.")
-        await self.remotes.push(read_address(url), repository, Push(branch, None, check_object_id(commit)))
-        return RemoteChange(branch, commit)
+        address, expected = read_address(url), None
+        check_object_id(commit)
+        for attempt in range(1, PUBLISH_TRIES + 1):
+            try:
+                await self.remotes.push(address, repository, Push(branch, expected, commit))
+            except PushRefused:
+                there = (await self.remotes.list(address)).branches.get(branch)
+                if there == expected or attempt == PUBLISH_TRIES:
+                    raise
+                if there is not None and not await self._replaces(repository, address, branch, there, commit):
+                    raise
+                expected = there
+            else:
+                return RemoteChange(branch, commit)
+        raise AssertionError("the last try returns or raises")
+
+    async def _replaces(
+        self, repository: Path, address: Address, branch: str, there: str, commit: str
+    ) -> bool:
+        """Whether ``there`` is the work of an earlier execution of the task, lost after its push."""
+        await self.remotes.fetch(address, repository, HEADS + branch)
+        ours = await read_provenance(self.git, repository, commit)
+        return ours is not None and ours.comes_after(await read_provenance(self.git, repository, there))
 
     async def merge(
         self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str, title: str

@@ -23,7 +23,8 @@ class Forge(Protocol):
         """Push ``commit`` from the worker's bare ``repository`` and open, or find, the change of ``branch``.
 
         The push creates the branch or finds it at ``commit`` already; anything else there is a
-        RemoteFailure with code ``push-refused``: nothing of somebody else's is ever overwritten.
+        RemoteFailure with code ``push-refused``: nothing of somebody else's is ever overwritten. Only what an
+        earlier execution of the same task left there, by the trailers of its commit, is replaced.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from pullyard.git.provenance import provenance
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import NodeOutcome
 from pullyard.protocol.worker import Diffstat
@@ -22,7 +23,10 @@ async def take_work(context: Context, sandbox: Sandbox) -> NodeOutcome:
     """Harvest into the record; nothing of the agent runs in ``sandbox`` any more."""
     log = context.log(Phase.IMPLEMENT)
     grant, record = context.grant, context.record
-    text = CommitText(change_title(grant), harmless(grant.task.description), record.begun_at)
+    trailers = provenance(grant.task.id, grant.fence)
+    text = CommitText(
+        change_title(grant), f"{harmless(grant.task.description)}\n\n{trailers}", record.begun_at
+    )
     work = await harvest(
         sandbox, context.tools.git, source_of(context), text, HarvestLimits(diff_bytes=DIFF_BYTES)
     )

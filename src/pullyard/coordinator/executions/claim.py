@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from pullyard.git.names import branch_slug
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.protocol.worker import (
     AgentSpec,
@@ -84,7 +83,7 @@ def build_grant(row: Any) -> Grant:
         repository=RepositorySpec(url=row.repository, forge=row.forge),
         agent=msgspec.convert(agent, AgentSpec),
         limits=msgspec.convert(row.limits, PhaseLimits),
-        branch=head_branch(row.number, row.title, row.execution_id),
+        branch=head_branch(row.number, row.task_slug, row.task_id),
         setup_commands=row.setup_commands,
         verify_commands=row.project_verify if row.task_verify is None else row.task_verify,
         text_policy=msgspec.convert(row.text_policy, TextPolicy),
@@ -92,6 +91,6 @@ def build_grant(row: Any) -> Grant:
     )
 
 
-def head_branch(number: int, title: str, execution_id: str) -> str:
-    """The same on every delivery, and a name that git takes whatever the title holds."""
-    return f"pullyard/{number}-{branch_slug(title)}-{execution_id[-6:]}"
+def head_branch(number: int, slug: str, task_id: str) -> str:
+    """The same for every execution of the task: a later one's push takes the place of an earlier one's."""
+    return f"pullyard/{number}-{slug}-{task_id[-6:]}"

@@ -7,6 +7,7 @@ from pullyard.coordinator.projects.refs import check_branch
 from pullyard.coordinator.tasks.dependencies import set_dependencies
 from pullyard.coordinator.tasks.lanes import lane_for
 from pullyard.coordinator.tasks.transition import lock_project, lock_task, move_task
+from pullyard.git.names import branch_slug
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.task import PendingReason, TaskEvent, TaskState
 from pullyard.protocol.resources import TaskInput
@@ -37,6 +38,7 @@ async def create_task(
         "tenant_id": tenant_id,
         "project_id": project_id,
         "member_id": member_id,
+        "slug": branch_slug(wish.title),
         "state": TaskState.PENDING if waits else TaskState.QUEUED,
         "pending_reason": PendingReason.DEPENDENCY if waits else None,
     }

@@ -128,6 +128,7 @@ WITH live AS MATERIALIZED (
 SELECT c.place, g.id AS execution_id, g.fence, g.worker_id, g.correlation_id, g.resumed_from,
     c.id AS task_id, c.number, c.title, c.description, c.acceptance_criteria, c.target_files, c.budget_micros,
     c.base_branch, c.agent AS task_agent, c.verify_commands AS task_verify,
+    c.slug AS task_slug,
     p.id AS project_id, p.name AS project_name, p.repository, p.forge, p.default_branch,
     p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy
 FROM given g

@@ -3,6 +3,7 @@ SELECT w.state, w.labels, w.slots,
     e.id AS execution_id, e.fence, e.worker_id, e.correlation_id, e.resumed_from,
     t.id AS task_id, t.number, t.title, t.description, t.acceptance_criteria, t.target_files, t.budget_micros,
     t.base_branch, t.agent AS task_agent, t.verify_commands AS task_verify,
+    t.slug AS task_slug,
     p.id AS project_id, p.name AS project_name, p.repository, p.forge, p.default_branch,
     p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy
 FROM workers w

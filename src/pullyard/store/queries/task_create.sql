@@ -17,11 +17,12 @@ WITH queue AS (
 ), task AS (
     INSERT INTO tasks (id, tenant_id, project_id, number, title, description, acceptance_criteria, target_files,
         verify_commands, priority, labels, lane_id, member_id, budget_micros, base_branch, agent, state,
-        pending_reason, queued_at)
+        pending_reason, queued_at, slug)
     SELECT :id, :tenant_id, :project_id, number, :title, :description, CAST(:acceptance_criteria AS jsonb),
         CAST(:target_files AS jsonb), CAST(:verify_commands AS jsonb), CAST(:priority AS integer),
         CAST(:labels AS text[]), lane_id, CAST(:member_id AS text), CAST(:budget_micros AS bigint), :base_branch,
-        CAST(:agent AS jsonb), :state, :pending_reason, CASE WHEN CAST(:state AS text) = 'queued' THEN now() END
+        CAST(:agent AS jsonb), :state, :pending_reason, CASE WHEN CAST(:state AS text) = 'queued' THEN now() END,
+        :slug
     FROM numbered
     RETURNING id, number, lane_id, state, title
 ), counted AS (

@@ -20,3 +20,9 @@ CREATE INDEX tasks_head ON tasks (project_id, lane_id, priority DESC, position, 
 -- All that a claim counts, from the index alone.
 DROP INDEX task_executions_live;
 CREATE INDEX task_executions_live ON task_executions (worker_id, tenant_id, member_id) WHERE finished_at IS NULL;
+
+-- The readable part of a task's branch, as its first title had it. All executions of a task push to the same
+-- branch, whatever it is called by then, so that the forge never holds two of them.
+ALTER TABLE tasks ADD COLUMN slug text NOT NULL DEFAULT 'task';
+UPDATE tasks SET slug = coalesce(
+    nullif(btrim(left(btrim(regexp_replace(lower(title), '[^a-z0-9]+', '-', 'g'), '-'), 40), '-'), ''), 'task');
