@@ -37,6 +37,7 @@ from pullyard.coordinator.tasks import endpoints as tasks
 from pullyard.coordinator.tenants import endpoints as tenants
 from pullyard.coordinator.workers import endpoints as workers
 from pullyard.coordinator.workers import wire
+from pullyard.coordinator.workflows import endpoints as workflows
 from pullyard.coordinator.workers.forgotten import Forgotten
 from pullyard.store.bus.registry import bus_for
 from pullyard.store.database import Database
@@ -65,7 +66,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
         responses=problems.PROBLEM_RESPONSES,
     )
     app.state.services = services
-    for module in (tenants, projects, tasks, executions, workers, changes, events, auth, hub, audit):
+    for module in (tenants, projects, tasks, executions, workflows, workers, changes, events, auth, hub, audit):
         app.include_router(module.router)
     app.include_router(auth.pages)
     app.include_router(pages.router)

@@ -1,9 +1,9 @@
 """What people and programs read and write through ``/api/v1``. Times are UTC, money is micro-units."""
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
 from pullyard.lifecycle.automation import AutomationState
 from pullyard.lifecycle.change import ChangeState, ErrandKind, ErrandState
@@ -11,31 +11,23 @@ from pullyard.lifecycle.execution import ExecutionState
 from pullyard.lifecycle.reasons import Fault, Reason
 from pullyard.lifecycle.task import PendingReason, TaskState
 from pullyard.lifecycle.worker import WorkerState
-
-# NUL can't be stored as text in Postgres, so no field takes it.
-_NO_NUL = r"^[^\x00]*$"
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_NO_NUL)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=_NO_NUL)]
-Text = Annotated[str, StringConstraints(max_length=100_000, pattern=_NO_NUL)]
-Argument = Annotated[str, StringConstraints(max_length=20_000, pattern=_NO_NUL)]
-Argv = Annotated[list[Argument], Field(min_length=1, max_length=200)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Branch = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=_NO_NUL)]
-Label = Annotated[
-    str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._=/-]*$")
-]
+from pullyard.lifecycle.workflows import CODE_CHANGE
+from pullyard.protocol.fields import (
+    Address,
+    AgentSettings,
+    Argv,
+    Branch,
+    Input,
+    Label,
+    Line,
+    Name,
+    Resource,
+    Seconds,
+    Text,
+)
+from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, Question, TaskRepository
 
 ItemT = TypeVar("ItemT")
-
-
-class Resource(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class Input(BaseModel):
-    """What a caller sends: an unknown field is an error, so that a typing mistake can't pass silently."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Page(Resource, Generic[ItemT]):
@@ -52,11 +44,6 @@ class Problem(Resource):
     detail: str
     code: str
     details: dict[str, Any] = Field(default_factory=dict)
-
-
-class AgentSettings(Input):
-    name: Name = "command"
-    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class LimitSettings(Input):
@@ -78,7 +65,7 @@ class TextPolicySettings(Input):
 
 class ProjectInput(Input):
     name: Name
-    repository: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_NO_NUL)]
+    repository: Address
     forge: Literal["bare"] = "bare"
     default_branch: Branch | None = None
     agent: AgentSettings = AgentSettings()
@@ -91,6 +78,7 @@ class ProjectInput(Input):
     text_policy: TextPolicySettings = TextPolicySettings()
     labels: list[Label] = Field(default_factory=list, max_length=50)
     max_running: int = Field(1, ge=1, le=1000)
+    workflow_nodes: AddedNodes = Field(default=[], description="walked in addition, in every code workflow")
 
 
 class ProjectPatch(Input):
@@ -104,6 +92,7 @@ class ProjectPatch(Input):
     text_policy: TextPolicySettings | None = None
     labels: list[Label] | None = None
     max_running: int | None = Field(None, ge=1, le=1000)
+    workflow_nodes: AddedNodes | None = None
 
 
 class Project(Resource):
@@ -120,6 +109,7 @@ class Project(Resource):
     text_policy: TextPolicySettings
     labels: list[str]
     max_running: int
+    workflow_nodes: list[AddedNodeInput]
     automation: AutomationState
     queued: int
     running: int
@@ -140,6 +130,12 @@ class TaskInput(Input):
     budget_micros: int | None = Field(None, ge=0, le=10**15)
     base_branch: Branch | None = Field(None, description="null: as the project says")
     agent: AgentSettings | None = Field(None, description="null: as the project says")
+    workflow: Line = Field(CODE_CHANGE.name, description="one of `GET /api/v1/workflows`")
+    repositories: list[TaskRepository] = Field(
+        default_factory=list[TaskRepository],
+        max_length=10,
+        description="besides the project's own: all changes are published, or none",
+    )
 
 
 class TaskPatch(Input):
@@ -169,6 +165,8 @@ class Task(Resource):
     budget_micros: int | None
     base_branch: str | None
     agent: AgentSettings | None
+    workflow: str
+    repositories: list[TaskRepository]
     state: TaskState
     pending_reason: PendingReason | None
     unmet_labels: list[str] = Field(default_factory=list, description="labels that no connected worker has")
@@ -205,6 +203,7 @@ class Execution(Resource):
     output_tokens: int
     cost_micros: int
     facts: dict[str, Any]
+    question: Question | None = Field(None, description="the newest question to a person")
     queued_at: datetime
     assigned_at: datetime
     started_at: datetime | None
@@ -238,6 +237,7 @@ class Change(Resource):
     task_id: str
     execution_id: str
     state: ChangeState
+    repository: str | None = Field(None, description="the task's repository; null: the project's own")
     branch: str
     base_branch: str
     base_commit: str

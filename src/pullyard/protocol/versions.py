@@ -1,8 +1,12 @@
 """The worker protocol's version, agreed upon at enrolment and at every connect."""
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 OLDEST_PROTOCOL_VERSION = 1
 STREAM_VERSION = 1
+WORKFLOW_VERSION = 2
+"""The first version whose workers walk other workflows than the plain code change."""
+TASK_LIST_VERSION = 2
+"""The first version whose workers read and write task lists."""
 
 
 def agree(offered: list[int]) -> int | None:

@@ -237,6 +237,8 @@ class NodeFact(msgspec.Struct, kw_only=True):
     name: str
     kind: NodeKind
     phase: Phase
+    place: int = 0
+    """In the order in which they were begun."""
     attempt: int = 1
     outcome: NodeOutcome | None = None
     reason: Reason | None = None
@@ -258,18 +260,6 @@ class PhaseReport(msgspec.Struct, kw_only=True):
     facts: dict[str, Any] = {}
     nodes: list[NodeFact] = []
     """Those that ended since the last report, and the one that begins; each replaces what was told of it."""
-
-
-class AskRequest(msgspec.Struct, kw_only=True):
-    """``POST /worker/v1/executions/{id}/ask``: a node waits for a person. Repeatable with the same id."""
-
-    fence: int
-    question_id: str
-    node: str
-    question: str
-    choices: list[str] = []
-    """What may be answered; with ``text`` any other words too."""
-    text: bool = False
 
 
 class LogAnswer(msgspec.Struct, kw_only=True):
@@ -336,6 +326,23 @@ class PublishedChange(msgspec.Struct, kw_only=True):
     """The name of the task's repository that it is in; None is the project's own."""
     receipt: Receipt | None = None
     """Of a change in another repository than the project's own; that one's is the execution's."""
+
+
+class AskRequest(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/executions/{id}/ask``: a node waits for a person. Repeatable with the same id."""
+
+    fence: int
+    question_id: str
+    node: str
+    question: str
+    choices: list[str] = []
+    """What may be answered; with ``text`` any other words too."""
+    text: bool = False
+    diffstat: Diffstat | None = None
+    """What the work is so far, for the one who decides; as far as the text policy lets it leave."""
+    diff: str | None = None
+    diff_truncated: bool = False
+    receipt: Receipt | None = None
 
 
 class Usage(msgspec.Struct, kw_only=True):

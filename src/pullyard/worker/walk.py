@@ -132,7 +132,10 @@ class Walk:
         else:
             attempt = 1 + sum(fact.name == node.name for fact in record.nodes)
             start = self._context.log(node.phase).size_bytes
-            fact = NodeFact(name=node.name, kind=node.kind, phase=node.phase, attempt=attempt)
+            place = len(record.nodes)
+            fact = NodeFact(
+                name=node.name, kind=node.kind, phase=node.phase, place=place, attempt=attempt
+            )
             fact.facts = {"log_start": start}
             record.nodes = [*record.nodes, fact]
             self._context.journal.save()

@@ -83,11 +83,14 @@ def build_grant(row: Any) -> Grant:
         repository=RepositorySpec(url=row.repository, forge=row.forge),
         agent=msgspec.convert(agent, AgentSpec),
         limits=msgspec.convert(row.limits, PhaseLimits),
-        branch=head_branch(row.number, row.task_slug, row.task_id),
+        branch=row.change_branch or head_branch(row.number, row.task_slug, row.task_id),
         setup_commands=row.setup_commands,
         verify_commands=row.project_verify if row.task_verify is None else row.task_verify,
         text_policy=msgspec.convert(row.text_policy, TextPolicy),
         resume_from=row.resumed_from,
+        workflow=granted_workflow(row.workflow, row.workflow_nodes),
+        repositories=granted_repositories(row.repositories),
+        change=granted_change(row),
     )
 
 

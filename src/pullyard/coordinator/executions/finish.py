@@ -1,5 +1,6 @@
 """The one last write of an execution: execution, task, change, summary and events together."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.executions.end import Outcome, end_execution
 from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
+from pullyard.coordinator.executions.nodes import write_nodes
 from pullyard.coordinator.storable import storable
 from pullyard.lifecycle.change import ChangeState
 from pullyard.lifecycle.execution import ExecutionEvent, ExecutionState
@@ -28,7 +30,8 @@ async def finish_execution(
         if not is_repeated(row, request):
             raise LostLease
         return
-    change_id = await record_change(connection, row, request.change) if request.change else None
+    await write_nodes(connection, row, request.nodes)
+    change_id = await record_changes(connection, row, request)
     await end_execution(connection, row, outcome_of(request, change_id))
 
 
@@ -44,9 +47,58 @@ def is_repeated(row: Any, request: FinishRequest) -> bool:
     return row.state == ends_as and row.reason == request.reason
 
 
-async def record_change(connection: AsyncConnection, execution: Any, change: PublishedChange) -> str:
-    if execution.state != ExecutionState.PUBLISHING:
+async def record_changes(connection: AsyncConnection, execution: Any, request: FinishRequest) -> str | None:
+    """All that the execution published; the id of the change that stands for its task."""
+    changes = [*([request.change] if request.change else []), *request.further_changes]
+    if changes and execution.state != ExecutionState.PUBLISHING:
         raise IllegalTransition("execution", execution.state, "publish a change", ["publishing"])
+    if not changes:
+        return None
+    task = (await connection.execute(named("task_changes"), {"id": execution.task_id})).one()
+    check_repositories(task.repositories, changes)
+    if task.responds_to is not None:
+        advanced = await advance_change(connection, execution, task.responds_to, changes[0])
+        if advanced:
+            return task.responds_to
+    urls = {one["name"]: one["repository"] for one in task.repositories}
+    recorded = [await record_change(connection, execution, change, urls) for change in changes]
+    return recorded[0]
+
+
+def check_repositories(known: list[dict[str, Any]], changes: list[PublishedChange]) -> None:
+    """Raises RequestError unless each is of another one of the task's repositories."""
+    named_ones = [change.repository for change in changes]
+    if len(set(named_ones)) != len(named_ones) or set(named_ones) - {None, *(one["name"] for one in known)}:
+        raise RequestError("A finish has one change for each of its task's repositories, and no other.")
+
+
+async def advance_change(
+    connection: AsyncConnection, execution: Any, change_id: str, change: PublishedChange
+) -> bool:
+    """The change holds the new commit now; False where it was merged or closed meanwhile."""
+    moved = await connection.execute(
+        named("change_advance"),
+        {
+            "id": change_id,
+            "execution_id": execution.id,
+            "branch": storable(change.branch),
+            "commit": change.commit,
+            "diffstat": storable(msgspec.to_builtins(change.diffstat)),
+            "diff": storable(change.diff),
+            "diff_truncated": change.diff_truncated,
+        },
+    )
+    if moved.rowcount == 0:
+        return False
+    about = TaskNews(execution.tenant_id, execution.project_id, execution.task_id, execution.id)
+    payload = {"change_id": change_id, "state": ChangeState.OPEN, "commit": change.commit}
+    await tell(connection, "change.updated", about, payload)
+    return True
+
+
+async def record_change(
+    connection: AsyncConnection, execution: Any, change: PublishedChange, urls: Mapping[str, str]
+) -> str:
     change_id = new_id(Kind.CHANGE)
     await connection.execute(
         named("change_create"),
@@ -67,6 +119,9 @@ async def record_change(connection: AsyncConnection, execution: Any, change: Pub
             "diff": storable(change.diff),
             "diff_truncated": change.diff_truncated,
             "url": storable(change.url),
+            "repository": change.repository,
+            "repository_url": urls[change.repository] if change.repository else None,
+            "receipt": storable(msgspec.to_builtins(change.receipt)),
         },
     )
     about = TaskNews(execution.tenant_id, execution.project_id, execution.task_id, execution.id)
@@ -76,7 +131,7 @@ async def record_change(connection: AsyncConnection, execution: Any, change: Pub
 
 
 def outcome_of(request: FinishRequest, change_id: str | None) -> Outcome:
-    if request.reason is not None and request.change is not None:
+    if request.reason is not None and (request.change is not None or request.further_changes):
         raise RequestError("A finish with a reason has no change.")
     return Outcome(
         reason=request.reason,

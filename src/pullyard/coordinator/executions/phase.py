@@ -4,34 +4,40 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
-from pullyard.lifecycle.execution import EXECUTION_TRANSITIONS, PHASE_EVENTS, ExecutionState
+from pullyard.coordinator.executions.nodes import write_nodes
+from pullyard.lifecycle.execution import EXECUTION_TRANSITIONS, PHASE_EVENTS, PHASE_STATES, ExecutionState
 from pullyard.lifecycle.machine import step
 from pullyard.protocol.errors import LostLease
 from pullyard.protocol.worker import PhaseReport
 from pullyard.store.queries import named
 
-_STATES = {
-    phase: target
-    for phase, event in PHASE_EVENTS.items()
-    for (_, candidate), target in EXECUTION_TRANSITIONS.items()
-    if candidate == event
-}
+_ORDER = list(PHASE_STATES.values())
 
 
 async def begin_phase(
     connection: AsyncConnection, tenant_id: str, worker_id: str, execution_id: str, report: PhaseReport
 ) -> None:
-    """Repeatable. Raises LostLease for a stale fence, IllegalTransition for a phase out of order."""
+    """Repeatable. Raises LostLease for a stale fence, IllegalTransition for a phase that is left out.
+
+    A restarted worker tells of all its phases again: those that are reached already move nothing. Nor does
+    any report while a person is asked; only the answer ends that.
+    """
     row = await lock_own_execution(connection, tenant_id, worker_id, execution_id, report.fence)
     if not is_live(row):
         raise LostLease
     state = ExecutionState(row.state)
-    repeated = state is _STATES[report.phase]
-    if not repeated:
+    reached = state is ExecutionState.WAITING_INPUT or (
+        state in _ORDER and _ORDER.index(state) >= _ORDER.index(PHASE_STATES[report.phase])
+    )
+    if not reached:
         state = step("execution", EXECUTION_TRANSITIONS, state, PHASE_EVENTS[report.phase])
     await connection.execute(
         named("execution_move"), {"id": execution_id, "state": state, "facts": report.facts}
     )
-    if not repeated:
-        about = TaskNews(tenant_id, row.project_id, row.task_id, execution_id)
-        await tell(connection, f"execution.{state.value}", about, {"state": state})
+    await write_nodes(connection, row, report.nodes)
+    about = TaskNews(tenant_id, row.project_id, row.task_id, execution_id)
+    begun = next((node.name for node in report.nodes if node.outcome is None), None)
+    if not reached:
+        await tell(connection, f"execution.{state.value}", about, {"state": state, "node": begun})
+    elif begun is not None:
+        await tell(connection, "execution.node", about, {"state": state, "node": begun})

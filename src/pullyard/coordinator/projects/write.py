@@ -11,6 +11,7 @@ from pullyard.coordinator.projects.read import read_project
 from pullyard.coordinator.projects.refs import check_branch, check_default_agent, check_repository
 from pullyard.coordinator.tasks.lanes import relabel_tasks
 from pullyard.coordinator.tasks.transition import lock_project
+from pullyard.coordinator.workflows.choose import check_added_nodes, with_needs
 from pullyard.lifecycle.automation import AutomationState
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.protocol.errors import Conflict
@@ -27,9 +28,11 @@ async def create_project(connection: AsyncConnection, tenant_id: str, wish: Proj
     check_repository(wish.repository)
     check_branch(wish.default_branch)
     check_default_agent(wish.agent)
+    check_added_nodes(wish.workflow_nodes)
     project_id = new_id(Kind.PROJECT)
     parameters = {
         **wish.model_dump(mode="json"),
+        "labels": with_needs(wish.labels, needed=bool(wish.workflow_nodes)),
         "id": project_id,
         "tenant_id": tenant_id,
         "automation": AutomationState.RUNNING,
@@ -50,6 +53,7 @@ async def edit_project(
     check_version(if_match, project.version)
     check_branch(patch.default_branch)
     check_default_agent(patch.agent)
+    check_added_nodes(patch.workflow_nodes or [])
     current = project.model_dump(mode="json")
     given: dict[str, Any] = patch.model_dump(mode="json", exclude_unset=True)
     for name in (
@@ -61,9 +65,13 @@ async def edit_project(
         "text_policy",
         "labels",
         "max_running",
+        "workflow_nodes",
     ):
         if given.get(name, current[name]) is None:
             del given[name]
+    if given.keys() & {"labels", "workflow_nodes"}:
+        nodes = given.get("workflow_nodes", current["workflow_nodes"])
+        given["labels"] = with_needs(given.get("labels", current["labels"]), needed=bool(nodes))
     try:
         await connection.execute(
             named("project_edit"),

@@ -8,8 +8,10 @@ from pullyard.coordinator.tasks.dependencies import set_dependencies
 from pullyard.coordinator.tasks.lanes import lane_for
 from pullyard.coordinator.tasks.transition import lock_project, lock_task, move_task
 from pullyard.git.names import branch_slug
+from pullyard.coordinator.workflows.choose import check_task, needs_new_worker, with_needs
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.task import PendingReason, TaskEvent, TaskState
+from pullyard.lifecycle.workflows import CODE_CHANGE
 from pullyard.protocol.resources import TaskInput
 from pullyard.store.queries import named
 
@@ -21,11 +23,14 @@ async def create_task(
     wish: TaskInput,
     *,
     member_id: str | None = None,
+    responds_to: str | None = None,
 ) -> str:
     """The new task's id. Raises NotFound for the project, RequestError for what it waits for.
 
     ``member_id`` is who asks, whose limit the task counts against; None where nobody is known.
     """
+    check_task(wish, responds=responds_to is not None)
+    wish = wish.model_copy(update={"labels": with_needs(wish.labels, needed=needs_new_worker(wish))})
     check_branch(wish.base_branch)
     if wish.agent is not None:
         check_settings(wish.agent.name, wish.agent.settings)
@@ -48,6 +53,8 @@ async def create_task(
         project_labels = await connection.scalar(named("project_labels"), {"project_id": project_id})
         await lane_for(connection, tenant_id, [*wish.labels, *(project_labels or [])], member_id)
         (await connection.execute(named("task_create"), parameters)).one()
+    if needs_new_worker(wish):
+        await connection.execute(named("task_workflow"), {**parameters, "responds_to": responds_to})
     if waits and not await set_dependencies(connection, project_id, task_id, wish.depends_on):
         await move_task(connection, await lock_task(connection, tenant_id, task_id), TaskEvent.ENQUEUE)
     return task_id

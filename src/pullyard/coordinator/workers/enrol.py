@@ -5,11 +5,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.auth.credentials import CredentialKind, Issued, issue
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.settings import CoordinatorSettings
+from pullyard.coordinator.workflows.choose import with_needs
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import step
 from pullyard.lifecycle.worker import WORKER_TRANSITIONS, WorkerEvent, WorkerState
 from pullyard.protocol.errors import NotFound, RequestError
-from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, agree
+from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, WORKFLOW_VERSION, agree
 from pullyard.protocol.worker import Connected, ConnectRequest, Enrolment, EnrolRequest
 from pullyard.store.queries import named
 
@@ -111,7 +112,8 @@ def measured(request: EnrolRequest | ConnectRequest, version: int) -> dict[str, 
     if len(request.labels) > 200 or any(not label or len(label) > 100 for label in request.labels):
         raise RequestError("A worker has at most 200 labels, of 1 to 100 characters each.")
     return {
-        "labels": sorted(set(request.labels)),
+        # What a version can do is a label, so that a task that needs it is never given to an older worker.
+        "labels": with_needs(sorted(set(request.labels)), needed=version >= WORKFLOW_VERSION),
         "arch": request.arch,
         "slots": request.slots,
         "software_version": request.software_version,

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.services import Services
 from pullyard.lifecycle.worker import WorkerState
 from pullyard.protocol.errors import NotFound
-from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest
+from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, PersonAnswer
 from pullyard.store.queries import named
 
 
@@ -49,6 +49,13 @@ async def beat(
         cancel=[one.id for one in mine if one.cancel_requested],
         lost=sorted(held.keys() - {one.id for one in mine}),
         drain=row.state == WorkerState.DRAINING,
+        answers=[
+            PersonAnswer(
+                execution_id=one.id, question_id=one.answered["id"], answer=one.answered["answer"]
+            )
+            for one in mine
+            if one.answered
+        ],
         watched=list(filter(services.log_watch.is_watched, (one.id for one in mine))),
     )
     missing = [one.id for one in live if one.acknowledged and one.id not in held]

@@ -13,6 +13,7 @@ from pullyard.coordinator.auth.credentials import CredentialKind
 from pullyard.coordinator.auth.identify import Unauthenticated, bearer, worker
 from pullyard.coordinator.changes.errands import report_errand
 from pullyard.coordinator.executions.finish import finish_execution
+from pullyard.coordinator.executions.answer import ask_person
 from pullyard.coordinator.executions.phase import begin_phase
 from pullyard.coordinator.executions.poll import poll_for_work
 from pullyard.coordinator.executions.requeue import take_back
@@ -23,6 +24,7 @@ from pullyard.coordinator.workers.enrol import connect_worker, enrol_worker, iss
 from pullyard.coordinator.workers.heartbeat import beat
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import (
+    AskRequest,
     ClaimRequest,
     ConnectRequest,
     Credential,
@@ -107,6 +109,12 @@ async def phase(request: Request) -> Response:
     return response
 
 
+async def ask(request: Request) -> Response:
+    response = await fenced(request, AskRequest, ask_person)
+    events_written(services_of(request))
+    return response
+
+
 async def finish(request: Request) -> Response:
     response = await fenced(request, FinishRequest, finish_execution)
     services = services_of(request)
@@ -181,6 +189,7 @@ ROUTES = [
     Route("/worker/v1/claim", claim, methods=["POST"]),
     Route("/worker/v1/heartbeat", heartbeat, methods=["POST"]),
     Route("/worker/v1/executions/{id}/phase", phase, methods=["POST"]),
+    Route("/worker/v1/executions/{id}/ask", ask, methods=["POST"]),
     Route("/worker/v1/executions/{id}/finish", finish, methods=["POST"]),
     Route("/worker/v1/executions/{id}/logs/{stream}", append, methods=["POST"]),
     Route("/worker/v1/errands/{id}", errand, methods=["POST"]),

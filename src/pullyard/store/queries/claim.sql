@@ -130,8 +130,13 @@ SELECT c.place, g.id AS execution_id, g.fence, g.worker_id, g.correlation_id, g.
     c.base_branch, c.agent AS task_agent, c.verify_commands AS task_verify,
     c.slug AS task_slug,
     p.id AS project_id, p.name AS project_name, p.repository, p.forge, p.default_branch,
-    p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy
+    p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy,
+    c.workflow, c.repositories, p.workflow_nodes,
+    -- The change that the task goes on with, for few.
+    r.id AS change_id, r.branch AS change_branch, r.commit AS change_commit, r.base_branch AS change_base_branch,
+    r.base_commit AS change_base_commit
 FROM given g
 JOIN claimed c ON c.execution_id = g.id
 JOIN projects p ON p.id = g.project_id
+LEFT JOIN changes r ON r.id = c.responds_to
 ORDER BY c.place

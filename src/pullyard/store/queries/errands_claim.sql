@@ -16,5 +16,5 @@ WITH open AS (
     RETURNING e.id, e.change_id, e.kind, e.fence, e.worker_id
 )
 SELECT g.id, g.change_id, g.kind, g.fence, g.worker_id, c.branch, c.base_branch, c.commit, c.title,
-    p.repository, p.forge
+    coalesce(c.repository_url, p.repository) AS repository, p.forge
 FROM given g JOIN changes c ON c.id = g.change_id JOIN projects p ON p.id = c.project_id

@@ -1,5 +1,6 @@
 SELECT id, task_id, project_id, worker_id, state, reason, message, correlation_id, phase_seconds, receipt,
-    salvage_ref, resumed_from, input_tokens, output_tokens, cost_micros, facts, queued_at, assigned_at,
+    salvage_ref, resumed_from, input_tokens, output_tokens, cost_micros, facts,
+    question - ARRAY['diff', 'diffstat', 'receipt'] AS question, queued_at, assigned_at,
     started_at, finished_at
 FROM task_executions
 WHERE tenant_id = :tenant_id

@@ -5,11 +5,16 @@ SELECT w.state, w.labels, w.slots,
     t.base_branch, t.agent AS task_agent, t.verify_commands AS task_verify,
     t.slug AS task_slug,
     p.id AS project_id, p.name AS project_name, p.repository, p.forge, p.default_branch,
-    p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy
+    p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy,
+    t.workflow, t.repositories, p.workflow_nodes,
+    -- The change that the task goes on with, for few.
+    r.id AS change_id, r.branch AS change_branch, r.commit AS change_commit, r.base_branch AS change_base_branch,
+    r.base_commit AS change_base_commit
 FROM workers w
 LEFT JOIN task_executions e ON e.worker_id = w.id AND e.request_id = :request_id AND e.finished_at IS NULL
     AND e.acknowledged_at IS NULL
 LEFT JOIN tasks t ON t.id = e.task_id
 LEFT JOIN projects p ON p.id = e.project_id
+LEFT JOIN changes r ON r.id = t.responds_to
 WHERE w.id = :worker_id AND w.tenant_id = :tenant_id
 ORDER BY e.fence

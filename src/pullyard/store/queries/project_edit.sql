@@ -11,6 +11,7 @@ UPDATE projects SET
     retry = :retry,
     text_policy = :text_policy,
     labels = :labels,
+    workflow_nodes = :workflow_nodes,
     version = version + 1,
     updated_at = now()
 WHERE id = :id

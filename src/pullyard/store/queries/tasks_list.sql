@@ -1,5 +1,5 @@
 SELECT t.id, t.project_id, t.number, t.title, t.description, t.acceptance_criteria, t.target_files,
-    t.verify_commands, t.priority, t.labels, t.budget_micros, t.base_branch, t.agent, t.state, t.pending_reason,
+    t.verify_commands, t.priority, t.labels, t.budget_micros, t.base_branch, t.agent, t.workflow, t.repositories, t.state, t.pending_reason,
     t.reason, t.message, t.execution_id, t.change_id, t.tries, t.version, t.created_at, t.updated_at,
     t.finished_at, l.labels AS needed_labels,
     ARRAY(SELECT d.depends_on FROM task_dependencies d WHERE d.task_id = t.id ORDER BY 1) AS depends_on

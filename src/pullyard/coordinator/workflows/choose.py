@@ -1,0 +1,110 @@
+"""Which workflow a task is done by, and what its worker must be able to do for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pullyard.agents.registry import check_settings
+from pullyard.coordinator.projects.refs import check_branch, check_repository
+from pullyard.lifecycle.workflow_rules import AddedNode, WorkflowInvalid, extend
+from pullyard.lifecycle.workflows import (
+    CODE_CHANGE,
+    REPOSITORY_INITIALIZATION,
+    REVIEW_RESPONSE,
+    WORKFLOWS,
+    Workflow,
+)
+from pullyard.protocol.errors import RequestError
+from pullyard.protocol.resources import TaskInput
+from pullyard.protocol.worker import ChangeStart, RepositoryGrant
+from pullyard.protocol.workflows import AddedNodeInput, PromptNode, TaskRepository
+
+PROTOCOL_LABEL = "protocol=2"
+"""Every worker of that version has it. A task that an older worker can't do requires it."""
+
+
+def granted_workflow(name: str, added: Sequence[Mapping[str, Any]]) -> Workflow | None:
+    """With the project's nodes; None is the plain code change, which every worker knows by itself."""
+    workflow = WORKFLOWS[name]
+    if added and workflow.extensible:
+        workflow = extend(workflow, msgspec.convert(added, list[AddedNode]))
+    return None if workflow == CODE_CHANGE else workflow
+
+
+def granted_repositories(given: Sequence[Mapping[str, Any]]) -> list[RepositoryGrant]:
+    return [
+        RepositoryGrant(
+            name=one["name"],
+            url=one["repository"],
+            forge=one["forge"],
+            base_branch=one["base_branch"],
+            verify_commands=one["verify_commands"],
+        )
+        for one in given
+    ]
+
+
+def granted_change(row: Any) -> ChangeStart | None:
+    """``row`` is of a claim: the change that its task goes on with, as it is now."""
+    if row.change_id is None:
+        return None
+    return ChangeStart(
+        id=row.change_id,
+        branch=row.change_branch,
+        commit=row.change_commit,
+        base_branch=row.change_base_branch,
+        base_commit=row.change_base_commit,
+    )
+
+
+def check_added_nodes(nodes: Sequence[AddedNodeInput]) -> None:
+    """Raises RequestError where they can't be put into every workflow that takes them."""
+    for node in nodes:
+        if isinstance(node, PromptNode) and node.settings.agent is not None:
+            check_settings(node.settings.agent.name, node.settings.agent.settings)
+    added = msgspec.convert([node.model_dump(mode="json") for node in nodes], list[AddedNode])
+    try:
+        for workflow in WORKFLOWS.values():
+            if workflow.extensible:
+                extend(workflow, added)
+    except WorkflowInvalid as error:
+        raise RequestError(str(error), code="invalid-workflow") from error
+
+
+def check_task(wish: TaskInput, *, responds: bool) -> None:
+    """Raises RequestError for an unknown workflow, and for what the workflow can't be given."""
+    if wish.workflow not in WORKFLOWS:
+        raise RequestError(
+            f"There is no workflow {wish.workflow!r}: choose one of {', '.join(WORKFLOWS)}.",
+            code="unknown-workflow",
+        )
+    if (wish.workflow == REVIEW_RESPONSE.name) != responds:
+        raise RequestError(
+            "A response goes on with a change: use POST /api/v1/changes/{id}/respond.", code="change-missing"
+        )
+    if wish.repositories and wish.workflow in (REVIEW_RESPONSE.name, REPOSITORY_INITIALIZATION.name):
+        raise RequestError(
+            f"The workflow {wish.workflow} works on one repository: leave 'repositories' out.",
+            code="one-repository",
+        )
+    _check_repositories(wish.repositories)
+
+
+def _check_repositories(repositories: Sequence[TaskRepository]) -> None:
+    names = [one.name for one in repositories]
+    if len(set(names)) != len(names):
+        raise RequestError("Two repositories of the task have the same name.", code="doubled-repository")
+    for one in repositories:
+        check_repository(one.repository)
+        check_branch(one.base_branch)
+
+
+def with_needs(labels: Sequence[str], *, needed: bool) -> list[str]:
+    """The labels, with what the workflow needs of a worker; without it where nothing needs it any more."""
+    plain = {label for label in labels if label != PROTOCOL_LABEL}
+    return sorted({*plain, PROTOCOL_LABEL} if needed else plain)
+
+
+def needs_new_worker(wish: TaskInput) -> bool:
+    return wish.workflow != CODE_CHANGE.name or bool(wish.repositories)

@@ -1,0 +1,10 @@
+-- The branch is compared, because a worker may only ever move the one that it was given.
+UPDATE changes SET
+    execution_id = :execution_id,
+    commit = :commit,
+    diffstat = :diffstat,
+    diff = :diff,
+    diff_truncated = :diff_truncated,
+    version = version + 1,
+    updated_at = now()
+WHERE id = :id AND state = 'open' AND branch = :branch

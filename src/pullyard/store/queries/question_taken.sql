@@ -1,0 +1,1 @@
+UPDATE task_executions SET question = question || '{"taken": true}' WHERE id = :id

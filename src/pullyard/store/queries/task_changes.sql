@@ -1,0 +1,1 @@
+SELECT repositories, responds_to FROM tasks WHERE id = :id

@@ -1,0 +1,1 @@
+UPDATE tasks SET workflow = :workflow, repositories = :repositories, responds_to = :responds_to WHERE id = :id
