@@ -15,6 +15,7 @@ from pullyard.coordinator.auth import endpoints as auth
 from pullyard.coordinator.auth.bootstrap import bootstrap
 from pullyard.coordinator.auth.credentials import Issued
 from pullyard.coordinator.auth.identify import Authenticator
+from pullyard.coordinator.automation import endpoints as automation
 from pullyard.coordinator.boundary import Boundary
 from pullyard.coordinator.caretakers.loop import Caretakers
 from pullyard.coordinator.changes import endpoints as changes
@@ -66,7 +67,8 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
         responses=problems.PROBLEM_RESPONSES,
     )
     app.state.services = services
-    for module in (tenants, projects, tasks, executions, workflows, workers, changes, events, auth, hub, audit):
+    work = (projects, automation, tasks, executions, workflows, logs, workers, changes)
+    for module in (tenants, *work, sse, events, auth, hub, audit):
         app.include_router(module.router)
     app.include_router(auth.pages)
     app.include_router(pages.router)

@@ -32,5 +32,7 @@ AUTOMATION_TRANSITIONS: Mapping[tuple[AutomationState, AutomationEvent], Automat
     (AutomationState.HALTED, AutomationEvent.STOP): AutomationState.STOPPED,
     (AutomationState.STOPPED, AutomationEvent.STOP): AutomationState.STOPPED,
     (AutomationState.RUNNING, AutomationEvent.HALT): AutomationState.HALTED,
+    # What still ran when it was paused may fail, and a resume must not pass over that unseen.
+    (AutomationState.PAUSED, AutomationEvent.HALT): AutomationState.HALTED,
     (AutomationState.HALTED, AutomationEvent.HALT): AutomationState.HALTED,
 }

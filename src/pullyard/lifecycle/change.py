@@ -22,10 +22,16 @@ CHANGE_TRANSITIONS: Mapping[tuple[ChangeState, ChangeEvent], ChangeState] = {
 
 
 class ErrandKind(StrEnum):
-    """Work on an existing change that only a worker can do, because only it reaches the forge."""
+    """Work that is no execution and that only a worker can do, because only it reaches the forge."""
 
     MERGE = "merge"
     CLOSE = "close"
+    READ_TASK_LIST = "read-task-list"
+    WRITE_TASK_LIST = "write-task-list"
+
+
+CHANGE_ERRANDS = frozenset({ErrandKind.MERGE, ErrandKind.CLOSE})
+"""Those of a change, which every worker knows; the others came with version 2 of the protocol."""
 
 
 class ErrandState(StrEnum):

@@ -1,7 +1,8 @@
 """What people and programs read and write through ``/api/v1``. Times are UTC, money is micro-units."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from enum import StrEnum
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -69,6 +70,35 @@ class ProjectInput(Input):
     forge: Literal["bare"] = "bare"
     default_branch: Branch | None = None
     agent: AgentSettings = AgentSettings()
+    task_list: bool = Field(default=True, description="the task list's text may leave the worker")
+
+
+class OnError(StrEnum):
+    STOP = "stop"
+    SKIP = "skip"
+    RESOLVE = "resolve"
+
+
+ListPath = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f\\]*$"),
+]
+
+
+class AutomationPolicy(Input):
+    """What a project does by itself. It is about tasks that came from its task list or were injected."""
+
+    on_error: OnError = Field(
+        default=OnError.STOP,
+        description="when such a task fails for good: `stop` halts the project, `skip` goes on, "
+        "`resolve` lets an agent mend the cause and tries again",
+    )
+    max_resolutions: int = Field(
+        default=2, ge=1, le=10, description="of `resolve`: so often for one task, then a person is asked"
+    )
+    sync_seconds: int = Field(
+        default=300, ge=10, le=86_400, description="between two looks at the task list"
+    )
     setup_commands: list[Argv] = Field(default=[], max_length=50)
     verify_commands: list[Argv] | None = Field(
         None, max_length=50, description="null: detected on the base branch"
@@ -84,6 +114,7 @@ class ProjectInput(Input):
 class ProjectPatch(Input):
     name: Name | None = None
     default_branch: Branch | None = None
+    automation_policy: AutomationPolicy = AutomationPolicy()
     agent: AgentSettings | None = None
     setup_commands: list[Argv] | None = None
     verify_commands: list[Argv] | None = None
@@ -98,6 +129,7 @@ class ProjectPatch(Input):
 class Project(Resource):
     id: str
     name: str
+    automation_policy: AutomationPolicy | None = None
     repository: str
     forge: str
     default_branch: str | None
@@ -115,6 +147,7 @@ class Project(Resource):
     running: int
     version: int
     created_at: datetime
+    automation_policy: AutomationPolicy
     updated_at: datetime
 
 
@@ -164,6 +197,18 @@ class Task(Resource):
     depends_on: list[str]
     budget_micros: int | None
     base_branch: str | None
+    retry: RetrySettings | None = None
+    labels: list[Label] | None = Field(None, max_length=50)
+    depends_on: list[TaskId] | None = Field(None, max_length=100, description="replaces them all")
+    start_at: AwareDatetime | None = None
+    draft: bool | None = None
+
+
+class TaskSource(StrEnum):
+    REQUEST = "request"
+    LIST = "list"
+    INJECT = "inject"
+    RESOLUTION = "resolution"
     agent: AgentSettings | None
     workflow: str
     repositories: list[TaskRepository]
@@ -196,6 +241,9 @@ class Execution(Resource):
     message: str
     correlation_id: str
     phase_seconds: dict[str, float]
+    source: TaskSource = Field(TaskSource.REQUEST, description="where it came from")
+    list_key: str | None = Field(None, description="its item in the task list")
+    resolves: str | None = Field(None, description="the failed task whose cause this one is to mend")
     receipt: dict[str, Any] | None
     salvage_ref: str | None
     resumed_from: str | None

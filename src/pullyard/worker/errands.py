@@ -1,13 +1,15 @@
-"""Merge or close a change on behalf of a person: only a worker reaches the forge. Repeatable."""
+"""What is no execution and yet a worker's, because only it reaches the forge. Every errand is repeatable."""
 
 import structlog
 
 from pullyard.forges.registry import FORGES
-from pullyard.lifecycle.change import ErrandKind
+from pullyard.git.errors import GitFailed
+from pullyard.lifecycle.change import CHANGE_ERRANDS, ErrandKind
 from pullyard.protocol.errors import LostLease, PullyardError
 from pullyard.protocol.worker import Errand, ErrandReport
 from pullyard.worker.client import until_answered
 from pullyard.worker.context import Tools
+from pullyard.worker.task_list import do_list_errand
 
 logger = structlog.get_logger(__name__)
 
@@ -15,8 +17,12 @@ logger = structlog.get_logger(__name__)
 async def do_errand(tools: Tools, errand: Errand) -> None:
     """Do it and report; an errand that is no longer ours is dropped, another worker has it."""
     try:
-        report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))
-    except (PullyardError, OSError) as error:
+        if errand.kind in CHANGE_ERRANDS:
+            report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))
+        else:
+            found = await do_list_errand(tools, errand)
+            report = ErrandReport(fence=errand.fence, done=True, task_list=found)
+    except (PullyardError, GitFailed, OSError) as error:
         report = ErrandReport(fence=errand.fence, done=False, message=str(error))
     try:
         await until_answered(lambda: tools.client.errand(errand.id, report))

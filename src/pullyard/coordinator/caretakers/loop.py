@@ -12,6 +12,7 @@ from pullyard.coordinator.caretakers.due import enqueue_due_tasks
 from pullyard.coordinator.caretakers.expire import remove_expired
 from pullyard.coordinator.caretakers.leases import give_grace, take_back_overdue
 from pullyard.coordinator.caretakers.offline import mark_offline
+from pullyard.coordinator.caretakers.task_lists import read_due_lists
 from pullyard.coordinator.news import queue_changed
 from pullyard.store.errors import DATABASE_AWAY
 from pullyard.store.queries import named
@@ -81,6 +82,7 @@ class Caretakers:
             ).one()
         changed = await take_back_overdue(services, look.expired, look.unacknowledged)
         changed |= await enqueue_due_tasks(services, look.due)
+        await read_due_lists(services, look.lists_due)
         if look.silent_workers:
             await mark_offline(services)
         if now - self._last_drift > settings.drift_seconds:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pullyard.coordinator.changes.errands import claim_errands
-from pullyard.coordinator.executions.claim import CLAIM_LOCK, Slot, claim_tasks
+from pullyard.coordinator.errands.claim import claim_errands
+from pullyard.coordinator.executions.claim import CLAIM_LOCK, CLAIM_LOCK_STATEMENT, Slot, claim_tasks
 from pullyard.coordinator.news import events_written
 from pullyard.coordinator.settings import CoordinatorSettings
-from pullyard.protocol.worker import ClaimAnswer, Grant
+from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION
+from pullyard.protocol.worker import ClaimAnswer, Errand, Grant
 from pullyard.store.database import Database
 from pullyard.store.errors import DATABASE_AWAY
 
@@ -39,6 +40,7 @@ class Waiter:
     slots: int = 0
     answer: asyncio.Future[ClaimAnswer] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
+    protocol_version: int = OLDEST_PROTOCOL_VERSION
     )
 
     def is_again(self, other: "Waiter") -> bool:
@@ -76,7 +78,6 @@ class Dispatcher:
         for other in [one for one in self._waiting if one.is_again(waiter)]:
             self._hand_over(other, ClaimAnswer())
         self._waiting[waiter] = None
-        self.wake(errands=True)
         try:
             yield waiter.answer
         finally:
@@ -121,12 +122,14 @@ class Dispatcher:
 
     async def _give_errands(self, tenant_id: str, waiters: list[Waiter]) -> None:
         async with self._database.transaction() as connection:
-            given = await claim_errands(
-                connection,
-                tenant_id=tenant_id,
-                worker_ids=[waiter.worker_id for waiter in waiters],
-                again_seconds=self._settings.errand_seconds,
-            )
+            for version in sorted({waiter.protocol_version for waiter in waiters}):
+                given |= await claim_errands(
+                    connection,
+                    tenant_id=tenant_id,
+                    worker_ids=[one.worker_id for one in waiters if one.protocol_version == version],
+                    protocol_version=version,
+                    again_seconds=self._settings.errand_seconds,
+                )
         for waiter in waiters:
             if errands := given.pop(waiter.worker_id, []):
                 self._hand_over(waiter, ClaimAnswer(errands=errands))

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.coordinator.automation.control import put_back
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.metrics.instruments import Ended
 from pullyard.coordinator.tasks.end import end_task
@@ -92,6 +93,9 @@ async def settle_task(connection: AsyncConnection, execution: Any, outcome: Outc
     counts = REASONS[outcome.reason].counts_as_try
     await note_try(connection, task.id, counted=counts)
     if outcome.reason is Reason.CANCELLED or execution.cancel_requested:
+    if execution.stop_requested:
+        await put_back(connection, task, execution.id, outcome.salvage_ref)
+        return
         words = outcome.message or "Cancelled while it ran."
         await end_task(connection, task, TaskEvent.CANCEL, reason=Reason.CANCELLED, message=words)
         return

@@ -32,7 +32,9 @@ async def poll_for_work(request: Request, tenant_id: str, worker_id: str, wish: 
             return ClaimAnswer(grants=[build_grant(row) for row in rows], errands=errands)
         # Whether the worker may take work at all is asked again by the claim itself.
         waiter.labels, waiter.slots = tuple(rows[0].labels), max(0, min(wish.slots, rows[0].slots))
-        services.dispatcher.wake()
+        waiter.protocol_version = rows[0].protocol_version
+        # It was waiting before it was known which errands it understands.
+        services.dispatcher.wake(errands=True)
         gone = asyncio.ensure_future(disconnected(request))
         stopping = asyncio.ensure_future(services.stopping.wait())
         try:

@@ -63,6 +63,7 @@ async def edit_project(
         "limits",
         "retry",
         "text_policy",
+        "automation_policy",
         "labels",
         "max_running",
         "workflow_nodes",

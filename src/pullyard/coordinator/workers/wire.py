@@ -11,14 +11,13 @@ from starlette.routing import Route
 
 from pullyard.coordinator.auth.credentials import CredentialKind
 from pullyard.coordinator.auth.identify import Unauthenticated, bearer, worker
-from pullyard.coordinator.changes.errands import report_errand
-from pullyard.coordinator.executions.finish import finish_execution
+from pullyard.coordinator.errands.report import report_errand
 from pullyard.coordinator.executions.answer import ask_person
 from pullyard.coordinator.executions.phase import begin_phase
 from pullyard.coordinator.executions.poll import poll_for_work
 from pullyard.coordinator.executions.requeue import take_back
 from pullyard.coordinator.logs.append import append_log
-from pullyard.coordinator.news import events_written, log_grew, queue_changed
+from pullyard.coordinator.news import errands_changed, events_written, log_grew, logs_ended, queue_changed
 from pullyard.coordinator.services import services_of
 from pullyard.coordinator.workers.enrol import connect_worker, enrol_worker, issue_worker_credential
 from pullyard.coordinator.workers.heartbeat import beat
@@ -127,7 +126,10 @@ async def finish(request: Request) -> Response:
 
 async def errand(request: Request) -> Response:
     response = await fenced(request, ErrandReport, report_errand)
-    events_written(services_of(request))
+    services = services_of(request)
+    # A task list that was read may have made tasks, and a merge may have made something to be written there.
+    queue_changed(services)
+    errands_changed(services)
     return response
 
 

@@ -12,5 +12,9 @@ SELECT
         ORDER BY not_before LIMIT 1000) AS due,
     (SELECT extract(epoch FROM min(not_before) - now()) FROM tasks
         WHERE state = 'pending' AND not_before IS NOT NULL AND not_before > now()) AS next_due,
+    ARRAY(SELECT ARRAY[l.tenant_id, l.project_id]
+        FROM task_lists l JOIN project_queue q ON q.project_id = l.project_id
+        WHERE l.due_at <= now() AND q.active
+        ORDER BY l.due_at LIMIT 200) AS lists_due,
     EXISTS (SELECT 1 FROM workers
         WHERE state NOT IN ('offline', 'quarantined') AND lease_expires_at < now()) AS silent_workers

@@ -1,1 +1,3 @@
-SELECT id, kind, state, worker_id, fence FROM errands WHERE id = :id FOR UPDATE
+SELECT id, tenant_id, project_id, change_id, kind, state, worker_id, fence, given FROM errands
+WHERE id = :id AND tenant_id = :tenant_id
+FOR UPDATE

@@ -1,7 +1,9 @@
+-- A worker whose protocol is older can't read the kinds that came later, so it is given none of them.
 WITH open AS (
     SELECT id FROM errands
-    WHERE tenant_id = :tenant_id AND (state = 'requested' OR (state = 'assigned'
-        AND assigned_at < now() - make_interval(secs => CAST(:again_seconds AS double precision))))
+    WHERE tenant_id = :tenant_id AND kind = ANY (CAST(:kinds AS text[])) AND (state = 'requested'
+        OR (state = 'assigned'
+            AND assigned_at < now() - make_interval(secs => CAST(:again_seconds AS double precision))))
     ORDER BY id LIMIT :slots
     FOR UPDATE SKIP LOCKED
 ), numbered AS (
@@ -13,8 +15,11 @@ WITH open AS (
         fence = nextval('fences'),
         assigned_at = now()
     FROM numbered n WHERE e.id = n.id
-    RETURNING e.id, e.change_id, e.kind, e.fence, e.worker_id
+    RETURNING e.id, e.project_id, e.change_id, e.kind, e.fence, e.worker_id
 )
-SELECT g.id, g.change_id, g.kind, g.fence, g.worker_id, c.branch, c.base_branch, c.commit, c.title,
-    coalesce(c.repository_url, p.repository) AS repository, p.forge
-FROM given g JOIN changes c ON c.id = g.change_id JOIN projects p ON p.id = c.project_id
+SELECT g.id, g.project_id, g.change_id, g.kind, g.fence, g.worker_id, c.branch, c.base_branch, c.commit, c.title,
+    coalesce(c.repository_url, p.repository) AS repository, p.forge, p.default_branch, l.path, l.blob
+FROM given g
+JOIN projects p ON p.id = g.project_id
+LEFT JOIN changes c ON c.id = g.change_id
+LEFT JOIN task_lists l ON l.project_id = g.project_id AND g.change_id IS NULL

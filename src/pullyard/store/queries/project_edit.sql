@@ -10,6 +10,7 @@ UPDATE projects SET
     limits = :limits,
     retry = :retry,
     text_policy = :text_policy,
+    automation_policy = :automation_policy,
     labels = :labels,
     workflow_nodes = :workflow_nodes,
     version = version + 1,

@@ -1,0 +1,56 @@
+"""Errands are handed to the workers that wait, beside their tasks."""
+
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.coordinator.automation.list_errands import list_errand
+from pullyard.lifecycle.change import CHANGE_ERRANDS, ErrandKind
+from pullyard.protocol.versions import TASK_LIST_VERSION
+from pullyard.protocol.worker import Errand, RepositorySpec
+from pullyard.store.queries import named
+
+
+async def claim_errands(
+    connection: AsyncConnection,
+    *,
+    tenant_id: str,
+    worker_ids: list[str],
+    protocol_version: int,
+    again_seconds: float,
+) -> dict[str, list[Errand]]:
+    """At most one for each worker; one that was given long ago and never reported is given again.
+
+    ``protocol_version`` is what all of these workers speak at least: it says which kinds they know.
+    """
+    kinds = frozenset(ErrandKind) if protocol_version >= TASK_LIST_VERSION else CHANGE_ERRANDS
+    rows = await connection.execute(
+        named("errands_claim"),
+        {
+            "tenant_id": tenant_id,
+            "kinds": sorted(kinds),
+            "worker_ids": worker_ids,
+            "slots": len(worker_ids),
+            "again_seconds": again_seconds,
+        },
+    )
+    given: dict[str, list[Errand]] = defaultdict(list)
+    for row in rows.all():
+        errand = change_errand(row) if row.change_id else await list_errand(connection, row)
+        given[row.worker_id].append(errand)
+    return given
+
+
+def change_errand(row: Any) -> Errand:
+    return Errand(
+        id=row.id,
+        fence=row.fence,
+        kind=ErrandKind(row.kind),
+        change_id=row.change_id,
+        repository=RepositorySpec(url=row.repository, forge=row.forge),
+        branch=row.branch,
+        base_branch=row.base_branch,
+        commit=row.commit,
+        title=row.title,
+    )

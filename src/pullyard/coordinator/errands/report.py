@@ -1,0 +1,47 @@
+"""A worker tells how an errand went; what follows is of the errand's kind."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.coordinator.automation.list_errands import list_errand_ended
+from pullyard.coordinator.changes.errands import change_errand_ended
+from pullyard.coordinator.storable import storable
+from pullyard.coordinator.tasks.transition import lock_project
+from pullyard.lifecycle.change import ErrandKind, ErrandState
+from pullyard.protocol.errors import LostLease, NotFound
+from pullyard.protocol.worker import ErrandReport
+from pullyard.store.queries import named
+
+Ended = Callable[[AsyncConnection, Any, ErrandReport, str], Awaitable[None]]
+"""Takes the errand's row, the report and its message as it may be stored, under the project's lock."""
+
+ENDINGS: Mapping[ErrandKind, Ended] = {
+    ErrandKind.MERGE: change_errand_ended,
+    ErrandKind.CLOSE: change_errand_ended,
+    ErrandKind.READ_TASK_LIST: list_errand_ended,
+    ErrandKind.WRITE_TASK_LIST: list_errand_ended,
+}
+
+
+async def report_errand(
+    connection: AsyncConnection, tenant_id: str, worker_id: str, errand_id: str, report: ErrandReport
+) -> None:
+    """Repeatable. Raises LostLease where the errand was given to somebody else meanwhile."""
+    parameters = {"tenant_id": tenant_id, "id": errand_id}
+    project_id = await connection.scalar(named("errand_place"), parameters)
+    if project_id is None:
+        raise NotFound("errand")
+    await lock_project(connection, tenant_id, project_id)
+    errand = (await connection.execute(named("errand_row"), parameters)).one()
+    if errand.worker_id != worker_id or errand.fence != report.fence:
+        raise LostLease
+    state = ErrandState.DONE if report.done else ErrandState.FAILED
+    if errand.state == state:
+        return
+    if errand.state != ErrandState.ASSIGNED:
+        raise LostLease
+    message = storable(report.message)
+    await connection.execute(named("errand_end"), {"id": errand_id, "state": state, "message": message})
+    await ENDINGS[ErrandKind(errand.kind)](connection, errand, report, message)

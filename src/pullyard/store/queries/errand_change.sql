@@ -1,1 +1,0 @@
-SELECT change_id FROM errands WHERE id = :id AND tenant_id = :tenant_id

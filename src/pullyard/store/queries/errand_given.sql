@@ -1,0 +1,1 @@
+UPDATE errands SET given = :given WHERE id = :id

@@ -1,0 +1,1 @@
+DELETE FROM task_lists WHERE project_id = :project_id

@@ -1,0 +1,1 @@
+UPDATE tasks SET list_digest = :digest WHERE id = :id

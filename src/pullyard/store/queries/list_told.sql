@@ -1,0 +1,1 @@
+UPDATE task_lists SET state = :state, message = :message, read_at = now() WHERE project_id = :project_id
