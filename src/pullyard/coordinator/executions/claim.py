@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pullyard.coordinator.workflows.choose import granted_change, granted_repositories, granted_workflow
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.protocol.worker import (
     AgentSpec,
