@@ -3,6 +3,9 @@
 from pullyard.lifecycle.workflows import CHOICES, REJECT, Node, NodeOutcome
 from pullyard.protocol.worker import AskRequest
 from pullyard.worker.context import Context
+from pullyard.worker.take_work import describe_change
+
+SHOWN_BYTES = 256 << 10
 
 
 async def wait_for_approval(context: Context, node: Node) -> NodeOutcome:
@@ -11,16 +14,30 @@ async def wait_for_approval(context: Context, node: Node) -> NodeOutcome:
     question = str(node.settings.get("question") or f"Shall the step after '{node.name}' begin?")
     log = context.log(node.phase)
     log.line(f"Step {node.name}: a person is asked: {question}")
-    answer = await context.answers.wait(
-        AskRequest(
-            fence=context.grant.fence,
-            question_id=f"{node.name}-{fact.attempt}",
-            node=node.name,
-            question=question,
-            choices=list(CHOICES),
-            text=bool(node.settings.get("text", False)),
-        )
+    asked = AskRequest(
+        fence=context.grant.fence,
+        question_id=f"{node.name}-{fact.attempt}",
+        node=node.name,
+        question=question,
+        choices=list(CHOICES),
+        text=bool(node.settings.get("text", False)),
+        receipt=context.record.receipt,
     )
+    if context.record.harvested is not None:
+        await show_work(context, asked)
+    answer = await context.answers.wait(asked)
     fact.facts |= {"question": question, "answer": answer}
     log.line(f"Step {node.name}: the answer is: {answer}")
     return NodeOutcome.REJECTED if answer == REJECT else NodeOutcome.PASSED
+
+
+async def show_work(context: Context, asked: AskRequest) -> None:
+    """What the person decides over, as far as the project lets it leave."""
+    diffstat, diff, truncated = await describe_change(context)
+    asked.diffstat = diffstat
+    if not context.grant.text_policy.diff:
+        return
+    whole = diff.encode()
+    cut = whole[:SHOWN_BYTES]
+    asked.diff_truncated = truncated or len(cut) < len(whole)
+    asked.diff = cut[: cut.rfind(b"\n") + 1].decode(errors="ignore") if len(cut) < len(whole) else diff
