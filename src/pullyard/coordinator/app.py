@@ -1,7 +1,7 @@
 """The coordinator as an ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -38,13 +38,14 @@ from pullyard.coordinator.tasks import endpoints as tasks
 from pullyard.coordinator.tenants import endpoints as tenants
 from pullyard.coordinator.workers import endpoints as workers
 from pullyard.coordinator.workers import wire
-from pullyard.coordinator.workflows import endpoints as workflows
 from pullyard.coordinator.workers.forgotten import Forgotten
+from pullyard.coordinator.workflows import endpoints as workflows
 from pullyard.store.bus.registry import bus_for
 from pullyard.store.database import Database
 from pullyard.store.feed import Feed
 from pullyard.store.migrate import migrate
 
+END_SECONDS = 1.0
 logger = structlog.get_logger(__name__)
 
 
@@ -127,9 +128,17 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
             yield services, first_login
         finally:
             services.stopping.set()
-            for loop in services.loops:
-                loop.cancel()
-            await asyncio.gather(*services.loops, return_exceptions=True)
+            await end_loops(services.loops)
+
+
+async def end_loops(loops: Iterable[asyncio.Task[None]]) -> None:
+    """A driver that is interrupted may raise an error of its own, which a loop takes for a fault of the
+    database and goes on: so whoever is not gone after a moment is told again."""
+    pending = set(loops)
+    while pending:
+        for loop in pending:
+            loop.cancel()
+        _, pending = await asyncio.wait(pending, timeout=END_SECONDS)
 
 
 def count_endings(services: Services, facts: list[object]) -> None:

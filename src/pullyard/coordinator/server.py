@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from pullyard.coordinator.app import create_app, open_services
 from pullyard.coordinator.auth.credentials import CredentialKind, issue
+from pullyard.coordinator.connections import Limits, bounded, raise_file_limit
 from pullyard.coordinator.services import Services
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.protocol.errors import PullyardError
@@ -131,7 +132,7 @@ async def serve(
         port = listener.getsockname()[1]
         url = local_url(settings.host, port, tls=settings.tls_certificate is not None)
         async with open_services(settings) as (services, first_login):
-            server = StoppingServer(configure(create_app(settings, services), settings), services)
+            server = StoppingServer(configure(create_app(settings, services), settings, services), services)
             running = asyncio.create_task(server.serve([listener]), name="server")
             ended = asyncio.create_task(end.wait())
             answers = asyncio.create_task(server.answers.wait())
@@ -177,9 +178,17 @@ def check_tls(settings: CoordinatorSettings) -> None:
         ) from error
 
 
-def configure(app: FastAPI, settings: CoordinatorSettings) -> uvicorn.Config:
+def configure(app: FastAPI, settings: CoordinatorSettings, services: Services) -> uvicorn.Config:
+    refused = services.metrics.connections_refused
+    limits = Limits(
+        connections=min(settings.max_connections, raise_file_limit()),
+        head_seconds=settings.request_head_seconds,
+        body_seconds=settings.request_body_seconds,
+        refused=lambda why: refused.labels(why).inc(),
+    )
     return uvicorn.Config(
         app,
+        http=bounded(limits),
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
         log_config=None,

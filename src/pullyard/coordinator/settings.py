@@ -24,6 +24,13 @@ class CoordinatorSettings(BaseSettings):
     )
     data_dir: Path | None = None
     database_connections: int = Field(10, ge=2, le=200)
+    max_connections: int = Field(
+        5000, ge=10, le=1_000_000, description="open connections of everybody; one more is answered 503 and closed"
+    )
+    request_head_seconds: float = Field(15.0, gt=0, description="until a request's head must be whole")
+    request_body_seconds: float = Field(
+        20.0, gt=0, description="until a request's body must come at 16 KiB a second on average"
+    )
 
     max_running: int = Field(5, ge=1, description="live executions of all projects together")
     heartbeat_seconds: float = Field(10.0, gt=0)

@@ -1,0 +1,137 @@
+"""Strangers can't fill the coordinator: many connections, heads without end and slow requests are cut off."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.coordinator import RunningCoordinator, running_coordinator
+
+LIMIT = 20
+QUICK = {"max_connections": LIMIT, "request_head_seconds": 1.0, "request_body_seconds": 1.0}
+HEAD = b"POST /api/v1/session HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+async def bounded(database_url: str) -> AsyncIterator[RunningCoordinator]:
+    async with running_coordinator(database_url, **QUICK) as coordinator:
+        yield coordinator
+
+
+async def connect(coordinator: RunningCoordinator) -> Streams:
+    return await asyncio.open_connection("127.0.0.1", coordinator.served.port)
+
+
+async def rest(streams: Streams) -> bytes:
+    """All that comes until the other side closes, which it has to do."""
+    reader, writer = streams
+    async with asyncio.timeout(15):
+        try:
+            data = await reader.read()
+        except ConnectionResetError:
+            data = b""
+    writer.transport.abort()
+    return data
+
+
+def code_of(answer: bytes) -> tuple[int, str]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)["code"]
+
+
+async def drip(streams: Streams, piece: bytes) -> None:
+    """Sends a piece again and again, until the other side has had enough."""
+    _, writer = streams
+    try:
+        while not writer.is_closing():
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.1)
+    except ConnectionError:
+        return
+
+
+async def test_one_connection_too_many_is_told_so_and_there_is_room_again_later(
+    bounded: RunningCoordinator,
+) -> None:
+    held = [await connect(bounded) for _ in range(LIMIT)]
+    assert code_of(await rest(await connect(bounded))) == (503, "connection-many")
+    for _, writer in held:
+        writer.transport.abort()
+    async with asyncio.timeout(10):
+        while (await bounded.client().get("/healthz")).status_code != 200:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        (b"", b""),
+        (b"", b"\r\n"),
+        (b"GET /healthz HTTP/1.1\r\nhost: x\r\n", b"a: b\r\n"),
+        (HEAD + b"content-length: 1000\r\n\r\n", b"{"),
+        (HEAD + b"transfer-encoding: chunked\r\n\r\n", b"1\r\n{\r\n"),
+    ],
+    ids=["nothing", "empty-lines", "head", "body", "chunks"],
+)
+async def test_a_request_that_never_ends_is_cut_off(
+    bounded: RunningCoordinator, begin: bytes, piece: bytes
+) -> None:
+    streams = await connect(bounded)
+    streams[1].write(begin)
+    dripping = asyncio.create_task(drip(streams, piece))
+    assert code_of(await rest(streams)) == (408, "connection-slow")
+    await dripping
+
+
+@pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nx: "], ids=["address", "header"])
+async def test_a_head_without_end_is_cut_off_before_it_fills_memory(
+    bounded: RunningCoordinator, start: bytes
+) -> None:
+    streams = await connect(bounded)
+    streams[1].write(start)
+    sent = 0
+    try:
+        while not streams[1].is_closing() and sent < 10_000_000:
+            streams[1].write(b"x" * 10_000)
+            await streams[1].drain()
+            sent += 10_000
+    except ConnectionError:
+        pass
+    assert sent < 10_000_000
+    await rest(streams)
+
+
+async def test_trailers_without_end_are_not_kept(bounded: RunningCoordinator) -> None:
+    streams = await connect(bounded)
+    streams[1].write(HEAD + b"transfer-encoding: chunked\r\n\r\n0\r\n")
+    for number in range(1000):
+        streams[1].write(b"t%d: %s\r\n" % (number, b"x" * 1000))
+    streams[1].write(b"connection: close\r\n\r\n")
+    answer = await asyncio.wait_for(streams[0].readuntil(b"\r\n\r\n"), 10)
+    assert answer.startswith(b"HTTP/1.1 4")
+    streams[1].transport.abort()
+
+
+async def test_what_is_slow_but_honest_passes(bounded: RunningCoordinator) -> None:
+    worker = await bounded.worker()
+    # A long-poll waits after its request is whole: that is no slow request.
+    assert (await worker.poll(wait=2.5)).grants == []
+    body = b'{"name": "x", "repository": "/srv/x.git", "default_branch": null' + b" " * 60_000 + b"}"
+    head = f"POST /api/v1/projects HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bounded.token}\r\n"
+    streams = await connect(bounded)
+    streams[1].write(f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode())
+    # Five times as fast as it has to be, and three times as long as the first seconds.
+    for start in range(0, len(body), 8192):
+        streams[1].write(body[start : start + 8192])
+        await asyncio.sleep(0.3)
+    assert (await streams[0].readline()).startswith(b"HTTP/1.1 201")
+    streams[1].transport.abort()
+
+
+async def test_a_refusal_is_counted(bounded: RunningCoordinator) -> None:
+    await rest(await connect(bounded))
+    answer = await bounded.http.get("/metrics")
+    assert 'pullyard_connections_refused_total{why="slow"} 1.0' in answer.text
