@@ -23,10 +23,10 @@ from pullyard.coordinator.events import endpoints as events
 from pullyard.coordinator.executions import endpoints as executions
 from pullyard.coordinator.executions.dispatcher import Dispatcher
 from pullyard.coordinator.hub import socket as hub
-from pullyard.coordinator.hub.tickets import Tickets
+from pullyard.coordinator.hub import sse
+from pullyard.coordinator.hub.hub import Hub
 from pullyard.coordinator.idempotency.describe import describe_keys
 from pullyard.coordinator.idempotency.layer import Changes
-from pullyard.coordinator.logs.watch import LogWatch
 from pullyard.coordinator.maintenance import running_database
 from pullyard.coordinator.metrics import endpoints as metrics
 from pullyard.coordinator.metrics.instruments import Ended
@@ -69,7 +69,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     )
     app.state.services = services
     work = (projects, automation, tasks, executions, workflows, logs, workers, changes)
-    for module in (tenants, *work, sse, events, auth, hub, audit):
+    for module in (tenants, *work, sse, sse, events, auth, hub, audit):
         app.include_router(module.router)
     app.include_router(auth.pages)
     app.include_router(pages.router)
@@ -111,16 +111,16 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
             authenticator=Authenticator(database),
             dispatcher=Dispatcher(database, settings),
             caretakers=Caretakers(),
-            log_watch=LogWatch(),
-            tickets=Tickets(),
             forgotten=Forgotten(settings.lease_seconds),
             health=health.Health(),
         )
+        services.hub = Hub(services)
         listen(services)
         database.on_commit(partial(count_endings, services))
         services.loops += [
             asyncio.create_task(services.dispatcher.run(services), name="dispatcher"),
             asyncio.create_task(services.caretakers.run(services), name="caretakers"),
+            asyncio.create_task(services.hub.run(), name="hub"),
         ]
         for loop in services.loops:
             loop.add_done_callback(report_end)

@@ -2,24 +2,28 @@
 
 from functools import partial
 
+from pullyard.coordinator.hub.log_news import LOG
+from pullyard.coordinator.hub.watched import WATCH
 from pullyard.coordinator.services import Services
 
 QUEUE = "queue"
 ERRANDS = "errands"
 EVENTS = "events"
 CREDENTIALS = "credentials"
-LOG = "log:"
 
 
 def listen(services: Services) -> None:
     """Carry the bus's messages to whoever waits in this process."""
 
-    def hear(topic: str | None, _payload: str) -> None:
+    def hear(topic: str | None, payload: str) -> None:
         if topic is None:
             services.authenticator.forget()
-            services.log_watch.announce_all()
+            services.hub.look_at_everything()
         elif topic.startswith(LOG):
-            services.log_watch.announce(topic.removeprefix(LOG))
+            services.hub.log_news.hear(topic, payload)
+            return
+        elif topic.startswith(WATCH):
+            services.hub.watched.hear(payload)
             return
         elif topic == CREDENTIALS:
             services.authenticator.forget()
@@ -48,8 +52,18 @@ def credentials_revoked(services: Services) -> None:
     _publish(services, CREDENTIALS)
 
 
-def log_grew(services: Services, execution_id: str) -> None:
-    _publish(services, LOG + execution_id)
+def log_grew(
+    services: Services, execution_id: str, stream: str, *, offset: int, end: int, frame: bytes
+) -> None:
+    """Call after the commit that appended ``frame``, whose bytes are those from ``offset`` to ``end``."""
+    services.database.after_commit(
+        partial(services.hub.log_news.appended, execution_id, stream, offset=offset, end=end, frame=frame)
+    )
+
+
+def logs_ended(services: Services, execution_id: str) -> None:
+    """Call after the commit that ended the execution: nothing is appended to its logs any more."""
+    services.database.after_commit(partial(services.hub.log_news.ended, execution_id))
 
 
 def _publish(services: Services, topic: str) -> None:

@@ -14,12 +14,14 @@ from fastapi import FastAPI
 from pullyard.coordinator.app import create_app, open_services
 from pullyard.coordinator.auth.credentials import CredentialKind, issue
 from pullyard.coordinator.connections import Limits, bounded, raise_file_limit
+from pullyard.coordinator.hub.http_protocol import HttpProtocol
+from pullyard.coordinator.hub.socket import MAX_MESSAGE_BYTES
+from pullyard.coordinator.hub.socket_protocol import SocketProtocol
 from pullyard.coordinator.services import Services
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.protocol.errors import PullyardError
 
 STOP_SECONDS = 5
-MAX_SOCKET_MESSAGE_BYTES = 64 * 1024
 
 
 class PortTaken(PullyardError):
@@ -188,15 +190,18 @@ def configure(app: FastAPI, settings: CoordinatorSettings, services: Services) -
     )
     return uvicorn.Config(
         app,
-        http=bounded(limits),
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
-        ws_max_size=MAX_SOCKET_MESSAGE_BYTES,
+        http=bounded(limits, HttpProtocol),
+        ws=SocketProtocol,
+        ws_max_size=2 * MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
+        # The hub's own signs of life wait for a slow reader, and these would not.
+        ws_ping_interval=None,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=STOP_SECONDS,
     )

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from pullyard.coordinator.caretakers.loop import Caretakers
     from pullyard.coordinator.executions.dispatcher import Dispatcher
     from pullyard.coordinator.health import Health
-    from pullyard.coordinator.hub.tickets import Tickets
-    from pullyard.coordinator.logs.watch import LogWatch
+    from pullyard.coordinator.hub.hub import Hub
     from pullyard.coordinator.workers.forgotten import Forgotten
 
 
@@ -37,12 +36,12 @@ class Services:
     authenticator: "Authenticator"
     dispatcher: "Dispatcher"
     caretakers: "Caretakers"
-    log_watch: "LogWatch"
-    tickets: "Tickets"
     forgotten: "Forgotten"
     health: "Health"
     metrics: Metrics = field(default_factory=Metrics)
     state: State = field(init=False)
+    hub: "Hub" = field(init=False)
+    """Made from the services themselves, right after them."""
     loops: list[asyncio.Task[None]] = field(default_factory=list)
     """What runs beside the requests until the process ends, each with a name."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -59,6 +59,13 @@ class CoordinatorSettings(BaseSettings):
     metrics_projects: int = Field(
         0, ge=0, le=10_000, description="queue metrics for each project, where there are no more than so many"
     )
+    stream_ping_seconds: float = Field(20.0, gt=0, description="between two signs of life on a live connection")
+    stream_silence_seconds: float = Field(
+        60.0, gt=0, description="a live client that says and takes nothing for longer is disconnected"
+    )
+    stream_connections: int = Field(
+        256, ge=1, description="live connections of one person to one coordinator at most"
+    )
     log_json: bool = False
     log_level: str = "info"
 

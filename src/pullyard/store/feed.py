@@ -7,7 +7,7 @@ cursor up to which no event can appear any more.
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +42,13 @@ READ = text(
     "WHERE cursor > :after AND cursor <= :settled ORDER BY cursor LIMIT :limit"
 )
 READ_TENANT = text(READ.text.replace("WHERE", "WHERE tenant_id = :tenant_id AND", 1))
+READ_SCOPE = text(
+    READ_TENANT.text.replace(
+        "ORDER BY",
+        "AND (project_id = ANY(CAST(:project_ids AS text[])) OR task_id = ANY(CAST(:task_ids AS text[])) "
+        "OR execution_id = ANY(CAST(:execution_ids AS text[]))) ORDER BY",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,15 @@ class StoredEvent:
     version: int
     payload: dict[str, Any]
     at: datetime
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The events of any of these projects, tasks and executions."""
+
+    project_ids: tuple[str, ...] = ()
+    task_ids: tuple[str, ...] = ()
+    execution_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,12 +125,12 @@ class Feed:
         self.last_look = 0
 
     async def read(
-        self, after: int, limit: int = 500, *, tenant_id: str | None = None
+        self, after: int, limit: int = 500, *, tenant_id: str | None = None, scope: Scope | None = None
     ) -> tuple[list[StoredEvent], int]:
         """Events after ``after``, oldest first, and the cursor to go on from; of all tenants for None.
 
-        The cursor moves on past what is no event, and past other tenants' events. Returns at once; use
-        ``wait_beyond`` where there is nothing.
+        ``scope`` None is all of the tenant's. The cursor moves on past what is no event, and past events that
+        were not asked for. Returns at once; use ``wait_beyond`` where there is nothing.
         """
         settled = self.settled
         if settled is None or after >= settled:
@@ -122,16 +138,23 @@ class Feed:
         if after >= settled:
             return [], after
         parameters: dict[str, Any] = {"after": after, "settled": settled, "limit": limit}
+        query = READ
         if tenant_id is not None:
-            parameters["tenant_id"] = tenant_id
+            query = READ_SCOPE if scope else READ_TENANT
+            parameters |= {"tenant_id": tenant_id, **(asdict(scope) if scope else {})}
         async with self.database.own_transaction() as connection:
-            rows = (await connection.execute(READ_TENANT if tenant_id else READ, parameters)).all()
+            rows = (await connection.execute(query, parameters)).all()
         events = [StoredEvent(*row) for row in rows]
         return events, events[-1].cursor if len(events) == limit else settled
 
     async def position(self) -> int:
         """The end of the feed now: whoever begins here misses nothing that is committed from now on."""
         return await self.look()
+
+    async def newest(self) -> int:
+        """The last cursor that is visible at all, also while it is not settled."""
+        async with self.database.own_transaction() as connection:
+            return int(await connection.scalar(NEWEST) or 0)
 
     async def wait_beyond(self, cursor: int) -> None:
         """Returns when there is something to read after ``cursor``."""

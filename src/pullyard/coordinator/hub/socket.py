@@ -1,19 +1,28 @@
-"""``/api/v1/stream``: one WebSocket, many subscriptions, each a task of its own."""
+"""``/api/v1/stream``: one WebSocket, many subscriptions."""
 
-import asyncio
-import contextlib
+import time
 
+import msgspec
 import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pullyard.coordinator.auth.identify import Person, Principal, person
-from pullyard.coordinator.hub.subscriptions import follow_events, follow_log
+from pullyard.coordinator.hub.create_task import create_over_socket
+from pullyard.coordinator.hub.frames import label_of
+from pullyard.coordinator.hub.hub import Client
+from pullyard.coordinator.hub.outlets import BEHIND_BYTES, SocketOutlet
+from pullyard.coordinator.hub.socket_protocol import protocol_of
+from pullyard.coordinator.hub.subscriber import Subscriber, error_message
+from pullyard.coordinator.hub.tickets import give_ticket, use_ticket
+from pullyard.coordinator.problems import problem
 from pullyard.coordinator.services import Services, ServicesNeeded, services_of
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.stream import (
     ClientMessage,
+    CreateTask,
     Ping,
     Pong,
     StreamError,
@@ -21,17 +30,16 @@ from pullyard.protocol.stream import (
     SubscribeLog,
     Unsubscribe,
 )
-from pullyard.store.errors import DATABASE_AWAY
 
 router = APIRouter(prefix="/api/v1", tags=["stream"])
 
-MAX_SUBSCRIPTIONS = 100
-MAX_MESSAGE_CHARACTERS = 16 * 1024
-# Also how late an open connection notices that its credential was revoked.
-CHECK_SECONDS = 5.0
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""A task may be so long. Beyond twice of it the connection is closed before the message is there."""
+SHOWN_CHARACTERS = 500
 _CLOSED_BY_POLICY = 1008
-_CLOSED_FOR_RESTART = 1012
+_BROKEN = 1011
 _messages: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
+_PONG = Pong().model_dump_json().encode()
 logger = structlog.get_logger(__name__)
 
 
@@ -41,8 +49,9 @@ class Ticket(BaseModel):
 
 
 @router.post("/stream/ticket", status_code=201)
-async def give_ticket(caller: Person, services: ServicesNeeded) -> Ticket:
-    return Ticket(ticket=services.tickets.give(caller))
+async def give(caller: Person, services: ServicesNeeded) -> Ticket:
+    """For a browser that can't send a header with its WebSocket."""
+    return Ticket(ticket=await give_ticket(services.database, caller))
 
 
 @router.websocket("/stream")
@@ -50,109 +59,129 @@ async def stream(socket: WebSocket) -> None:
     services = services_of(socket)
     try:
         principal = await identify(socket, services)
+        connection = Connection(socket, services, principal)
+        with services.hub.admitted(connection):
+            await socket.accept()
+            await connection.listen()
     except RequestError as error:
-        # Closed before it is accepted: the client sees 403 and no socket.
+        # Refused before it is accepted: there is no socket yet.
         logger.info("stream refused", code=error.code)
-        await socket.close(_CLOSED_BY_POLICY)
-        return
-    await socket.accept()
-    await Connection(socket, services, principal).run()
+        # Every way of not being known looks the same.
+        refusal = error if error.status == 429 else RequestError("You may not listen here.", status=403)
+        await deny(socket, problem(refusal.status, refusal.message, refusal.code))
+
+
+async def deny(socket: WebSocket, response: Response) -> None:
+    await socket.send_denial_response(response)
 
 
 async def identify(socket: WebSocket, services: Services) -> Principal:
     ticket = socket.query_params.get("ticket")
-    if ticket and (principal := services.tickets.use(ticket)) is not None:
+    if ticket and (principal := await use_ticket(services.database, ticket)) is not None:
         return principal
     return await person(socket)
 
 
-class Connection:
-    """Reads the client's messages; each subscription sends for itself, one message at a time."""
+class Connection(Client):
+    """Takes one message of the client after the other; what is followed is sent by the fan-outs."""
 
     def __init__(self, socket: WebSocket, services: Services, principal: Principal) -> None:
+        self.principal = principal
         self._socket = socket
         self._services = services
-        self._principal = principal
-        self._sending = asyncio.Lock()
-        self._subscriptions: dict[str, asyncio.Task[None]] = {}
+        self._protocol = protocol_of(socket)
+        self._outlet = SocketOutlet(self._protocol)
+        self.subscriber = Subscriber(
+            services.hub.followings, principal.tenant_id, self._outlet, self._outlet.abort
+        )
+        now = time.monotonic()
+        self._heard_at = self._moved_at = self._pinged_at = now
+        self._drained_bytes = 0
 
-    async def run(self) -> None:
-        """Until the client leaves, the coordinator stops or the credential is revoked."""
-        parts = [
-            asyncio.ensure_future(part) for part in (self._listen(), self._stopped(), self._still_welcome())
-        ]
+    async def listen(self) -> None:
+        """Until the client leaves or the connection is closed from here."""
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            self._heard_at = time.monotonic()
+            # Who does not read what it is answered is not listened to either.
+            if self._outlet.buffered_bytes > BEHIND_BYTES:
+                await self._outlet.room()
+            text = message.get("text")
+            if text is None:
+                self._complain("binary-message", "Messages are JSON, sent as text.")
+            elif len(text) > MAX_MESSAGE_BYTES:
+                self._complain("message-too-long", f"A message has {MAX_MESSAGE_BYTES} bytes at most.")
+            else:
+                await self._take(text)
+
+    async def _take(self, text: str) -> None:
         try:
-            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting = [*parts, *self._subscriptions.values()]
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            code = _CLOSED_FOR_RESTART if self._services.stopping.is_set() else _CLOSED_BY_POLICY
-            await self._socket.close(code)
-
-    async def _stopped(self) -> None:
-        await self._services.stopping.wait()
-
-    async def _still_welcome(self) -> None:
-        authenticator = self._services.authenticator
-        revoked = authenticator.revoked
-        while await authenticator.still_valid(self._principal):
-            await self._services.wait_for(revoked, CHECK_SECONDS)
-            revoked = authenticator.revoked
-
-    async def _listen(self) -> None:
-        with contextlib.suppress(WebSocketDisconnect):
-            while True:
-                raw = await self._socket.receive_text()
-                if len(raw) > MAX_MESSAGE_CHARACTERS:
-                    await self._error(None, "message-too-long", "This message is too long.")
-                    continue
-                try:
-                    message = _messages.validate_json(raw)
-                except ValidationError as error:
-                    await self._error(None, "invalid-message", error.errors()[0]["msg"])
-                    continue
-                await self._take(message)
-
-    async def _take(self, message: ClientMessage) -> None:
+            message = _messages.validate_json(text)
+        except ValidationError as error:
+            self._complain("invalid-message", sentence_of(error))
+            return
         match message:
             case Ping():
-                await self._send(Pong())
+                self._outlet.say(_PONG)
+            case Pong():
+                pass
             case Unsubscribe():
-                if task := self._subscriptions.pop(message.id, None):
-                    task.cancel()
+                self.subscriber.unsubscribe(message.id)
+            case CreateTask():
+                said = await create_over_socket(self._socket, self._services, self.principal, message)
+                self._outlet.say(said)
             case SubscribeEvents() | SubscribeLog():
-                if message.id in self._subscriptions:
-                    await self._error(message.id, "subscription-exists", "This id is in use already.")
-                elif len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
-                    await self._error(message.id, "too-many-subscriptions", "Unsubscribe from one first.")
-                else:
-                    self._subscriptions[message.id] = asyncio.ensure_future(self._follow(message))
+                try:
+                    self.subscriber.subscribe(message)
+                except RequestError as error:
+                    self._outlet.write(error_message(error), label_of(message.id))
 
-    async def _follow(self, wish: SubscribeEvents | SubscribeLog) -> None:
-        tenant_id = self._principal.tenant_id
+    def _complain(self, code: str, words: str) -> None:
+        error = StreamError(code=code, message=words[:SHOWN_CHARACTERS])
+        self._outlet.say(error.model_dump_json().encode())
+
+    def beat(self, now: float) -> None:
+        """A client whose buffers are full proves that it lives by taking from them, any other by a word."""
+        settings = self._services.settings
+        buffered = self._outlet.buffered_bytes
+        drained = self._outlet.written_bytes - buffered
+        if not buffered or drained > self._drained_bytes:
+            self._moved_at = now
+        alive_at = self._moved_at if buffered else self._heard_at
+        if buffered and drained > self._drained_bytes:
+            self._heard_at = now
+        self._drained_bytes = drained
+        if now - alive_at > settings.stream_silence_seconds:
+            logger.info("silent client closed", buffered_bytes=buffered)
+            self._outlet.abort()
+        elif now - self._pinged_at >= settings.stream_ping_seconds and buffered < BEHIND_BYTES:
+            self._pinged_at = now
+            self._outlet.say(msgspec.json.encode({"type": "ping", "v": 1, "cursor": self.subscriber.cursor}))
+
+    async def refuse(self) -> None:
+        await self._close(_CLOSED_BY_POLICY)
+
+    def leave(self) -> None:
+        """The server itself says goodbye to all who read; the others would hold it up."""
+        if not self._protocol.writable.is_set():
+            self._outlet.abort()
+
+    async def _close(self, code: int) -> None:
+        if self._protocol.over:
+            return
+        if not self._protocol.writable.is_set():
+            self._outlet.abort()
+            return
         try:
-            if isinstance(wish, SubscribeEvents):
-                await follow_events(self._services, tenant_id, wish, self._send)
-            else:
-                await follow_log(self._services, tenant_id, wish, self._send)
-        except RequestError as error:
-            await self._error(wish.id, error.code, error.message)
-        except DATABASE_AWAY as error:
-            logger.warning("subscription broken", error=type(error).__name__)
-            await self._error(wish.id, "interrupted", "Subscribe again from where you are.")
-        except (WebSocketDisconnect, RuntimeError):
-            # The client left while something was being sent; the listener notices it as well.
-            logger.debug("client left")
-        finally:
-            if self._subscriptions.get(wish.id) is asyncio.current_task():
-                del self._subscriptions[wish.id]
+            await self._socket.close(code)
+        except (RuntimeError, WebSocketDisconnect):
+            logger.debug("client left by itself")
 
-    async def _error(self, subscription: str | None, code: str, words: str) -> None:
-        await self._send(StreamError(subscription=subscription, code=code, message=words))
 
-    async def _send(self, message: BaseModel) -> None:
-        async with self._sending:
-            await self._socket.send_text(message.model_dump_json())
+def sentence_of(error: ValidationError) -> str:
+    """The first thing that is wrong, and where."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}." if place else f"{first['msg']}."

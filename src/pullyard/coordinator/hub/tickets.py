@@ -1,29 +1,42 @@
-"""Single-use tickets for a WebSocket, whose client can't set a header."""
+"""Single-use tickets for a WebSocket, whose browser can't set a header. Good at every replica."""
 
 import secrets
-import time
 
+from pullyard.coordinator.auth.credentials import CredentialKind, digest
 from pullyard.coordinator.auth.identify import Principal
+from pullyard.protocol.errors import RequestError
+from pullyard.store.database import Database
+from pullyard.store.queries import named
 
 LASTS_SECONDS = 30.0
-MAX_OPEN = 10_000
+MAX_OPEN = 1000
+"""Of one credential: who asks for more uses none of them."""
 
 
-class Tickets:
-    """In this process only: a browser uses its ticket at once, on the replica that gave it."""
+async def give_ticket(database: Database, principal: Principal) -> str:
+    """Raises RequestError where too many are unused. Only its hash is kept, and expired ones are removed."""
+    ticket = "pyl_ticket_" + secrets.token_urlsafe(32)
+    async with database.transaction() as connection:
+        given = await connection.scalar(
+            named("ticket_give"),
+            {
+                "secret_sha256": digest(ticket),
+                "credential_id": principal.credential_id,
+                "seconds": LASTS_SECONDS,
+                "max_open": MAX_OPEN,
+            },
+        )
+    if not given:
+        raise RequestError(
+            "Use the tickets that you have, or wait until they expire.", code="too-many-tickets", status=429
+        )
+    return ticket
 
-    def __init__(self) -> None:
-        self._open: dict[str, tuple[float, Principal]] = {}
 
-    def give(self, principal: Principal) -> str:
-        now = time.monotonic()
-        self._open = {key: entry for key, entry in self._open.items() if entry[0] > now}
-        while len(self._open) >= MAX_OPEN:
-            del self._open[next(iter(self._open))]
-        ticket = "pyl_ticket_" + secrets.token_urlsafe(32)
-        self._open[ticket] = (now + LASTS_SECONDS, principal)
-        return ticket
-
-    def use(self, ticket: str) -> Principal | None:
-        until, principal = self._open.pop(ticket, (0.0, None))
-        return principal if until > time.monotonic() else None
+async def use_ticket(database: Database, ticket: str) -> Principal | None:
+    """Whoever it was given to, once; None where it is unknown, used or expired, or its credential is."""
+    async with database.transaction() as connection:
+        row = (await connection.execute(named("ticket_use"), {"secret_sha256": digest(ticket)})).one_or_none()
+    if row is None:
+        return None
+    return Principal(row.id, row.tenant_id, CredentialKind(row.kind), row.member_id, row.worker_id)

@@ -56,7 +56,7 @@ async def beat(
             for one in mine
             if one.answered
         ],
-        watched=list(filter(services.log_watch.is_watched, (one.id for one in mine))),
+        watched=list(filter(services.hub.watched.is_watched, (one.id for one in mine))),
     )
     missing = [one.id for one in live if one.acknowledged and one.id not in held]
     return Beat(answer, services.forgotten.note(worker_id, missing))

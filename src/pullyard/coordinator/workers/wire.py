@@ -117,7 +117,7 @@ async def ask(request: Request) -> Response:
 async def finish(request: Request) -> Response:
     response = await fenced(request, FinishRequest, finish_execution)
     services = services_of(request)
-    log_grew(services, request.path_params["id"])
+    logs_ended(services, request.path_params["id"])
     # The project's limit has room again, a dependent may be queued, or this task has to wait.
     queue_changed(services)
     services.caretakers.wake()
@@ -171,16 +171,17 @@ async def append(request: Request) -> Response:
         raise RequestError("A log frame needs the numbers `fence` and `offset`.") from error
     execution_id = request.path_params["id"]
     frame = await request.body()
+    stream = request.path_params["stream"]
     end = await append_log(
         services,
         (tenant_id, worker_id, execution_id),
-        stream=request.path_params["stream"],
+        stream=stream,
         fence=fence,
         offset=offset,
         frame=frame,
     )
     services.metrics.log_taken(end - offset, len(frame))
-    log_grew(services, execution_id)
+    log_grew(services, execution_id, stream, offset=offset, end=end, frame=frame)
     return answer(LogAnswer(end=end))
 
 

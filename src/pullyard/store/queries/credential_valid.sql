@@ -1,1 +1,0 @@
-SELECT revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) FROM credentials WHERE id = :id
