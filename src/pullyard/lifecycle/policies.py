@@ -16,6 +16,10 @@ class RetryPolicy:
     backoff_seconds: float = 5.0
     """Wait before the second try; doubled for each further one."""
     backoff_limit_seconds: float = 300.0
+    resume: bool = False
+    """Go on from the work that the failed try has saved, where it saved any; else from the start."""
+    another_worker: bool = False
+    """Not on the worker of the failed try, for a while and where another one could take it."""
 
 
 @dataclass(frozen=True)

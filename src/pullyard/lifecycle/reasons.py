@@ -48,6 +48,7 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
     LEASE_EXPIRED = "lease_expired"
     GRANT_UNACKNOWLEDGED = "grant_unacknowledged"
+    TAKEN_BACK = "taken_back"
     WORKER_BUG = "worker_bug"
 
 
@@ -95,6 +96,10 @@ REASONS: Mapping[Reason, ReasonFacts] = {
     ),
     Reason.GRANT_UNACKNOWLEDGED: ReasonFacts(
         Fault.COORDINATOR, retryable=True, counts_as_try=False, ends_as=ExecutionEvent.LOSE
+    ),
+    # A person took it from its worker, to have it done by another or once more.
+    Reason.TAKEN_BACK: ReasonFacts(
+        Fault.PERSON, retryable=True, counts_as_try=False, ends_as=ExecutionEvent.LOSE
     ),
     Reason.WORKER_BUG: ReasonFacts(Fault.WORKER, retryable=True),
 }

@@ -1,6 +1,7 @@
 """The life of a task: what is wanted, from the wish to the delivered work."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -38,10 +39,30 @@ class PendingReason(StrEnum):
     BACKOFF = "backoff"
 
 
+@dataclass(frozen=True)
+class Holds:
+    """What may keep a task from the queue, apart from what became of its tries."""
+
+    draft: bool
+    open_dependencies: int
+    starts_later: bool
+
+
+def held_by(holds: Holds) -> PendingReason | None:
+    """The first thing to wait for; None where the task may run now."""
+    if holds.draft:
+        return PendingReason.DRAFT
+    if holds.open_dependencies:
+        return PendingReason.DEPENDENCY
+    return PendingReason.SCHEDULED if holds.starts_later else None
+
+
 FINAL_TASK_STATES = frozenset({TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED})
 
 TASK_TRANSITIONS: Mapping[tuple[TaskState, TaskEvent], TaskState] = {
     (TaskState.PENDING, TaskEvent.ENQUEUE): TaskState.QUEUED,
+    # Held for another reason, such as its start after the last task that it waited for.
+    (TaskState.PENDING, TaskEvent.HOLD): TaskState.PENDING,
     (TaskState.PENDING, TaskEvent.CANCEL): TaskState.CANCELLED,
     # A dependency that ends badly fails what waits for it.
     (TaskState.PENDING, TaskEvent.FAIL): TaskState.FAILED,

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from pullyard.lifecycle.automation import AutomationState
 from pullyard.lifecycle.change import ChangeState, ErrandKind, ErrandState
@@ -21,9 +21,11 @@ from pullyard.protocol.fields import (
     Input,
     Label,
     Line,
+    Moment,
     Name,
     Resource,
     Seconds,
+    TaskId,
     Text,
 )
 from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, Question, TaskRepository
@@ -56,20 +58,19 @@ class LimitSettings(Input):
 
 class RetrySettings(Input):
     max_tries: int = Field(default=1, ge=1, le=20)
-    backoff_seconds: float = Field(default=5.0, ge=0, le=86_400)
+    backoff_seconds: float = Field(
+        default=5.0, ge=0, le=86_400, description="before the second try; doubled for each further one"
+    )
+    backoff_limit_seconds: float = Field(default=300.0, ge=0, le=86_400)
+    resume: bool = Field(default=False, description="go on from the work that the failed try has saved")
+    another_worker: bool = Field(
+        default=False, description="prefer a worker other than the one on which the last try failed"
+    )
 
 
 class TextPolicySettings(Input):
     logs: bool = True
     diff: bool = True
-
-
-class ProjectInput(Input):
-    name: Name
-    repository: Address
-    forge: Literal["bare"] = "bare"
-    default_branch: Branch | None = None
-    agent: AgentSettings = AgentSettings()
     task_list: bool = Field(default=True, description="the task list's text may leave the worker")
 
 
@@ -99,6 +100,14 @@ class AutomationPolicy(Input):
     sync_seconds: int = Field(
         default=300, ge=10, le=86_400, description="between two looks at the task list"
     )
+
+
+class ProjectInput(Input):
+    name: Name
+    repository: Address
+    forge: Literal["bare"] = "bare"
+    default_branch: Branch | None = None
+    agent: AgentSettings = AgentSettings()
     setup_commands: list[Argv] = Field(default=[], max_length=50)
     verify_commands: list[Argv] | None = Field(
         None, max_length=50, description="null: detected on the base branch"
@@ -106,6 +115,7 @@ class AutomationPolicy(Input):
     limits: LimitSettings = LimitSettings()
     retry: RetrySettings = RetrySettings()
     text_policy: TextPolicySettings = TextPolicySettings()
+    automation_policy: AutomationPolicy = AutomationPolicy()
     labels: list[Label] = Field(default_factory=list, max_length=50)
     max_running: int = Field(1, ge=1, le=1000)
     workflow_nodes: AddedNodes = Field(default=[], description="walked in addition, in every code workflow")
@@ -114,13 +124,13 @@ class AutomationPolicy(Input):
 class ProjectPatch(Input):
     name: Name | None = None
     default_branch: Branch | None = None
-    automation_policy: AutomationPolicy = AutomationPolicy()
     agent: AgentSettings | None = None
     setup_commands: list[Argv] | None = None
     verify_commands: list[Argv] | None = None
     limits: LimitSettings | None = None
     retry: RetrySettings | None = None
     text_policy: TextPolicySettings | None = None
+    automation_policy: AutomationPolicy | None = None
     labels: list[Label] | None = None
     max_running: int | None = Field(None, ge=1, le=1000)
     workflow_nodes: AddedNodes | None = None
@@ -129,7 +139,6 @@ class ProjectPatch(Input):
 class Project(Resource):
     id: str
     name: str
-    automation_policy: AutomationPolicy | None = None
     repository: str
     forge: str
     default_branch: str | None
@@ -139,6 +148,7 @@ class Project(Resource):
     limits: LimitSettings
     retry: RetrySettings
     text_policy: TextPolicySettings
+    automation_policy: AutomationPolicy
     labels: list[str]
     max_running: int
     workflow_nodes: list[AddedNodeInput]
@@ -147,11 +157,12 @@ class Project(Resource):
     running: int
     version: int
     created_at: datetime
-    automation_policy: AutomationPolicy
     updated_at: datetime
 
 
-class TaskInput(Input):
+class TaskTemplate(Input):
+    """What a task is made from, also by a schedule or a rule for events."""
+
     title: Line
     description: Text = ""
     acceptance_criteria: list[Line] = Field(default_factory=list, max_length=100)
@@ -159,16 +170,22 @@ class TaskInput(Input):
     verify_commands: list[Argv] | None = Field(None, max_length=50, description="null: as the project says")
     priority: int = Field(0, ge=-1000, le=1000, description="higher runs earlier")
     labels: list[Label] = Field(default_factory=list, max_length=50, description="what a worker must have")
-    depends_on: list[str] = Field(default_factory=list, max_length=100)
     budget_micros: int | None = Field(None, ge=0, le=10**15)
     base_branch: Branch | None = Field(None, description="null: as the project says")
     agent: AgentSettings | None = Field(None, description="null: as the project says")
+    retry: RetrySettings | None = Field(None, description="null: as the project says")
     workflow: Line = Field(CODE_CHANGE.name, description="one of `GET /api/v1/workflows`")
     repositories: list[TaskRepository] = Field(
         default_factory=list[TaskRepository],
         max_length=10,
         description="besides the project's own: all changes are published, or none",
     )
+
+
+class TaskInput(TaskTemplate):
+    depends_on: list[TaskId] = Field(default_factory=list, max_length=100)
+    start_at: Moment | None = Field(None, description="not before; the database's clock decides")
+    draft: bool = Field(default=False, description="kept back until `POST …/ready`")
 
 
 class TaskPatch(Input):
@@ -181,6 +198,18 @@ class TaskPatch(Input):
     budget_micros: int | None = Field(None, ge=0, le=10**15)
     base_branch: Branch | None = None
     agent: AgentSettings | None = None
+    retry: RetrySettings | None = None
+    labels: list[Label] | None = Field(None, max_length=50)
+    depends_on: list[TaskId] | None = Field(None, max_length=100, description="replaces them all")
+    start_at: Moment | None = None
+    draft: bool | None = None
+
+
+class TaskSource(StrEnum):
+    REQUEST = "request"
+    LIST = "list"
+    INJECT = "inject"
+    RESOLUTION = "resolution"
 
 
 class Task(Resource):
@@ -195,28 +224,27 @@ class Task(Resource):
     priority: int
     labels: list[str]
     depends_on: list[str]
+    open_dependencies: list[str] = Field(
+        default_factory=list, description="those of `depends_on` that are not completed"
+    )
+    start_at: datetime | None = None
+    draft: bool = False
+    schedule_id: str | None = Field(None, description="the schedule that made it")
     budget_micros: int | None
     base_branch: str | None
-    retry: RetrySettings | None = None
-    labels: list[Label] | None = Field(None, max_length=50)
-    depends_on: list[TaskId] | None = Field(None, max_length=100, description="replaces them all")
-    start_at: AwareDatetime | None = None
-    draft: bool | None = None
-
-
-class TaskSource(StrEnum):
-    REQUEST = "request"
-    LIST = "list"
-    INJECT = "inject"
-    RESOLUTION = "resolution"
     agent: AgentSettings | None
+    retry: RetrySettings | None = None
     workflow: str
     repositories: list[TaskRepository]
     state: TaskState
     pending_reason: PendingReason | None
+    held_until: datetime | None = Field(None, description="when a pending task is queued by itself")
     unmet_labels: list[str] = Field(default_factory=list, description="labels that no connected worker has")
     reason: Reason | None = Field(None, description="why it failed")
     message: str = ""
+    source: TaskSource = Field(TaskSource.REQUEST, description="where it came from")
+    list_key: str | None = Field(None, description="its item in the task list")
+    resolves: str | None = Field(None, description="the failed task whose cause this one is to mend")
     execution_id: str | None = Field(None, description="the newest execution")
     change_id: str | None = None
     tries: int
@@ -230,6 +258,10 @@ class TaskRetry(Input):
     resume: bool = Field(default=False, description="go on from the salvaged work of the newest execution")
 
 
+class Intervention(Input):
+    reason: Line | None = Field(None, description="why; shown with the task and kept in the audit log")
+
+
 class Execution(Resource):
     id: str
     task_id: str
@@ -241,9 +273,6 @@ class Execution(Resource):
     message: str
     correlation_id: str
     phase_seconds: dict[str, float]
-    source: TaskSource = Field(TaskSource.REQUEST, description="where it came from")
-    list_key: str | None = Field(None, description="its item in the task list")
-    resolves: str | None = Field(None, description="the failed task whose cause this one is to mend")
     receipt: dict[str, Any] | None
     salvage_ref: str | None
     resumed_from: str | None

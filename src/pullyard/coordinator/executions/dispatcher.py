@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pullyard.coordinator.errands.claim import claim_errands
-from pullyard.coordinator.executions.claim import CLAIM_LOCK, CLAIM_LOCK_STATEMENT, Slot, claim_tasks
+from pullyard.coordinator.executions.claim import CLAIM_LOCK, Slot, claim_tasks
 from pullyard.coordinator.news import events_written
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION
@@ -38,9 +38,9 @@ class Waiter:
     request_id: str
     labels: tuple[str, ...] = ()
     slots: int = 0
+    protocol_version: int = OLDEST_PROTOCOL_VERSION
     answer: asyncio.Future[ClaimAnswer] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
-    protocol_version: int = OLDEST_PROTOCOL_VERSION
     )
 
     def is_again(self, other: "Waiter") -> bool:
@@ -116,11 +116,13 @@ class Dispatcher:
                 await self._give_errands(tenant_id, waiters)
             while open_waiters := [one for one in waiters if one.slots > 0 and self._is_open(one)]:
                 if not await self._give_tasks(tenant_id, labels, open_waiters):
+                    claimed |= await self._give_avoiding(tenant_id, labels, open_waiters)
                     break
                 claimed = True
         return claimed
 
     async def _give_errands(self, tenant_id: str, waiters: list[Waiter]) -> None:
+        given: dict[str, list[Errand]] = {}
         async with self._database.transaction() as connection:
             for version in sorted({waiter.protocol_version for waiter in waiters}):
                 given |= await claim_errands(
@@ -152,6 +154,18 @@ class Dispatcher:
             log_grants(waiter.worker_id, grants)
             self._hand_over(waiter, ClaimAnswer(grants=grants))
         return bool(pairs)
+
+    async def _give_avoiding(self, tenant_id: str, labels: tuple[str, ...], waiters: list[Waiter]) -> bool:
+        """A task that failed on one of these workers is for the others; a claim for all passes it over."""
+        worker_ids = sorted({waiter.worker_id for waiter in waiters})
+        if len(worker_ids) == 1:
+            return False
+        wanted = {"tenant_id": tenant_id, "worker_ids": worker_ids}
+        claimed = False
+        for row in await self._database.hot.fetch("avoided_workers", wanted):
+            others = [one for one in waiters if one.worker_id != row.worker_id and self._is_open(one)]
+            claimed |= bool(others) and await self._give_tasks(tenant_id, labels, others)
+        return claimed
 
     def _is_open(self, waiter: Waiter) -> bool:
         return waiter in self._waiting and not waiter.answer.done()

@@ -12,11 +12,14 @@ from pullyard.coordinator.tasks.end import end_task
 from pullyard.coordinator.tasks.transition import move_task
 from pullyard.lifecycle.execution import EXECUTION_TRANSITIONS, ExecutionEvent, ExecutionState
 from pullyard.lifecycle.machine import step
-from pullyard.lifecycle.policies import RetryPolicy, decide_retry
+from pullyard.lifecycle.policies import Retry, RetryPolicy, decide_retry
 from pullyard.lifecycle.reasons import REASONS, Reason
 from pullyard.lifecycle.task import PendingReason, TaskEvent
 from pullyard.store.database import note
 from pullyard.store.queries import named
+
+# So long a task waits for another worker than the one of its failed try; afterwards anyone may have it.
+AVOID_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -90,23 +93,23 @@ async def settle_task(connection: AsyncConnection, execution: Any, outcome: Outc
         await note_try(connection, task.id, counted=True, change_id=outcome.change_id)
         await end_task(connection, task, TaskEvent.COMPLETE, message=outcome.message)
         return
-    counts = REASONS[outcome.reason].counts_as_try
-    await note_try(connection, task.id, counted=counts)
-    if outcome.reason is Reason.CANCELLED or execution.cancel_requested:
     if execution.stop_requested:
         await put_back(connection, task, execution.id, outcome.salvage_ref)
         return
+    counts = REASONS[outcome.reason].counts_as_try
+    await note_try(connection, task.id, counted=counts)
+    if outcome.reason is Reason.CANCELLED or execution.cancel_requested:
         words = outcome.message or "Cancelled while it ran."
         await end_task(connection, task, TaskEvent.CANCEL, reason=Reason.CANCELLED, message=words)
         return
-    policy = RetryPolicy(
-        max_tries=execution.retry["max_tries"], backoff_seconds=execution.retry["backoff_seconds"]
-    )
+    policy = RetryPolicy(**execution.retry)
     tries = task.tries + counts
     retry = decide_retry(policy, outcome.reason, tries, task.uncounted_tries + (not counts))
     if retry is None:
         await end_task(connection, task, TaskEvent.FAIL, reason=outcome.reason, message=outcome.message)
-    elif retry.delay:
+        return
+    await prepare_next_try(connection, execution, retry, salvaged=outcome.salvage_ref is not None)
+    if retry.delay:
         await move_task(
             connection,
             task,
@@ -118,6 +121,23 @@ async def settle_task(connection: AsyncConnection, execution: Any, outcome: Outc
         )
     else:
         await move_task(connection, task, TaskEvent.REQUEUE, reason=outcome.reason, message=outcome.message)
+
+
+async def prepare_next_try(
+    connection: AsyncConnection, execution: Any, retry: Retry, *, salvaged: bool
+) -> None:
+    """From where the next try goes on, and on which worker it had better not."""
+    policy = RetryPolicy(**execution.retry)
+    await connection.execute(
+        named("task_next_try"),
+        {
+            "id": execution.task_id,
+            "execution_id": execution.id if policy.resume and salvaged else None,
+            "counts": retry.counts,
+            "worker_id": execution.worker_id if policy.another_worker and retry.counts else None,
+            "seconds": retry.delay.total_seconds() + AVOID_SECONDS,
+        },
+    )
 
 
 async def note_try(

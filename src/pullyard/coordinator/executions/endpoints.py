@@ -11,11 +11,14 @@ from pullyard.coordinator.executions.read import (
     list_executions,
     read_execution,
 )
+from pullyard.coordinator.executions.requeue import requeue_execution
 from pullyard.coordinator.logs.read import read_log
+from pullyard.coordinator.news import queue_changed
 from pullyard.coordinator.paging import Cursor, Limit, before, page
+from pullyard.coordinator.reasons import said_by_person
 from pullyard.coordinator.services import ServicesNeeded
 from pullyard.lifecycle.execution import ExecutionState
-from pullyard.protocol.resources import Execution, LogStream, Page
+from pullyard.protocol.resources import Execution, Intervention, LogStream, Page
 from pullyard.store.queries import named
 
 router = APIRouter(prefix="/api/v1/executions", tags=["executions"])
@@ -51,6 +54,18 @@ async def list_all(
 async def show(execution_id: str, person: Person, services: ServicesNeeded) -> Execution:
     async with services.database.transaction() as connection:
         return await read_execution(connection, person.tenant_id, execution_id)
+
+
+@router.post("/{execution_id}/requeue")
+async def requeue(
+    execution_id: str, person: Person, services: ServicesNeeded, wish: Intervention | None = None
+) -> Execution:
+    """Takes it from its worker, which saves its work; the task is queued again and no try is used up."""
+    async with services.database.transaction() as connection:
+        await requeue_execution(connection, person.tenant_id, execution_id, said_by_person(wish))
+        execution = await read_execution(connection, person.tenant_id, execution_id)
+    queue_changed(services)
+    return execution
 
 
 @router.get("/{execution_id}/logs")

@@ -6,14 +6,16 @@ from pullyard.agents.registry import check_settings
 from pullyard.coordinator.projects.refs import check_branch
 from pullyard.coordinator.tasks.dependencies import set_dependencies
 from pullyard.coordinator.tasks.lanes import lane_for
-from pullyard.coordinator.tasks.transition import lock_project, lock_task, move_task
-from pullyard.git.names import branch_slug
+from pullyard.coordinator.tasks.release import release_task
+from pullyard.coordinator.tasks.transition import lock_project, lock_task
 from pullyard.coordinator.workflows.choose import check_task, needs_new_worker, with_needs
+from pullyard.git.names import branch_slug
 from pullyard.lifecycle.ids import Kind, new_id
-from pullyard.lifecycle.task import PendingReason, TaskEvent, TaskState
-from pullyard.lifecycle.workflows import CODE_CHANGE
+from pullyard.lifecycle.task import Holds, TaskState, held_by
 from pullyard.protocol.resources import TaskInput
 from pullyard.store.queries import named
+
+_PLAN = {"depends_on", "draft", "start_at", "retry"}
 
 
 async def create_task(
@@ -35,26 +37,45 @@ async def create_task(
     if wish.agent is not None:
         check_settings(wish.agent.name, wish.agent.settings)
     task_id = new_id(Kind.TASK)
-    waits = bool(wish.depends_on)
+    # The reason is a first guess, and `release_task` puts it right; most tasks are held by nothing.
+    held = held_by(Holds(wish.draft, len(wish.depends_on), wish.start_at is not None))
     parameters = {
-        **wish.model_dump(mode="json", exclude={"depends_on"}),
+        **wish.model_dump(mode="json", exclude=_PLAN),
         "labels": sorted(set(wish.labels)),
         "id": task_id,
         "tenant_id": tenant_id,
         "project_id": project_id,
         "member_id": member_id,
         "slug": branch_slug(wish.title),
-        "state": TaskState.PENDING if waits else TaskState.QUEUED,
-        "pending_reason": PendingReason.DEPENDENCY if waits else None,
+        "state": TaskState.PENDING if held else TaskState.QUEUED,
+        "pending_reason": held,
     }
     created = (await connection.execute(named("task_create"), parameters)).one_or_none()
     if created is None:
         await lock_project(connection, tenant_id, project_id)
         project_labels = await connection.scalar(named("project_labels"), {"project_id": project_id})
         await lane_for(connection, tenant_id, [*wish.labels, *(project_labels or [])], member_id)
-        (await connection.execute(named("task_create"), parameters)).one()
+        created = (await connection.execute(named("task_create"), parameters)).one()
     if needs_new_worker(wish):
-        await connection.execute(named("task_workflow"), {**parameters, "responds_to": responds_to})
-    if waits and not await set_dependencies(connection, project_id, task_id, wish.depends_on):
-        await move_task(connection, await lock_task(connection, tenant_id, task_id), TaskEvent.ENQUEUE)
+        await connection.execute(
+            named("task_workflow"), {**parameters, "responds_to": responds_to}
+        )
+    if held or wish.retry is not None:
+        await plan_task(connection, task_id, wish, lane_id=created.lane_id)
+    if held:
+        await set_dependencies(connection, project_id, task_id, wish.depends_on)
+        await release_task(connection, await lock_task(connection, tenant_id, task_id))
     return task_id
+
+
+async def plan_task(connection: AsyncConnection, task_id: str, wish: TaskInput, *, lane_id: int) -> None:
+    """What the one statement that makes a task leaves out, because few tasks have it."""
+    plan = {
+        "id": task_id,
+        "draft": wish.draft,
+        "start_at": wish.start_at,
+        "retry": wish.retry.model_dump() if wish.retry else None,
+        "labels": sorted(set(wish.labels)),
+        "lane_id": lane_id,
+    }
+    await connection.execute(named("task_plan"), plan)

@@ -11,8 +11,8 @@ from pullyard.store.queries import named
 
 async def set_dependencies(
     connection: AsyncConnection, project_id: str, task_id: str, depends_on: Sequence[str]
-) -> bool:
-    """Replaces them all, under the project's lock; True where one of them is not completed yet."""
+) -> None:
+    """Replaces them all, under the project's lock. Raises RequestError for a cycle, Conflict for a failed one."""
     wanted = sorted(set(depends_on))
     found = {
         row.id: row
@@ -37,4 +37,3 @@ async def set_dependencies(
             details={"tasks": [row.id for row in ended]},
         )
     await connection.execute(named("dependencies_set"), {"task_id": task_id, "ids": wanted})
-    return any(row.state != TaskState.COMPLETED for row in found.values())

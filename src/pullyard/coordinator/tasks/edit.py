@@ -1,20 +1,41 @@
 """Edit a task that nobody has taken yet."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.agents.registry import check_settings
 from pullyard.coordinator.edits import check_version
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.projects.refs import check_branch
+from pullyard.coordinator.tasks.dependencies import set_dependencies
+from pullyard.coordinator.tasks.lanes import lane_of
 from pullyard.coordinator.tasks.read import read_task
+from pullyard.coordinator.tasks.release import release_task
 from pullyard.coordinator.tasks.transition import lock_task
+from pullyard.coordinator.workflows.choose import PROTOCOL_LABEL, with_needs
 from pullyard.lifecycle.task import TaskState
 from pullyard.protocol.errors import Conflict
 from pullyard.protocol.resources import Task, TaskPatch
 from pullyard.store.queries import named
 
 _EDITABLE = frozenset({TaskState.PENDING, TaskState.QUEUED, TaskState.FAILED, TaskState.CANCELLED})
-_NEVER_NULL = ("title", "description", "acceptance_criteria", "target_files", "priority")
+_HELD_OR_QUEUED = frozenset({TaskState.PENDING, TaskState.QUEUED})
+_NEVER_NULL = frozenset(
+    {
+        "title",
+        "description",
+        "acceptance_criteria",
+        "target_files",
+        "priority",
+        "labels",
+        "depends_on",
+        "draft",
+    }
+)
+_TIMING = frozenset({"depends_on", "draft", "start_at"})
+_PLAN = _TIMING | {"labels", "retry"}
 
 
 async def edit_task(
@@ -32,13 +53,32 @@ async def edit_task(
     check_branch(patch.base_branch)
     if patch.agent is not None:
         check_settings(patch.agent.name, patch.agent.settings)
-    current = (await read_task(connection, tenant_id, task_id)).model_dump(mode="json")
-    given = patch.model_dump(mode="json", exclude_unset=True)
-    values = {name: given.get(name, current[name]) for name in TaskPatch.model_fields}
-    for name in _NEVER_NULL:
-        if values[name] is None:
-            values[name] = current[name]
+    current = await read_task(connection, tenant_id, task_id)
+    given = {
+        name: value
+        for name, value in patch.model_dump(exclude_unset=True).items()
+        if value is not None or name not in _NEVER_NULL
+    }
+    values = {**current.model_dump(include=set(TaskPatch.model_fields)), **given}
     await connection.execute(named("task_edit"), {**values, "id": task_id})
+    if not _PLAN.isdisjoint(given):
+        await edit_plan(connection, row, values, given)
     about = TaskNews(tenant_id, row.project_id, task_id)
     await tell(connection, "task.edited", about, {"state": row.state, "fields": sorted(given)})
     return await read_task(connection, tenant_id, task_id)
+
+
+async def edit_plan(
+    connection: AsyncConnection, row: Any, values: dict[str, Any], given: Mapping[str, Any]
+) -> None:
+    """Labels, dependencies, start, draft and tries; what is queued or pending moves as they say now."""
+    labels = with_needs(values["labels"], needed=PROTOCOL_LABEL in row.labels)
+    lane_id = await lane_of(connection, row, labels) if "labels" in given else row.lane_id
+    plan = {name: values[name] for name in ("draft", "start_at", "retry")}
+    await connection.execute(named("task_plan"), {**plan, "labels": labels, "lane_id": lane_id, "id": row.id})
+    if lane_id != row.lane_id and row.state == TaskState.QUEUED:
+        await connection.execute(named("queue_add_lane"), {"project_id": row.project_id, "lane_id": lane_id})
+    if "depends_on" in given:
+        await set_dependencies(connection, row.project_id, row.id, values["depends_on"])
+    if row.state in _HELD_OR_QUEUED and not _TIMING.isdisjoint(given):
+        await release_task(connection, await lock_task(connection, row.tenant_id, row.id))

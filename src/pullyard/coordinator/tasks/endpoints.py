@@ -10,14 +10,20 @@ from pullyard.coordinator.edits import IfMatch, set_etag
 from pullyard.coordinator.executions.read import ExecutionFilter, execution_resource, list_executions
 from pullyard.coordinator.news import events_written, queue_changed
 from pullyard.coordinator.paging import Cursor, Limit, before, page
+from pullyard.coordinator.reasons import said_by_person
 from pullyard.coordinator.services import ServicesNeeded
 from pullyard.coordinator.tasks.cancel import cancel_task
 from pullyard.coordinator.tasks.create import create_task
 from pullyard.coordinator.tasks.edit import edit_task
+from pullyard.coordinator.tasks.position import move_in_queue
 from pullyard.coordinator.tasks.read import TaskFilter, list_tasks, read_task, task_builder
+from pullyard.coordinator.tasks.ready import ready_task
+from pullyard.coordinator.tasks.remove import remove_task
+from pullyard.coordinator.tasks.requeue import requeue_task
 from pullyard.coordinator.tasks.retry import retry_task
 from pullyard.lifecycle.task import TaskState
-from pullyard.protocol.resources import Execution, Page, Task, TaskInput, TaskPatch, TaskRetry
+from pullyard.protocol.automation import TaskMove
+from pullyard.protocol.resources import Execution, Intervention, Page, Task, TaskInput, TaskPatch, TaskRetry
 
 router = APIRouter(prefix="/api/v1", tags=["tasks"])
 Number = Annotated[int, Query(ge=1, le=2**31 - 1)]
@@ -40,6 +46,8 @@ async def create(
         await record(connection, deed_of(request.scope, person, target=task_id, details=details))
     # The claim begins while the answer is still being read.
     queue_changed(services)
+    if wish.start_at is not None:
+        services.caretakers.wake()
     async with services.database.transaction() as connection:
         task = await read_task(connection, person.tenant_id, task_id)
     set_etag(response, task.version)
@@ -88,7 +96,8 @@ async def edit(
 ) -> Task:
     async with services.database.transaction() as connection:
         task = await edit_task(connection, person.tenant_id, task_id, patch, if_match)
-    events_written(services)
+    queue_changed(services)
+    services.database.after_commit(services.caretakers.wake)
     set_etag(response, task.version)
     return task
 
@@ -112,6 +121,47 @@ async def retry(
         task = await read_task(connection, person.tenant_id, task_id)
     queue_changed(services)
     return task
+
+
+@router.post("/tasks/{task_id}/move")
+async def move(task_id: str, wish: TaskMove, person: Person, services: ServicesNeeded) -> Task:
+    """Puts a task that waits at another place of its project's queue, with the priority of that place."""
+    async with services.database.transaction() as connection:
+        await move_in_queue(connection, person.tenant_id, task_id, wish)
+        task = await read_task(connection, person.tenant_id, task_id)
+    queue_changed(services)
+    return task
+
+
+@router.post("/tasks/{task_id}/ready")
+async def ready(task_id: str, person: Person, services: ServicesNeeded) -> Task:
+    """The draft is done: it is queued, or waits for what it depends on or for its start."""
+    async with services.database.transaction() as connection:
+        await ready_task(connection, person.tenant_id, task_id)
+        task = await read_task(connection, person.tenant_id, task_id)
+    queue_changed(services)
+    services.database.after_commit(services.caretakers.wake)
+    return task
+
+
+@router.post("/tasks/{task_id}/requeue")
+async def requeue(
+    task_id: str, person: Person, services: ServicesNeeded, wish: Intervention | None = None
+) -> Task:
+    """Takes a running task from its worker, which saves its work, and queues it again. No try is used up."""
+    async with services.database.transaction() as connection:
+        await requeue_task(connection, person.tenant_id, task_id, said_by_person(wish))
+        task = await read_task(connection, person.tenant_id, task_id)
+    queue_changed(services)
+    return task
+
+
+@router.delete("/tasks/{task_id}", status_code=204)
+async def remove(task_id: str, person: Person, services: ServicesNeeded) -> None:
+    """Only while it never ran and nothing waits for it; else cancel it."""
+    async with services.database.transaction() as connection:
+        await remove_task(connection, person.tenant_id, task_id)
+    events_written(services)
 
 
 @router.get("/tasks/{task_id}/executions")

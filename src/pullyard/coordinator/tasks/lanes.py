@@ -1,6 +1,7 @@
 """Tasks with the same requirements and the same asker share a lane: a claim compares arrays and no labels."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +18,12 @@ async def lane_for(
         found = await connection.scalar(named("lane_create"), parameters)
     assert found is not None
     return int(found)
+
+
+async def lane_of(connection: AsyncConnection, task: Any, labels: Iterable[str]) -> int:
+    """The lane of a task with these labels of its own; ``task`` is its row."""
+    project_labels = await connection.scalar(named("project_labels"), {"project_id": task.project_id})
+    return await lane_for(connection, task.tenant_id, [*labels, *(project_labels or [])], task.member_id)
 
 
 async def relabel_tasks(connection: AsyncConnection, tenant_id: str, project_id: str) -> None:

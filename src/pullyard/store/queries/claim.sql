@@ -2,6 +2,8 @@
 -- and one that another transaction holds is passed over. A snapshot may be older than the lock, so the task's
 -- state is looked at again when it is written, and only what was really written moves the summary.
 --
+-- A task that had better not run on one of these workers is passed over; the dispatcher asks again without it.
+--
 -- All limits but the project's own are counted here, from the live executions. That is exact because every
 -- claim of every replica runs under one advisory lock that its transaction took before this statement's
 -- snapshot (claim_lock.sql): executions may end meanwhile, but none can begin.
@@ -47,6 +49,8 @@ WITH live AS MATERIALIZED (
         CROSS JOIN LATERAL (
             SELECT t.id, t.member_id, t.priority, t.position FROM tasks t
             WHERE t.project_id = q.project_id AND t.lane_id = lane.id AND t.state = 'queued'
+                AND (t.avoid_worker_id IS NULL OR t.avoid_until <= now()
+                    OR t.avoid_worker_id <> ALL (CAST(:worker_ids AS text[])))
             ORDER BY t.priority DESC, t.position, t.id
             LIMIT 1
         ) first
@@ -73,6 +77,8 @@ WITH live AS MATERIALIZED (
         CROSS JOIN LATERAL (
             SELECT t.id, t.member_id, t.priority, t.position FROM tasks t
             WHERE t.project_id = h.project_id AND t.lane_id = lane.id AND t.state = 'queued'
+                AND (t.avoid_worker_id IS NULL OR t.avoid_until <= now()
+                    OR t.avoid_worker_id <> ALL (CAST(:worker_ids AS text[])))
             ORDER BY t.priority DESC, t.position, t.id
             LIMIT least(h.room, (SELECT tasks FROM share))
         ) several

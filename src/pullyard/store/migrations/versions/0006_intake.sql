@@ -76,6 +76,7 @@ CREATE UNIQUE INDEX tasks_schedule ON tasks (schedule_id, schedule_tick) WHERE s
 -- After a failed try another worker is given the chance until then, where there was one that could take it.
 ALTER TABLE tasks ADD COLUMN avoid_worker_id text;
 ALTER TABLE tasks ADD COLUMN avoid_until timestamptz;
+CREATE INDEX tasks_avoiding ON tasks (avoid_worker_id) WHERE state = 'queued' AND avoid_worker_id IS NOT NULL;
 
 ALTER TABLE workers ADD COLUMN quarantine_reason text;
 ALTER TABLE workers ADD COLUMN released_at timestamptz;

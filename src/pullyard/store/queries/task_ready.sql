@@ -1,0 +1,1 @@
+UPDATE tasks SET draft = false WHERE id = :id
