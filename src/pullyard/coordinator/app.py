@@ -69,7 +69,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     )
     app.state.services = services
     work = (projects, automation, tasks, executions, workflows, logs, workers, changes)
-    for module in (tenants, *work, sse, sse, events, auth, hub, audit):
+    for module in (tenants, *work, sse, events, auth, hub, audit):
         app.include_router(module.router)
     app.include_router(auth.pages)
     app.include_router(pages.router)
