@@ -174,6 +174,11 @@ class Database:
         else:
             whole.after.append(call)
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether ``transaction`` would be a part of a whole now."""
+        return self._joined() is not None
+
     def _joined(self) -> Whole | None:
         """Tasks that a request starts inherit its context, but must not use its connection beside it."""
         whole = _whole.get()

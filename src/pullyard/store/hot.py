@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
+from sqlalchemy import TextClause
 
 from pullyard.store.errors import DATABASE_AWAY
 from pullyard.store.queries import read_statement
@@ -48,12 +49,17 @@ class Statement:
 @cache
 def direct(name: str) -> Statement:
     """The statement in ``<name>.sql``; a parameter has a cast wherever Postgres can't tell its type."""
+    return numbered(read_statement(name))
+
+
+@cache
+def numbered(text: str) -> Statement:
     places: dict[str, int] = {}
 
     def number(match: re.Match[str]) -> str:
         return f"${places.setdefault(match[1], len(places) + 1)}"
 
-    return Statement(_PARAMETER.sub(number, read_statement(name)), tuple(places))
+    return Statement(_PARAMETER.sub(number, text), tuple(places))
 
 
 async def fetch(connection: Any, name: str, parameters: Mapping[str, Any]) -> list[Row]:
@@ -117,6 +123,46 @@ class HotConnections:
                     await connection.execute("ROLLBACK")
                 raise
             await connection.execute("COMMIT")
+
+
+class HotConnection:
+    """As much of SQLAlchemy's connection as named statements need, over the driver's own.
+
+    Functions that are called with either take the same statements; the types of parameters are then told by
+    Postgres, not by their values.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    async def execute(self, clause: TextClause, parameters: Mapping[str, Any] | None = None) -> "Rows":
+        statement = numbered(clause.text.replace(r"\:", ":"))
+        values = [(parameters or {})[one] for one in statement.names]
+        return Rows(await self._driver.fetch(statement.text, *values, record_class=Row))
+
+    async def scalar(self, clause: TextClause, parameters: Mapping[str, Any] | None = None) -> Any:
+        """The first column of the first row; None where there is none."""
+        return (await self.execute(clause, parameters)).scalar()
+
+
+class Rows(list[Row]):
+    """A whole result."""
+
+    def all(self) -> list[Row]:
+        return self
+
+    def one(self) -> Row:
+        (row,) = self
+        return row
+
+    def one_or_none(self) -> Row | None:
+        return self.one() if self else None
+
+    def scalar(self) -> Any:
+        return self[0][0] if self else None
+
+    def mappings(self) -> "Rows":
+        return self
 
 
 async def set_codecs(connection: Any) -> None:

@@ -22,6 +22,7 @@ from pullyard.store import hot
 # Whoever claims holds this advisory lock: claims of all replicas come one after the other, so that what they
 # count is exact and no limit is passed. It is held for a millisecond or two, commit included.
 CLAIM_LOCK = 7_855_921_003
+CLAIM_LOCK_STATEMENT = f"SELECT pg_advisory_xact_lock({CLAIM_LOCK})"
 
 
 @dataclass(frozen=True)

@@ -38,14 +38,16 @@ async def create(
     request: Request,
     response: Response,
 ) -> Task:
-    async with services.database.transaction() as connection:
+    async with services.dispatcher.enqueuing(person.tenant_id, wish.labels) as queue:
         task_id = await create_task(
-            connection, person.tenant_id, project_id, wish, member_id=person.member_id
+            queue.connection, person.tenant_id, project_id, wish, member_id=person.member_id
         )
         details = {"fields": sorted(wish.model_fields_set)}
-        await record(connection, deed_of(request.scope, person, target=task_id, details=details))
-    # The claim begins while the answer is still being read.
-    queue_changed(services)
+        await record(queue.connection, deed_of(request.scope, person, target=task_id, details=details))
+    if task_id in queue.granted:
+        events_written(services)
+    else:
+        queue_changed(services)
     if wish.start_at is not None:
         services.caretakers.wake()
     async with services.database.transaction() as connection:
