@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.errands.claim import claim_errands
-from pullyard.coordinator.executions.claim import CLAIM_LOCK, Slot, claim_tasks
+from pullyard.coordinator.executions.claim import CLAIM_LOCK, CLAIM_LOCK_STATEMENT, Slot, claim_tasks
 from pullyard.coordinator.news import events_written
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION
