@@ -7,7 +7,8 @@ import httpx
 import pytest
 import zstandard
 
-from pullyard.coordinator.logs.append import MAX_FRAME_BYTES, MAX_STREAMS
+from pullyard.coordinator.logs.append import MAX_STREAMS
+from pullyard.coordinator.logs.frames import MAX_FRAME_BYTES
 from pullyard.protocol.worker import Grant
 from tests.coordinator import RunningCoordinator, WireWorker, running_coordinator
 

@@ -27,7 +27,9 @@ from pullyard.coordinator.hub import sse
 from pullyard.coordinator.hub.hub import Hub
 from pullyard.coordinator.idempotency.describe import describe_keys
 from pullyard.coordinator.idempotency.layer import Changes
-from pullyard.coordinator.maintenance import running_database
+from pullyard.coordinator.logs import endpoints as logs
+from pullyard.coordinator.logs.search import Searches
+from pullyard.coordinator.maintenance import archive_url, running_database
 from pullyard.coordinator.metrics import endpoints as metrics
 from pullyard.coordinator.metrics.instruments import Ended
 from pullyard.coordinator.news import listen
@@ -44,6 +46,7 @@ from pullyard.store.bus.registry import bus_for
 from pullyard.store.database import Database
 from pullyard.store.feed import Feed
 from pullyard.store.migrate import migrate
+from pullyard.store.objects import open_objects
 
 END_SECONDS = 1.0
 logger = structlog.get_logger(__name__)
@@ -112,6 +115,8 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
             dispatcher=Dispatcher(database, settings),
             caretakers=Caretakers(),
             forgotten=Forgotten(settings.lease_seconds),
+            searches=Searches(),
+            objects=open_objects(archive) if (archive := archive_url(settings)) else None,
             health=health.Health(),
         )
         services.hub = Hub(services)

@@ -14,6 +14,9 @@ from pullyard.store.embedded import EmbeddedPostgres
 from pullyard.store.errors import StoreRefused
 from pullyard.store.migrate import migrate
 
+ARCHIVE = "archive"
+"""Inside the data directory."""
+
 
 class NoDatabase(PullyardError):
     """Neither an address nor a directory for the embedded one was given."""
@@ -36,6 +39,17 @@ async def running_database(settings: CoordinatorSettings) -> AsyncIterator[str]:
         yield url
     finally:
         await asyncio.to_thread(postgres.stop)
+
+
+def archive_url(settings: CoordinatorSettings) -> str | None:
+    """Where ended logs go; None where they stay in the database.
+
+    A database of its own address may serve replicas on several machines: a directory of this one would hide
+    the logs from the others, so there is none unless somebody says so.
+    """
+    if settings.archive_url is not None or settings.database_url is not None or settings.data_dir is None:
+        return settings.archive_url
+    return (settings.data_dir.resolve() / ARCHIVE).as_uri()
 
 
 async def back_up(settings: CoordinatorSettings, target: Path) -> None:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pullyard.coordinator.executions.dispatcher import Dispatcher
     from pullyard.coordinator.health import Health
     from pullyard.coordinator.hub.hub import Hub
+    from pullyard.coordinator.logs.search import Searches
     from pullyard.coordinator.workers.forgotten import Forgotten
+    from pullyard.store.objects import Objects
 
 
 @dataclass
@@ -37,6 +39,9 @@ class Services:
     dispatcher: "Dispatcher"
     caretakers: "Caretakers"
     forgotten: "Forgotten"
+    searches: "Searches"
+    objects: "Objects | None"
+    """Where old logs go; null keeps them in the database."""
     health: "Health"
     metrics: Metrics = field(default_factory=Metrics)
     state: State = field(init=False)

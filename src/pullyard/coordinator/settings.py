@@ -52,6 +52,18 @@ class CoordinatorSettings(BaseSettings):
         7 * 86_400, ge=1, description="how long a received event is shown, and its second delivery known"
     )
     log_stream_bytes: int = Field(72 * 1024 * 1024, ge=1)
+    log_retention_days: int = Field(
+        30, ge=0, le=36_500, description="then a log is removed, but never a conversation; 0: logs stay too"
+    )
+    archive_url: str | None = Field(
+        None,
+        description="where ended logs go: `file:///directory` or `s3://bucket/prefix`; null: `archive` in the "
+        "data directory beside the embedded Postgres, else they stay in the database",
+    )
+    archive_after_seconds: float = Field(
+        60.0, ge=0, description="from an execution's end until its logs are put away"
+    )
+    archive_seconds: float = Field(30.0, gt=0, description="between two looks for logs to put away or remove")
     metrics_public: bool = Field(
         default=False, description="answer `/metrics` to everybody; else it takes a token of the owner"
     )

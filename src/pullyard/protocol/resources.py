@@ -287,12 +287,6 @@ class Execution(Resource):
     finished_at: datetime | None
 
 
-class LogStream(Resource):
-    stream: str
-    size_bytes: int
-    lines: int
-
-
 class Worker(Resource):
     id: str
     name: str

@@ -5,11 +5,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from pullyard.protocol.logs import LogLine, LogLines, LogMatch, LogMatches, LogStream
 from pullyard.protocol.resources import (
     Change,
     ChangeErrand,
     Execution,
-    LogStream,
     Page,
     Project,
     ProjectInput,
@@ -110,6 +110,28 @@ class Client:
                 return
             yield answer.content
             offset += len(answer.content)
+
+    def log_lines(self, execution_id: str, stream: str, first: int, last: int | None) -> Iterator[LogLine]:
+        """Lines by their numbers, the first one being 1, both ends included; null: to the end."""
+        path = f"/executions/{execution_id}/logs/{stream}/lines"
+        following: int | None = first
+        while following is not None and (last is None or following <= last):
+            wanted = f"{following}-{'' if last is None else last}"
+            part = self._transport.get(path, LogLines, {"lines": wanted})
+            yield from part.lines
+            following = part.next
+
+    def search_log(
+        self, execution_id: str, stream: str, words: str, *, ignore_case: bool = False, context: int = 0
+    ) -> Iterator[LogMatch]:
+        """Every line that holds the words, in order; each answer of the server is one part of the log."""
+        path = f"/executions/{execution_id}/logs/{stream}/search"
+        query = {"q": words, "ignore_case": ignore_case, "context": context, "limit": PAGE_ITEMS}
+        cursor: int | None = 0
+        while cursor is not None:
+            part = self._transport.get(path, LogMatches, {**query, "cursor": cursor})
+            yield from part.matches
+            cursor = part.next
 
     def changes(self, *, project_id: str | None = None, state: str | None = None) -> Iterator[Change]:
         return self._pages("/changes", Change, project_id=project_id, state=state)

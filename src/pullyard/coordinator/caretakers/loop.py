@@ -1,6 +1,7 @@
 """One loop runs every caretaker, so that an idle coordinator asks the database one question at a time."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -57,10 +58,10 @@ class Caretakers:
             await self._sleep(pause)
 
     async def _sleep(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except TimeoutError:
-            return
+        # Not wait_for: on Python 3.11 a cancellation in the moment of its timeout is lost, and so is the end.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     async def round(self, services: "Services") -> float:
         """Look once after everything; returns the seconds until the next round is due."""
@@ -73,13 +74,14 @@ class Caretakers:
         ):
             # It was this process or the database that was away: the workers could not renew their leases.
             await give_grace(services)
-        self._last_round = now
         async with services.database.transaction() as connection:
             look = (
                 await connection.execute(
                     named("caretaker_look"), {"acknowledge_seconds": settings.acknowledge_seconds}
                 )
             ).one()
+        # A round that the database did not answer is none, so that its absence counts from the last one before.
+        self._last_round = now
         changed = await take_back_overdue(services, look.expired, look.unacknowledged)
         changed |= await enqueue_due_tasks(services, look.due)
         await read_due_lists(services, look.lists_due)

@@ -143,7 +143,9 @@ class Dispatcher:
         """Until cancelled. The slow poll is for work that another replica made and whose word got lost."""
         while True:
             try:
-                await asyncio.wait_for(self._wake.wait(), self._settings.slow_poll_seconds)
+                # Not wait_for: on Python 3.11 a cancellation in the moment of its timeout is lost.
+                async with asyncio.timeout(self._settings.slow_poll_seconds):
+                    await self._wake.wait()
             except TimeoutError:
                 self._errands = True
             self._wake.clear()

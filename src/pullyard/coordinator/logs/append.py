@@ -2,40 +2,14 @@
 
 import re
 
-import zstandard
-
+from pullyard.coordinator.logs.frames import check_frame, expand
 from pullyard.coordinator.services import Services
 from pullyard.lifecycle.execution import LIVE_EXECUTION_STATES
 from pullyard.protocol.errors import Conflict, LostLease, NotFound, RequestError
 from pullyard.store.queries import named
 
-MAX_FRAME_BYTES = 1024 * 1024
-MAX_WINDOW_BYTES = 8 * 1024 * 1024
 MAX_STREAMS = 16
 _STREAM = re.compile(r"[a-z][a-z0-9-]{0,49}")
-
-
-def expand(frame: bytes) -> bytes:
-    """The bytes of exactly one zstd frame. Raises RequestError for a bomb, a torn frame or anything else.
-
-    The frame must tell its size, so that no more memory is ever taken than what it may have.
-    """
-    try:
-        facts = zstandard.get_frame_parameters(frame)
-        if not 0 < facts.content_size <= MAX_FRAME_BYTES or facts.window_size > MAX_WINDOW_BYTES:
-            raise RequestError(
-                f"A log frame tells its size and expands to 1 to {MAX_FRAME_BYTES} bytes.",
-                code="frame-size",
-                status=413 if facts.content_size else 422,
-            )
-        data = zstandard.ZstdDecompressor().decompress(
-            frame, max_output_size=MAX_FRAME_BYTES, read_across_frames=False, allow_extra_data=False
-        )
-    except zstandard.ZstdError as error:
-        raise RequestError("This is not one whole zstd frame.", code="frame-broken") from error
-    if len(data) != facts.content_size:
-        raise RequestError("This is not one whole zstd frame.", code="frame-broken")
-    return data
 
 
 async def append_log(
@@ -48,7 +22,7 @@ async def append_log(
     tenant_id, worker_id, execution_id = owner
     if not _STREAM.fullmatch(stream):
         raise RequestError("A stream's name has lower-case letters, digits and dashes.")
-    data = expand(frame)
+    data = expand(frame, check_frame(frame))
     if offset + len(data) > services.settings.log_stream_bytes:
         raise RequestError("This log has reached its limit.", code="log-full", status=413)
     async with services.database.transaction() as connection:
