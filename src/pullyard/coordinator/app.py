@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 
 import structlog
 from fastapi import FastAPI
@@ -31,8 +30,8 @@ from pullyard.coordinator.logs import endpoints as logs
 from pullyard.coordinator.logs.search import Searches
 from pullyard.coordinator.maintenance import archive_url, running_database
 from pullyard.coordinator.metrics import endpoints as metrics
-from pullyard.coordinator.metrics.instruments import Ended
 from pullyard.coordinator.news import listen
+from pullyard.coordinator.observe import observe
 from pullyard.coordinator.projects import endpoints as projects
 from pullyard.coordinator.services import Services
 from pullyard.coordinator.settings import CoordinatorSettings
@@ -47,6 +46,7 @@ from pullyard.store.database import Database
 from pullyard.store.feed import Feed
 from pullyard.store.migrate import migrate
 from pullyard.store.objects import open_objects
+from pullyard.telemetry.tracer import open_tracer
 
 END_SECONDS = 1.0
 logger = structlog.get_logger(__name__)
@@ -118,10 +118,12 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
             searches=Searches(),
             objects=open_objects(archive) if (archive := archive_url(settings)) else None,
             health=health.Health(),
+            tracer=open_tracer("pullyard-coordinator", settings.otlp_endpoint),
         )
+        stack.push_async_callback(asyncio.to_thread, services.tracer.close)
         services.hub = Hub(services)
         listen(services)
-        database.on_commit(partial(count_endings, services))
+        observe(services)
         services.loops += [
             asyncio.create_task(services.dispatcher.run(services), name="dispatcher"),
             asyncio.create_task(services.caretakers.run(services), name="caretakers"),
@@ -144,12 +146,6 @@ async def end_loops(loops: Iterable[asyncio.Task[None]]) -> None:
         for loop in pending:
             loop.cancel()
         _, pending = await asyncio.wait(pending, timeout=END_SECONDS)
-
-
-def count_endings(services: Services, facts: list[object]) -> None:
-    for fact in facts:
-        if isinstance(fact, Ended):
-            services.metrics.execution_ended(fact)
 
 
 def report_end(task: asyncio.Task[None]) -> None:

@@ -2,14 +2,16 @@
 
 import secrets
 import time
+from http import HTTPStatus
 
 import structlog
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pullyard.coordinator.metrics.requests import BROKEN, HUNG_UP
+from pullyard.coordinator.metrics.requests import BROKEN, HUNG_UP, name_of
 from pullyard.coordinator.problems import problem
 from pullyard.coordinator.services import services_of
+from pullyard.telemetry.tracer import ended_just_now
 
 logger = structlog.get_logger(__name__)
 
@@ -56,7 +58,8 @@ class Boundary:
             await self._app(scope, receive, send)
             return
         limit = limit_for(scope["path"])
-        length = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
         status: int | None = None
         began = time.perf_counter()
         taken = 0
@@ -94,6 +97,14 @@ class Boundary:
                 await answer(scope, receive, dressed)
         finally:
             # Without a status a bug is on its way up, to where it is answered with 500.
-            services_of(HTTPConnection(scope)).metrics.requests.answer(
-                scope.get("endpoint"), status or BROKEN, time.perf_counter() - began
-            )
+            tell(scope, headers.get(b"traceparent"), status or BROKEN, time.perf_counter() - began)
+
+
+def tell(scope: Scope, traceparent: bytes | None, status: int, seconds: float) -> None:
+    """Metrics of every request; and a span in the caller's trace, where the caller was somebody known."""
+    services = services_of(HTTPConnection(scope))
+    endpoint = scope.get("endpoint")
+    services.metrics.requests.answer(endpoint, status, seconds)
+    if services.tracer.enabled and traceparent is not None and status < HTTPStatus.BAD_REQUEST:
+        parent = traceparent.decode("latin-1")
+        services.tracer.record(name_of(endpoint), parent, ended_just_now(seconds), {"http.status": status})

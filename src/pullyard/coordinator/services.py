@@ -13,6 +13,7 @@ from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.store.bus.protocol import Bus
 from pullyard.store.database import Database
 from pullyard.store.feed import Feed
+from pullyard.telemetry.tracer import NoTracer, Tracer
 
 if TYPE_CHECKING:
     from pullyard.coordinator.auth.bootstrap import Owner
@@ -43,6 +44,7 @@ class Services:
     objects: "Objects | None"
     """Where old logs go; null keeps them in the database."""
     health: "Health"
+    tracer: Tracer = field(default_factory=NoTracer)
     metrics: Metrics = field(default_factory=Metrics)
     state: State = field(init=False)
     hub: "Hub" = field(init=False)

@@ -78,6 +78,11 @@ class CoordinatorSettings(BaseSettings):
     stream_connections: int = Field(
         256, ge=1, description="live connections of one person to one coordinator at most"
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        description="where traces go by OTLP over HTTP, such as `http://collector:4318`; null: nowhere, or where "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT` says",
+    )
     log_json: bool = False
     log_level: str = "info"
 

@@ -142,6 +142,11 @@ class Grant(msgspec.Struct, kw_only=True):
     project_id: str
     project_name: str
     correlation_id: str
+    """Also the id of the execution's trace."""
+    traceparent: str | None = None
+    """Of that trace's first span, in W3C's form."""
+    queued_seconds: float = 0.0
+    """How long the task was in the queue, by the database's clock."""
     task: TaskBrief
     repository: RepositorySpec
     agent: AgentSpec

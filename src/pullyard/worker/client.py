@@ -27,6 +27,7 @@ from pullyard.protocol.worker import (
     LogAnswer,
     PhaseReport,
 )
+from pullyard.telemetry.tracer import current
 
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
@@ -130,12 +131,14 @@ class CoordinatorClient:
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
         secret = self.credential if bearer is None else bearer
+        traceparent = current.get()
+        traced = {} if traceparent is None else {"traceparent": traceparent}
         try:
             return await self._http.post(
                 path,
                 content=content,
                 timeout=timeout,
-                headers={"authorization": f"Bearer {secret}", **(headers or {})},
+                headers={"authorization": f"Bearer {secret}", **traced, **(headers or {})},
             )
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__

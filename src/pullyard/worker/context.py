@@ -10,6 +10,7 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import CODE_CHANGE, Workflow
 from pullyard.protocol.worker import Diffstat, Grant, PublishedChange
 from pullyard.sandboxes.protocol import Probe, Sandbox, Workspace
+from pullyard.telemetry.tracer import NoTracer, Tracer, root_of
 from pullyard.worker import trees
 from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
@@ -42,6 +43,7 @@ class Tools:
     measured: Probe
     """What the sandbox was found to be when the worker started."""
     upstream: Upstream
+    tracer: Tracer = field(default_factory=NoTracer)
 
 
 @dataclass
@@ -77,6 +79,11 @@ class Context:
     @property
     def workflow(self) -> Workflow:
         return self.grant.workflow or CODE_CHANGE
+
+    @property
+    def traceparent(self) -> str:
+        """Of the execution's first span; an older coordinator leaves it to be worked out."""
+        return self.grant.traceparent or root_of(self.grant.correlation_id)
 
     @property
     def directory(self) -> Path:

@@ -10,6 +10,7 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import LostLease, PullyardError
 from pullyard.protocol.worker import FinishRequest
+from pullyard.telemetry.tracer import current
 from pullyard.worker.client import until_answered
 from pullyard.worker.context import Context, Tools
 from pullyard.worker.effects import EFFECTS
@@ -53,6 +54,9 @@ class Execution:
             project_id=grant.project_id,
             correlation_id=grant.correlation_id,
         )
+        # What is sent from here on belongs to the trace; the tasks that are made now inherit it.
+        if self._context.tools.tracer.enabled:
+            current.set(self._context.traceparent)
         shipping = asyncio.create_task(ship(self._shipper))
         reporting = asyncio.create_task(self._reports.run())
         try:

@@ -19,6 +19,7 @@ from pullyard.protocol.worker import Connected, Errand
 from pullyard.sandboxes.protocol import SandboxUnavailable
 from pullyard.sandboxes.registry import SAFE, SANDBOXES, best
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
+from pullyard.telemetry.tracer import open_tracer
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
 from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
@@ -70,7 +71,9 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     connected = await unless_signalled(identity.connect(), signalled)
     if connected is None:
         return 0
-    logger.info("connected", worker_id=connected.worker_id, coordinator=settings.coordinator_url)
+    # Every task of this process is made from here on, and inherits it.
+    structlog.contextvars.bind_contextvars(worker_id=connected.worker_id)
+    logger.info("connected", coordinator=settings.coordinator_url)
     held: dict[str, Execution] = {}
     heart = Heart(client, tools.lease, held, slots=settings.slots, seconds=connected.heartbeat_seconds)
 
@@ -136,6 +139,8 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         {"anthropic": ProviderSettings(key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)}
     )
     stack.push_async_callback(upstream.client.aclose)
+    tracer = open_tracer("pullyard-worker", settings.otlp_endpoint)
+    stack.push_async_callback(asyncio.to_thread, tracer.close)
     data = settings.data_directory
     mirrors = Mirrors(data / "mirrors", git, settings.mirror_quota_bytes, closed=data)
     # A sandbox is shown what it needs; without one, its account has to pass through. Others never look in.
@@ -152,6 +157,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         sandbox=SANDBOXES[measured.name],
         measured=measured,
         upstream=upstream,
+        tracer=tracer,
     )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from pullyard.agents.protocol import AgentMissing
 from pullyard.lifecycle.reasons import REASONS, Reason
 from pullyard.lifecycle.workflows import Node, NodeKind, NodeOutcome, following, leads_on
@@ -133,9 +135,7 @@ class Walk:
             attempt = 1 + sum(fact.name == node.name for fact in record.nodes)
             start = self._context.log(node.phase).size_bytes
             place = len(record.nodes)
-            fact = NodeFact(
-                name=node.name, kind=node.kind, phase=node.phase, place=place, attempt=attempt
-            )
+            fact = NodeFact(name=node.name, kind=node.kind, phase=node.phase, place=place, attempt=attempt)
             fact.facts = {"log_start": start}
             record.nodes = [*record.nodes, fact]
             self._context.journal.save()
@@ -150,8 +150,18 @@ class Walk:
             async with asyncio.timeout(limit):
                 return await self._effects.handlers[node.kind](context, node)
 
+        structlog.contextvars.bind_contextvars(phase=node.phase.value)
+        grant = context.grant
+        about = {
+            "pullyard.execution_id": grant.execution_id,
+            "pullyard.task_id": grant.task.id,
+            "pullyard.project_id": grant.project_id,
+            "pullyard.phase": node.phase.value,
+            "pullyard.attempt": fact.attempt,
+        }
         try:
-            fact.outcome = await context.stop.race(limited())
+            with context.tools.tracer.span(node.name, context.traceparent, about):
+                fact.outcome = await context.stop.race(limited())
         except TimeoutError:
             reason = _TIMEOUTS.get(node.kind, Reason.PHASE_TIMED_OUT)
             message = f"The step '{node.name}' took longer than its limit of {limit:g} seconds."

@@ -18,6 +18,7 @@ from pullyard.protocol.worker import (
     TextPolicy,
 )
 from pullyard.store import hot
+from pullyard.telemetry.tracer import root_of
 
 # Whoever claims holds this advisory lock: claims of all replicas come one after the other, so that what they
 # count is exact and no limit is passed. It is held for a millisecond or two, commit included.
@@ -72,6 +73,8 @@ def build_grant(row: Any) -> Grant:
         project_id=row.project_id,
         project_name=row.project_name,
         correlation_id=row.correlation_id,
+        traceparent=root_of(row.correlation_id),
+        queued_seconds=row.queued_seconds,
         task=TaskBrief(
             id=row.task_id,
             number=row.number,

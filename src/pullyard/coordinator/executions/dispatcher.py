@@ -1,8 +1,9 @@
 """Collects the waiting long-polls of this replica and claims for all of them together."""
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -66,8 +67,11 @@ class Dispatcher:
         self._waiting: dict[Waiter, None] = {}
         self._wake = asyncio.Event()
         self._errands = True
+        self.on_claim: Callable[[float, list[Grant]], None] = unheard
+        """Is told of each claim once it is committed: its seconds in the database, and what it gave."""
         # One claim at a time: a waiter that is offered to two would be given twice its slots.
         self._claiming = asyncio.Lock()
+        self._claim_seconds = 0.0
 
     @property
     def waiting_count(self) -> int:
@@ -117,7 +121,8 @@ class Dispatcher:
                     waiters = self._able(tenant_id, frozenset(labels))
                     if waiters:
                         given = await self._claim_if_possible(driver, waiters)
-            self._deliver(given)
+            if given:
+                self._deliver(given)
         enqueuing.granted = {grant.task.id for grants in given.values() for grant in grants}
 
     def _able(self, tenant_id: str, needed: frozenset[str]) -> list[Waiter]:
@@ -205,6 +210,7 @@ class Dispatcher:
         self, connection: Any, tenant_id: str, labels: tuple[str, ...], waiters: list[Waiter]
     ) -> dict[Waiter, list[Grant]]:
         slots = list(islice(in_turn(waiters), MOST_SLOTS))
+        began = time.perf_counter()
         pairs = await claim_tasks(
             connection,
             tenant_id=tenant_id,
@@ -216,9 +222,11 @@ class Dispatcher:
         given: dict[Waiter, list[Grant]] = defaultdict(list)
         for place, grant in pairs:
             given[slots[place]].append(grant)
+        self._claim_seconds = time.perf_counter() - began
         return given
 
     def _deliver(self, given: dict[Waiter, list[Grant]]) -> None:
+        self.on_claim(self._claim_seconds, [grant for grants in given.values() for grant in grants])
         for waiter, grants in given.items():
             log_grants(waiter.worker_id, grants)
             self._hand_over(waiter, ClaimAnswer(grants=grants))
@@ -248,6 +256,10 @@ class Dispatcher:
         self._waiting.pop(waiter, None)
         if not waiter.answer.done():
             waiter.answer.set_result(answer)
+
+
+def unheard(_seconds: float, _grants: list[Grant]) -> None:
+    """Nobody listens."""
 
 
 def log_grants(worker_id: str, grants: list[Grant]) -> None:

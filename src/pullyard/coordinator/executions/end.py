@@ -63,17 +63,23 @@ async def end_execution(connection: AsyncConnection, execution: Any, outcome: Ou
             "cost_micros": outcome.cost_micros,
         },
     )
-    note(connection, ended(state, outcome))
+    note(connection, ended(execution, state, outcome))
     about = TaskNews(execution.tenant_id, execution.project_id, execution.task_id, execution.id)
     payload = {"state": state, "reason": outcome.reason, "message": outcome.message}
     await tell(connection, f"execution.{state.value}", about, payload)
     await settle_task(connection, execution, outcome)
 
 
-def ended(state: ExecutionState, outcome: Outcome) -> Ended:
-    """What the metrics count of it, once it is committed."""
+def ended(execution: Any, state: ExecutionState, outcome: Outcome) -> Ended:
+    """What metrics and traces tell of it, once it is committed."""
     return Ended(
         state=state,
+        correlation_id=execution.correlation_id,
+        project_id=execution.project_id,
+        task_id=execution.task_id,
+        execution_id=execution.id,
+        worker_id=execution.worker_id,
+        queued_at=execution.queued_at.timestamp(),
         reason=outcome.reason,
         phase_seconds=outcome.phase_seconds,
         facts=outcome.facts,

@@ -35,6 +35,13 @@ class Ended:
     """An execution's end, as it was written. ``facts`` are the worker's own words, and not to be trusted."""
 
     state: str
+    correlation_id: str
+    project_id: str
+    task_id: str
+    execution_id: str
+    worker_id: str | None
+    queued_at: float
+    """Seconds since the epoch."""
     reason: Reason | None = None
     phase_seconds: Mapping[str, float] | None = None
     facts: Mapping[str, Any] | None = None

@@ -131,7 +131,8 @@ WITH live AS MATERIALIZED (
         jsonb_build_object('state', 'assigned', 'task_state', 'running', 'worker_id', worker_id)
     FROM given
 )
-SELECT c.place, g.id AS execution_id, g.fence, g.worker_id, g.correlation_id, g.resumed_from,
+SELECT c.place, coalesce(CAST(extract(epoch FROM now() - c.queued_at) AS double precision), 0) AS queued_seconds,
+    g.id AS execution_id, g.fence, g.worker_id, g.correlation_id, g.resumed_from,
     c.id AS task_id, c.number, c.title, c.description, c.acceptance_criteria, c.target_files, c.budget_micros,
     c.base_branch, c.agent AS task_agent, c.verify_commands AS task_verify,
     c.slug AS task_slug,

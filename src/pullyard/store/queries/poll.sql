@@ -1,5 +1,6 @@
 -- The worker that asks, and beside it what this request was already given and may never have arrived.
 SELECT w.state, w.labels, w.slots, w.protocol_version,
+    CAST(extract(epoch FROM e.assigned_at - e.queued_at) AS double precision) AS queued_seconds,
     e.id AS execution_id, e.fence, e.worker_id, e.correlation_id, e.resumed_from,
     t.id AS task_id, t.number, t.title, t.description, t.acceptance_criteria, t.target_files, t.budget_micros,
     t.base_branch, t.agent AS task_agent, t.verify_commands AS task_verify,
