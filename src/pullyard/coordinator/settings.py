@@ -45,6 +45,9 @@ class CoordinatorSettings(BaseSettings):
     login_link_seconds: int = Field(900, ge=1)
     first_login_link_seconds: int = Field(86_400, ge=1)
     session_seconds: int = Field(30 * 86_400, ge=60)
+    quarantine_failures: int = Field(
+        3, ge=0, description="tasks that fail in a row by a worker's fault until it is quarantined; 0: never"
+    )
     idempotency_seconds: int = Field(
         86_400, ge=1, description="how long an Idempotency-Key and its answer are kept"
     )

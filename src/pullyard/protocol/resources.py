@@ -259,7 +259,11 @@ class TaskRetry(Input):
 
 
 class Intervention(Input):
-    reason: Line | None = Field(None, description="why; shown with the task and kept in the audit log")
+    reason: Line | None = Field(default=None, description="why; shown with the task and kept in the audit log")
+
+
+class QuarantineWish(Intervention):
+    take_back: bool = Field(default=False, description="its executions are queued again, for other workers")
 
 
 class Execution(Resource):
@@ -300,6 +304,8 @@ class Worker(Resource):
     facts: dict[str, Any]
     enrolled_at: datetime
     seen_at: datetime | None
+    quarantine_reason: str | None = Field(None, description="why it is quarantined, where that was said")
+    revoked_at: datetime | None = Field(None, description="when its access was taken away, for good")
 
 
 class Change(Resource):

@@ -3,13 +3,14 @@
 from fastapi import APIRouter
 
 from pullyard.coordinator.auth.identify import Person
-from pullyard.coordinator.news import credentials_revoked, events_written, queue_changed
+from pullyard.coordinator.news import credentials_revoked, queue_changed
 from pullyard.coordinator.paging import Cursor, Limit, before, page
+from pullyard.coordinator.reasons import said_by_person
 from pullyard.coordinator.services import Services, ServicesNeeded
-from pullyard.coordinator.workers.control import move_worker, revoke_worker
+from pullyard.coordinator.workers.control import move_worker, remove_worker, requeue_all, revoke_worker
 from pullyard.coordinator.workers.read import list_workers, read_worker, worker_resource
 from pullyard.lifecycle.worker import WorkerEvent
-from pullyard.protocol.resources import Page, Worker
+from pullyard.protocol.resources import Intervention, Page, QuarantineWish, Worker
 
 router = APIRouter(prefix="/api/v1/workers", tags=["workers"])
 
@@ -40,6 +41,40 @@ async def resume(worker_id: str, person: Person, services: ServicesNeeded) -> Wo
     return await move(services, person.tenant_id, worker_id, WorkerEvent.RESUME)
 
 
+@router.post("/{worker_id}/quarantine")
+async def quarantine(
+    worker_id: str, person: Person, services: ServicesNeeded, wish: QuarantineWish | None = None
+) -> Worker:
+    """It is given nothing more until it is released. What it runs goes on, unless `take_back` is true."""
+    wish = wish or QuarantineWish()
+    said = said_by_person(wish)
+    async with services.database.transaction() as connection:
+        if wish.take_back:
+            await requeue_all(connection, person.tenant_id, worker_id, said)
+        await move_worker(connection, person.tenant_id, worker_id, WorkerEvent.QUARANTINE, reason=wish.reason)
+        worker = await read_worker(connection, person.tenant_id, worker_id)
+    queue_changed(services)
+    return worker
+
+
+@router.post("/{worker_id}/release")
+async def release(worker_id: str, person: Person, services: ServicesNeeded) -> Worker:
+    """Ends its quarantine; it is idle or busy again with its next heartbeat."""
+    return await move(services, person.tenant_id, worker_id, WorkerEvent.RELEASE)
+
+
+@router.post("/{worker_id}/requeue")
+async def requeue(
+    worker_id: str, person: Person, services: ServicesNeeded, wish: Intervention | None = None
+) -> Worker:
+    """Takes all its executions from it, which it saves; their tasks are queued again. No try is used up."""
+    async with services.database.transaction() as connection:
+        await requeue_all(connection, person.tenant_id, worker_id, said_by_person(wish))
+        worker = await read_worker(connection, person.tenant_id, worker_id)
+    queue_changed(services)
+    return worker
+
+
 @router.post("/{worker_id}/revoke")
 async def revoke(worker_id: str, person: Person, services: ServicesNeeded) -> Worker:
     """Its credential stops working at once and its executions go back into the queue."""
@@ -51,9 +86,18 @@ async def revoke(worker_id: str, person: Person, services: ServicesNeeded) -> Wo
     return worker
 
 
+@router.delete("/{worker_id}", status_code=204)
+async def remove(worker_id: str, person: Person, services: ServicesNeeded) -> None:
+    """As revoke, and it is not shown any more."""
+    async with services.database.transaction() as connection:
+        await remove_worker(connection, person.tenant_id, worker_id)
+    credentials_revoked(services)
+    queue_changed(services)
+
+
 async def move(services: Services, tenant_id: str, worker_id: str, event: WorkerEvent) -> Worker:
     async with services.database.transaction() as connection:
         await move_worker(connection, tenant_id, worker_id, event)
         worker = await read_worker(connection, tenant_id, worker_id)
-    events_written(services)
+    queue_changed(services)
     return worker

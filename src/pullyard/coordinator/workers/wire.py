@@ -13,6 +13,7 @@ from pullyard.coordinator.auth.credentials import CredentialKind
 from pullyard.coordinator.auth.identify import Unauthenticated, bearer, worker
 from pullyard.coordinator.errands.report import report_errand
 from pullyard.coordinator.executions.answer import ask_person
+from pullyard.coordinator.executions.finish import finish_execution
 from pullyard.coordinator.executions.phase import begin_phase
 from pullyard.coordinator.executions.poll import poll_for_work
 from pullyard.coordinator.executions.requeue import take_back
@@ -21,6 +22,7 @@ from pullyard.coordinator.news import errands_changed, events_written, log_grew,
 from pullyard.coordinator.services import services_of
 from pullyard.coordinator.workers.enrol import connect_worker, enrol_worker, issue_worker_credential
 from pullyard.coordinator.workers.heartbeat import beat
+from pullyard.coordinator.workers.quarantine import is_strike, judge_worker
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import (
     AskRequest,
@@ -103,41 +105,44 @@ async def heartbeat(request: Request) -> Response:
 
 
 async def phase(request: Request) -> Response:
-    response = await fenced(request, PhaseReport, begin_phase)
+    await fenced(request, PhaseReport, begin_phase)
     events_written(services_of(request))
-    return response
+    return answer(Done())
 
 
 async def ask(request: Request) -> Response:
-    response = await fenced(request, AskRequest, ask_person)
+    await fenced(request, AskRequest, ask_person)
     events_written(services_of(request))
-    return response
+    return answer(Done())
 
 
 async def finish(request: Request) -> Response:
-    response = await fenced(request, FinishRequest, finish_execution)
     services = services_of(request)
+    report = await fenced(request, FinishRequest, finish_execution)
+    if is_strike(report.reason):
+        await judge_worker(services, *await worker(request))
     logs_ended(services, request.path_params["id"])
     # The project's limit has room again, a dependent may be queued, or this task has to wait.
     queue_changed(services)
     services.caretakers.wake()
-    return response
+    return answer(Done())
 
 
 async def errand(request: Request) -> Response:
-    response = await fenced(request, ErrandReport, report_errand)
+    await fenced(request, ErrandReport, report_errand)
     services = services_of(request)
     # A task list that was read may have made tasks, and a merge may have made something to be written there.
     queue_changed(services)
     errands_changed(services)
-    return response
+    return answer(Done())
 
 
 async def fenced(
     request: Request,
     shape: type[StructT],
     act: Callable[[Any, str, str, str, StructT], Awaitable[None]],
-) -> Response:
+) -> StructT:
+    """What the worker reported, once it is committed."""
     services = services_of(request)
     tenant_id, worker_id = await worker(request)
     target_id = request.path_params["id"]
@@ -146,7 +151,7 @@ async def fenced(
     async with services.database.transaction() as connection:
         await act(connection, tenant_id, worker_id, target_id, wish)
     logger.info("worker reported", report=shape.__name__, **said(wish))
-    return answer(Done())
+    return wish
 
 
 def said(report: msgspec.Struct) -> dict[str, str | bool]:

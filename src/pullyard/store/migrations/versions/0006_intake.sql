@@ -81,6 +81,8 @@ CREATE INDEX tasks_avoiding ON tasks (avoid_worker_id) WHERE state = 'queued' AN
 ALTER TABLE workers ADD COLUMN quarantine_reason text;
 ALTER TABLE workers ADD COLUMN released_at timestamptz;
 ALTER TABLE workers ADD COLUMN revoked_at timestamptz;
+-- Its executions name it, so its row stays; nobody is shown it any more.
+ALTER TABLE workers ADD COLUMN removed_at timestamptz;
 CREATE INDEX task_executions_worker ON task_executions (worker_id, id);
 
 -- What makes tasks of the events that come in. `type_like` and `source_like` are the patterns as SQL reads them.

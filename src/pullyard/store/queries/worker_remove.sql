@@ -1,0 +1,1 @@
+UPDATE workers SET removed_at = now() WHERE id = :id
