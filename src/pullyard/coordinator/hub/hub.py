@@ -64,6 +64,10 @@ class Hub:
         return len(self._clients)
 
     @property
+    def clients(self) -> tuple[Client, ...]:
+        return tuple(self._clients)
+
+    @property
     def subscriptions(self) -> int:
         return sum(len(client.subscriber) for client in self._clients)
 
