@@ -13,7 +13,7 @@ export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 
 WEB := src/pullyard/coordinator/static/index.html
 
-.PHONY: web web-if-possible demo up test check bench lock clean system system-for-tests
+.PHONY: web web-if-possible demo up test check bench simulate lock clean system system-for-tests
 
 demo: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard demo $(ARGS)
@@ -25,8 +25,8 @@ test: $(STAMP) system-for-tests web-if-possible
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(STAMP)
-	@$(BIN)/ruff check src tests bench
-	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/ruff check src tests bench simulation
+	@$(BIN)/ruff format --check src tests bench simulation
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/pyright
 	@$(BIN)/deptry src
@@ -37,6 +37,10 @@ check: $(STAMP)
 bench: $(STAMP) system $(if $(filter core,$(NAME)),$(PEERS_STAMP)) \
     $(if $(findstring --slow,$(ARGS)),$(PEERS_SLOW_STAMP))
 	@$(BIN)/python -m bench $(NAME) $(ARGS)
+
+# HISTORIES=n SEED=s, and WITHOUT=guard to see a guard missed.
+simulate: $(STAMP)
+	@$(BIN)/python -m simulation --histories $(or $(HISTORIES),1000) --seed $(or $(SEED),1) $(if $(WITHOUT),--without $(WITHOUT))
 
 lock: $(STAMP)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -1,0 +1,132 @@
+"""Guards taken out on purpose, to see that the simulation notices: each is one that the design relies on.
+
+A guard that stands in a statement is taken out of the member in memory, which asks for its name; one that
+stands in the code is replaced here for the length of a history. Nothing in ``src`` knows of any of this.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from pullyard.coordinator.caretakers import loop as caretakers
+from pullyard.coordinator.executions import claim
+from pullyard.coordinator.workers.forgotten import Forgotten
+from pullyard.git.provenance import Provenance
+from pullyard.lifecycle import policies
+from pullyard.worker.journal import Journal
+from pullyard.worker.lease import Lease
+from pullyard.worker.stop import Stop
+
+
+def nothing() -> Callable[[], None]:
+    return lambda: None
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """``apply`` takes the guard out of the code and returns what puts it back."""
+
+    name: str
+    guard: str
+    apply: Callable[[], Callable[[], None]] = nothing
+
+
+def replace(place: Any, name: str, other: Any) -> Callable[[], Callable[[], None]]:
+    def apply() -> Callable[[], None]:
+        before = getattr(place, name)
+        setattr(place, name, other)
+        return lambda: setattr(place, name, before)
+
+    return apply
+
+
+async def at_once(_lease: Lease) -> None:
+    """The lease is not asked."""
+
+
+async def no_grace(_services: Any) -> None:
+    """Leases are left as they are."""
+
+
+def forget_nothing(_forgotten: Forgotten, _worker_id: str, _missing: Any) -> list[str]:
+    return []
+
+
+def deaf(stop: Stop, reason: Any, message: str) -> None:
+    """To the word that the execution is lost."""
+    if reason is not None:
+        HEARD(stop, reason, message)
+
+
+def save_first(journal: Journal) -> None:
+    """Only what is known at the start."""
+    if not journal.record.nodes:
+        SAVED(journal)
+
+
+HEARD, SAVED = Stop.request, Journal.save
+NUMBERS = count()
+
+MUTATIONS: dict[str, Mutation] = {
+    mutation.name: mutation
+    for mutation in (
+        Mutation("fence", "A write for an execution names its fence, and another one is refused."),
+        Mutation("no-log-after-the-end", "A log takes nothing once its execution has ended."),
+        Mutation("log-offset", "A frame is appended only at the end of its stream."),
+        Mutation("state-recheck", "A claim looks again whether the task is queued when it writes it."),
+        Mutation(
+            "summary-from-updated-rows", "Only tasks that were really written move a project's summary."
+        ),
+        Mutation("project-limit", "A project with as many executions as it may have is passed over."),
+        Mutation("global-limit", "A claim leaves room for what runs already."),
+        Mutation("member-limit", "A member with as many executions as it may have is passed over."),
+        Mutation("worker-slots", "A worker is given no more executions than it has slots."),
+        Mutation("re-deliverable-grant", "The same request is given the same grant until it is confirmed."),
+        Mutation("acknowledge-before-lease", "A grant that is never confirmed is taken back, lease or not."),
+        Mutation("overdue-recheck", "An execution is lost only if it is overdue under the lock, too."),
+        Mutation(
+            "grace",
+            "A coordinator that was away gives every lease one more term.",
+            replace(caretakers, "give_grace", no_grace),
+        ),
+        Mutation(
+            "forgotten",
+            "What a worker in contact does not name any more is taken back.",
+            replace(Forgotten, "note", forget_nothing),
+        ),
+        Mutation(
+            "lease-before-publish",
+            "A publication begins only under a live lease.",
+            replace(Lease, "wait_live", at_once),
+        ),
+        Mutation(
+            "lost-is-obeyed",
+            "A worker that is told that an execution is lost publishes nothing for it.",
+            replace(Stop, "request", deaf),
+        ),
+        Mutation(
+            "journal-before-effect",
+            "What was done is in the journal before anything outside can depend on it.",
+            replace(Journal, "save", save_first),
+        ),
+        Mutation("compare-and-swap-push", "A branch moves only from where the pusher believes it to be."),
+        Mutation(
+            "later-execution-wins",
+            "A branch is replaced only by a later execution of its task.",
+            replace(Provenance, "comes_after", lambda _ours, _theirs: True),
+        ),
+        Mutation(
+            "one-branch-a-task",
+            "All executions of a task push to one branch.",
+            replace(
+                claim, "head_branch", lambda number, slug, _: f"pullyard/{number}-{slug}-{next(NUMBERS)}"
+            ),
+        ),
+        Mutation(
+            "uncounted-tries-end",
+            "A task that never gets a fair chance is given up some time.",
+            replace(policies, "MAX_UNCOUNTED_TRIES", 10**9),
+        ),
+    )
+}

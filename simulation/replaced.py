@@ -1,0 +1,99 @@
+"""What a history puts in place of the real thing, and puts back afterwards. Nothing else is replaced.
+
+Ids and times come from the seed. File events come at once, because there is no kernel in a history to wait
+for. A tree is removed by this process and not by a program. Logs of level error are a violation: where the
+code says that it met a bug, it did.
+"""
+
+import asyncio
+import logging
+import random
+import shutil
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import structlog
+
+from pullyard.coordinator.executions import claim
+from pullyard.forges.registry import FORGES
+from pullyard.lifecycle import ids
+from pullyard.worker import journal, logs, trees, walk
+from pullyard.worker import loop as worker_loop
+from simulation.forge import SimulatedForge
+from simulation.virtual_loop import VirtualLoop
+
+EPOCH_SECONDS = 1_700_000_000.0
+WATCHES: dict[str, set[asyncio.Event]] = {}
+
+
+class SimulatedFileEvents:
+    """Stands where ``FileEvents`` stands; told by whoever appends to a file of the directory."""
+
+    def __init__(self, directory: Path, happened: asyncio.Event) -> None:
+        self._directory = str(directory)
+        self._happened = happened
+
+    def __enter__(self) -> "SimulatedFileEvents":
+        WATCHES.setdefault(self._directory, set()).add(self._happened)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        WATCHES[self._directory].discard(self._happened)
+
+
+@contextmanager
+def replaced(
+    loop: VirtualLoop,
+    seed: str,
+    wrote: Callable[[Path, bytes], None],
+    complain: Callable[[str], None],
+) -> Iterator[None]:
+    """``wrote`` is told of every byte that is appended to a stream's file."""
+    dice = random.Random(f"{seed}:ids")
+    append = logs.LogFile.append
+
+    def append_and_tell(file: logs.LogFile, data: bytes) -> None:
+        append(file, data)
+        wrote(file.path, data)
+        for event in WATCHES.get(str(file.path.parent), ()):
+            event.set()
+
+    def keep(_logger: Any, _level: str, event: dict[str, Any]) -> Any:
+        error = event.get("exc_info")
+        complain(f"{event['event']}\n{traceback.format_exc(limit=-4)}" if error else str(event))
+        raise structlog.DropEvent
+
+    def token_hex(size: int) -> str:
+        return dice.randbytes(size).hex()
+
+    before = (ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove)
+    others = (claim.secrets, worker_loop.uuid4, walk.time, journal.time)
+    configured = structlog.get_config()
+    ids.SOURCE.time_ns = lambda: int((EPOCH_SECONDS + loop.now) * 1e9)
+    ids.SOURCE.random_bits = dice.getrandbits
+    logs.FileEvents = SimulatedFileEvents  # pyright: ignore[reportAttributeAccessIssue]
+    logs.LogFile.append = append_and_tell
+    trees.remove = lambda tree: shutil.rmtree(tree, ignore_errors=True)
+    claim.secrets = SimpleNamespace(token_hex=token_hex)  # pyright: ignore[reportAttributeAccessIssue]
+    worker_loop.uuid4 = lambda: token_hex(16)  # pyright: ignore[reportAttributeAccessIssue]
+    clock: Any = SimpleNamespace(monotonic=loop.time, time=lambda: EPOCH_SECONDS + loop.now)
+    walk.time = journal.time = clock
+    FORGES["simulated"] = SimulatedForge
+    structlog.configure(
+        processors=[keep],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        yield
+    finally:
+        ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove = before
+        claim.secrets, worker_loop.uuid4, walk.time, journal.time = others
+        logs.LogFile.append = append
+        del FORGES["simulated"]
+        WATCHES.clear()
+        structlog.configure(**configured)

@@ -1,0 +1,261 @@
+"""Executions, workers, logs and what the caretakers look for, as their SQL has them."""
+
+from typing import Any
+
+from simulation.memory import Answer, Connection, ConstraintBroken, Row, answers
+from simulation.statements_claim import live
+from simulation.statements_tasks import Parameters, picked
+
+FINAL = ("succeeded", "failed", "cancelled", "timed_out", "lost")
+OFFERED = (
+    *("labels", "arch", "slots", "software_version", "protocol_version", "facts"),
+    "state",
+)
+
+
+class Agreeable(int):
+    """A number that says of every other one that they are equal: a comparison that was taken out."""
+
+    __hash__ = int.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+def own(table: dict[Any, Row], p: Parameters, key: str = "id") -> Row | None:
+    row = table.get(p[key])
+    return row if row is not None and row["tenant_id"] == p["tenant_id"] else None
+
+
+@answers("execution_project")
+def execution_project(c: Connection, p: Parameters) -> Answer:
+    row = own(c.tables.task_executions, p)
+    return Answer([picked(row, "project_id")] if row else [])
+
+
+@answers("execution_row")
+def execution_row(c: Connection, p: Parameters) -> Answer:
+    row = own(c.tables.task_executions, p)
+    if row is not None and "fence" in c.removed:
+        row = {**row, "fence": Agreeable(row["fence"])}
+    return Answer([{**row, "retry": c.tables.projects[row["project_id"]]["retry"]}] if row else [])
+
+
+def change_execution(c: Connection, execution_id: str, **values: Any) -> Answer:
+    row = c.update("task_executions", execution_id, **values)
+    if (row["finished_at"] is not None) != (row["state"] in FINAL):
+        raise ConstraintBroken(f"a {row['state']} execution with finished_at {row['finished_at']}")
+    return Answer(rowcount=1)
+
+
+@answers("execution_move", writes=True)
+def execution_move(c: Connection, p: Parameters) -> Answer:
+    now, row = c.tables.now(), c.tables.task_executions[p["id"]]
+    return change_execution(
+        c,
+        p["id"],
+        state=str(p["state"]),
+        facts={**row["facts"], **p["facts"]},
+        acknowledged_at=row["acknowledged_at"] or now,
+        started_at=row["started_at"] or now,
+    )
+
+
+@answers("execution_end", writes=True)
+def execution_end(c: Connection, p: Parameters) -> Answer:
+    row = c.tables.task_executions[p["id"]]
+    return change_execution(
+        c,
+        p["id"],
+        state=str(p["state"]),
+        reason=p["reason"],
+        message=p["message"],
+        facts={**row["facts"], **p["facts"]},
+        phase_seconds=p["phase_seconds"],
+        receipt=p["receipt"],
+        salvage_ref=p["salvage_ref"],
+        finished_at=c.tables.now(),
+    )
+
+
+@answers("execution_cancel", writes=True)
+def execution_cancel(c: Connection, p: Parameters) -> Answer:
+    asked = [one for one in live(c) if one["task_id"] == p["task_id"] and not one["cancel_requested"]]
+    for one in asked:
+        c.update("task_executions", one["id"], cancel_requested=True)
+    return Answer(rowcount=len(asked))
+
+
+@answers("execution_overdue")
+def execution_overdue(c: Connection, p: Parameters) -> Answer:
+    if "overdue-recheck" in c.removed:
+        return Answer([{"overdue": True}])
+    now, row = c.tables.now(), c.tables.task_executions[p["id"]]
+    if p["reason"] == "grant_unacknowledged":
+        overdue = row["acknowledged_at"] is None and row["assigned_at"] < now - p["seconds"]
+    else:
+        overdue = expired(c, row, now)
+    return Answer([{"overdue": overdue}])
+
+
+def expired(c: Connection, execution: Row, now: float) -> bool:
+    until = c.tables.workers[execution["worker_id"]]["lease_expires_at"]
+    return until is None or until < now
+
+
+@answers("change_create", writes=True)
+def change_create(c: Connection, p: Parameters) -> Answer:
+    if any(one["execution_id"] == p["execution_id"] for one in c.tables.changes.values()):
+        raise ConstraintBroken(f"a second change of {p['execution_id']}")
+    c.insert("changes", p["id"], dict(p))
+    return Answer(rowcount=1)
+
+
+@answers("caretaker_look")
+def caretaker_look(c: Connection, p: Parameters) -> Answer:
+    now, tables = c.tables.now(), c.tables
+    unconfirmed = now - p["acknowledge_seconds"]
+    never_confirmed = "acknowledge-before-lease" in c.removed
+    due = [
+        one for one in tables.tasks.values() if one["state"] == "pending" and one["not_before"] is not None
+    ]
+    by_project = sorted(live(c), key=lambda one: one["project_id"])
+    look = {
+        "expired": [
+            [one["tenant_id"], one["id"]]
+            for one in by_project
+            if (one["acknowledged_at"] is not None or never_confirmed) and expired(c, one, now)
+        ],
+        "unacknowledged": [
+            [one["tenant_id"], one["id"]]
+            for one in by_project
+            if one["acknowledged_at"] is None and one["assigned_at"] < unconfirmed and not never_confirmed
+        ],
+        "due": [
+            [one["tenant_id"], one["id"]]
+            for one in sorted(due, key=lambda one: one["not_before"])
+            if one["not_before"] <= now
+        ],
+        "next_due": min((one["not_before"] - now for one in due if one["not_before"] > now), default=None),
+        "silent_workers": any(silent(one, now) for one in tables.workers.values()),
+    }
+    return Answer([look])
+
+
+def silent(worker: Row, now: float) -> bool:
+    until = worker["lease_expires_at"]
+    return worker["state"] not in ("offline", "quarantined") and until is not None and until < now
+
+
+@answers("workers_offline", writes=True)
+def workers_offline(c: Connection, p: Parameters) -> Answer:
+    now = c.tables.now()
+    gone = [
+        one
+        for one in c.tables.workers.values()
+        if one["state"] in p["states"]
+        and one["lease_expires_at"] is not None
+        and one["lease_expires_at"] < now
+    ]
+    for one in gone:
+        c.update("workers", one["id"], state="offline")
+    return Answer([picked(one, "id", "tenant_id") for one in gone], len(gone))
+
+
+@answers("leases_extend", writes=True)
+def leases_extend(c: Connection, p: Parameters) -> Answer:
+    now, running = c.tables.now(), live(c)
+    for one in running:
+        if one["acknowledged_at"] is None:
+            c.update("task_executions", one["id"], assigned_at=now)
+    busy = {one["worker_id"] for one in running}
+    for one in c.tables.workers.values():
+        if one["state"] != "offline" or one["id"] in busy:
+            lasts = max(one["lease_expires_at"] or 0, now + p["lease_seconds"])
+            c.update("workers", one["id"], lease_expires_at=lasts)
+    return Answer()
+
+
+@answers("worker_state", writes=True)
+def worker_state(c: Connection, p: Parameters) -> Answer:
+    worker = own(c.tables.workers, p)
+    return Answer([picked(worker, "state")] if worker else [])
+
+
+@answers("worker_connect", writes=True)
+def worker_connect(c: Connection, p: Parameters) -> Answer:
+    now = c.tables.now()
+    given = {**{name: p[name] for name in OFFERED}, "state": str(p["state"])}
+    c.update("workers", p["id"], **given, seen_at=now, lease_expires_at=now + p["lease_seconds"])
+    return Answer(rowcount=1)
+
+
+@answers("worker_beat", writes=True)
+def worker_beat(c: Connection, p: Parameters) -> Answer:
+    worker = own(c.tables.workers, p)
+    if worker is None:
+        return Answer()
+    state = worker["state"]
+    if state != "quarantined":
+        state = "draining" if p["draining"] or state == "draining" else "busy" if p["held"] else "idle"
+    now = c.tables.now()
+    c.update("workers", p["id"], state=state, seen_at=now, lease_expires_at=now + p["lease_seconds"])
+    return Answer([{"state": state}], 1)
+
+
+@answers("worker_executions")
+def worker_executions(c: Connection, p: Parameters) -> Answer:
+    return Answer(
+        [
+            {
+                **picked(one, "id", "fence", "cancel_requested"),
+                "acknowledged": one["acknowledged_at"] is not None,
+            }
+            for one in live(c)
+            if one["worker_id"] == p["worker_id"]
+        ]
+    )
+
+
+@answers("log_stream_lock", writes=True)
+def log_stream_lock(c: Connection, p: Parameters) -> Answer:
+    execution = own(c.tables.task_executions, p, "execution_id")
+    if execution is None:
+        return Answer()
+    key = (p["execution_id"], p["stream"])
+    if key not in c.tables.log_streams:
+        c.insert("log_streams", key, {"tenant_id": p["tenant_id"], "size_bytes": 0, "lines": 0})
+    row = {
+        **picked(execution, "worker_id", "fence", "state"),
+        **picked(c.tables.log_streams[key], "size_bytes"),
+    }
+    if "log-offset" in c.removed:
+        row["size_bytes"] = Agreeable(row["size_bytes"])
+    if "fence" in c.removed:
+        row["fence"] = Agreeable(row["fence"])
+    if "no-log-after-the-end" in c.removed:
+        row["state"] = "implementing"
+    return Answer([row])
+
+
+@answers("log_streams_count")
+def log_streams_count(c: Connection, p: Parameters) -> Answer:
+    return Answer([{"count": sum(1 for one, _ in c.tables.log_streams if one == p["execution_id"])}])
+
+
+@answers("log_append", writes=True)
+def log_append(c: Connection, p: Parameters) -> Answer:
+    stream = (p["execution_id"], p["stream"])
+    chunk = {name: p[name] for name in ("size_bytes", "lines", "data")}
+    c.insert("log_chunks", (*stream, p["offset"]), chunk)
+    before = c.tables.log_streams[stream]
+    c.update(
+        "log_streams",
+        stream,
+        size_bytes=before["size_bytes"] + p["size_bytes"],
+        lines=before["lines"] + p["lines"],
+    )
+    return Answer(rowcount=1)

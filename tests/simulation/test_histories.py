@@ -1,0 +1,44 @@
+"""Ten thousand histories a run, in chunks that the processes of a parallel run share."""
+
+import subprocess
+import sys
+
+import pytest
+from simulation.history import run_history
+
+HISTORIES = 10_000
+CHUNKS = 50
+REPLAYED = 12
+PROGRAM = """
+import hashlib, sys
+from simulation.history import run_history
+for number in range({count}):
+    verdict = run_history(f"replay.{{number}}", traced=True)
+    print(hashlib.sha256("\\n".join(verdict.trace).encode()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_no_history_violates_anything(chunk: int) -> None:
+    size = HISTORIES // CHUNKS
+    for number in range(chunk * size, (chunk + 1) * size):
+        verdict = run_history(f"ci.{number}")
+        assert not verdict.violations, f"replay: python -m simulation --replay {verdict.seed}\n" + "\n".join(
+            verdict.violations
+        )
+
+
+def test_a_seed_is_the_same_history_in_every_process() -> None:
+    """Otherwise a violation could not be replayed."""
+
+    def digests() -> list[str]:
+        program = PROGRAM.format(count=REPLAYED)
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+        )
+        return done.stdout.split()
+
+    first = digests()
+    assert len(first) == REPLAYED
+    assert digests() == first
