@@ -46,7 +46,7 @@ async def test_a_paused_project_is_passed_over_and_its_tasks_say_why(coordinator
     grant = await worker.claim()
     second = await coordinator.task(project)
     await call(coordinator, project, "pause")
-    assert (await worker.poll()).grants == []
+    assert (await worker.poll(wait=0.3)).grants == []
     shown = await coordinator.get(f"/tasks/{second['id']}")
     assert (shown["state"], shown["pending_reason"]) == ("queued", "automation")
     assert (await worker.deliver(grant)).status_code == 200
@@ -66,7 +66,7 @@ async def test_a_stop_puts_back_what_ran_and_a_start_goes_on_with_it(coordinator
     await worker.finish(grant, reason="cancelled", salvage_ref="refs/pullyard/salvage/x")
     shown = await coordinator.get(f"/tasks/{task['id']}")
     assert (shown["state"], shown["pending_reason"], shown["tries"]) == ("queued", "automation", 0)
-    assert (await worker.poll()).grants == []
+    assert (await worker.poll(wait=0.3)).grants == []
     await call(coordinator, project, "start")
     again = await worker.claim()
     assert (again.task.id, again.resume_from) == (task["id"], grant.execution_id)
@@ -98,7 +98,12 @@ async def test_calls_at_the_same_time_come_one_after_the_other(coordinator: Runn
     answers = await asyncio.gather(
         *(
             coordinator.http.post(f"/api/v1/projects/{project}/automation/{verb}", json=body)
-            for verb, body in [("start", {"task_list": None}), ("pause", None), ("resume", None), ("stop", None)]
+            for verb, body in [
+                ("start", {"task_list": None}),
+                ("pause", None),
+                ("resume", None),
+                ("stop", None),
+            ]
             for _ in range(5)
         )
     )

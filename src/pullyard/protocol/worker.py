@@ -166,6 +166,8 @@ class Grant(msgspec.Struct, kw_only=True):
     """For a workflow that starts from a change and pushes to its branch again."""
 
 
+    resume_commit: str | None = None
+    """What that execution has published: the starting point where it left nothing to be salvaged."""
 class TaskListErrand(msgspec.Struct, kw_only=True):
     """Read the project's task list from its default branch; before that, check ``done`` and push it."""
 

@@ -1,56 +1,103 @@
-"""The phase that makes the working copy, from the mirror and the prepared checkout."""
+"""The phase that makes the working copies, from the mirrors and the prepared checkouts."""
 
 import time
 
+from pullyard.git.names import check_object_id
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.sandboxes.protocol import Sandbox, SandboxSpec, Workspace
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
-from pullyard.worker.context import AGENT_DIRECTORY, Context
+from pullyard.worker.begin_repository import begin_repository
+from pullyard.worker.context import Context
+from pullyard.worker.copies import Copy
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.logs import LogFile
-from pullyard.worker.mirrors import MIRROR_INSIDE
-from pullyard.worker.open_sandbox import opened_sandbox
+from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.run_command import describe, run_command
 from pullyard.worker.salvage import list_salvage
 from pullyard.worker.workspaces import Start
 
 
 async def prepare(context: Context, node: Node) -> NodeOutcome:
-    """Leave a working copy of the base commit in the execution's directory, set up."""
-    del node
-    grant, record, log = context.grant, context.record, context.log(Phase.PREPARE)
+    """Leave working copies of the base commits in the execution's directory, set up."""
+    grant, log = context.grant, context.log(Phase.PREPARE)
     if context.tools.measured.name == UnsafeDirectory.name:
         log.line(
             "Warning: this worker runs the agent without a sandbox (unsafe-directory); nothing holds it."
         )
-    context.mirror = mirror = await context.tools.mirrors.refresh(grant.repository.url)
-    record.base_branch, record.base_commit = mirror.resolve(grant.task.base_branch)
+    for copy in context.copies:
+        await find_base(context, copy, node)
     context.journal.save()
-    log.line(f"Repository {mirror.address.url}, branch {record.base_branch} at {record.base_commit[:12]}.")
-    resume = None
-    if grant.resume_from is not None:
-        resume = (await list_salvage(context.tools.git, mirror)).get(grant.resume_from)
-        if resume is None:
-            log.line("The salvaged work is not on this worker: starting from the base branch.")
-    context.workspace = await context.tools.workspaces.prepare(
-        mirror, start_of(context), context.directory / AGENT_DIRECTORY, context.uid, resume=resume
-    )
+    for copy in context.copies:
+        copy.workspace = await context.tools.workspaces.prepare(
+            copy.mirror,
+            start_of(context, copy),
+            copy.agent_directory,
+            context.uid,
+            resume=await find_resumed(context, copy),
+        )
     if grant.setup_commands:
-        async with opened_sandbox(context, context.workspace) as sandbox:
+        async with opened_sandbox(context, *working_copies(context)) as sandbox:
             await set_up(context, sandbox, log, time.monotonic() + grant.limits.prepare_seconds)
     return NodeOutcome.PASSED
 
 
+async def find_base(context: Context, copy: Copy, node: Node) -> None:
+    """Bring the mirror up to date and write down where the copy starts."""
+    record, log = copy.record, context.log(Phase.PREPARE)
+    mirrors = context.tools.mirrors
+    copy.mirror = await mirrors.refresh(copy.url)
+    if not copy.mirror.listing.branches and node.settings.get("empty") == "allowed":
+        await begin_repository(context, copy)
+    record.base_branch, record.base_commit = copy.mirror.resolve(copy.wanted_branch)
+    where = f"Repository {copy.mirror.address.url}"
+    if node.settings.get("start") == "change":
+        start_at_change(context, copy)
+        log.line(f"{where}, the change {context.grant.branch} at {copy.start_commit[:12]}.")
+        return
+    log.line(f"{where}, branch {record.base_branch} at {record.base_commit[:12]}.")
+
+
+def start_at_change(context: Context, copy: Copy) -> None:
+    """Raises PhaseFailed where the change's branch is not where the coordinator knows it."""
+    change = context.grant.change
+    assert change is not None
+    there = copy.mirror.listing.branches.get(change.branch)
+    if there != check_object_id(change.commit):
+        raise PhaseFailed(
+            Reason.BASE_BRANCH_MISSING,
+            f"The branch {change.branch!r} is {'gone' if there is None else 'not where it was published'}: "
+            "somebody else deleted or moved it, so there is nothing to go on with.",
+        )
+    copy.record.base_commit = check_object_id(change.base_commit)
+    copy.record.base_branch = change.base_branch
+    copy.record.start_commit = change.commit
+
+
+async def find_resumed(context: Context, copy: Copy) -> str | None:
+    """The commit of an earlier execution whose work is laid over the base, where it is on this worker."""
+    grant = context.grant
+    if grant.resume_from is None:
+        return None
+    kept = (await list_salvage(context.tools.git, copy.mirror)).get(grant.resume_from)
+    if kept is None and grant.resume_commit is not None and copy is context.main:
+        # It was pushed, so it came with the mirror, on whatever worker it was made.
+        kept = await context.tools.mirrors.find(copy.mirror, check_object_id(grant.resume_commit))
+    if kept is None:
+        context.log(Phase.PREPARE).line(
+            "The work to go on from is not on this worker: starting from the base branch."
+        )
+    return kept
+
+
 async def reopen(context: Context) -> None:
-    """After a restart: the mirror again, as it was when the execution began."""
-    grant, record = context.grant, context.record
-    context.mirror = await context.tools.mirrors.refresh(grant.repository.url)
-    assert record.base_commit is not None
-    context.workspace = await context.tools.workspaces.reopen(
-        context.mirror, record.base_commit, context.directory / AGENT_DIRECTORY, context.uid
-    )
+    """After a restart: the mirrors again, and the working copies as the agent left them."""
+    for copy in context.copies:
+        copy.mirror = await context.tools.mirrors.refresh(copy.url)
+        copy.workspace = await context.tools.workspaces.reopen(
+            copy.mirror, start_of(context, copy), copy.agent_directory, context.uid
+        )
 
 
 async def set_up(context: Context, sandbox: Sandbox, log: LogFile, deadline: float) -> None:
@@ -61,15 +108,14 @@ async def set_up(context: Context, sandbox: Sandbox, log: LogFile, deadline: flo
             raise PhaseFailed(Reason.SETUP_FAILED, f"Set-up failed: {describe(result)}")
 
 
-def start_of(context: Context) -> Start:
-    record = context.record
-    assert record.base_commit is not None
-    assert record.base_branch is not None
+def start_of(context: Context, copy: Copy) -> Start:
+    assert copy.record.base_branch is not None
     anywhere = Workspace(context.directory, context.directory)
-    probe = context.tools.sandbox(SandboxSpec(anywhere, mounts=(context.mirror.objects,), uid=context.uid))
+    probe = context.tools.sandbox(SandboxSpec(anywhere, mounts=(copy.objects,), uid=context.uid))
     return Start(
-        commit=record.base_commit,
-        base_branch=record.base_branch,
+        commit=copy.start_commit,
+        base_branch=copy.record.base_branch,
         branch=context.grant.branch,
-        objects_inside=probe.path_of(MIRROR_INSIDE),
+        objects_inside=probe.path_of(copy.objects.inside),
+        whole=copy.name is not None,
     )

@@ -93,6 +93,7 @@ def build_grant(row: Any) -> Grant:
         verify_commands=row.project_verify if row.task_verify is None else row.task_verify,
         text_policy=msgspec.convert(row.text_policy, TextPolicy),
         resume_from=row.resumed_from,
+        resume_commit=row.resumed_commit,
         workflow=granted_workflow(row.workflow, row.workflow_nodes),
         repositories=granted_repositories(row.repositories),
         change=granted_change(row),

@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.events.write import TaskNews, tell
-from pullyard.lifecycle.task import FINAL_TASK_STATES
-from pullyard.protocol.automation import Place
+from pullyard.coordinator.tasks.transition import lock_task
+from pullyard.lifecycle.task import FINAL_TASK_STATES, TaskState
+from pullyard.protocol.automation import Place, TaskMove
 from pullyard.protocol.errors import Conflict, NotFound
 from pullyard.store.queries import named
 
@@ -48,20 +49,23 @@ async def put_tasks(
     await set_places(connection, ids, [priority] * len(ids), positions)
 
 
-async def move_in_queue(connection: AsyncConnection, task: Any, place: Place, anchor_id: str | None) -> None:
-    """``task`` is a row of ``find_place`` that waits; raises Conflict where it does not any more."""
-    if task.state not in ("queued", "pending"):
+async def move_in_queue(connection: AsyncConnection, tenant_id: str, task_id: str, wish: TaskMove) -> None:
+    """Raises Conflict for a task that does not wait any more, and for one beside which nothing can be put."""
+    locked = await lock_task(connection, tenant_id, task_id)
+    task = await find_place(connection, locked.project_id, task_id)
+    if task.state not in (TaskState.QUEUED, TaskState.PENDING):
         raise Conflict(
             f"A task that is {task.state} has no place in the queue any more.",
             code="not-in-queue",
             details={"state": task.state},
         )
-    anchor = await find_anchor(connection, task.project_id, anchor_id)
+    anchor = await find_anchor(connection, task.project_id, wish.task_id)
     if anchor is not None and anchor.id == task.id:
         raise Conflict("A task can't be put beside itself.", code="own-anchor")
-    await put_tasks(connection, [task], place, anchor)
-    about = TaskNews(task.tenant_id, task.project_id, task.id)
-    await tell(connection, "task.moved", about, {"state": task.state, "place": place, "beside": anchor_id})
+    await put_tasks(connection, [task], wish.place, anchor)
+    about = TaskNews(tenant_id, task.project_id, task.id)
+    payload = {"state": task.state, "place": wish.place, "beside": wish.task_id}
+    await tell(connection, "task.moved", about, payload)
 
 
 async def find_place(connection: AsyncConnection, project_id: str, task_id: str) -> Any:

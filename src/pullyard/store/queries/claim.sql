@@ -141,7 +141,9 @@ SELECT c.place, coalesce(CAST(extract(epoch FROM now() - c.queued_at) AS double 
     c.workflow, c.repositories, p.workflow_nodes,
     -- The change that the task goes on with, for few.
     r.id AS change_id, r.branch AS change_branch, r.commit AS change_commit, r.base_branch AS change_base_branch,
-    r.base_commit AS change_base_commit
+    r.base_commit AS change_base_commit,
+    -- What the execution that it goes on from has published, where that was no unfinished work.
+    (SELECT s.commit FROM changes s WHERE s.execution_id = g.resumed_from AND s.repository IS NULL) AS resumed_commit
 FROM given g
 JOIN claimed c ON c.execution_id = g.id
 JOIN projects p ON p.id = g.project_id

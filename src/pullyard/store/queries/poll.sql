@@ -1,5 +1,7 @@
 -- The worker that asks, and beside it what this request was already given and may never have arrived.
-SELECT w.state, w.labels, w.slots, w.protocol_version,
+SELECT w.labels, w.slots,
+    EXISTS (SELECT 1 FROM errands o WHERE o.tenant_id = w.tenant_id AND o.state IN ('requested', 'assigned'))
+        AS errands_open, w.protocol_version,
     CAST(extract(epoch FROM e.assigned_at - e.queued_at) AS double precision) AS queued_seconds,
     e.id AS execution_id, e.fence, e.worker_id, e.correlation_id, e.resumed_from,
     t.id AS task_id, t.number, t.title, t.description, t.acceptance_criteria, t.target_files, t.budget_micros,
@@ -10,7 +12,9 @@ SELECT w.state, w.labels, w.slots, w.protocol_version,
     t.workflow, t.repositories, p.workflow_nodes,
     -- The change that the task goes on with, for few.
     r.id AS change_id, r.branch AS change_branch, r.commit AS change_commit, r.base_branch AS change_base_branch,
-    r.base_commit AS change_base_commit
+    r.base_commit AS change_base_commit,
+    -- What the execution that it goes on from has published, where that was no unfinished work.
+    (SELECT s.commit FROM changes s WHERE s.execution_id = e.resumed_from AND s.repository IS NULL) AS resumed_commit
 FROM workers w
 LEFT JOIN task_executions e ON e.worker_id = w.id AND e.request_id = :request_id AND e.finished_at IS NULL
     AND e.acknowledged_at IS NULL
