@@ -51,8 +51,9 @@ def worker(  # noqa: PLR0913
         "once": once or None,
     }
     # Its words are a log, so they go to stderr, and stdout is for the document.
-    configure_logs("info", as_json=False)
-    exit_code = asyncio.run(run_worker(_read(config, flags)))
+    settings = _read(config, flags)
+    configure_logs(settings.log_level, as_json=settings.log_json)
+    exit_code = asyncio.run(run_worker(settings))
     terminal.finish({"exit_code": exit_code})
     raise typer.Exit(exit_code)
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from pullyard.coordinator.log_fields import about_path
 from pullyard.lifecycle.machine import IllegalTransition
 from pullyard.protocol.errors import Conflict, PullyardError, RemoteFailure, RequestError
 from pullyard.protocol.resources import Problem
@@ -112,6 +113,7 @@ async def _unreachable(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
+    about_path(request.path_params)
     logger.error("unexpected error", path=request.url.path, exc_info=error)
     return problem(500, "This is a fault of the coordinator; its log says more.", "internal")
 

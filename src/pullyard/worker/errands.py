@@ -16,6 +16,7 @@ logger = structlog.get_logger(__name__)
 
 async def do_errand(tools: Tools, errand: Errand) -> None:
     """Do it and report; an errand that is no longer ours is dropped, another worker has it."""
+    structlog.contextvars.bind_contextvars(errand_id=errand.id, errand=errand.kind.value)
     try:
         if errand.kind in CHANGE_ERRANDS:
             report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))
@@ -27,7 +28,7 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
     try:
         await until_answered(lambda: tools.client.errand(errand.id, report))
     except LostLease:
-        logger.warning("an errand was given to another worker", errand_id=errand.id)
+        logger.warning("an errand was given to another worker")
 
 
 async def perform(tools: Tools, errand: Errand) -> str | None:

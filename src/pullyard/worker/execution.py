@@ -100,6 +100,7 @@ class Execution:
             logger.exception("a bug ended the execution")
             finish = await self._failed(Reason.WORKER_BUG, "The worker met a bug; its own log says where.")
         record.finish = finish
+        logger.info("execution ended", ended=finish.reason.value if finish.reason else "succeeded")
         try:
             self._context.journal.save()
         except OSError as error:

@@ -61,6 +61,10 @@ class WorkerSettings(BaseSettings):
     git_credentials: dict[str, GitCredential] = Field(default_factory=dict)
     """By host name."""
 
+    log_json: bool = False
+    """Write JSON lines."""
+    log_level: str = "info"
+    """``debug``, ``info``, ``warning`` or ``error``."""
     otlp_endpoint: str | None = None
     """Where traces go by OTLP over HTTP, such as ``http://collector:4318``; null: nowhere, or where
     ``OTEL_EXPORTER_OTLP_ENDPOINT`` says."""

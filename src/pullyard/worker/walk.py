@@ -35,6 +35,8 @@ class Effects:
     """Before a teardown: keeps unfinished work; the salvage reference, None for none. Repeatable."""
 
 
+logger = structlog.get_logger(__name__)
+
 FAILURES = (PullyardError, AgentMissing, SandboxUnavailable, OSError)
 MAX_INTERRUPTIONS = 5
 """A node that was under way at so many ends of the worker is taken to be their cause."""
@@ -151,6 +153,7 @@ class Walk:
                 return await self._effects.handlers[node.kind](context, node)
 
         structlog.contextvars.bind_contextvars(phase=node.phase.value)
+        logger.info("step begins", step=node.name, attempt=fact.attempt)
         grant = context.grant
         about = {
             "pullyard.execution_id": grant.execution_id,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import structlog
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
@@ -170,6 +171,7 @@ async def worker(connection: HTTPConnection) -> tuple[str, str]:
     principal = await services_of(connection).authenticator.identify(secret)
     if principal.kind is not CredentialKind.WORKER or principal.worker_id is None:
         raise Unauthenticated
+    structlog.contextvars.bind_contextvars(worker_id=principal.worker_id)
     return principal.tenant_id, principal.worker_id
 
 

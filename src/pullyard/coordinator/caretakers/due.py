@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+import structlog
+
+from pullyard.coordinator.log_fields import about_nothing
 from pullyard.coordinator.tasks.transition import lock_task, move_task
 from pullyard.lifecycle.task import TaskEvent, TaskState
 from pullyard.store.queries import named
@@ -14,10 +17,12 @@ async def enqueue_due_tasks(services: "Services", due: list[list[str]]) -> bool:
     """Pairs of tenant and task; looks again under the lock, as somebody may have cancelled it."""
     changed = False
     for tenant_id, task_id in due:
+        structlog.contextvars.bind_contextvars(task_id=task_id)
         async with services.database.transaction() as connection:
             task = await lock_task(connection, tenant_id, task_id)
             is_due = await connection.scalar(named("task_is_due"), {"id": task_id})
             if task.state == TaskState.PENDING and is_due:
                 await move_task(connection, task, TaskEvent.ENQUEUE)
                 changed = True
+    about_nothing()
     return changed

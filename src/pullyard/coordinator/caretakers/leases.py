@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pullyard.coordinator.executions.requeue import lose_execution
+from pullyard.coordinator.log_fields import about_nothing
 from pullyard.lifecycle.reasons import Reason
 from pullyard.store.queries import named
 
@@ -27,6 +28,7 @@ async def take_back_overdue(
     changed = False
     for reason, pairs in ((Reason.LEASE_EXPIRED, expired), (Reason.GRANT_UNACKNOWLEDGED, unacknowledged)):
         for tenant_id, execution_id in pairs:
+            about_nothing()
             async with services.database.transaction() as connection:
                 taken = await lose_execution(
                     connection,
@@ -36,6 +38,7 @@ async def take_back_overdue(
                     acknowledge_seconds=services.settings.acknowledge_seconds,
                 )
             if taken:
-                logger.warning("execution taken back", execution_id=execution_id, reason=reason.value)
+                logger.warning("execution taken back", reason=reason.value)
                 changed = True
+    about_nothing()
     return changed

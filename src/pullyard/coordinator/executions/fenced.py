@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.coordinator.log_fields import about_execution
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.lifecycle.execution import LIVE_EXECUTION_STATES
 from pullyard.protocol.errors import LostLease, NotFound
@@ -19,12 +19,7 @@ async def lock_execution(connection: AsyncConnection, tenant_id: str, execution_
         raise NotFound("execution")
     await lock_project(connection, tenant_id, project_id)
     row = (await connection.execute(named("execution_row"), parameters)).one()
-    structlog.contextvars.bind_contextvars(
-        correlation_id=row.correlation_id,
-        project_id=row.project_id,
-        task_id=row.task_id,
-        execution_id=row.id,
-    )
+    about_execution(row)
     return row
 
 

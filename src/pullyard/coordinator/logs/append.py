@@ -2,6 +2,7 @@
 
 import re
 
+from pullyard.coordinator.log_fields import about_execution
 from pullyard.coordinator.logs.frames import check_frame, expand
 from pullyard.coordinator.services import Services
 from pullyard.lifecycle.execution import LIVE_EXECUTION_STATES
@@ -34,6 +35,7 @@ async def append_log(
         ).one_or_none()
         if row is None:
             raise NotFound("execution")
+        about_execution(row)
         if row.worker_id != worker_id or row.fence != fence or row.state not in LIVE_EXECUTION_STATES:
             raise LostLease
         if row.size_bytes != offset:

@@ -146,19 +146,22 @@ async def fenced(
     services = services_of(request)
     tenant_id, worker_id = await worker(request)
     target_id = request.path_params["id"]
-    structlog.contextvars.bind_contextvars(worker_id=worker_id, target_id=target_id)
+    kind = "errand_id" if shape is ErrandReport else "execution_id"
     wish = await read(request, shape)
+    structlog.contextvars.bind_contextvars(**{kind: target_id}, **phase_of(wish))
     async with services.database.transaction() as connection:
         await act(connection, tenant_id, worker_id, target_id, wish)
     logger.info("worker reported", report=shape.__name__, **said(wish))
     return wish
 
 
+def phase_of(report: msgspec.Struct) -> dict[str, str]:
+    return {"phase": report.phase.value} if isinstance(report, PhaseReport) else {}
+
+
 def said(report: msgspec.Struct) -> dict[str, str | bool]:
     """What a report decides, for the log: never its text, which an agent may have written."""
     match report:
-        case PhaseReport():
-            return {"phase": report.phase.value}
         case FinishRequest():
             return {"ended": report.reason.value if report.reason else "succeeded"}
         case ErrandReport():
@@ -175,6 +178,8 @@ async def append(request: Request) -> Response:
     except (KeyError, ValueError) as error:
         raise RequestError("A log frame needs the numbers `fence` and `offset`.") from error
     execution_id = request.path_params["id"]
+    # A stream is named after the phase that writes it.
+    structlog.contextvars.bind_contextvars(execution_id=execution_id, phase=request.path_params["stream"])
     frame = await request.body()
     stream = request.path_params["stream"]
     end = await append_log(

@@ -1,6 +1,6 @@
 -- The execution's row is locked as well, so that no frame comes after its end.
 WITH execution AS (
-    SELECT id, tenant_id, worker_id, fence, state FROM task_executions
+    SELECT id, tenant_id, project_id, task_id, correlation_id, worker_id, fence, state FROM task_executions
     WHERE id = :execution_id AND tenant_id = :tenant_id
     FOR SHARE
 ), stream AS (
@@ -9,4 +9,4 @@ WITH execution AS (
     ON CONFLICT (execution_id, stream) DO UPDATE SET size_bytes = s.size_bytes
     RETURNING size_bytes
 )
-SELECT execution.worker_id, execution.fence, execution.state, stream.size_bytes FROM execution, stream
+SELECT execution.*, stream.size_bytes FROM execution, stream
