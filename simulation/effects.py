@@ -62,7 +62,7 @@ async def implement(context: Any, node: Node) -> NodeOutcome:
     await talk(context, Phase.IMPLEMENT, dice, dice.choice((1.0, 10.0, 40.0)))
     if dice.random() < 0.1:
         raise PhaseFailed(Reason.AGENT_FAILED, "The agent gave up.")
-    context.described = (Diffstat(files=[], additions=0, deletions=0), "", False)
+    context.main.described = (Diffstat(files=[], additions=0, deletions=0), "", False)
     context.record.harvested = HarvestedCommit(commit=new_commit(context), tree=BASE)
     context.journal.save()
     return NodeOutcome.PASSED
@@ -88,7 +88,7 @@ async def verify(context: Any, node: Node) -> NodeOutcome:
 
 async def reopen(context: Any) -> None:
     await asyncio.sleep(0.1)
-    context.described = (Diffstat(files=[], additions=0, deletions=0), "", False)
+    context.main.described = (Diffstat(files=[], additions=0, deletions=0), "", False)
 
 
 async def rescue(context: Any) -> str | None:

@@ -9,6 +9,7 @@ from pullyard.sandboxes.protocol import SandboxUnavailable
 from pullyard.worker.harvest import harvest
 from pullyard.worker.harvest_rules import HarvestLimits, HarvestRefused
 from pullyard.worker.salvage import drop_salvage, keep, list_salvage, salvage
+from pullyard.worker.workspaces import Start
 from tests.repositories import git_in
 from tests.workbench import SLOT_UID, TEXT, Workbench, run_inside
 
@@ -181,7 +182,9 @@ async def test_a_working_copy_is_found_again_after_a_restart(bench: Workbench) -
     async with bench.sandbox(workspace, source.mirror) as sandbox:
         await run_inside(sandbox, f"{FIX}; rm README.md")
     bench.workspaces.release(bench.directory("one"))
-    again = await bench.workspaces.reopen(source.mirror, source.base_commit, bench.directory("one"), SLOT_UID)
+    again = await bench.workspaces.reopen(
+        source.mirror, Start(source.base_commit, "main", "work"), bench.directory("one"), SLOT_UID
+    )
     async with bench.sandbox(again, source.mirror) as sandbox:
         work = await harvest(sandbox, bench.git, source, TEXT)
     assert work is not None

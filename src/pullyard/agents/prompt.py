@@ -15,6 +15,15 @@ _RULES = """\
 - End with a short summary of what you did."""
 
 
+_PLACES = """\
+# Repositories
+
+The task may need changes in more than one repository. The current directory is the project's own; beside it,
+and to be edited in place just so, are:
+
+"""
+
+
 def write_prompt(task: TaskBrief) -> str:
     """Markdown. Starts with ``#`` whatever the task says, so it is never taken for a command-line option."""
     sections = [f"# Task {task.number}: {task.title.strip()}"]
@@ -28,6 +37,8 @@ def write_prompt(task: TaskBrief) -> str:
         sections.append("# Acceptance criteria\n\n" + _bullets(task.acceptance_criteria))
     if task.target_files:
         sections.append("# Files to look at first\n\n" + _bullets(task.target_files))
+    if task.repositories:
+        sections.append(_PLACES + _bullets([f"{one.name}: `{one.path}`" for one in task.repositories]))
     sections.append(_RULES)
     return "\n\n".join(sections) + "\n"
 

@@ -37,18 +37,32 @@ class BareForge:
         del title, body
         if branch == base_branch:
             raise PushRefused(f"A change can't be published as its own base branch {branch!r}.")
-        address, expected = read_address(url), None
+        return await self._push(repository, url, branch=branch, expected=None, commit=commit)
+
+    async def advance(
+        self, repository: Path, url: str, *, branch: str, expected: str, commit: str
+    ) -> RemoteChange:
+        check_object_id(expected)
+        return await self._push(repository, url, branch=branch, expected=expected, commit=commit)
+
+    async def _push(
+        self, repository: Path, url: str, *, branch: str, expected: str | None, commit: str
+    ) -> RemoteChange:
+        address, before = read_address(url), expected
         check_object_id(commit)
         for attempt in range(1, PUBLISH_TRIES + 1):
             try:
-                await self.remotes.push(address, repository, Push(branch, expected, commit))
+                await self.remotes.push(address, repository, Push(branch, before, commit))
             except PushRefused:
                 there = (await self.remotes.list(address)).branches.get(branch)
-                if there == expected or attempt == PUBLISH_TRIES:
+                if there == before or attempt == PUBLISH_TRIES:
+                    raise
+                if there is None and expected is not None:
+                    # Whoever deleted the branch has ended its change.
                     raise
                 if there is not None and not await self._replaces(repository, address, branch, there, commit):
                     raise
-                expected = there
+                before = there
             else:
                 return RemoteChange(branch, commit)
         raise AssertionError("the last try returns or raises")

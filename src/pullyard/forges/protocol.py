@@ -28,6 +28,15 @@ class Forge(Protocol):
         """
         ...
 
+    async def advance(
+        self, repository: Path, url: str, *, branch: str, expected: str, commit: str
+    ) -> RemoteChange:
+        """Move the branch of an existing change from ``expected`` to ``commit``, which goes on from it.
+
+        A branch that is gone or elsewhere is a RemoteFailure as for ``publish``, by the same exception.
+        """
+        ...
+
     async def merge(
         self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str, title: str
     ) -> str:

@@ -74,6 +74,11 @@ class Answer(msgspec.Struct, kw_only=True):
     answer: str
 
 
+class RepositoryPlace(msgspec.Struct, kw_only=True):
+    name: str
+    path: str
+
+
 class TaskBrief(msgspec.Struct, kw_only=True):
     id: str
     number: int
@@ -85,8 +90,10 @@ class TaskBrief(msgspec.Struct, kw_only=True):
     base_branch: str | None = None
     """None means the repository's default branch."""
     instructions: str = ""
-    """Of the node that runs the agent; the worker fills this in, and the next."""
+    """Of the node that runs the agent; the worker fills this in, and what follows."""
     answers: list[Answer] = []
+    repositories: list[RepositoryPlace] = []
+    """Those beside the project's own, as the agent sees them."""
 
 
 class RepositorySpec(msgspec.Struct, kw_only=True):
@@ -159,6 +166,8 @@ class Grant(msgspec.Struct, kw_only=True):
     text_policy: TextPolicy = msgspec.field(default_factory=TextPolicy)
     resume_from: str | None = None
     """The execution whose salvaged work is the starting point; None starts from the base branch."""
+    resume_commit: str | None = None
+    """What that execution has published: the starting point where it left nothing to be salvaged."""
     workflow: Workflow | None = None
     """None is the plain code change. Given only to workers of version 2 and later, as is what follows."""
     repositories: list[RepositoryGrant] = []
@@ -166,8 +175,6 @@ class Grant(msgspec.Struct, kw_only=True):
     """For a workflow that starts from a change and pushes to its branch again."""
 
 
-    resume_commit: str | None = None
-    """What that execution has published: the starting point where it left nothing to be salvaged."""
 class TaskListErrand(msgspec.Struct, kw_only=True):
     """Read the project's task list from its default branch; before that, check ``done`` and push it."""
 

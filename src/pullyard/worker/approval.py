@@ -1,7 +1,9 @@
 """The node that asks a person and waits; what is said is kept with the node."""
 
+import msgspec
+
 from pullyard.lifecycle.workflows import CHOICES, REJECT, Node, NodeOutcome
-from pullyard.protocol.worker import AskRequest
+from pullyard.protocol.worker import AskRequest, Diffstat
 from pullyard.worker.context import Context
 from pullyard.worker.take_work import describe_change
 
@@ -23,7 +25,7 @@ async def wait_for_approval(context: Context, node: Node) -> NodeOutcome:
         text=bool(node.settings.get("text", False)),
         receipt=context.record.receipt,
     )
-    if context.record.harvested is not None:
+    if context.changed:
         await show_work(context, asked)
     answer = await context.answers.wait(asked)
     fact.facts |= {"question": question, "answer": answer}
@@ -33,10 +35,20 @@ async def wait_for_approval(context: Context, node: Node) -> NodeOutcome:
 
 async def show_work(context: Context, asked: AskRequest) -> None:
     """What the person decides over, as far as the project lets it leave."""
-    diffstat, diff, truncated = await describe_change(context)
-    asked.diffstat = diffstat
+    described = [await describe_change(context, copy) for copy in context.changed]
+    asked.diffstat = Diffstat(
+        files=[
+            msgspec.structs.replace(file, path=f"{copy.name}:{file.path}") if copy.name else file
+            for copy, (diffstat, _, _) in zip(context.changed, described, strict=True)
+            for file in diffstat.files
+        ],
+        additions=sum(diffstat.additions for diffstat, _, _ in described),
+        deletions=sum(diffstat.deletions for diffstat, _, _ in described),
+    )
     if not context.grant.text_policy.diff:
         return
+    diff = "".join(diff for _, diff, _ in described)
+    truncated = any(cut for _, _, cut in described)
     whole = diff.encode()
     cut = whole[:SHOWN_BYTES]
     asked.diff_truncated = truncated or len(cut) < len(whole)

@@ -3,7 +3,10 @@
 import re
 import shlex
 
+from pullyard.lifecycle.workflows import NodeKind
 from pullyard.protocol.worker import Grant, Receipt
+from pullyard.worker.context import Context
+from pullyard.worker.copies import Copy
 
 TITLE_CHARACTERS = 200
 BODY_CHARACTERS = 60_000
@@ -25,17 +28,28 @@ def change_title(grant: Grant) -> str:
     return " ".join(harmless(grant.task.title).split())[:TITLE_CHARACTERS] or f"Task {grant.task.number}"
 
 
-def change_body(grant: Grant, receipt: Receipt) -> str:
+def change_body(context: Context, copy: Copy) -> str:
+    grant, receipt = context.grant, copy.record.receipt
+    assert receipt is not None
     parts = [harmless(grant.task.description).strip()]
     if grant.task.acceptance_criteria:
         wanted = "\n".join(f"- {harmless(criterion)}" for criterion in grant.task.acceptance_criteria)
         parts.append(f"**Acceptance criteria**\n\n{wanted}")
+    if notes := context.facts.get("notes"):
+        parts.append(str(notes))
     parts.append(receipt_text(receipt))
+    if beside := [one.label for one in context.changed if one is not copy]:
+        parts.append(f"Belongs to the change in {', '.join(beside)}, on a branch of the same name.")
+    maker = f"the agent `{grant.agent.name}`" if uses_agent(context) else "Pullyard itself"
     parts.append(
-        f"Made by the agent `{grant.agent.name}` for task {grant.task.number} of "
+        f"Made by {maker} for task {grant.task.number} of "
         f"{harmless(grant.project_name)} (`{grant.execution_id}`)."
     )
     return "\n\n".join(part for part in parts if part)[:BODY_CHARACTERS]
+
+
+def uses_agent(context: Context) -> bool:
+    return any(node.kind is NodeKind.AGENT for node in context.workflow.nodes)
 
 
 def receipt_text(receipt: Receipt) -> str:
@@ -46,8 +60,9 @@ def receipt_text(receipt: Receipt) -> str:
         f"| {result.seconds:.1f} s |"
         for result in receipt.commands
     )
+    verdict = "Verified" if receipt.passed else "Not passed"
     return (
-        f"**Verified** on a clean checkout of `{receipt.commit[:12]}`, "
+        f"**{verdict}** on a clean checkout of `{receipt.commit[:12]}`, "
         "with the commands of the base branch:\n\n"
         f"| command | outcome | exit code | time |\n| --- | --- | --- | --- |\n{rows}"
     )

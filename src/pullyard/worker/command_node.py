@@ -12,7 +12,7 @@ from pullyard.lifecycle.workflows import Node, NodeOutcome, works_last
 from pullyard.protocol.worker import CommandResult
 from pullyard.worker.context import Context
 from pullyard.worker.failures import PhaseFailed
-from pullyard.worker.open_sandbox import opened_sandbox
+from pullyard.worker.open_sandbox import clean_checkouts, opened_sandbox, working_copies
 from pullyard.worker.prepare import set_up
 from pullyard.worker.run_command import describe, run_command
 from pullyard.worker.take_work import take_work
@@ -25,8 +25,9 @@ async def run_command_node(context: Context, node: Node) -> NodeOutcome:
     context.log(node.phase).line(f"Step {node.name} begins.")
     if node.phase in (Phase.PREPARE, Phase.IMPLEMENT):
         return await run_in_working_copy(context, node)
-    workspace = await clean_checkout(context)
-    async with opened_sandbox(context, workspace) as sandbox:
+    for copy in context.copies:
+        copy.checkout = await clean_checkout(context, copy)
+    async with opened_sandbox(context, *clean_checkouts(context)) as sandbox:
         log, limits = context.log(node.phase), context.grant.limits
         await set_up(context, sandbox, log, time.monotonic() + limits.prepare_seconds)
         result = await run_command(sandbox, argv_of(node), log, deadline(context, node))
@@ -35,8 +36,7 @@ async def run_command_node(context: Context, node: Node) -> NodeOutcome:
 
 
 async def run_in_working_copy(context: Context, node: Node) -> NodeOutcome:
-    assert context.workspace is not None
-    async with opened_sandbox(context, context.workspace) as sandbox:
+    async with opened_sandbox(context, *working_copies(context)) as sandbox:
         log = context.log(node.phase)
         result = await run_command(sandbox, argv_of(node), log, deadline(context, node))
         judge(context, node, result)

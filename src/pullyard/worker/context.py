@@ -8,25 +8,24 @@ from typing import Any
 from pullyard.git.program import Git
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import CODE_CHANGE, Workflow
-from pullyard.protocol.worker import Diffstat, Grant, PublishedChange
-from pullyard.sandboxes.protocol import Probe, Sandbox, Workspace
+from pullyard.protocol.worker import Grant, PublishedChange, RepositoryGrant
+from pullyard.sandboxes.protocol import Probe, Sandbox
 from pullyard.telemetry.tracer import NoTracer, Tracer, root_of
 from pullyard.worker import trees
 from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
+from pullyard.worker.copies import REPOSITORIES, Copy
 from pullyard.worker.gateway.upstream import Upstream
-from pullyard.worker.journal import JOURNAL, Journal, Record
+from pullyard.worker.journal import JOURNAL, CopyRecord, Journal, Record
 from pullyard.worker.lease import Lease
 from pullyard.worker.logs import LogFile
-from pullyard.worker.mirrors import Mirror, Mirrors
+from pullyard.worker.mirrors import Mirrors
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.stop import Stop
 from pullyard.worker.workspaces import Workspaces
 
 KEPT_LOGS = "logs"
 KEPT_LOGS_COUNT = 200
-AGENT_DIRECTORY = "ws"
-VERIFY_DIRECTORY = "verify"
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,47 @@ class Context:
     tools: Tools
     journal: Journal
     stop: Stop
-    mirror: Mirror = field(init=False)
-    """Set by the phase prepare, or when a restarted worker opens the execution again."""
-    workspace: Workspace | None = None
-    described: tuple[Diffstat, str, bool] | None = None
-    """What the harvest saw of the change; a restarted worker works it out again."""
+    copies: list[Copy] = field(init=False)
+    """The project's own first."""
     facts: dict[str, Any] = field(default_factory=dict)
     changes: list[PublishedChange] = field(default_factory=list[PublishedChange])
     """What was published, for the finish."""
     answers: Answers = field(default_factory=Answers)
     keep_directory: bool = False
     """Set where the work could not be salvaged: then its directory stays for a person."""
+
+    def __post_init__(self) -> None:
+        grant, record = self.grant, self.record
+        own = Copy(
+            name=None,
+            url=grant.repository.url,
+            forge=grant.repository.forge,
+            wanted_branch=grant.task.base_branch,
+            verify_commands=grant.verify_commands,
+            record=record,
+            directory=self.directory,
+        )
+        self.copies = [own, *(self._further(one) for one in grant.repositories)]
+
+    def _further(self, repository: RepositoryGrant) -> Copy:
+        return Copy(
+            name=repository.name,
+            url=repository.url,
+            forge=repository.forge,
+            wanted_branch=repository.base_branch,
+            verify_commands=repository.verify_commands,
+            record=self.record.others.setdefault(repository.name, CopyRecord()),
+            directory=self.directory / REPOSITORIES / repository.name,
+        )
+
+    @property
+    def main(self) -> Copy:
+        return self.copies[0]
+
+    @property
+    def changed(self) -> list[Copy]:
+        """The copies that hold something to deliver."""
+        return [copy for copy in self.copies if copy.record.harvested is not None]
 
     @property
     def uid(self) -> int | None:
@@ -105,8 +134,9 @@ class Context:
 
     def close(self) -> None:
         """Forget the execution, but for work that nobody else has."""
-        for name in (AGENT_DIRECTORY, VERIFY_DIRECTORY):
-            self.tools.workspaces.release(self.directory / name)
+        for copy in self.copies:
+            for place in (copy.agent_directory, copy.verify_directory):
+                self.tools.workspaces.release(place)
         if not self.grant.text_policy.logs:
             keep_logs(self.directory, self.tools.settings.data_directory / KEPT_LOGS)
         if self.keep_directory:

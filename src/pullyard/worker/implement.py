@@ -14,7 +14,7 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import CHOICES, Node, NodeKind, NodeOutcome, works_last
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.worker import AgentSpec, Answer, TaskBrief, Usage
+from pullyard.protocol.worker import AgentSpec, Answer, RepositoryPlace, TaskBrief, Usage
 from pullyard.sandboxes.protocol import Command, Mount, Process, Sandbox, SandboxSpec
 from pullyard.worker.agent_output import AgentOutput
 from pullyard.worker.context import Context
@@ -23,7 +23,7 @@ from pullyard.worker.failures import PhaseFailed, disk_full
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.providers import PROVIDERS
 from pullyard.worker.gateway.serve import Gateway
-from pullyard.worker.open_sandbox import opened_sandbox
+from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.take_work import take_work
 
 GATEWAY_PORT = 7421
@@ -36,17 +36,16 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
     agent = make_agent(spec.name)
     spent = context.record.usage
     ledger = Ledger(left_of(context.grant.task.budget_micros, spent))
-    workspace = context.workspace
-    assert workspace is not None
-    sandbox = context.tools.sandbox(SandboxSpec(workspace=workspace, uid=context.uid))
+    workspace, mounts = working_copies(context)
+    sandbox = context.tools.sandbox(SandboxSpec(workspace=workspace, mounts=mounts, uid=context.uid))
     invocation = agent.invocation(
-        told(context, node),
+        told(context, node, sandbox),
         spec.settings,
         inside=Path(sandbox.inside("")),
         gateway_port=GATEWAY_PORT,
     )
     # The harvest has the agent's sandbox again: it is a process of its own there, with a fresh /tmp.
-    async with opened_sandbox(context, workspace, mounts_of(context, invocation)) as sandbox:
+    async with opened_sandbox(context, *working_copies(context, mounts_of(context, invocation))) as sandbox:
         try:
             exit_code = await run_agent(context, sandbox, agent, invocation, ledger)
         finally:
@@ -65,15 +64,22 @@ def agent_of(context: Context, node: Node) -> AgentSpec:
     return msgspec.convert(own, AgentSpec) if own else context.grant.agent
 
 
-def told(context: Context, node: Node) -> TaskBrief:
-    """The task as this node's agent is told it: with the node's instructions and what people answered."""
+def told(context: Context, node: Node, sandbox: Sandbox) -> TaskBrief:
+    """The task as this node's agent is told it: instructions, answers, and where the repositories are."""
     answers = [
         Answer(question=str(fact.facts["question"]), answer=str(fact.facts["answer"]))
         for fact in context.record.nodes
         if fact.kind is NodeKind.APPROVAL and fact.facts.get("answer", "") not in ("", *CHOICES)
     ]
     instructions = str(node.settings.get("prompt", ""))
-    return msgspec.structs.replace(context.grant.task, instructions=instructions, answers=answers)
+    places = [
+        RepositoryPlace(name=copy.name, path=sandbox.path_of(copy.inside))
+        for copy in context.copies
+        if copy.name is not None
+    ]
+    return msgspec.structs.replace(
+        context.grant.task, instructions=instructions, answers=answers, repositories=places
+    )
 
 
 def left_of(budget_micros: int | None, spent: Usage) -> int | None:

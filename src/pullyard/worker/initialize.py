@@ -2,12 +2,11 @@
 
 from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.worker.context import Context
-from pullyard.worker.open_sandbox import opened_sandbox
+from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.take_work import take_work
 
 
 async def initialize(context: Context, node: Node) -> NodeOutcome:
     del node
-    assert context.workspace is not None
-    async with opened_sandbox(context, context.workspace) as sandbox:
+    async with opened_sandbox(context, *working_copies(context)) as sandbox:
         return await take_work(context, sandbox)

@@ -1,7 +1,8 @@
 """What a worker remembers of an execution on disk, so that a killed worker finds its work again.
 
 Layout of ``<data>/executions/<id>/``: ``journal.json`` (this file), ``logs/<stream>.log`` (also the spool),
-``ws/`` (the agent's working copy), ``verify/`` (the clean checkout), ``harvest.git`` and ``task/``.
+``ws/`` (the agent's working copy), ``verify/`` (the clean checkout), ``harvest.git`` and ``task/``. A task's
+further repositories have ``repositories/<name>/`` with ``ws/``, ``verify/`` and ``harvest.git`` of their own.
 """
 
 import os
@@ -23,15 +24,29 @@ class HarvestedCommit(msgspec.Struct, kw_only=True):
     tree: str
 
 
-class Record(msgspec.Struct, kw_only=True):
-    grant: Grant
-    slot: int
+class CopyRecord(msgspec.Struct, kw_only=True):
+    """What became of one working copy."""
+
     base_commit: str | None = None
+    """Of the base branch: what the change is shown against, and whose verify commands prove it."""
     base_branch: str | None = None
-    begun_at: int = 0
-    """The moment that the commit will bear, in seconds since 1970: a repeated harvest makes the same one."""
+    start_commit: str | None = None
+    """Where the copy starts if that is not the base: an existing change's commit."""
     harvested: HarvestedCommit | None = None
     receipt: Receipt | None = None
+    pushed: str | None = None
+    """The commit whose push was begun: perhaps it is there, and has to be taken back."""
+
+
+class Record(CopyRecord, kw_only=True):
+    """The project's own working copy, and all that is of the execution as a whole."""
+
+    grant: Grant
+    slot: int
+    others: dict[str, CopyRecord] = {}
+    """By the names of the task's further repositories."""
+    begun_at: int = 0
+    """The moment that the commits will bear, in seconds since 1970, also when a harvest is repeated."""
     usage: Usage = msgspec.field(default_factory=Usage)
     phase_seconds: dict[str, float] = {}
     nodes: list[NodeFact] = []

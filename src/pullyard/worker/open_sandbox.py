@@ -1,19 +1,18 @@
 """A sandbox for one use: provisioned, used, and gone again whatever happened."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from pullyard.sandboxes.protocol import Mount, Sandbox, SandboxSpec, Workspace
 from pullyard.worker.context import Context
+from pullyard.worker.copies import Copy
 
 
 @asynccontextmanager
 async def opened_sandbox(
-    context: Context, workspace: Workspace, extra: Sequence[Mount] = ()
+    context: Context, workspace: Workspace, mounts: Sequence[Mount] = ()
 ) -> AsyncIterator[Sandbox]:
-    """The mirror's objects are there, read-only, because the working copy borrows them."""
-    mounts = (context.mirror.objects, *extra)
     sandbox = context.tools.sandbox(SandboxSpec(workspace=workspace, mounts=mounts, uid=context.uid))
     began = time.monotonic()
     try:
@@ -23,3 +22,33 @@ async def opened_sandbox(
         yield sandbox
     finally:
         await sandbox.destroy()
+
+
+def working_copies(context: Context, extra: Sequence[Mount] = ()) -> tuple[Workspace, Sequence[Mount]]:
+    """All working copies as the agent has them, side by side."""
+    return side_by_side(context, lambda copy: copy.workspace, extra)
+
+
+def clean_checkouts(context: Context) -> tuple[Workspace, Sequence[Mount]]:
+    """All clean checkouts, in the same places."""
+    return side_by_side(context, lambda copy: copy.checkout)
+
+
+def alone(copy: Copy) -> tuple[Workspace, Sequence[Mount]]:
+    """One working copy as the workspace, whichever repository it is of: as the harvest reads it."""
+    assert copy.workspace is not None
+    return copy.workspace, (copy.mirror.objects,)
+
+
+def side_by_side(
+    context: Context, shown: Callable[[Copy], Workspace | None], extra: Sequence[Mount] = ()
+) -> tuple[Workspace, Sequence[Mount]]:
+    """The mirrors' objects are there too, read-only, because the copies borrow them."""
+    own = shown(context.main)
+    assert own is not None
+    mounts = [copy.objects for copy in context.copies]
+    for copy in context.copies[1:]:
+        beside = shown(copy)
+        assert beside is not None
+        mounts.append(Mount(beside.upper, copy.inside, writable=True))
+    return own, [*mounts, *extra]

@@ -1,41 +1,76 @@
-"""The phase with outside effects: the push and the change. It begins only under a live lease."""
+"""The phase with outside effects: the pushes and the changes. It begins only under a live lease.
+
+Of several repositories all are published or none: everything was harvested and proved before the first push,
+and what was pushed when a later push is refused is taken back.
+"""
+
+import structlog
 
 from pullyard.forges.registry import FORGES
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import Node, NodeOutcome
+from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import PublishedChange
 from pullyard.worker.change_text import change_body, change_title
 from pullyard.worker.context import Context
-from pullyard.worker.take_work import HARVEST, describe_change
+from pullyard.worker.copies import Copy
+from pullyard.worker.failures import PhaseFailed, as_failure
+from pullyard.worker.take_work import describe_change
 from pullyard.worker.verify import judge
+
+logger = structlog.get_logger(__name__)
 
 
 async def publish(context: Context, node: Node) -> NodeOutcome:
-    """Repeatable: the branch's name and commit are the same every time, and the push compares and swaps."""
-    grant, record = context.grant, context.record
-    assert record.harvested is not None
-    assert record.receipt is not None
-    assert record.base_branch is not None
-    assert record.base_commit is not None
+    """Repeatable: the branch's name and commits are the same every time, and a push compares and swaps."""
     if node.settings.get("unproved") != "allowed":
-        judge(record.receipt)
+        for copy in context.changed:
+            judge(copy)
     await context.tools.lease.wait_live()
     context.stop.check()
-    title, body = change_title(grant), change_body(grant, record.receipt)
-    forge = FORGES[grant.repository.forge](context.tools.git)
-    remote = await forge.publish(
-        context.directory / HARVEST,
-        grant.repository.url,
-        branch=grant.branch,
-        base_branch=record.base_branch,
-        commit=record.harvested.commit,
-        title=title,
-        body=body,
-    )
-    context.log(Phase.PUBLISH).line(f"Branch {remote.branch} at {remote.commit[:12]}.")
-    diffstat, diff, truncated = await describe_change(context)
+    for copy in context.changed:
+        copy.record.pushed = harvested_commit(copy)
+    if len(context.copies) > 1:
+        # Before the first push, so that whoever comes after a crash knows what may have to be taken back.
+        context.journal.save()
+    expected = context.grant.change.commit if context.grant.change and node.settings.get("onto") else None
+    context.changes = [await publish_copy(context, copy, expected) for copy in context.changed]
+    return NodeOutcome.PASSED
+
+
+async def publish_copy(context: Context, copy: Copy, expected: str | None) -> PublishedChange:
+    grant, record = context.grant, copy.record
+    assert record.base_branch is not None
+    assert record.base_commit is not None
+    title, body = change_title(grant), change_body(context, copy)
+    forge, commit = FORGES[copy.forge](context.tools.git), harvested_commit(copy)
+    try:
+        if expected is not None:
+            remote = await forge.advance(
+                copy.harvest, copy.url, branch=grant.branch, expected=expected, commit=commit
+            )
+        else:
+            remote = await forge.publish(
+                copy.harvest,
+                copy.url,
+                branch=grant.branch,
+                base_branch=record.base_branch,
+                commit=commit,
+                title=title,
+                body=body,
+            )
+    except PullyardError as error:
+        if len(context.copies) == 1:
+            raise
+        failure = as_failure(error)
+        raise PhaseFailed(
+            failure.reason, f"Nothing was published, because of {copy.label}: {failure.message}"
+        ) from error
+    where = f"{copy.name}: " if copy.name else ""
+    context.log(Phase.PUBLISH).line(f"{where}Branch {remote.branch} at {remote.commit[:12]}.")
+    diffstat, diff, truncated = await describe_change(context, copy)
     policy = grant.text_policy
-    change = PublishedChange(
+    return PublishedChange(
         branch=remote.branch,
         base_branch=record.base_branch,
         base_commit=record.base_commit,
@@ -46,6 +81,33 @@ async def publish(context: Context, node: Node) -> NodeOutcome:
         diff=diff if policy.diff else None,
         diff_truncated=truncated and policy.diff,
         url=remote.url,
+        repository=copy.name,
+        receipt=record.receipt if copy.name else None,
     )
-    context.changes = [change]
-    return NodeOutcome.PASSED
+
+
+async def take_back(context: Context) -> None:
+    """Remove from the forges what this execution may have pushed and nobody else has moved. Repeatable.
+
+    It compares and swaps, so it harms nobody even where the execution is another worker's by now.
+    """
+    log = context.log(Phase.PUBLISH)
+    for copy in context.copies:
+        commit = copy.record.pushed
+        if commit is None:
+            continue
+        forge = FORGES[copy.forge](context.tools.git)
+        try:
+            await forge.close(copy.harvest, copy.url, branch=context.grant.branch, commit=commit)
+        except PullyardError as error:
+            # The others are taken back all the same, and a person is told of this one.
+            log.line(f"{copy.label}: the branch {context.grant.branch} may still be there: {error.message}")
+            logger.warning("a push was not taken back", repository=copy.name, problem=error.message)
+            continue
+        copy.record.pushed = None
+        log.line(f"{copy.label}: nothing of this execution is published there.")
+
+
+def harvested_commit(copy: Copy) -> str:
+    assert copy.record.harvested is not None
+    return copy.record.harvested.commit

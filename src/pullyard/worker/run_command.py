@@ -13,7 +13,9 @@ from pullyard.worker.logs import LogFile
 NOT_FOUND = 127
 
 
-async def run_command(sandbox: Sandbox, argv: Sequence[str], log: LogFile, deadline: float) -> CommandResult:
+async def run_command(
+    sandbox: Sandbox, argv: Sequence[str], log: LogFile, deadline: float, *, directory: str | None = None
+) -> CommandResult:
     """``deadline`` is by the monotonic clock. Whatever the command started is gone on return."""
     log.append(f"$ {shlex.join(argv)}\n".encode())
     began = time.monotonic()
@@ -21,7 +23,7 @@ async def run_command(sandbox: Sandbox, argv: Sequence[str], log: LogFile, deadl
     outcome = "timed-out"
     stdout = log.descriptor()
     try:
-        process = await sandbox.start(Command(argv=argv, stdout=stdout))
+        process = await sandbox.start(Command(argv=argv, stdout=stdout, directory=directory))
     finally:
         os.close(stdout)
     try:

@@ -8,63 +8,75 @@ from pullyard.lifecycle.workflows import NodeOutcome
 from pullyard.protocol.worker import Diffstat
 from pullyard.sandboxes.protocol import Sandbox
 from pullyard.worker.change_text import change_title, harmless
-from pullyard.worker.context import AGENT_DIRECTORY, Context
+from pullyard.worker.context import Context
+from pullyard.worker.copies import Copy
 from pullyard.worker.diffs import read_diff, read_diffstat
 from pullyard.worker.harvest import CommitText, Source, harvest
 from pullyard.worker.harvest_rules import HarvestLimits
 from pullyard.worker.journal import HarvestedCommit
+from pullyard.worker.open_sandbox import alone, opened_sandbox
 from pullyard.worker.workspaces import BASE_INDEX
 
-HARVEST = "harvest.git"
 DIFF_BYTES = 4 << 20
 
 
 async def take_work(context: Context, sandbox: Sandbox) -> NodeOutcome:
-    """Harvest into the record; nothing of the agent runs in ``sandbox`` any more."""
-    log = context.log(Phase.IMPLEMENT)
-    grant, record = context.grant, context.record
+    """Harvest every working copy into the record; nothing of the agent runs in ``sandbox`` any more.
+
+    ``sandbox`` shows the project's own copy; each further one is read in a sandbox of its own.
+    """
+    await take_copy(context, context.main, sandbox)
+    for copy in context.copies[1:]:
+        async with opened_sandbox(context, *alone(copy)) as single:
+            await take_copy(context, copy, single)
+    return NodeOutcome.PASSED if context.changed else NodeOutcome.UNCHANGED
+
+
+async def take_copy(context: Context, copy: Copy, sandbox: Sandbox) -> None:
+    log, grant = context.log(Phase.IMPLEMENT), context.grant
     trailers = provenance(grant.task.id, grant.fence)
     text = CommitText(
-        change_title(grant), f"{harmless(grant.task.description)}\n\n{trailers}", record.begun_at
+        change_title(grant), f"{harmless(grant.task.description)}\n\n{trailers}", context.record.begun_at
     )
     work = await harvest(
-        sandbox, context.tools.git, source_of(context), text, HarvestLimits(diff_bytes=DIFF_BYTES)
+        sandbox, context.tools.git, source_of(copy), text, HarvestLimits(diff_bytes=DIFF_BYTES)
     )
+    copy.record.harvested = None
     if work is None:
-        return NodeOutcome.UNCHANGED
+        return
+    where = f" in {copy.name}" if copy.name else ""
     log.line(
-        f"Files changed: {len(work.diffstat.files)}; lines added: {work.diffstat.additions}, "
+        f"Files changed{where}: {len(work.diffstat.files)}; lines added: {work.diffstat.additions}, "
         f"removed: {work.diffstat.deletions}."
     )
     for path in work.protected:
-        log.line(f"Look closely: {harmless(path)} steers builds, agents or git itself.")
-    context.facts["protected_paths"] = list(work.protected)
-    context.described = (work.diffstat, work.diff, work.diff_truncated)
-    record.harvested = HarvestedCommit(commit=work.commit, tree=work.tree)
-    return NodeOutcome.PASSED
+        log.line(f"Look closely: {harmless(path)}{where} steers builds, agents or git itself.")
+    protected = [f"{copy.name}:{path}" if copy.name else path for path in work.protected]
+    context.facts["protected_paths"] = [*context.facts.get("protected_paths", []), *protected]
+    if copy.record.start_commit is None:
+        copy.described = (work.diffstat, work.diff, work.diff_truncated)
+    copy.record.harvested = HarvestedCommit(commit=work.commit, tree=work.tree)
 
 
-def source_of(context: Context) -> Source:
-    base_commit = context.record.base_commit
-    assert base_commit is not None
+def source_of(copy: Copy) -> Source:
     return Source(
-        mirror=context.mirror,
-        base_commit=base_commit,
-        base_index=context.directory / AGENT_DIRECTORY / BASE_INDEX,
-        repository=context.directory / HARVEST,
+        mirror=copy.mirror,
+        base_commit=copy.start_commit,
+        base_index=copy.agent_directory / BASE_INDEX,
+        repository=copy.harvest,
     )
 
 
-async def describe_change(context: Context) -> tuple[Diffstat, str, bool]:
+async def describe_change(context: Context, copy: Copy) -> tuple[Diffstat, str, bool]:
     """The harvested commit against its base: the counts, the diff, and whether the diff was cut."""
-    if context.described is not None:
-        return context.described
-    record = context.record
+    if copy.described is not None:
+        return copy.described
+    record, git = copy.record, context.tools.git
     assert record.harvested is not None
     assert record.base_commit is not None
-    git, repository = context.tools.git, context.directory / HARVEST
     diffstat, (diff, cut) = await asyncio.gather(
-        read_diffstat(git, repository, record.base_commit, record.harvested.commit),
-        read_diff(git, repository, record.base_commit, record.harvested.commit, DIFF_BYTES),
+        read_diffstat(git, copy.harvest, record.base_commit, record.harvested.commit),
+        read_diff(git, copy.harvest, record.base_commit, record.harvested.commit, DIFF_BYTES),
     )
-    return diffstat, diff, cut
+    copy.described = (diffstat, diff, cut)
+    return copy.described

@@ -145,7 +145,8 @@ class Walk:
         return fact
 
     async def _attempt(self, node: Node, fact: NodeFact) -> NodeOutcome:
-        context, limit = self._context, limit_seconds(node, self._context.grant.limits)
+        context = self._context
+        limit = limit_seconds(node, context.grant.limits, copies=len(context.copies))
         began = time.monotonic()
 
         async def limited() -> NodeOutcome:
@@ -177,7 +178,8 @@ class Walk:
         return fact.outcome
 
 
-def limit_seconds(node: Node, limits: PhaseLimits) -> float:
+def limit_seconds(node: Node, limits: PhaseLimits, *, copies: int = 1) -> float:
+    """``copies`` are the repositories that a verification has to prove one after the other."""
     if node.limit_seconds is not None:
         return node.limit_seconds
     match node.kind:
@@ -185,7 +187,7 @@ def limit_seconds(node: Node, limits: PhaseLimits) -> float:
             return APPROVAL_SECONDS
         case NodeKind.VERIFY:
             # The commands have the limit for themselves; the checkout before them gets its own time.
-            return limits.verify_seconds + limits.prepare_seconds
+            return limits.verify_seconds * copies + limits.prepare_seconds
         case _:
             return getattr(limits, f"{node.phase}_seconds")
 

@@ -39,6 +39,8 @@ class Start:
     branch: str
     objects_inside: str = MIRROR_INSIDE
     """Where the programs inside find the mirror's objects: ``sandbox.path_of(MIRROR_INSIDE)``."""
+    whole: bool = False
+    """A full copy, as a directory beside a sandbox's workspace has to be: that alone is an overlay."""
 
 
 class Workspaces:
@@ -61,7 +63,7 @@ class Workspaces:
         """
         check_branch(start.branch)
         check_branch(start.base_branch)
-        workspace, checkout = await self._lay_out(mirror, start.commit, directory, uid)
+        workspace, checkout = await self._lay_out(mirror, start, directory, uid)
         shutil.copyfile(checkout.index, directory / BASE_INDEX)
         if resume is not None:
             await self._apply(workspace, mirror.path, checkout, check_object_id(resume), directory)
@@ -69,11 +71,11 @@ class Workspaces:
         trees.give(workspace.upper, uid) if resume else trees.give(workspace.upper / ".git", uid)
         return workspace
 
-    async def reopen(self, mirror: Mirror, base_commit: str, directory: Path, uid: int | None) -> Workspace:
+    async def reopen(self, mirror: Mirror, start: Start, directory: Path, uid: int | None) -> Workspace:
         """The working copy of an execution whose worker was restarted, as the agent left it."""
-        checkout = await self._take(mirror, base_commit, directory, uid)
+        checkout = await self._take(mirror, start.commit, directory, uid)
         trees.remove(directory / "work")
-        return _workspace(directory, checkout.tree if self.overlay else None, uid)
+        return _workspace(directory, checkout.tree if self._overlays(start) else None, uid)
 
     async def verification(
         self, mirror: Mirror, repository: Path, start: Start, commit: str, directory: Path, uid: int | None
@@ -82,7 +84,7 @@ class Workspaces:
 
         Its ``.git`` has the commit checked out on ``start.branch`` and holds its objects itself.
         """
-        workspace, checkout = await self._lay_out(mirror, start.commit, directory, uid)
+        workspace, checkout = await self._lay_out(mirror, start, directory, uid)
         index = await self._apply(workspace, repository, checkout, check_object_id(commit), directory)
         target = workspace.upper / ".git"
         make_agent_git(target, mirror, start, index, head=commit)
@@ -97,13 +99,16 @@ class Workspaces:
         for lock in self._held.pop(directory, []):
             lock.release()
 
+    def _overlays(self, start: Start) -> bool:
+        return self.overlay and not start.whole
+
     async def _lay_out(
-        self, mirror: Mirror, commit: str, directory: Path, uid: int | None
+        self, mirror: Mirror, start: Start, directory: Path, uid: int | None
     ) -> tuple[Workspace, Checkout]:
         for leftover in ("upper", "work"):
             await in_thread(trees.remove, directory / leftover)
-        checkout = await self._take(mirror, commit, directory, uid)
-        if self.overlay:
+        checkout = await self._take(mirror, start.commit, directory, uid)
+        if self._overlays(start):
             return _workspace(directory, checkout.tree, uid), checkout
         workspace = _workspace(directory, None, uid)
         await trees.copy(checkout.tree, workspace.upper)
