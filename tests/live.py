@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -61,3 +61,12 @@ async def begin(coordinator: RunningCoordinator) -> tuple[WireWorker, Grant]:
 def data_of(message: Message) -> bytes:
     text: str = message["data"]
     return text.encode() if message["encoding"] == "utf-8" else base64.b64decode(text)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """For what nothing tells of: looks again and again."""
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come to that")

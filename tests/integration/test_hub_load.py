@@ -16,7 +16,7 @@ from pullyard.coordinator.hub.outlets import BEHIND_BYTES
 from pullyard.coordinator.hub.socket_protocol import MAX_FRAGMENTS
 from pullyard.coordinator.hub.subscriber import MAX_SUBSCRIPTIONS
 from tests.coordinator import RunningCoordinator, running_coordinator
-from tests.live import begin, hear, listening, say, subscribe
+from tests.live import begin, hear, listening, say, subscribe, until
 
 PIECE = b"0123456789abcde\n" * (2**16 - 1)
 # One message more than the bound, and what the frames around it take.
@@ -29,11 +29,12 @@ async def deaf(coordinator: RunningCoordinator) -> AsyncIterator[asyncio.StreamW
     place = urlsplit(coordinator.url)
     raw = sockets.socket()
     raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-    raw.setblocking(False)
+    raw.settimeout(0)
     await asyncio.get_running_loop().sock_connect(raw, (place.hostname, place.port))
     reader, writer = await asyncio.open_connection(sock=raw, limit=1024)
     writer.write(
-        f"GET /api/v1/stream HTTP/1.1\r\nHost: {place.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET /api/v1/stream HTTP/1.1\r\nHost: {place.netloc}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {b64encode(b'0' * 16).decode()}\r\nSec-WebSocket-Version: 13\r\n"
         f"Authorization: Bearer {coordinator.token}\r\n\r\n".encode()
     )
@@ -52,13 +53,6 @@ def shout(writer: asyncio.StreamWriter, kind: str, **fields: object) -> None:
 def buffered(coordinator: RunningCoordinator) -> int:
     hub = coordinator.served.services.hub
     return sum(client.subscriber.outlet.buffered_bytes for client in hub.clients)
-
-
-async def until(condition: object, seconds: float = 10) -> None:
-    assert callable(condition)
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_ten_thousand_subscriptions_share_one_socket(coordinator: RunningCoordinator) -> None:
@@ -150,19 +144,22 @@ async def test_empty_fragments_without_end_close_the_connection(coordinator: Run
 
 async def test_both_sides_give_signs_of_life(database_url: str) -> None:
     settings = {"stream_ping_seconds": 0.1, "stream_silence_seconds": 0.6}
-    async with running_coordinator(database_url, **settings) as coordinator:
-        async with listening(coordinator) as silent, listening(coordinator) as lively:
-            await subscribe(lively, "subscribe-events")
-            for _ in range(12):
-                message = json.loads(await lively.recv())
-                assert message["type"] == "ping"
-                await say(lively, "pong")
-            assert message["cursor"] is not None
-            with pytest.raises(ConnectionClosed):
-                while True:
-                    await silent.recv()
-            await say(lively, "ping")
-            assert (await hear(lively))["type"] == "pong"
+    async with (
+        running_coordinator(database_url, **settings) as coordinator,
+        listening(coordinator) as silent,
+        listening(coordinator) as lively,
+    ):
+        await subscribe(lively, "subscribe-events")
+        for _ in range(12):
+            message = json.loads(await lively.recv())
+            assert message["type"] == "ping"
+            await say(lively, "pong")
+        assert message["cursor"] is not None
+        # The other one has had its pings too, and the end after them.
+        with pytest.raises(ConnectionClosed):
+            await hear(silent)
+        await say(lively, "ping")
+        assert (await hear(lively))["type"] == "pong"
 
 
 async def test_connections_of_one_person_are_bounded(database_url: str) -> None:

@@ -17,7 +17,7 @@ PIECES = 40
 
 @dataclass
 class Reader:
-    """Follows everything, some projects and a log at once, and goes on from where it was after every break."""
+    """Follows everything, some projects and a log at once; after every break it goes on from where it was."""
 
     coordinator: RunningCoordinator
     execution_id: str
