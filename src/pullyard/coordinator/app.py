@@ -38,8 +38,8 @@ from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.tasks import endpoints as tasks
 from pullyard.coordinator.tenants import endpoints as tenants
 from pullyard.coordinator.workers import endpoints as workers
-from pullyard.coordinator.workers import wire
 from pullyard.coordinator.workers.forgotten import Forgotten
+from pullyard.coordinator.workers.gate import WithWorkers
 from pullyard.coordinator.workflows import endpoints as workflows
 from pullyard.store.bus.registry import bus_for
 from pullyard.store.database import Database
@@ -61,7 +61,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
             app.state.services = opened
             yield
 
-    app = FastAPI(
+    app = WithWorkers(
         title="Pullyard",
         version=__version__,
         lifespan=lifespan if services is None else None,
@@ -80,7 +80,6 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     app.include_router(health.router)
     app.include_router(metrics.metrics)
     app.include_router(metrics.queue)
-    app.router.routes.extend(wire.ROUTES)
     app.add_middleware(Changes)
     app.add_middleware(Boundary)
     problems.install(app)
@@ -134,7 +133,7 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
         try:
             yield services, first_login
         finally:
-            services.stopping.set()
+            services.stop()
             await end_loops(services.loops)
 
 

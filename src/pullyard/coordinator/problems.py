@@ -104,7 +104,7 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
     if sqlstate[:2] in _UNAVAILABLE_CLASSES or lost:
         logger.warning("database unavailable", path=request.url.path, sqlstate=sqlstate)
         return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
-    return await _bug(request, error)
+    return await bug(request, error)
 
 
 async def _unreachable(request: Request, error: Exception) -> JSONResponse:
@@ -112,7 +112,7 @@ async def _unreachable(request: Request, error: Exception) -> JSONResponse:
     return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
 
 
-async def _bug(request: Request, error: Exception) -> JSONResponse:
+async def bug(request: Request, error: Exception) -> JSONResponse:
     about_path(request.path_params)
     logger.error("unexpected error", path=request.url.path, exc_info=error)
     return problem(500, "This is a fault of the coordinator; its log says more.", "internal")
@@ -125,6 +125,8 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONRe
     msgspec.DecodeError: _wire,
     HTTPException: _http,
     DBAPIError: _database,
+    asyncpg.PostgresError: _database,
+    asyncpg.InterfaceError: _database,
     ConnectionError: _unreachable,
 }
 
@@ -132,7 +134,7 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONRe
 def install(app: FastAPI) -> None:
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    app.add_exception_handler(Exception, _bug)
+    app.add_exception_handler(Exception, bug)
 
 
 async def answer_for(request: Request, error: Exception) -> JSONResponse | None:

@@ -104,7 +104,7 @@ class StoppingServer(uvicorn.Server):
         self.answers.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._services.stopping.set()
+        self._services.stop()
         await super().shutdown(sockets)
 
     @contextmanager

@@ -56,6 +56,11 @@ class Services:
     def __post_init__(self) -> None:
         self.state = State(self.metrics.registry, project_limit=self.settings.metrics_projects)
 
+    def stop(self) -> None:
+        """The process is about to end. Repeatable."""
+        self.stopping.set()
+        self.dispatcher.stop()
+
     async def wait_for(self, news: asyncio.Event, seconds: float) -> None:
         """Returns at the news, after the time, or when the process is about to end."""
         waits = (asyncio.ensure_future(news.wait()), asyncio.ensure_future(self.stopping.wait()))

@@ -46,6 +46,11 @@ class Waiter:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
+    def give_up(self) -> None:
+        """Answered with nothing, where it is not answered yet."""
+        if not self.answer.done():
+            self.answer.set_result(ClaimAnswer())
+
     def is_again(self, other: "Waiter") -> bool:
         """Whether this is the same question, asked again after its first connection was given up."""
         return (self.worker_id, self.request_id) == (other.worker_id, other.request_id)
@@ -71,6 +76,7 @@ class Dispatcher:
         """Is told of each claim once it is committed: its seconds in the database, and what it gave."""
         # One claim at a time: a waiter that is offered to two would be given twice its slots.
         self._claiming = asyncio.Lock()
+        self._stopping = False
         self._claim_seconds = 0.0
 
     @property
@@ -93,6 +99,8 @@ class Dispatcher:
         for other in [one for one in self._waiting if one.is_again(waiter)]:
             self._hand_over(other, ClaimAnswer())
         self._waiting[waiter] = None
+        if self._stopping:
+            waiter.give_up()
         try:
             yield waiter.answer
         finally:
@@ -251,11 +259,18 @@ class Dispatcher:
 
         Where there is none yet, the worker gets its grants by asking.
         """
-        if waiter not in self._waiting:
-            waiter = next((one for one in self._waiting if one.is_again(waiter)), waiter)
+        if not self._is_open(waiter):
+            again = (one for one in self._waiting if one.is_again(waiter) and self._is_open(one))
+            waiter = next(again, waiter)
         self._waiting.pop(waiter, None)
         if not waiter.answer.done():
             waiter.answer.set_result(answer)
+
+    def stop(self) -> None:
+        """Every poll is answered, and those to come are, too: the process is about to end."""
+        self._stopping = True
+        for waiter in self._waiting:
+            waiter.give_up()
 
 
 def unheard(_seconds: float, _grants: list[Grant]) -> None:

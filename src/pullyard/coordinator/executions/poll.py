@@ -34,22 +34,21 @@ async def poll_for_work(request: Request, tenant_id: str, worker_id: str, wish: 
         waiter.labels, waiter.slots = tuple(rows[0].labels), max(0, min(wish.slots, rows[0].slots))
         waiter.protocol_version = rows[0].protocol_version
         # It was waiting before it was known which errands it understands.
-        services.dispatcher.wake(errands=True)
-        gone = asyncio.ensure_future(disconnected(request))
-        stopping = asyncio.ensure_future(services.stopping.wait())
+        services.dispatcher.wake(errands=rows[0].errands_open)
+        # One future for the answer, the time, the hang-up and the coordinator's end: each one more would
+        # cost a round of the event loop between the grant and its answer.
+        gone = asyncio.ensure_future(give_up_with(request, waiter))
+        seconds = max(0.0, min(wish.wait_seconds, MAX_WAIT_SECONDS))
+        late = asyncio.get_running_loop().call_later(seconds, waiter.give_up)
         try:
-            await asyncio.wait(
-                (given, gone, stopping),
-                timeout=max(0.0, min(wish.wait_seconds, MAX_WAIT_SECONDS)),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            return await given
         finally:
+            late.cancel()
             gone.cancel()
-            stopping.cancel()
-    return given.result() if given.done() else ClaimAnswer()
 
 
-async def disconnected(request: Request) -> None:
-    """Returns when the caller has hung up; the body is read before."""
+async def give_up_with(request: Request, waiter: Waiter) -> None:
+    """When the caller has hung up; the body is read before."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    waiter.give_up()
