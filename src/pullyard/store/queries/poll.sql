@@ -1,8 +1,6 @@
 -- The worker that asks, and beside it what this request was already given and may never have arrived.
 SELECT w.labels, w.slots,
     EXISTS (SELECT 1 FROM errands o WHERE o.tenant_id = w.tenant_id AND o.state IN ('requested', 'assigned'))
-        AS errands_open,
-    EXISTS (SELECT 1 FROM errands o WHERE o.tenant_id = w.tenant_id AND o.state IN ('requested', 'assigned'))
         AS errands_open, w.protocol_version,
     CAST(extract(epoch FROM e.assigned_at - e.queued_at) AS double precision) AS queued_seconds,
     e.id AS execution_id, e.fence, e.worker_id, e.correlation_id, e.resumed_from,
