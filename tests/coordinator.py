@@ -127,9 +127,14 @@ class RunningCoordinator:
         self.clients.append(client)
         return client
 
-    async def worker(self, *labels: str, slots: int = 4) -> WireWorker:
+    async def worker(self, *labels: str, slots: int = 4, protocol: int = 1) -> WireWorker:
+        """``protocol`` is the newest version that it speaks."""
         request = EnrolRequest(
-            name="wire", protocol_versions=[1], software_version="0", labels=list(labels), slots=slots
+            name="wire",
+            protocol_versions=list(range(1, protocol + 1)),
+            software_version="0",
+            labels=list(labels),
+            slots=slots,
         )
         answer = await self.client(self.enrolment).post(
             "/worker/v1/enrol", content=msgspec.json.encode(request)
