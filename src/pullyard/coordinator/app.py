@@ -33,6 +33,7 @@ from pullyard.coordinator.metrics import endpoints as metrics
 from pullyard.coordinator.news import listen
 from pullyard.coordinator.observe import observe
 from pullyard.coordinator.projects import endpoints as projects
+from pullyard.coordinator.schedules import endpoints as schedules
 from pullyard.coordinator.services import Services
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.tasks import endpoints as tasks
@@ -72,7 +73,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     )
     app.state.services = services
     work = (projects, automation, tasks, executions, workflows, logs, workers, changes)
-    for module in (tenants, *work, sse, events, auth, hub, audit):
+    for module in (tenants, *work, sse, events, auth, hub, audit, schedules):
         app.include_router(module.router)
     app.include_router(auth.pages)
     app.include_router(pages.router)

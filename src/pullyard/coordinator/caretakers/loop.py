@@ -15,6 +15,7 @@ from pullyard.coordinator.caretakers.leases import give_grace, take_back_overdue
 from pullyard.coordinator.caretakers.offline import mark_offline
 from pullyard.coordinator.caretakers.task_lists import read_due_lists
 from pullyard.coordinator.news import queue_changed
+from pullyard.coordinator.schedules.fire import fire_due_schedules
 from pullyard.store.errors import DATABASE_AWAY
 from pullyard.store.queries import named
 
@@ -84,6 +85,7 @@ class Caretakers:
         self._last_round = now
         changed = await take_back_overdue(services, look.expired, look.unacknowledged)
         changed |= await enqueue_due_tasks(services, look.due)
+        changed |= await fire_due_schedules(services, look.schedules)
         await read_due_lists(services, look.lists_due)
         if look.silent_workers:
             await mark_offline(services)

@@ -18,6 +18,14 @@ from pullyard.store.queries import named
 _PLAN = {"depends_on", "draft", "start_at", "retry"}
 
 
+def check_wish(wish: TaskInput, *, responds: bool = False) -> None:
+    """What can be told without the database. Raises RequestError."""
+    check_task(wish, responds=responds)
+    check_branch(wish.base_branch)
+    if wish.agent is not None:
+        check_settings(wish.agent.name, wish.agent.settings)
+
+
 async def create_task(
     connection: AsyncConnection,
     tenant_id: str,
@@ -31,11 +39,8 @@ async def create_task(
 
     ``member_id`` is who asks, whose limit the task counts against; None where nobody is known.
     """
-    check_task(wish, responds=responds_to is not None)
+    check_wish(wish, responds=responds_to is not None)
     wish = wish.model_copy(update={"labels": with_needs(wish.labels, needed=needs_new_worker(wish))})
-    check_branch(wish.base_branch)
-    if wish.agent is not None:
-        check_settings(wish.agent.name, wish.agent.settings)
     task_id = new_id(Kind.TASK)
     # The reason is a first guess, and `release_task` puts it right; most tasks are held by nothing.
     held = held_by(Holds(wish.draft, len(wish.depends_on), wish.start_at is not None))
@@ -57,9 +62,7 @@ async def create_task(
         await lane_for(connection, tenant_id, [*wish.labels, *(project_labels or [])], member_id)
         created = (await connection.execute(named("task_create"), parameters)).one()
     if needs_new_worker(wish):
-        await connection.execute(
-            named("task_workflow"), {**parameters, "responds_to": responds_to}
-        )
+        await connection.execute(named("task_workflow"), {**parameters, "responds_to": responds_to})
     if held or wish.retry is not None:
         await plan_task(connection, task_id, wish, lane_id=created.lane_id)
     if held:

@@ -10,8 +10,12 @@ SELECT
     ARRAY(SELECT ARRAY[tenant_id, id] FROM tasks
         WHERE state = 'pending' AND not_before IS NOT NULL AND not_before <= now()
         ORDER BY not_before LIMIT 1000) AS due,
-    (SELECT extract(epoch FROM min(not_before) - now()) FROM tasks
-        WHERE state = 'pending' AND not_before IS NOT NULL AND not_before > now()) AS next_due,
+    ARRAY(SELECT ARRAY[tenant_id, id] FROM schedules WHERE next_at <= now() ORDER BY next_at LIMIT 200) AS schedules,
+    extract(epoch FROM least(
+        (SELECT min(not_before) FROM tasks
+            WHERE state = 'pending' AND not_before IS NOT NULL AND not_before > now()),
+        (SELECT min(next_at) FROM schedules WHERE next_at > now())
+    ) - now()) AS next_due,
     ARRAY(SELECT ARRAY[l.tenant_id, l.project_id]
         FROM task_lists l JOIN project_queue q ON q.project_id = l.project_id
         WHERE l.due_at <= now() AND q.active

@@ -1,0 +1,1 @@
+SELECT count(*) FROM schedules WHERE project_id = :project_id
