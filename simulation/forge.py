@@ -37,8 +37,10 @@ class ForgeWorld:
         branches = self.branches.setdefault(url, {})
         now = branches.get(push.branch)
         accepted = now == push.commit or now == push.expected or "compare-and-swap-push" in self.removed
-        if accepted and now != push.commit and push.commit is not None:
-            branches[push.branch] = push.commit
+        if accepted and push.commit is None:
+            branches.pop(push.branch, None)
+        elif accepted and now != push.commit:
+            branches[push.branch] = str(push.commit)
             self.pushed(url, push, now)
         if not answer.done():
             answer.set_result(accepted)
@@ -63,7 +65,6 @@ class SimulatedRemotes:
     async def push(self, address: Any, git_dir: Any, push: Push) -> None:
         del git_dir
         world = self.world
-        assert push.commit is not None
         world.began(push)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         slow = world.dice.random() < world.slow

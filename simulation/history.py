@@ -18,6 +18,7 @@ from pullyard.git.provenance import provenance
 from pullyard.lifecycle.machine import IllegalTransition
 from pullyard.protocol.errors import Conflict
 from pullyard.protocol.resources import TaskInput
+from pullyard.protocol.versions import PROTOCOL_VERSION
 from simulation import plan as planning
 from simulation.checks import Oracle
 from simulation.coordinator import TENANT, CoordinatorNode, SimulatedBus
@@ -423,6 +424,7 @@ def project_row(project_id: str, max_tries: int) -> dict[str, Any]:
         "retry": {"max_tries": max_tries, "backoff_seconds": 5.0},
         "text_policy": {},
         "labels": [],
+        "workflow_nodes": [],
         "next_task_number": 1,
     }
 
@@ -432,6 +434,7 @@ def worker_row(worker_id: str, labels: list[str], slots: int) -> dict[str, Any]:
         "id": worker_id,
         "tenant_id": TENANT,
         "state": "offline",
+        "protocol_version": PROTOCOL_VERSION,
         "labels": labels,
         "slots": slots,
         "lease_expires_at": None,

@@ -31,6 +31,7 @@ TABLES = (
     "tasks",
     "task_dependencies",
     "task_executions",
+    "execution_nodes",
     "changes",
     "errands",
     "log_streams",

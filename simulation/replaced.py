@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import shutil
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,9 +63,11 @@ def replaced(
         for event in WATCHES.get(str(file.path.parent), ()):
             event.set()
 
-    def keep(_logger: Any, _level: str, event: dict[str, Any]) -> Any:
+    def keep(_logger: Any, _level: str, event: Any) -> Any:
         error = event.get("exc_info")
-        complain(f"{event['event']}\n{traceback.format_exc(limit=-4)}" if error else str(event))
+        error = error if isinstance(error, BaseException) else sys.exc_info()[1]
+        told = "".join(traceback.format_exception(error)[-4:]) if error else ""
+        complain(f"{event}\n{told}")
         raise structlog.DropEvent
 
     def token_hex(size: int) -> str:

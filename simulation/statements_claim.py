@@ -1,5 +1,6 @@
 """The claim: what it reads before its locks, and what it decides under them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,21 @@ def grant_row(c: Connection, execution: Row) -> Row:
         **picked(project, *GRANT_PROJECT),
         "project_agent": project["agent"],
         "project_verify": project["verify_commands"],
+        "queued_seconds": 0.0,
+        **picked(task, "workflow", "repositories"),
+        **picked(project, "workflow_nodes"),
+        "resumed_commit": next(
+            (
+                one["commit"]
+                for one in c.tables.changes.values()
+                if one["execution_id"] == execution["resumed_from"] and one["repository"] is None
+            ),
+            None,
+        ),
+        # A history has no task that goes on with an existing change.
+        **dict.fromkeys(
+            ("change_id", "change_branch", "change_commit", "change_base_branch", "change_base_commit")
+        ),
     }
 
 
@@ -57,7 +73,7 @@ def claimable(c: Connection, queue: Row, tenant_id: str, satisfied: set[int]) ->
     )
 
 
-def head_of(c: Connection, queue: Row, satisfied: set[int]) -> str | None:
+def head_of(c: Connection, queue: Row, satisfied: set[int], worker_ids: Sequence[str]) -> str | None:
     lanes = satisfied & set(queue["lane_ids"])
     waiting = [
         task
@@ -65,6 +81,7 @@ def head_of(c: Connection, queue: Row, satisfied: set[int]) -> str | None:
         if task["project_id"] == queue["project_id"]
         and task["state"] == "queued"
         and task["lane_id"] in lanes
+        and not (task["avoid_worker_id"] in worker_ids and task["avoid_until"] > c.tables.now())
     ]
     first = min(waiting, key=lambda task: (-task["priority"], task["position"], task["id"]), default=None)
     return first["id"] if first else None
@@ -133,6 +150,8 @@ def give(c: Connection, p: Parameters, task: Row, slot: Row, now: float) -> Row:
         "request_id": slot["request_id"],
         "state": "assigned",
         "cancel_requested": False,
+        "stop_requested": False,
+        "question": None,
         "correlation_id": p["correlation_ids"][slot["place"] - 1],
         "resumed_from": task["resume_from"],
         "reason": None,
@@ -183,7 +202,8 @@ def look(c: Connection, p: Parameters) -> Snapshot:
     heads = [
         (queue["project_id"], head)
         for queue in queues
-        if claimable(c, queue, tenant_id, satisfied) and (head := head_of(c, queue, satisfied))
+        if claimable(c, queue, tenant_id, satisfied)
+        and (head := head_of(c, queue, satisfied, p["worker_ids"]))
     ]
     return Snapshot(slots, room, satisfied, limited, heads[: max(0, min(len(slots), room))])
 
@@ -208,7 +228,7 @@ def poll(c: Connection, p: Parameters) -> Answer:
     worker = c.tables.workers.get(p["worker_id"])
     if worker is None or worker["tenant_id"] != p["tenant_id"]:
         return Answer()
-    asker = picked(worker, "state", "labels", "slots")
+    asker = {**picked(worker, "state", "labels", "slots", "protocol_version"), "errands_open": False}
     unconfirmed = [
         one
         for one in live(c)

@@ -1,5 +1,6 @@
 """Executions, workers, logs and what the caretakers look for, as their SQL has them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from simulation.memory import Answer, Connection, ConstraintBroken, Row, answers
@@ -41,7 +42,10 @@ def execution_row(c: Connection, p: Parameters) -> Answer:
     row = own(c.tables.task_executions, p)
     if row is not None and "fence" in c.removed:
         row = {**row, "fence": Agreeable(row["fence"])}
-    return Answer([{**row, "retry": c.tables.projects[row["project_id"]]["retry"]}] if row else [])
+    if row is None:
+        return Answer()
+    retry = c.tables.tasks[row["task_id"]]["retry"] or c.tables.projects[row["project_id"]]["retry"]
+    return Answer([{**row, "retry": retry, "queued_at": datetime.fromtimestamp(row["queued_at"], UTC)}])
 
 
 def change_execution(c: Connection, execution_id: str, **values: Any) -> Answer:
@@ -49,6 +53,22 @@ def change_execution(c: Connection, execution_id: str, **values: Any) -> Answer:
     if (row["finished_at"] is not None) != (row["state"] in FINAL):
         raise ConstraintBroken(f"a {row['state']} execution with finished_at {row['finished_at']}")
     return Answer(rowcount=1)
+
+
+@answers("nodes_write", writes=True)
+def nodes_write(c: Connection, p: Parameters) -> Answer:
+    """An attempt that has ended stays as it was told first."""
+    nodes, now = c.tables.execution_nodes, c.tables.now()
+    for told in p["nodes"]:
+        key = (p["execution_id"], told["name"], told["attempt"])
+        ended = now if told["outcome"] is not None else None
+        values = {name: told[name] for name in ("outcome", "reason", "message", "seconds", "facts")}
+        if key not in nodes:
+            fixed = {name: told[name] for name in ("place", "kind", "phase")}
+            c.insert("execution_nodes", key, {**fixed, **values, "finished_at": ended})
+        elif nodes[key]["outcome"] is None:
+            c.update("execution_nodes", key, **values, finished_at=ended)
+    return Answer()
 
 
 @answers("execution_move", writes=True)
@@ -83,9 +103,13 @@ def execution_end(c: Connection, p: Parameters) -> Answer:
 
 @answers("execution_cancel", writes=True)
 def execution_cancel(c: Connection, p: Parameters) -> Answer:
-    asked = [one for one in live(c) if one["task_id"] == p["task_id"] and not one["cancel_requested"]]
+    asked = [
+        one
+        for one in live(c)
+        if one["task_id"] == p["task_id"] and (not one["cancel_requested"] or one["stop_requested"])
+    ]
     for one in asked:
-        c.update("task_executions", one["id"], cancel_requested=True)
+        c.update("task_executions", one["id"], cancel_requested=True, stop_requested=False)
     return Answer(rowcount=len(asked))
 
 
@@ -139,6 +163,8 @@ def caretaker_look(c: Connection, p: Parameters) -> Answer:
             for one in sorted(due, key=lambda one: one["not_before"])
             if one["not_before"] <= now
         ],
+        "lists_due": [],
+        "schedules": [],
         "next_due": min((one["not_before"] - now for one in due if one["not_before"] > now), default=None),
         "silent_workers": any(silent(one, now) for one in tables.workers.values()),
     }
@@ -213,6 +239,7 @@ def worker_executions(c: Connection, p: Parameters) -> Answer:
             {
                 **picked(one, "id", "fence", "cancel_requested"),
                 "acknowledged": one["acknowledged_at"] is not None,
+                "answered": None,
             }
             for one in live(c)
             if one["worker_id"] == p["worker_id"]
@@ -228,10 +255,7 @@ def log_stream_lock(c: Connection, p: Parameters) -> Answer:
     key = (p["execution_id"], p["stream"])
     if key not in c.tables.log_streams:
         c.insert("log_streams", key, {"tenant_id": p["tenant_id"], "size_bytes": 0, "lines": 0})
-    row = {
-        **picked(execution, "worker_id", "fence", "state"),
-        **picked(c.tables.log_streams[key], "size_bytes"),
-    }
+    row = {**execution, **picked(c.tables.log_streams[key], "size_bytes")}
     if "log-offset" in c.removed:
         row["size_bytes"] = Agreeable(row["size_bytes"])
     if "fence" in c.removed:

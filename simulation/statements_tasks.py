@@ -15,6 +15,22 @@ CREATED_AS_GIVEN = (
 )
 
 
+UNPLANNED = {
+    "draft": False,
+    "start_at": None,
+    "retry": None,
+    "source": "api",
+    "resolves": None,
+    "responds_to": None,
+    "resolutions": 0,
+    "workflow": "code-change",
+    "repositories": [],
+    "avoid_worker_id": None,
+    "avoid_until": None,
+}
+"""What few tasks have, as a column's default has it."""
+
+
 def picked(row: Row, *columns: str) -> Row:
     return {column: row[column] for column in columns}
 
@@ -88,6 +104,7 @@ def task_create(c: Connection, p: Parameters) -> Answer:
         "lane_id": lane_id,
         "position": c.tables.draw("tasks_position"),
         "not_before": None,
+        **copy.deepcopy(UNPLANNED),
         "reason": None,
         "message": "",
         "execution_id": None,
@@ -154,7 +171,11 @@ def task_move(c: Connection, p: Parameters) -> Answer:
         p["id"],
         state=str(p["state"]),
         pending_reason=p["pending_reason"],
-        not_before=None if delay is None else now + delay,
+        not_before=task["start_at"]
+        if p["pending_reason"] == "scheduled"
+        else None
+        if delay is None
+        else now + delay,
         reason=p["reason"],
         message=p["message"],
         finished_at=now if p["final"] else None,
@@ -203,7 +224,17 @@ def task_dependents(c: Connection, p: Parameters) -> Answer:
         for one, other in c.tables.task_dependencies
         if other == p["id"] and c.tables.tasks[one]["pending_reason"] == "dependency"
     ]
-    columns = ("id", "tenant_id", "project_id", "number", "state", "lane_id")
+    columns = (
+        "id",
+        "tenant_id",
+        "project_id",
+        "number",
+        "state",
+        "lane_id",
+        "pending_reason",
+        "source",
+        "resolves",
+    )
     return Answer(
         [
             {**picked(task, *columns), "open_dependencies": open_dependencies(c, task["id"])}
@@ -259,8 +290,70 @@ def task_retry_facts(c: Connection, p: Parameters) -> Answer:
 
 @answers("task_retry", writes=True)
 def task_retry(c: Connection, p: Parameters) -> Answer:
-    c.update("tasks", p["id"], tries=0, uncounted_tries=0, resume_from=p["resume_from"])
+    again = {"draft": False, "start_at": None, "avoid_worker_id": None, "resolutions": 0}
+    c.update("tasks", p["id"], tries=0, uncounted_tries=0, resume_from=p["resume_from"], **again)
     return Answer(rowcount=1)
+
+
+@answers("task_plan", writes=True)
+def task_plan(c: Connection, p: Parameters) -> Answer:
+    c.update(
+        "tasks", p["id"], **{name: p[name] for name in ("draft", "start_at", "retry", "labels", "lane_id")}
+    )
+    return Answer(rowcount=1)
+
+
+@answers("task_hold_facts")
+def task_hold_facts(c: Connection, p: Parameters) -> Answer:
+    task, tasks = c.tables.tasks[p["id"]], c.tables.tasks
+    waited_for = [tasks[other] for one, other in c.tables.task_dependencies if one == p["id"]]
+    ended = [other["number"] for other in waited_for if other["state"] in ("failed", "cancelled")]
+    return Answer(
+        [
+            {
+                "draft": task["draft"],
+                "starts_later": task["start_at"] is not None and task["start_at"] > c.tables.now(),
+                "open_dependencies": open_dependencies(c, p["id"]),
+                "ended_dependency": min(ended, default=None),
+            }
+        ]
+    )
+
+
+@answers("task_next_try", writes=True)
+def task_next_try(c: Connection, p: Parameters) -> Answer:
+    task = c.tables.tasks[p["id"]]
+    needed = set(c.tables.lanes[task["lane_id"]]["key"][1])
+    others = [
+        worker
+        for worker in c.tables.workers.values()
+        if worker["id"] != p["worker_id"]
+        and worker["state"] in ("idle", "busy")
+        and needed <= set(worker["labels"])
+    ]
+    avoided = p["worker_id"] if p["worker_id"] is not None and others else None
+    resume_from = p["execution_id"] or (None if p["counts"] else task["resume_from"])
+    until = c.tables.now() + p["seconds"] if avoided else None
+    c.update("tasks", p["id"], resume_from=resume_from, avoid_worker_id=avoided, avoid_until=until)
+    return Answer(rowcount=1)
+
+
+@answers("task_changes")
+def task_changes(c: Connection, p: Parameters) -> Answer:
+    return Answer([picked(c.tables.tasks[p["id"]], "repositories", "responds_to")])
+
+
+@answers("avoided_workers")
+def avoided_workers(c: Connection, p: Parameters) -> Answer:
+    avoided = {
+        task["avoid_worker_id"]
+        for task in c.tables.tasks.values()
+        if task["tenant_id"] == p["tenant_id"]
+        and task["state"] == "queued"
+        and task["avoid_worker_id"] in p["worker_ids"]
+        and task["avoid_until"] > c.tables.now()
+    }
+    return Answer([{"worker_id": one} for one in sorted(avoided)])
 
 
 @answers("task_is_due")

@@ -1,7 +1,7 @@
 """A worker of the simulation: the real loop, heart, journal and executions, over simulated effects."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +10,7 @@ from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.versions import PROTOCOL_VERSION
 from pullyard.protocol.worker import ConnectRequest, Errand
 from pullyard.worker.client import until_answered
+from pullyard.worker.context import Tools
 from pullyard.worker.execution import Execution
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.lease import Lease
@@ -80,13 +81,21 @@ class WorkerNode:
             log_limit_bytes=LOG_LIMIT_BYTES,
             first_uid=0,
         )
-        tools: Any = SimpleNamespace(
-            settings=settings,
-            client=client,
-            lease=Lease(clock_of(loop, self.node)),
-            git=forge,
-            workspaces=NoWorkspaces(),
-        )
+        nothing: Any = None
+        parts: dict[str, Any] = {
+            "settings": settings,
+            "client": client,
+            "lease": Lease(clock_of(loop, self.node)),
+            "git": forge,
+            "workspaces": NoWorkspaces(),
+        }
+        # What only the real effects use is left out; what has a default has it here, too.
+        missing = {
+            one.name: nothing
+            for one in fields(Tools)
+            if one.name not in parts and (one.default, one.default_factory) == (MISSING, MISSING)
+        }
+        tools = Tools(**parts, **missing)
         wish = ConnectRequest(
             protocol_versions=list(range(1, PROTOCOL_VERSION + 1)),
             software_version="simulated",
