@@ -44,6 +44,9 @@ async def test_an_execution_is_counted_with_its_times_and_its_costs(coordinator:
     )
     assert finished.status_code == 200, finished.text
     told = await scrape(coordinator)
+    assert told.value("queue_latency_seconds_count") == 1
+    assert told.value("claim_grants_sum") == 1
+    assert told.value("claim_seconds_count") >= 1
     assert told.value("executions_total", state="failed", reason="agent_failed") == 1
     assert told.value("phase_seconds_sum", phase="implement") == 12.0
     assert told.value("phase_seconds_count", phase="other") == 1
