@@ -24,6 +24,7 @@ async def list_changes(
     tenant_id: str,
     *,
     project_id: str | None,
+    task_id: str | None,
     state: str | None,
     before_id: str | None,
     limit: int,
@@ -33,6 +34,7 @@ async def list_changes(
         {
             "tenant_id": tenant_id,
             "project_id": project_id,
+            "task_id": task_id,
             "state": state,
             "id": None,
             "before": before_id,
@@ -48,6 +50,7 @@ async def read_change(connection: AsyncConnection, tenant_id: str, change_id: st
         {
             "tenant_id": tenant_id,
             "project_id": None,
+            "task_id": None,
             "state": None,
             "id": change_id,
             "before": None,

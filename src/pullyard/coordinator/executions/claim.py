@@ -89,8 +89,13 @@ def build_grant(row: Any) -> Grant:
         agent=msgspec.convert(agent, AgentSpec),
         limits=msgspec.convert(row.limits, PhaseLimits),
         branch=row.change_branch or head_branch(row.number, row.task_slug, row.task_id),
-        setup_commands=row.setup_commands,
-        verify_commands=row.project_verify if row.task_verify is None else row.task_verify,
+        # Set-up and proof are of the project's own repository; a change may be in another one of its task.
+        setup_commands=[] if row.change_repository else row.setup_commands,
+        verify_commands=(
+            row.project_verify
+            if row.task_verify is None and row.change_repository is None
+            else row.task_verify
+        ),
         text_policy=msgspec.convert(row.text_policy, TextPolicy),
         resume_from=row.resumed_from,
         resume_commit=row.resumed_commit,

@@ -1,17 +1,20 @@
 """Workflows, the nodes that an execution has walked, and answers to what it asks."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from pullyard.coordinator.audit.write import deed_of, record
 from pullyard.coordinator.auth.identify import Person
+from pullyard.coordinator.edits import set_etag
 from pullyard.coordinator.executions.answer import answer_question, read_question
 from pullyard.coordinator.executions.nodes import list_nodes
 from pullyard.coordinator.executions.read import read_execution
-from pullyard.coordinator.news import events_written
-from pullyard.coordinator.services import ServicesNeeded
+from pullyard.coordinator.news import events_written, queue_changed
+from pullyard.coordinator.services import Services, ServicesNeeded
+from pullyard.coordinator.tasks.read import read_task
+from pullyard.coordinator.workflows.requests import initialize_project, respond_to_review
 from pullyard.lifecycle.workflows import WORKFLOWS
-from pullyard.protocol.resources import Execution, Page
-from pullyard.protocol.workflows import AnswerInput, ExecutionNode, Question, Workflow
+from pullyard.protocol.resources import Execution, Page, Task
+from pullyard.protocol.workflows import AnswerInput, ExecutionNode, Question, ReviewInput, Workflow
 
 router = APIRouter(prefix="/api/v1", tags=["workflows"])
 
@@ -22,6 +25,47 @@ async def list_workflows(person: Person) -> Page[Workflow]:
     del person
     shown = [Workflow.model_validate(one, from_attributes=True) for one in WORKFLOWS.values()]
     return Page[Workflow](items=shown, next=None)
+
+
+@router.post("/projects/{project_id}/initialize", status_code=201)
+async def initialize(
+    project_id: str, person: Person, services: ServicesNeeded, request: Request, response: Response
+) -> Task:
+    """Makes a task that looks at the repository and offers a change with a task list; it needs no model.
+
+    What was found out is in the facts of its execution.
+    """
+    async with services.database.transaction() as connection:
+        task_id = await initialize_project(connection, person.tenant_id, project_id, person.member_id)
+        await record(connection, deed_of(request.scope, person, target=task_id, details={}))
+        task = await read_task(connection, person.tenant_id, task_id)
+    return made(services, response, task)
+
+
+@router.post("/changes/{change_id}/respond", status_code=201)
+async def respond(
+    change_id: str,
+    review: ReviewInput,
+    person: Person,
+    services: ServicesNeeded,
+    request: Request,
+    response: Response,
+) -> Task:
+    """Makes a task whose agent goes on with the change and whose work is added to the change's branch."""
+    async with services.database.transaction() as connection:
+        task_id = await respond_to_review(
+            connection, person.tenant_id, change_id, review, member_id=person.member_id
+        )
+        await record(connection, deed_of(request.scope, person, target=task_id, details={}))
+        task = await read_task(connection, person.tenant_id, task_id)
+    return made(services, response, task)
+
+
+def made(services: Services, response: Response, task: Task) -> Task:
+    queue_changed(services)
+    set_etag(response, task.version)
+    response.headers["location"] = f"/api/v1/tasks/{task.id}"
+    return task
 
 
 @router.get("/executions/{execution_id}/nodes")

@@ -10,6 +10,7 @@ FROM changes c JOIN task_executions e ON e.id = c.execution_id
 WHERE c.tenant_id = :tenant_id
     AND (CAST(:id AS text) IS NULL OR c.id = :id)
     AND (CAST(:project_id AS text) IS NULL OR c.project_id = :project_id)
+    AND (CAST(:task_id AS text) IS NULL OR c.task_id = :task_id)
     AND (CAST(:state AS text) IS NULL OR c.state = :state)
     AND (CAST(:before AS text) IS NULL OR c.id < :before)
 ORDER BY c.id DESC LIMIT :limit

@@ -136,12 +136,13 @@ SELECT c.place, coalesce(CAST(extract(epoch FROM now() - c.queued_at) AS double 
     c.id AS task_id, c.number, c.title, c.description, c.acceptance_criteria, c.target_files, c.budget_micros,
     c.base_branch, c.agent AS task_agent, c.verify_commands AS task_verify,
     c.slug AS task_slug,
-    p.id AS project_id, p.name AS project_name, p.repository, p.forge, p.default_branch,
+    p.id AS project_id, p.name AS project_name, coalesce(r.repository_url, p.repository) AS repository,
+    p.forge, p.default_branch,
     p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy,
     c.workflow, c.repositories, p.workflow_nodes,
     -- The change that the task goes on with, for few.
     r.id AS change_id, r.branch AS change_branch, r.commit AS change_commit, r.base_branch AS change_base_branch,
-    r.base_commit AS change_base_commit,
+    r.base_commit AS change_base_commit, r.repository AS change_repository,
     -- What the execution that it goes on from has published, where that was no unfinished work.
     (SELECT s.commit FROM changes s WHERE s.execution_id = g.resumed_from AND s.repository IS NULL) AS resumed_commit
 FROM given g

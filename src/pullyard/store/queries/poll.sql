@@ -7,12 +7,13 @@ SELECT w.labels, w.slots,
     t.id AS task_id, t.number, t.title, t.description, t.acceptance_criteria, t.target_files, t.budget_micros,
     t.base_branch, t.agent AS task_agent, t.verify_commands AS task_verify,
     t.slug AS task_slug,
-    p.id AS project_id, p.name AS project_name, p.repository, p.forge, p.default_branch,
+    p.id AS project_id, p.name AS project_name, coalesce(r.repository_url, p.repository) AS repository,
+    p.forge, p.default_branch,
     p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy,
     t.workflow, t.repositories, p.workflow_nodes,
     -- The change that the task goes on with, for few.
     r.id AS change_id, r.branch AS change_branch, r.commit AS change_commit, r.base_branch AS change_base_branch,
-    r.base_commit AS change_base_commit,
+    r.base_commit AS change_base_commit, r.repository AS change_repository,
     -- What the execution that it goes on from has published, where that was no unfinished work.
     (SELECT s.commit FROM changes s WHERE s.execution_id = e.resumed_from AND s.repository IS NULL) AS resumed_commit
 FROM workers w

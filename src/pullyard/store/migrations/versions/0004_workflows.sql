@@ -5,6 +5,7 @@ ALTER TABLE projects ADD COLUMN workflow_nodes jsonb NOT NULL DEFAULT '[]';
 ALTER TABLE tasks ADD COLUMN workflow text NOT NULL DEFAULT 'code-change';
 ALTER TABLE tasks ADD COLUMN repositories jsonb NOT NULL DEFAULT '[]';
 ALTER TABLE tasks ADD COLUMN responds_to text REFERENCES changes;
+CREATE INDEX tasks_responds_to ON tasks (responds_to) WHERE responds_to IS NOT NULL;
 
 -- The newest question to a person, and its answer. It stays when it is answered.
 ALTER TABLE task_executions ADD COLUMN question jsonb;

@@ -1,0 +1,82 @@
+"""Tasks that are not wished for in words: a repository's initialization, and the response to a review."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.coordinator.changes.errands import lock_change
+from pullyard.coordinator.changes.read import read_change
+from pullyard.coordinator.tasks.create import create_task
+from pullyard.coordinator.tasks.read import read_task
+from pullyard.lifecycle.change import ChangeState
+from pullyard.lifecycle.workflows import REPOSITORY_INITIALIZATION, REVIEW_RESPONSE
+from pullyard.protocol.errors import Conflict
+from pullyard.protocol.resources import Change, Task, TaskInput
+from pullyard.protocol.workflows import ReviewInput
+from pullyard.store.queries import named
+
+TITLE_CHARACTERS = 500
+TEXT_CHARACTERS = 100_000
+
+
+async def initialize_project(
+    connection: AsyncConnection, tenant_id: str, project_id: str, member_id: str | None
+) -> str:
+    """The id of the task. Raises NotFound for the project."""
+    wish = TaskInput.model_validate(
+        {"title": "Initialize the repository", "workflow": REPOSITORY_INITIALIZATION.name}
+    )
+    return await create_task(connection, tenant_id, project_id, wish, member_id=member_id)
+
+
+async def respond_to_review(
+    connection: AsyncConnection,
+    tenant_id: str,
+    change_id: str,
+    review: ReviewInput,
+    *,
+    member_id: str | None,
+) -> str:
+    """The id of a task that goes on with the change. Raises Conflict where that is not open, or in work."""
+    change = await lock_change(connection, tenant_id, change_id)
+    if change.state != ChangeState.OPEN:
+        raise Conflict(
+            f"This change is {change.state}: make a new task instead.",
+            code="change-ended",
+            details={"state": change.state},
+        )
+    # Two responses would both start from the same commit, and one of them would be in vain.
+    under_way = await connection.scalar(named("change_responding"), {"change_id": change_id})
+    if under_way is not None:
+        raise Conflict(
+            "Another response to this change is under way: wait for its end, or cancel it.",
+            code="response-under-way",
+            details={"task_id": under_way},
+        )
+    shown = await read_change(connection, tenant_id, change_id)
+    original = await read_task(connection, tenant_id, shown.task_id)
+    wish = response_wish(shown, original, review)
+    return await create_task(
+        connection, tenant_id, change.project_id, wish, member_id=member_id, responds_to=change_id
+    )
+
+
+def response_wish(change: Change, original: Task, review: ReviewInput) -> TaskInput:
+    """As the task that made the change: same agent, same proof, same needs."""
+    proof = original.verify_commands
+    if change.repository is not None:
+        proof = next(
+            (one.verify_commands for one in original.repositories if one.name == change.repository), None
+        )
+    return TaskInput.model_validate(
+        {
+            "title": review.title or f"Respond to the review of: {change.title}"[:TITLE_CHARACTERS],
+            "description": f"{review.text}\n\nThe change under review: {change.title}"[:TEXT_CHARACTERS],
+            "acceptance_criteria": original.acceptance_criteria,
+            "target_files": original.target_files,
+            "verify_commands": proof,
+            "priority": original.priority,
+            "labels": original.labels,
+            "base_branch": change.base_branch,
+            "agent": original.agent,
+            "workflow": REVIEW_RESPONSE.name,
+        }
+    )

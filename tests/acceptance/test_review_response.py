@@ -1,0 +1,60 @@
+"""A change under review is gone on with: same branch, same change, one more commit."""
+
+from typing import Any
+
+from tests.repositories import branches_of, commit_files, git_in
+from tests.system import System
+
+
+async def change_of(system: System, repository: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    project = await system.project(repository, verify_commands=[["test", "-f", "result.txt"]])
+    ended = await system.ended(await system.task(project, "date +%N >> result.txt"))
+    return ended, await system.change(ended)
+
+
+async def respond(system: System, change: dict[str, Any], status: int = 201) -> dict[str, Any]:
+    return await system.coordinator.post(
+        f"/changes/{change['id']}/respond", {"text": "Say it twice."}, status
+    )
+
+
+async def test_a_response_is_added_to_the_branch_of_its_change(system: System) -> None:
+    await system.start_worker()
+    repository = system.repository()
+    _, change = await change_of(system, repository)
+    task = await respond(system, change)
+    assert (await respond(system, change, 409))["code"] == "response-under-way"
+    ended = await system.ended(task)
+    assert (ended["state"], ended["message"], ended["change_id"]) == ("completed", "", change["id"])
+    now = await system.change(ended)
+    assert now["branch"] == change["branch"]
+    assert branches_of(repository)[change["branch"]] == now["commit"]
+    assert git_in(repository, "rev-parse", f"{now['commit']}^") == change["commit"]
+    # The change is shown against its base, not against what it was before.
+    assert now["diffstat"]["additions"] == 2
+    assert now["receipt"]["commit"] == now["commit"]
+    page = await system.coordinator.get(f"/changes?project_id={change['project_id']}")
+    assert len(page["items"]) == 1
+
+
+async def test_a_branch_that_somebody_moved_is_left_alone(system: System) -> None:
+    await system.start_worker()
+    repository = system.repository()
+    _, change = await change_of(system, repository)
+    work = system.root / "other"
+    git_in(system.root, "clone", "-q", "-b", change["branch"], str(repository), str(work))
+    theirs = commit_files(work, {"theirs.txt": "x"})
+    git_in(work, "push", "-q", "origin", change["branch"])
+    ended = await system.ended(await respond(system, change))
+    assert (ended["state"], ended["reason"]) == ("failed", "base_branch_missing")
+    assert branches_of(repository)[change["branch"]] == theirs
+
+
+async def test_only_an_open_change_is_gone_on_with(system: System) -> None:
+    await system.start_worker()
+    ended, change = await change_of(system, system.repository())
+    await system.coordinator.post(f"/changes/{change['id']}/close", status=202)
+    await system.change_in_state(ended, "closed")
+    assert (await respond(system, change, 409))["code"] == "change-ended"
+    answer = await system.coordinator.http.post("/api/v1/changes/chg_no/respond", json={"text": "x"})
+    assert answer.status_code == 404
