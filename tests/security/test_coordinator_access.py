@@ -10,6 +10,7 @@ from sqlalchemy import text
 from pullyard.coordinator.auth.credentials import CredentialKind, issue
 from pullyard.lifecycle.ids import Kind, new_id
 from tests.coordinator import RunningCoordinator, running_coordinator
+from tests.live import hear, listening, say, subscribe
 
 Operation = tuple[str, str]
 PUBLIC = {("get", "/healthz"), ("get", "/readyz"), ("get", "/api/v1/version"), ("post", "/api/v1/session")}
@@ -26,6 +27,11 @@ async def operations(coordinator: RunningCoordinator) -> dict[Operation, dict[st
         for method, operation in item.items()
         if method in METHODS and (method, path) not in PUBLIC
     }
+
+
+def is_live(operation: dict[str, Any]) -> bool:
+    """Its answer has no end."""
+    return "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
 
 
 def filled(path: str, ids: dict[str, str]) -> str:
@@ -111,7 +117,11 @@ async def test_another_tenant_finds_nothing_behind_any_id(
 async def test_another_tenant_sees_empty_lists_whatever_it_filters_by(
     coordinator: RunningCoordinator, ids: dict[str, str], stranger: httpx.AsyncClient
 ) -> None:
-    lists = [path for method, path in await operations(coordinator) if method == "get" and "{" not in path]
+    lists = [
+        path
+        for (method, path), operation in (await operations(coordinator)).items()
+        if method == "get" and "{" not in path and not is_live(operation)
+    ]
     for path in lists:
         for query in ({}, {name: ids[name] for name in ("project_id", "task_id")}):
             answer = (await stranger.get(path, params=query)).json()
@@ -228,3 +238,29 @@ async def test_no_secret_is_anywhere_in_the_database(database_url: str) -> None:
         bare = secret.split("_", 2)[2]
         assert bare not in dump
         assert bare.encode().hex() not in dump
+
+
+async def test_another_tenant_hears_nothing_of_ours(
+    coordinator: RunningCoordinator, ids: dict[str, str], stranger: httpx.AsyncClient
+) -> None:
+    token = stranger.headers["authorization"].removeprefix("Bearer ")
+    async with listening(coordinator, token=token) as socket:
+        await subscribe(socket, "subscribe-events", id="all", cursor=0)
+        wishes = [{name: ids[name]} for name in ("project_id", "task_id", "execution_id")]
+        for wish in [*wishes, {"project_ids": [ids["project_id"]]}]:
+            answer = await subscribe(socket, "subscribe-events", snapshot=True, **wish)
+            assert (answer["type"], answer["code"]) == ("error", "not-found")
+        about = {"execution_id": ids["execution_id"], "stream": "implement"}
+        assert (await subscribe(socket, "subscribe-log", **about))["code"] == "not-found"
+        wish = {"request_id": "r", "project_id": ids["project_id"], "task": {"title": "x"}}
+        await say(socket, "create-task", **wish)
+        assert (await hear(socket))["code"] == "not-found"
+        # What happens now is told to its own tenant only: the next word here is the answer to the ping.
+        await coordinator.task(ids["project_id"])
+        async with listening(coordinator) as ours:
+            await subscribe(ours, "subscribe-events", cursor=0)
+            await hear(ours)
+        await say(socket, "ping")
+        assert (await hear(socket))["type"] == "pong"
+    for query in (f"project_id={ids['project_id']}", f"task_id={ids['task_id']}"):
+        assert_problem(await stranger.get(f"/api/v1/events/stream?{query}"), 404)

@@ -23,6 +23,7 @@ router = APIRouter(prefix="/api/v1", tags=["stream"])
 KEEP_ALIVE = b": still here\n\n"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 NAME = "sse"
+NO_NUL = r"^[^\x00]*$"
 logger = structlog.get_logger(__name__)
 RESPONSES: dict[int | str, dict[str, object]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Goes on for ever"}
@@ -31,7 +32,7 @@ LastEventId = Annotated[
     str | None, Header(max_length=30, description="where a broken stream goes on; an `EventSource` sends it")
 ]
 Place = Annotated[int, Query(ge=0, le=MAX_CURSOR)]
-Id = Annotated[str, Query(max_length=100)]
+Id = Annotated[str, Query(min_length=1, max_length=100, pattern=NO_NUL)]
 
 
 @router.get("/events/stream", response_class=StreamingResponse, responses=RESPONSES)
@@ -68,7 +69,7 @@ async def stream_events(
     responses={**RESPONSES, 204: {"description": "The log is complete, and all of it was sent"}},
 )
 async def stream_log(
-    execution_id: Annotated[str, Path(max_length=100)],
+    execution_id: Annotated[str, Path(max_length=100, pattern=NO_NUL)],
     stream: Annotated[str, Path(max_length=50, pattern=r"^[a-z][a-z0-9-]*$")],
     person: Person,
     services: ServicesNeeded,
@@ -134,7 +135,9 @@ class Listener(Client):
                     # A subscription that has ended leaves its last word behind.
                     if not len(self.subscriber) and not self._outlet.buffered_bytes:
                         return
-                    yield await self._outlet.take(settings.stream_ping_seconds) or KEEP_ALIVE
+                    piece = await self._outlet.take(settings.stream_ping_seconds)
+                    if piece or not self._outlet.closed:
+                        yield piece or KEEP_ALIVE
             finally:
                 self._outlet.close()
 
