@@ -16,6 +16,7 @@ from pullyard.coordinator.auth.credentials import Issued
 from pullyard.coordinator.auth.identify import Authenticator
 from pullyard.coordinator.automation import endpoints as automation
 from pullyard.coordinator.boundary import Boundary
+from pullyard.coordinator.caretakers.archive import LogArchiver
 from pullyard.coordinator.caretakers.loop import Caretakers
 from pullyard.coordinator.changes import endpoints as changes
 from pullyard.coordinator.events import endpoints as events
@@ -128,6 +129,7 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
             asyncio.create_task(services.dispatcher.run(services), name="dispatcher"),
             asyncio.create_task(services.caretakers.run(services), name="caretakers"),
             asyncio.create_task(services.hub.run(), name="hub"),
+            asyncio.create_task(LogArchiver().run(services), name="log archiver"),
         ]
         for loop in services.loops:
             loop.add_done_callback(report_end)

@@ -5,6 +5,7 @@ import re
 from pullyard.coordinator.log_fields import about_execution
 from pullyard.coordinator.logs.frames import check_frame, expand
 from pullyard.coordinator.services import Services
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import LIVE_EXECUTION_STATES
 from pullyard.protocol.errors import Conflict, LostLease, NotFound, RequestError
 from pullyard.store.queries import named
@@ -61,4 +62,6 @@ async def append_log(
                 "data": frame,
             },
         )
+        reached("log-before-commit")
+    reached("log-after-commit")
     return offset + len(data)
