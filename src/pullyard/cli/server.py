@@ -3,6 +3,7 @@
 import typer
 
 from pullyard.cli.coordinator_options import DEFAULT_PORT, Host, Port, PublicUrl, read_settings
+from pullyard.cli.crash import crash_where_asked
 from pullyard.cli.data_lock import DataLock
 from pullyard.cli.places import default_data_directory
 from pullyard.cli.terminal import Terminal
@@ -35,6 +36,7 @@ def server(
         terminal.finish({"url": served.url, "login_url": served.first_login_url})
 
     configure_logs(settings.log_level, as_json=settings.log_json)
+    crash_where_asked()
     run_coordinator(serve(settings, started=announce))
     if lock is not None:
         lock.release()

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from pullyard.cli.crash import crash_where_asked
 from pullyard.cli.inputs import first_fault
 from pullyard.cli.places import WORKER_DIRECTORY, default_data_directory
 from pullyard.cli.terminal import Terminal
@@ -53,6 +54,7 @@ def worker(  # noqa: PLR0913
     # Its words are a log, so they go to stderr, and stdout is for the document.
     settings = _read(config, flags)
     configure_logs(settings.log_level, as_json=settings.log_json)
+    crash_where_asked()
     exit_code = asyncio.run(run_worker(settings))
     terminal.finish({"exit_code": exit_code})
     raise typer.Exit(exit_code)

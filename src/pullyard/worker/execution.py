@@ -6,6 +6,7 @@ from functools import cached_property
 
 import structlog
 
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import LostLease, PullyardError
@@ -66,6 +67,7 @@ class Execution:
             self._shipper.complete()
             await self._deliver(shipping)
             await in_thread(self._context.close)
+            reached("execution-forgotten")
         finally:
             reporting.cancel()
             shipping.cancel()
@@ -164,7 +166,9 @@ class Execution:
         async def deliver() -> None:
             await shipping
             await self._reports.sent()
+            reached("finish-begins")
             await until_answered(lambda: self._context.tools.client.finish(self.id, finish))
+            reached("finish-answered")
 
         delivering = asyncio.ensure_future(deliver())
         lost = asyncio.ensure_future(self.stop.lost.wait())

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, HeldExecution
@@ -70,6 +71,7 @@ class Heart:
             if self._lease.offline_seconds > offline_seconds:
                 self._stop_all(offline_seconds)
             return
+        reached("heartbeat-answered")
         self._obey(answer)
         self._lease.renew(sent_at, answer.lease_seconds)
 

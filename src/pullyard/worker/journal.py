@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.worker import FinishRequest, Grant, NodeFact, Receipt, Usage
 from pullyard.worker import trees
 
@@ -89,7 +90,9 @@ class Journal:
             file.write(msgspec.json.encode(self.record))
             file.flush()
             os.fsync(file.fileno())
+        reached("journal-before-rename")
         temporary.rename(self.directory / JOURNAL)
+        reached("journal-saved")
 
     def remove(self) -> None:
         """Forget the execution. Only what was published or salvaged may be removed."""

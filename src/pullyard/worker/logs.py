@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 import zstandard
 
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import Phase
 from pullyard.protocol.conversation import CONVERSATION_STREAM
 from pullyard.protocol.errors import PullyardError
@@ -147,6 +148,7 @@ class LogShipper:
                     self._execution_id, stream, fence=self._fence, offset=offset, frame=frame
                 )
             )
+            reached("log-answered")
 
     def _read(self, stream: str, offset: int, size: int) -> bytes:
         if offset >= self._limit_bytes:

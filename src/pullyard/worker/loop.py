@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import structlog
 
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import ClaimAnswer, ClaimRequest, Errand, Grant
@@ -110,6 +111,7 @@ class Loop:
     def _accept(self, grant: Grant) -> None:
         if grant.execution_id in self._held:
             return
+        reached("grant-received")
         used = {execution.slot for execution in self._held.values()}
         slot = next(number for number in range(self._slots + len(used)) if number not in used)
         try:

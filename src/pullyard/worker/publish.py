@@ -7,6 +7,7 @@ and what was pushed when a later push is refused is taken back.
 import structlog
 
 from pullyard.forges.registry import FORGES
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.protocol.errors import PullyardError
@@ -34,7 +35,9 @@ async def publish(context: Context, node: Node) -> NodeOutcome:
         # Before the first push, so that whoever comes after a crash knows what may have to be taken back.
         context.journal.save()
     expected = context.grant.change.commit if context.grant.change and node.settings.get("onto") else None
+    reached("publish-begins")
     context.changes = [await publish_copy(context, copy, expected) for copy in context.changed]
+    reached("published")
     return NodeOutcome.PASSED
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import Phase
 from pullyard.protocol.errors import LostLease, PullyardError
 from pullyard.protocol.worker import AskRequest, NodeFact, PhaseReport
@@ -52,3 +53,4 @@ class Reports:
             await until_answered(lambda: self._client.ask(self._execution_id, report))
         else:
             await until_answered(lambda: self._client.phase(self._execution_id, report))
+            reached("phase-answered")

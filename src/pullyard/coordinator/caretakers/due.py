@@ -6,6 +6,7 @@ import structlog
 
 from pullyard.coordinator.log_fields import about_nothing
 from pullyard.coordinator.tasks.transition import lock_task, move_task
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.task import TaskEvent, TaskState
 from pullyard.store.queries import named
 
@@ -24,5 +25,7 @@ async def enqueue_due_tasks(services: "Services", due: list[list[str]]) -> bool:
             if task.state == TaskState.PENDING and is_due:
                 await move_task(connection, task, TaskEvent.ENQUEUE)
                 changed = True
+                reached("due-before-commit")
+        reached("due-after-commit")
     about_nothing()
     return changed

@@ -6,6 +6,7 @@ import structlog
 
 from pullyard.coordinator.executions.requeue import lose_execution
 from pullyard.coordinator.log_fields import about_nothing
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.reasons import Reason
 from pullyard.store.queries import named
 
@@ -19,6 +20,8 @@ async def give_grace(services: "Services") -> None:
     """One full lease for everybody: nothing expires because of the coordinator's own absence."""
     async with services.database.transaction() as connection:
         await connection.execute(named("leases_extend"), {"lease_seconds": services.settings.lease_seconds})
+        reached("grace-before-commit")
+    reached("grace-after-commit")
 
 
 async def take_back_overdue(
@@ -38,6 +41,7 @@ async def take_back_overdue(
                     acknowledge_seconds=services.settings.acknowledge_seconds,
                 )
             if taken:
+                reached("lose-after-commit")
                 logger.warning("execution taken back", reason=reason.value)
                 changed = True
     about_nothing()

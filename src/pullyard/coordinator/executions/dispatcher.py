@@ -16,6 +16,7 @@ from pullyard.coordinator.errands.claim import claim_errands
 from pullyard.coordinator.executions.claim import CLAIM_LOCK, CLAIM_LOCK_STATEMENT, Slot, claim_tasks
 from pullyard.coordinator.news import events_written
 from pullyard.coordinator.settings import CoordinatorSettings
+from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION
 from pullyard.protocol.worker import ClaimAnswer, Errand, Grant
 from pullyard.store.database import Database
@@ -211,6 +212,10 @@ class Dispatcher:
         async with self._claiming:
             async with self._database.hot.transaction(lock=CLAIM_LOCK) as connection:
                 given = await self._claim(connection, tenant_id, labels, waiters)
+                if given:
+                    reached("claim-before-commit")
+            if given:
+                reached("claim-after-commit")
             self._deliver(given)
         return bool(given)
 

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
 from pullyard.coordinator.executions.nodes import write_nodes
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import EXECUTION_TRANSITIONS, PHASE_EVENTS, PHASE_STATES, ExecutionState
 from pullyard.lifecycle.machine import step
 from pullyard.protocol.errors import LostLease
@@ -26,10 +27,10 @@ async def begin_phase(
     if not is_live(row):
         raise LostLease
     state = ExecutionState(row.state)
-    reached = state is ExecutionState.WAITING_INPUT or (
+    known = state is ExecutionState.WAITING_INPUT or (
         state in _ORDER and _ORDER.index(state) >= _ORDER.index(PHASE_STATES[report.phase])
     )
-    if not reached:
+    if not known:
         state = step("execution", EXECUTION_TRANSITIONS, state, PHASE_EVENTS[report.phase])
     await connection.execute(
         named("execution_move"), {"id": execution_id, "state": state, "facts": report.facts}
@@ -37,7 +38,8 @@ async def begin_phase(
     await write_nodes(connection, row, report.nodes)
     about = TaskNews(tenant_id, row.project_id, row.task_id, execution_id)
     begun = next((node.name for node in report.nodes if node.outcome is None), None)
-    if not reached:
+    if not known:
         await tell(connection, f"execution.{state.value}", about, {"state": state, "node": begun})
     elif begun is not None:
         await tell(connection, "execution.node", about, {"state": state, "node": begun})
+    reached("phase-before-commit")

@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.executions.end import Outcome, end_execution
 from pullyard.coordinator.executions.fenced import is_live, lock_execution
+from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.machine import IllegalTransition
 from pullyard.lifecycle.reasons import Reason
 from pullyard.store.queries import named
@@ -33,6 +34,7 @@ async def lose_execution(
     if not still:
         return False
     await end_execution(connection, execution, Outcome(reason, _SENTENCES[reason]))
+    reached("lose-before-commit")
     return True
 
 
