@@ -23,7 +23,16 @@ Offset = Annotated[int, Field(ge=0, le=MAX_CURSOR)]
 
 
 class Message(BaseModel):
+    """What a client sends: an unknown field is an error, so that a typing mistake can't pass silently."""
+
     model_config = ConfigDict(extra="forbid")
+    v: Literal[1] = STREAM_VERSION
+
+
+class Told(BaseModel):
+    """What the server sends. Fields may be added, and who does not know them passes over them."""
+
+    model_config = ConfigDict(extra="ignore")
     v: Literal[1] = STREAM_VERSION
 
 
@@ -32,11 +41,13 @@ class SubscribeEvents(Message):
 
     type: Literal["subscribe-events"] = "subscribe-events"
     id: SubscriptionId
-    project_id: Identifier | None = Field(None, description="short for `project_ids` with one project")
-    project_ids: list[Identifier] | None = Field(None, min_length=1, max_length=MAX_PROJECTS)
+    project_id: Identifier | None = Field(
+        default=None, description="short for `project_ids` with one project"
+    )
+    project_ids: list[Identifier] | None = Field(default=None, min_length=1, max_length=MAX_PROJECTS)
     task_id: Identifier | None = None
     execution_id: Identifier | None = None
-    cursor: Offset | None = Field(None, description="null begins with what comes next")
+    cursor: Offset | None = Field(default=None, description="null begins with what comes next")
     snapshot: bool = Field(
         default=False, description="send what is there first: the named projects, task or execution"
     )
@@ -70,11 +81,16 @@ class CreateTask(Message):
     """The same as ``POST /api/v1/projects/{project_id}/tasks``; answered by ``task-created`` or ``error``."""
 
     type: Literal["create-task"] = "create-task"
-    request_id: str = Field(min_length=1, max_length=100, description="chosen by the client, named in the answer")
+    request_id: str = Field(
+        min_length=1, max_length=100, description="chosen by the client, named in the answer"
+    )
     project_id: Identifier
     task: TaskInput
     idempotency_key: str | None = Field(
-        None, min_length=1, max_length=200, description="the same key makes one task, however often it is sent"
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="one key makes one task, however often it comes",
     )
 
 
@@ -83,7 +99,7 @@ class Ping(Message):
 
     type: Literal["ping"] = "ping"
     cursor: Offset | None = Field(
-        None, description="the server's: all event subscriptions were sent everything up to here"
+        default=None, description="the server's: all event subscriptions were sent everything up to here"
     )
 
 
@@ -96,7 +112,7 @@ ClientMessage = Annotated[
 ]
 
 
-class ExecutionUpdate(Message):
+class ExecutionUpdate(Told):
     """One event. ``kind`` says what happened, ``type`` what it is about; ``cursor`` is the event's id."""
 
     type: Literal[
@@ -118,7 +134,7 @@ class ExecutionUpdate(Message):
     at: str = Field(description="ISO 8601, by the database's clock")
 
 
-class ExecutionLog(Message):
+class ExecutionLog(Told):
     """A piece of a log. The next one begins at ``offset`` + ``size_bytes``."""
 
     type: Literal["execution-log"] = "execution-log"
@@ -131,7 +147,7 @@ class ExecutionLog(Message):
     data: str
 
 
-class Completion(Message):
+class Completion(Told):
     """The subscription has ended by itself: the log is complete up to ``offset``."""
 
     type: Literal["completion"] = "completion"
@@ -140,7 +156,7 @@ class Completion(Message):
     offset: int
 
 
-class Subscribed(Message):
+class Subscribed(Told):
     """The subscription stands; for events, what comes follows ``cursor``."""
 
     type: Literal["subscribed"] = "subscribed"
@@ -148,7 +164,7 @@ class Subscribed(Message):
     cursor: int | None = None
 
 
-class Snapshot(Message):
+class Snapshot(Told):
     """What the subscription is about, as it is now. Events up to ``cursor`` are in it; later ones may be."""
 
     type: Literal["snapshot"] = "snapshot"
@@ -159,13 +175,13 @@ class Snapshot(Message):
     execution: Execution | None = None
 
 
-class TaskCreated(Message):
+class TaskCreated(Told):
     type: Literal["task-created"] = "task-created"
     request_id: str
     task: Task
 
 
-class StreamError(Message):
+class StreamError(Told):
     """Without ``subscription`` and ``request_id`` it is about the connection or an unreadable message."""
 
     type: Literal["error"] = "error"

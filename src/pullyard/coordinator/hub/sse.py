@@ -54,7 +54,6 @@ async def stream_events(
     place = place_of(last_event_id)
     wish = SubscribeEvents(
         id=NAME,
-        project_id=None,
         project_ids=project_id or None,
         task_id=task_id,
         cursor=cursor if place is None else place,
