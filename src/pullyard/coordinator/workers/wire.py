@@ -23,8 +23,8 @@ from pullyard.coordinator.services import services_of
 from pullyard.coordinator.workers.enrol import connect_worker, enrol_worker, issue_worker_credential
 from pullyard.coordinator.workers.heartbeat import beat
 from pullyard.coordinator.workers.quarantine import is_strike, judge_worker
-from pullyard.protocol.errors import RequestError
 from pullyard.lifecycle.crash_points import reached
+from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import (
     AskRequest,
     ClaimRequest,
@@ -97,9 +97,9 @@ async def heartbeat(request: Request) -> Response:
     wish = await read(request, HeartbeatRequest)
     async with services.database.transaction() as connection:
         result = await beat(connection, services, tenant_id, worker_id, wish)
-    services.metrics.heartbeats.inc()
         reached("heartbeat-before-commit")
     reached("heartbeat-after-commit")
+    services.metrics.heartbeats.inc()
     for execution_id in result.forgotten:
         async with services.database.transaction() as connection:
             await take_back(connection, tenant_id, execution_id, "Its worker does not know it any more.")
@@ -109,8 +109,8 @@ async def heartbeat(request: Request) -> Response:
 
 async def phase(request: Request) -> Response:
     await fenced(request, PhaseReport, begin_phase)
-    events_written(services_of(request))
     reached("phase-after-commit")
+    events_written(services_of(request))
     return answer(Done())
 
 
