@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pullyard.lifecycle.task_lists.model import MAX_BYTES, MAX_ITEMS, MAX_WARNINGS, Mark, TaskList
 from pullyard.lifecycle.task_lists.order import that_stay
-from pullyard.lifecycle.task_lists.parse import decode, encode, parse_task_list
+from pullyard.lifecycle.task_lists.parse import decode, encode, parse_task_list, readable
 from pullyard.lifecycle.task_lists.template import task_list_template
 from pullyard.lifecycle.task_lists.write import check_items
 
@@ -205,6 +205,10 @@ def test_no_bytes_crash_it(content: bytes) -> None:
         item.title.encode()
         item.description.encode()
         assert item.digest
+    # The coordinator reads what the worker sends it, and both mean the same items.
+    assert [item.key for item in parse_task_list(readable(content).replace("\x00", "\ufffd")).items] == [
+        item.key for item in parsed.items
+    ]
     lines = text.count("\n") + 1
     assert all(1 <= warning.line <= lines for warning in parsed.warnings)
 

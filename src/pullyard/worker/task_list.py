@@ -12,8 +12,7 @@ from pullyard.git.errors import GitFailed, PushRefused
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git
 from pullyard.git.remotes import Push, Remotes
-from pullyard.lifecycle.task_lists.model import MAX_BYTES, clean_bytes
-from pullyard.lifecycle.task_lists.parse import decode, encode
+from pullyard.lifecycle.task_lists.parse import decode, encode, readable
 from pullyard.lifecycle.task_lists.write import check_items
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import Errand, TaskListErrand, TaskListReport
@@ -70,9 +69,7 @@ def report(commit: str, found: ListFile | None, wish: TaskListErrand) -> TaskLis
         return TaskListReport(commit=commit, blob=None)
     if found.blob == wish.known_blob:
         return TaskListReport(commit=commit, blob=found.blob)
-    # One more than is read, so that the coordinator knows that something is left out.
-    text = clean_bytes(found.content[: MAX_BYTES + 1])
-    return TaskListReport(commit=commit, blob=found.blob, text=text)
+    return TaskListReport(commit=commit, blob=found.blob, text=readable(found.content))
 
 
 def check_path(path: str) -> tuple[str, ...]:

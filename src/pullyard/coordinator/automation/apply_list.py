@@ -43,8 +43,9 @@ class Applying:
     edges: dict[str, set[str]]
     """What each task waits for, by ids."""
     warnings: list[ListWarning]
-    created: list[str] = field(default_factory=list[str])
-    """The keys of the new tasks."""
+    created: int = 0
+    placeless: set[str] = field(default_factory=set[str])
+    """The keys of the tasks that are new, or wanted again: they have no place in the queue yet."""
     edited: int = 0
     taken_back: int = 0
 
@@ -79,7 +80,7 @@ async def apply_list(
         applying.tasks[item.key] for item in parsed.items if item.key in applying.tasks and item.key in going
     ]
     waiting = [task for task in waiting if task.state in WAITING]
-    await put_in_order(connection, project.id, waiting, set(applying.created), in_file)
+    await put_in_order(connection, project.id, waiting, applying.placeless, in_file)
     await write_down(applying, parsed, seen, in_file)
 
 
@@ -95,6 +96,7 @@ async def apply_item(applying: Applying, item: ListItem, after: list[str]) -> No
         return
     if task.state == TaskState.CANCELLED and task.list_digest is None:
         await move_task(applying.connection, task, TaskEvent.RETRY)
+        applying.placeless.add(item.key)
     elif task.state not in WAITING:
         if task.list_digest != item.digest:
             applying.warn(item, f"Its task #{task.number} is {task.state}, so the new text is not used.")
@@ -115,7 +117,8 @@ async def make_task(applying: Applying, item: ListItem, wish: TaskInput, wanted:
         named("task_source"), {"id": task_id, **source, "resolves": None, "resume_from": None}
     )
     applying.tasks[item.key] = await lock_task(applying.connection, project.tenant_id, task_id)
-    applying.created.append(item.key)
+    applying.created += 1
+    applying.placeless.add(item.key)
 
 
 async def rewrite_task(applying: Applying, item: ListItem, wish: TaskInput, depends_on: list[str]) -> None:
@@ -179,7 +182,7 @@ async def write_down(
     payload = {
         "items": len(parsed.items),
         "done": done,
-        "created": len(applying.created),
+        "created": applying.created,
         "edited": applying.edited,
         "taken_back": applying.taken_back,
         "warnings": len(warnings),

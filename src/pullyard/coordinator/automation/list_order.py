@@ -12,9 +12,13 @@ from pullyard.store.queries import named
 
 
 async def put_in_order(
-    connection: AsyncConnection, project_id: str, tasks: Sequence[Any], new: set[str], in_file: Sequence[str]
+    connection: AsyncConnection,
+    project_id: str,
+    tasks: Sequence[Any],
+    placeless: set[str],
+    in_file: Sequence[str],
 ) -> None:
-    """``tasks`` wait and are in the order of the file, ``new`` are the keys of those just made.
+    """``tasks`` wait and are in the order of the file, ``placeless`` are the keys of those just queued.
 
     Each priority is a queue of its own. While the file has its old order the places of the old tasks are left
     alone, so that a move by hand lasts; new ones come behind the item that stands before them in the file.
@@ -28,7 +32,7 @@ async def put_in_order(
     for task in tasks:
         queues[task.priority].append(task)
     for priority, queue in queues.items():
-        places = [None if task.list_key in new else task.position for task in queue]
+        places = [None if task.list_key in placeless else task.position for task in queue]
         stay = that_stay(places)
         if same_order:
             stay = {index for index, place in enumerate(places) if place is not None}

@@ -111,11 +111,6 @@ def key_of_title(title: str) -> str:
     return f"t-{hashlib.sha256(words.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
-def clean_bytes(content: bytes) -> str:
-    """UTF-8 as far as it is, in which every other byte became a sign that says so."""
-    return clean(content.decode("utf-8", "surrogateescape"))
-
-
 def clean(text: str) -> str:
     """Text as it may be stored and shown: bytes that were no UTF-8, and control signs, are replaced."""
     return "".join(

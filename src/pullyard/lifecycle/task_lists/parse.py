@@ -50,6 +50,12 @@ def decode(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
+def readable(content: bytes) -> str:
+    """What of a file is read, and a little more where there is more; bytes that are no UTF-8 are replaced."""
+    text = decode(content)[: MAX_BYTES + 1]
+    return "".join("\ufffd" if "\ud800" <= sign <= "\udfff" else sign for sign in text)
+
+
 def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
