@@ -22,6 +22,7 @@ from pullyard.coordinator.changes import endpoints as changes
 from pullyard.coordinator.events import endpoints as events
 from pullyard.coordinator.executions import endpoints as executions
 from pullyard.coordinator.executions.dispatcher import Dispatcher
+from pullyard.coordinator.executions.finish_group import FinishGroups
 from pullyard.coordinator.hub import socket as hub
 from pullyard.coordinator.hub import sse
 from pullyard.coordinator.hub.hub import Hub
@@ -114,6 +115,7 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
             owner=owner,
             authenticator=Authenticator(database),
             dispatcher=Dispatcher(database, settings),
+            finishes=FinishGroups(database),
             caretakers=Caretakers(),
             forgotten=Forgotten(settings.lease_seconds),
             searches=Searches(),

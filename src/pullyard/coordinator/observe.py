@@ -1,8 +1,10 @@
 """What is told to metrics and traces of claims and endings, once they are committed."""
 
 import time
+from collections.abc import Sequence
 
 from pullyard.coordinator.metrics.instruments import Ended
+from pullyard.coordinator.news import queue_changed
 from pullyard.coordinator.services import Services
 from pullyard.protocol.worker import Grant
 from pullyard.telemetry.tracer import ended_just_now, root_of
@@ -12,6 +14,7 @@ def observe(services: Services) -> None:
     """Begin to listen."""
     services.dispatcher.on_claim = lambda seconds, grants: hear_claim(services, seconds, grants)
     services.database.on_commit(lambda facts: hear_facts(services, facts))
+    services.finishes.on_written = lambda ended: hear_finishes(services, ended)
 
 
 def hear_claim(services: Services, seconds: float, grants: list[Grant]) -> None:
@@ -30,7 +33,13 @@ def hear_claim(services: Services, seconds: float, grants: list[Grant]) -> None:
         services.tracer.record("claim", parent, (began, ended), about | {"pullyard.claim_size": len(grants)})
 
 
-def hear_facts(services: Services, facts: list[object]) -> None:
+def hear_finishes(services: Services, ended: Sequence[Ended]) -> None:
+    """A group of finishes is one piece of news: projects have room again."""
+    hear_facts(services, ended)
+    queue_changed(services)
+
+
+def hear_facts(services: Services, facts: Sequence[object]) -> None:
     for fact in facts:
         if isinstance(fact, Ended):
             services.metrics.execution_ended(fact)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pullyard.coordinator.auth.identify import Authenticator
     from pullyard.coordinator.caretakers.loop import Caretakers
     from pullyard.coordinator.executions.dispatcher import Dispatcher
+    from pullyard.coordinator.executions.finish_group import FinishGroups
     from pullyard.coordinator.health import Health
     from pullyard.coordinator.hub.hub import Hub
     from pullyard.coordinator.logs.search import Searches
@@ -38,6 +39,7 @@ class Services:
     owner: "Owner"
     authenticator: "Authenticator"
     dispatcher: "Dispatcher"
+    finishes: "FinishGroups"
     caretakers: "Caretakers"
     forgotten: "Forgotten"
     searches: "Searches"

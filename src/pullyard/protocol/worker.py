@@ -376,6 +376,8 @@ class FinishRequest(msgspec.Struct, kw_only=True):
     change: PublishedChange | None = None
     """None on success means that the agent rightly changed nothing."""
     receipt: Receipt | None = None
+    phases: list[Phase] = []
+    """Those that began and were not reported yet, in order: a short execution tells all of it at its end."""
     phase_seconds: dict[str, float] = {}
     usage: Usage = msgspec.field(default_factory=Usage)
     salvage_ref: str | None = None

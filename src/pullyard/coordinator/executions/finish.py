@@ -10,29 +10,41 @@ from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.executions.end import Outcome, end_execution
 from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
 from pullyard.coordinator.executions.nodes import write_nodes
+from pullyard.coordinator.executions.phase import begin_phase
 from pullyard.coordinator.storable import storable
 from pullyard.lifecycle.change import ChangeState
-from pullyard.lifecycle.execution import ExecutionEvent, ExecutionState
+from pullyard.lifecycle.crash_points import reached
+from pullyard.lifecycle.execution import ExecutionEvent, ExecutionState, Phase
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import IllegalTransition
 from pullyard.lifecycle.reasons import REASONS
 from pullyard.protocol.errors import LostLease, RequestError
-from pullyard.protocol.worker import FinishRequest, PublishedChange
+from pullyard.protocol.worker import FinishRequest, PhaseReport, PublishedChange
 from pullyard.store.queries import named
 
 
 async def finish_execution(
     connection: AsyncConnection, tenant_id: str, worker_id: str, execution_id: str, request: FinishRequest
 ) -> None:
-    """Repeatable with the same content. Raises LostLease where the execution is no longer the worker's."""
+    """Repeatable with the same content. Raises LostLease where the execution is no longer the worker's.
+
+    Plain successes mostly do not come here: ``FinishGroups`` writes the same for many of them at once.
+    """
+    if len(request.phases) > len(Phase):
+        raise RequestError("A finish tells of each phase at most once.")
     row = await lock_own_execution(connection, tenant_id, worker_id, execution_id, request.fence)
     if not is_live(row):
         if not is_repeated(row, request):
             raise LostLease
         return
+    for phase in request.phases:
+        report = PhaseReport(fence=request.fence, phase=phase)
+        await begin_phase(connection, tenant_id, worker_id, execution_id, report)
+        row = await lock_own_execution(connection, tenant_id, worker_id, execution_id, request.fence)
     await write_nodes(connection, row, request.nodes)
     change_id = await record_changes(connection, row, request)
     await end_execution(connection, row, outcome_of(request, change_id))
+    reached("finish-before-commit")
 
 
 def is_repeated(row: Any, request: FinishRequest) -> bool:

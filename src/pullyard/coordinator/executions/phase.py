@@ -6,13 +6,27 @@ from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
 from pullyard.coordinator.executions.nodes import write_nodes
 from pullyard.lifecycle.crash_points import reached
-from pullyard.lifecycle.execution import EXECUTION_TRANSITIONS, PHASE_EVENTS, PHASE_STATES, ExecutionState
+from pullyard.lifecycle.execution import (
+    EXECUTION_TRANSITIONS,
+    PHASE_EVENTS,
+    PHASE_STATES,
+    ExecutionState,
+    Phase,
+)
 from pullyard.lifecycle.machine import step
 from pullyard.protocol.errors import LostLease
 from pullyard.protocol.worker import PhaseReport
 from pullyard.store.queries import named
 
 _ORDER = list(PHASE_STATES.values())
+
+
+def after_phase(state: ExecutionState, phase: Phase) -> ExecutionState:
+    """The same state where the phase is known already. Raises IllegalTransition for one that is left out."""
+    known = state is ExecutionState.WAITING_INPUT or (
+        state in _ORDER and _ORDER.index(state) >= _ORDER.index(PHASE_STATES[phase])
+    )
+    return state if known else step("execution", EXECUTION_TRANSITIONS, state, PHASE_EVENTS[phase])
 
 
 async def begin_phase(
@@ -26,12 +40,8 @@ async def begin_phase(
     row = await lock_own_execution(connection, tenant_id, worker_id, execution_id, report.fence)
     if not is_live(row):
         raise LostLease
-    state = ExecutionState(row.state)
-    known = state is ExecutionState.WAITING_INPUT or (
-        state in _ORDER and _ORDER.index(state) >= _ORDER.index(PHASE_STATES[report.phase])
-    )
-    if not known:
-        state = step("execution", EXECUTION_TRANSITIONS, state, PHASE_EVENTS[report.phase])
+    state = after_phase(ExecutionState(row.state), report.phase)
+    known = state == row.state
     await connection.execute(
         named("execution_move"), {"id": execution_id, "state": state, "facts": report.facts}
     )

@@ -8,6 +8,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from structlog.contextvars import bind_contextvars
 
 from pullyard.coordinator.auth.credentials import CredentialKind
 from pullyard.coordinator.auth.identify import Unauthenticated, bearer, worker
@@ -122,10 +123,25 @@ async def ask(request: Request) -> Response:
 
 async def finish(request: Request) -> Response:
     services = services_of(request)
+    tenant_id, worker_id = await worker(request)
+    execution_id = request.path_params["id"]
+    wish = await read(request, FinishRequest)
+    ended = await services.finishes.write(tenant_id, worker_id, execution_id, wish)
+    if ended is not None:
+        bind_contextvars(
+            correlation_id=ended.correlation_id,
+            project_id=ended.project_id,
+            task_id=ended.task_id,
+            execution_id=execution_id,
+        )
+        logger.info("worker reported", report="FinishRequest", ended="succeeded")
+        logs_ended(services, execution_id)
+        return answer(Done())
     report = await fenced(request, FinishRequest, finish_execution)
+    reached("finish-after-commit")
     if is_strike(report.reason):
-        await judge_worker(services, *await worker(request))
-    logs_ended(services, request.path_params["id"])
+        await judge_worker(services, tenant_id, worker_id)
+    logs_ended(services, execution_id)
     # The project's limit has room again, a dependent may be queued, or this task has to wait.
     queue_changed(services)
     services.caretakers.wake()
@@ -152,7 +168,7 @@ async def fenced(
     target_id = request.path_params["id"]
     kind = "errand_id" if shape is ErrandReport else "execution_id"
     wish = await read(request, shape)
-    structlog.contextvars.bind_contextvars(**{kind: target_id}, **phase_of(wish))
+    bind_contextvars(**{kind: target_id}, **phase_of(wish))
     async with services.database.transaction() as connection:
         await act(connection, tenant_id, worker_id, target_id, wish)
     logger.info("worker reported", report=shape.__name__, **said(wish))

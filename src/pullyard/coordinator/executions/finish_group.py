@@ -1,0 +1,183 @@
+"""Successes that arrive while others are being committed are written together, in the next commit.
+
+One transaction for each took a dozen statements and a commit; a group takes two and one, however long it is.
+Only what is plain goes this way (see finish_group.sql). Everything else, and whatever a group was refused, is
+``finish_execution``'s, which also says what is wrong with it.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+import structlog
+
+from pullyard.coordinator.executions.nodes import MAX_NODE_FACTS, MESSAGE_CHARACTERS
+from pullyard.coordinator.executions.phase import after_phase
+from pullyard.coordinator.metrics.instruments import Ended
+from pullyard.coordinator.storable import storable
+from pullyard.lifecycle.crash_points import reached
+from pullyard.lifecycle.execution import (
+    EXECUTION_TRANSITIONS,
+    LIVE_EXECUTION_STATES,
+    ExecutionEvent,
+    ExecutionState,
+    Phase,
+)
+from pullyard.lifecycle.ids import Kind, new_id
+from pullyard.lifecycle.machine import IllegalTransition, step
+from pullyard.protocol.worker import FinishRequest
+from pullyard.store import hot
+from pullyard.store.database import Database
+from pullyard.store.errors import DATABASE_AWAY
+
+logger = structlog.get_logger(__name__)
+MOST_FINISHES = 200
+# A longer diff is not worth its way through JSON in the database.
+MOST_DIFF_CHARACTERS = 256 * 1024
+
+
+@dataclass(eq=False)
+class Finish:
+    tenant_id: str
+    worker_id: str
+    execution_id: str
+    request: FinishRequest
+    written: asyncio.Future[Ended | None]
+
+
+class FinishGroups:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.on_written: Callable[[Sequence[Ended]], None] = unheard
+        """Is told of each group that is committed."""
+        self._waiting: list[Finish] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def write(
+        self, tenant_id: str, worker_id: str, execution_id: str, request: FinishRequest
+    ) -> Ended | None:
+        """The end, once it is committed; None where nothing was written and the longer way is to be taken."""
+        if not is_plain(request):
+            return None
+        written: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(Finish(tenant_id, worker_id, execution_id, request, written))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_all(), name="finishes")
+        return await written
+
+    async def _write_all(self) -> None:
+        # What came in the same tick comes along with the first.
+        await asyncio.sleep(0)
+        while self._waiting:
+            group, self._waiting = self._waiting[:MOST_FINISHES], self._waiting[MOST_FINISHES:]
+            ended: dict[int, Ended] = {}
+            try:
+                ended = await self._write(group)
+            except DATABASE_AWAY as error:
+                # One that can't be written must not cost the others: each now goes by itself.
+                logger.warning(
+                    "a group of finishes failed", error=type(error).__name__, reason=str(error)[:300]
+                )
+            except Exception:
+                logger.exception("a bug in a group of finishes")
+            if ended:
+                self.on_written(list(ended.values()))
+            for place, finish in enumerate(group):
+                if not finish.written.done():
+                    finish.written.set_result(ended.get(place))
+
+    async def _write(self, group: Sequence[Finish]) -> dict[int, Ended]:
+        """By place in the group; all that is returned is committed."""
+        wishes = [wish_of(place, finish) for place, finish in enumerate(group)]
+        async with self._database.hot.transaction() as connection:
+            ids = [finish.execution_id for finish in group]
+            await hot.fetch(connection, "finish_lock", {"ids": ids})
+            rows = await hot.fetch(connection, "finish_group", {"wishes": wishes})
+            reached("finish-before-commit")
+        reached("finish-after-commit")
+        return {row.place: ended_of(row, group[row.place]) for row in rows}
+
+
+def unheard(_ended: Sequence[Ended]) -> None:
+    """Nobody listens."""
+
+
+def is_plain(request: FinishRequest) -> bool:
+    change = request.change
+    return (
+        request.reason is None
+        and request.salvage_ref is None
+        # What is spent counts against budgets, which end_execution keeps.
+        and not request.usage.cost_micros
+        # What costs something is counted against the day's budget there.
+        and request.usage.cost_micros == 0
+        and not request.further_changes
+        and len(request.nodes) <= MAX_NODE_FACTS
+        and (change is None or (change.repository is None and len(change.diff or "") <= MOST_DIFF_CHARACTERS))
+    )
+
+
+def wish_of(place: int, finish: Finish) -> Mapping[str, Any]:
+    request = finish.request
+    nodes = [
+        {**msgspec.to_builtins(node), "message": node.message[:MESSAGE_CHARACTERS]} for node in request.nodes
+    ]
+    change = msgspec.to_builtins(request.change) if request.change else None
+    return storable(
+        {
+            "place": place,
+            "id": finish.execution_id,
+            "tenant_id": finish.tenant_id,
+            "worker_id": finish.worker_id,
+            "fence": request.fence,
+            "from_states": from_states(tuple(request.phases), published=change is not None),
+            "message": request.message,
+            "facts": request.facts,
+            "phase_seconds": request.phase_seconds,
+            "receipt": msgspec.to_builtins(request.receipt),
+            "input_tokens": request.usage.input_tokens,
+            "output_tokens": request.usage.output_tokens,
+            "cost_micros": request.usage.cost_micros,
+            "nodes": nodes,
+            "change": {**change, "id": new_id(Kind.CHANGE)} if change else None,
+        }
+    )
+
+
+@cache
+def from_states(phases: tuple[Phase, ...], *, published: bool) -> list[str]:
+    """The states from which these phases and then success are legal; only publishing leads to a change."""
+    states = sorted(LIVE_EXECUTION_STATES)
+    return [state.value for state in states if leads_to_success(state, phases, published=published)]
+
+
+def leads_to_success(state: ExecutionState, phases: Sequence[Phase], *, published: bool) -> bool:
+    try:
+        for phase in phases:
+            state = after_phase(state, phase)
+        step("execution", EXECUTION_TRANSITIONS, state, ExecutionEvent.SUCCEED)
+    except IllegalTransition:
+        return False
+    return state is ExecutionState.PUBLISHING or not published
+
+
+def ended_of(row: Any, finish: Finish) -> Ended:
+    """What metrics and traces tell of it."""
+    request = finish.request
+    return Ended(
+        state=ExecutionState.SUCCEEDED,
+        correlation_id=row.correlation_id,
+        project_id=row.project_id,
+        task_id=row.task_id,
+        execution_id=row.id,
+        worker_id=finish.worker_id,
+        queued_at=row.queued_at,
+        phase_seconds=request.phase_seconds,
+        facts=request.facts,
+        input_tokens=request.usage.input_tokens,
+        output_tokens=request.usage.output_tokens,
+        cost_micros=request.usage.cost_micros,
+    )
