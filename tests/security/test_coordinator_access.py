@@ -15,7 +15,9 @@ from tests.live import hear, listening, say, subscribe
 Operation = tuple[str, str]
 PUBLIC = {("get", "/healthz"), ("get", "/readyz"), ("get", "/api/v1/version"), ("post", "/api/v1/session")}
 # A stranger has a token and is a member, too; whose they are is told by the other tests.
-OWN_LISTS = {"/api/v1/tokens", "/api/v1/members"}
+OWN_LISTS = {"/api/v1/tokens", "/api/v1/members", "/api/v1/workflows"}
+SCHEDULE = {"name": "nightly", "cron": "0 0 1 1 *", "task": {"title": "x"}}
+RULE = {"name": "all", "type_pattern": "never", "task": {"title": "x"}}
 METHODS = ("get", "post", "patch", "put", "delete")
 
 
@@ -55,6 +57,9 @@ async def ids(coordinator: RunningCoordinator) -> dict[str, str]:
         "worker_id": worker.id,
         "change_id": done["change_id"],
         "token_id": (await coordinator.post("/tokens", {"name": "one"}))["id"],
+        "schedule_id": (await coordinator.post(f"/projects/{project_id}/schedules", SCHEDULE))["id"],
+        "rule_id": (await coordinator.post(f"/projects/{project_id}/event-rules", RULE))["id"],
+        "received_id": (await coordinator.post("/events", {"type": "test"}))["events"][0]["id"],
         "stream": "implement",
         "member_id": coordinator.served.services.owner.member_id,
     }
@@ -87,6 +92,7 @@ async def test_every_route_wants_the_credential_of_a_person(
     coordinator: RunningCoordinator, ids: dict[str, str]
 ) -> None:
     worker = await coordinator.worker()
+    events = await coordinator.post("/tokens", {"name": "forge", "kind": "events"})
     callers = [
         coordinator.client(),
         coordinator.client("pyl_api_wrong"),
@@ -98,6 +104,9 @@ async def test_every_route_wants_the_credential_of_a_person(
     for method, path in found:
         for caller in callers:
             assert_problem(await caller.request(method, filled(path, ids), json={}), 401)
+        if (method, path) != ("post", "/api/v1/events"):
+            refused = await coordinator.client(events["secret"]).request(method, filled(path, ids), json={})
+            assert_problem(refused, 401)
 
 
 async def test_another_tenant_finds_nothing_behind_any_id(
@@ -105,6 +114,9 @@ async def test_another_tenant_finds_nothing_behind_any_id(
 ) -> None:
     bodies: dict[Operation, dict[str, Any]] = {
         ("post", "/api/v1/projects/{project_id}/tasks"): {"title": "x"},
+        ("post", "/api/v1/projects/{project_id}/automation/inject"): {"tasks": [{"title": "x"}]},
+        ("post", "/api/v1/projects/{project_id}/schedules"): SCHEDULE,
+        ("post", "/api/v1/projects/{project_id}/event-rules"): RULE,
     }
     asked = [key for key in await operations(coordinator) if "{" in key[1]]
     assert len(asked) > 15

@@ -28,6 +28,8 @@ from pullyard.coordinator.hub import sse
 from pullyard.coordinator.hub.hub import Hub
 from pullyard.coordinator.idempotency.describe import describe_keys
 from pullyard.coordinator.idempotency.layer import Changes
+from pullyard.coordinator.intake import endpoints as intake
+from pullyard.coordinator.intake import rule_endpoints as event_rules
 from pullyard.coordinator.logs import endpoints as logs
 from pullyard.coordinator.logs.search import Searches
 from pullyard.coordinator.maintenance import archive_url, running_database
@@ -75,7 +77,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     )
     app.state.services = services
     work = (projects, automation, tasks, executions, workflows, logs, workers, changes)
-    for module in (tenants, *work, sse, events, auth, hub, audit, schedules):
+    for module in (tenants, *work, sse, events, auth, hub, audit, schedules, intake, event_rules):
         app.include_router(module.router)
     app.include_router(auth.pages)
     app.include_router(pages.router)

@@ -23,7 +23,8 @@ logger = structlog.get_logger(__name__)
 
 # What Postgres says to a NUL, a lone surrogate and other text that it can't keep.
 _UNSTORABLE = frozenset({"22021", "22P05", "22P02", "22003"})
-_UNAVAILABLE_CLASSES = frozenset({"08", "53", "57"})
+# 40 is a deadlock: whoever asks again has his turn.
+_UNAVAILABLE_CLASSES = frozenset({"08", "40", "53", "57"})
 _SENTENCES = {
     404: ("not-found", "There is nothing at this address."),
     405: ("method-not-allowed", "This address does not take this method."),

@@ -67,9 +67,9 @@ async def exactly_once(
 ) -> tuple[Answer, bool]:
     """The answer of ``act``, or the one that it gave before; True where it is the old one.
 
-    All that ``act`` writes by ``database.transaction()`` is committed with its answer, or not at all: an answer
-    from 400 on, and an error, leave nothing behind, and the key stays free. It must not start tasks that write.
-    Raises Conflict while the first request is in flight, here or at another replica, and
+    All that ``act`` writes by ``database.transaction()`` is committed with its answer, or not at all: an
+    answer from 400 on, and an error, leave nothing behind, and the key stays free. It must not start tasks
+    that write. Raises Conflict while the first request is in flight, here or at another replica, and
     RequestError for the same key with other content.
     """
     async with services.database.whole() as whole:

@@ -1,0 +1,1 @@
+UPDATE received_events SET outcomes = :outcomes, matched = :matched WHERE id = :id

@@ -1,0 +1,1 @@
+DELETE FROM event_rules WHERE id = :id AND tenant_id = :tenant_id
