@@ -1,6 +1,7 @@
 """A task list in a real repository, worked off by a real worker: unattended, and in step with its people."""
 
 import asyncio
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ def push(work: Path, files: dict[str, str], message: str = "By hand") -> None:
     git_in(work, "pull", "-q", "--rebase", "origin", "main")
     commit_files(work, files, message)
     git_in(work, "push", "-q", "origin", "main")
+
+
+def list_in(repository: Path) -> str:
+    """With its line ends as they are."""
+    words = ["git", "-C", str(repository), "cat-file", "blob", "main:task_lists.md"]
+    return subprocess.run(words, capture_output=True, check=True).stdout.decode()
 
 
 async def start(system: System, project: str) -> dict[str, Any]:
@@ -178,12 +185,12 @@ async def test_a_merge_checks_the_item_beside_what_others_pushed(system: System)
     await system.coordinator.post(f"/changes/{tasks['Item 1']['change_id']}/merge", status=202)
     change = await system.change_in_state(tasks["Item 1"], "merged")
     shown = await until(system, project, lambda one: one["task_list"]["done"] == 1)
-    written = git_in(repository, "cat-file", "blob", "main:task_lists.md")
+    written = list_in(repository)
     day = tasks["Item 1"]["finished_at"][:10]
     merged = f"merged as {change['merged_commit'][:12]}"
     status = f"- status: done by task #{tasks['Item 1']['number']}, {merged}, {day}"
     before = "Nobody knows.\r\n- [ ] Item 2\r\n  Other words.\r\n"
-    assert written == f"{before}- [x] Item 1\r\n  {status}"
+    assert written == f"{before}- [x] Item 1\r\n  {status}\r\n"
     assert git_in(repository, "log", "-1", "--format=%s", "main") == "Check 1 item off the task list"
     assert shown["tasks"]["completed"] == 2
 

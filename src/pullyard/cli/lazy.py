@@ -19,6 +19,8 @@ COMMANDS = {
     "login": ("pullyard.cli.login", "Remember a coordinator's address and your token."),
     "project": ("pullyard.cli.project", "Add and show projects."),
     "task": ("pullyard.cli.task", "Add, show, cancel and retry tasks."),
+    "automation": ("pullyard.cli.automation", "Work off a project's queue and its task list, unattended."),
+    "execution": ("pullyard.cli.execution", "Show a task's steps, and answer what it asks."),
     "logs": ("pullyard.cli.logs", "Show or follow what a task's agent printed."),
     "change": ("pullyard.cli.change", "Show, merge and close changes."),
     "token": ("pullyard.cli.token", "Make and revoke tokens for programs and workers."),

@@ -7,11 +7,13 @@ import typer
 from pullyard.cli.follow import finish_task, follow
 from pullyard.cli.inputs import checked, read_agent, read_text, split_commands
 from pullyard.cli.profile import connect
+from pullyard.cli.queue_place import read_place
 from pullyard.cli.references import find_project, find_task
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
 from pullyard.cli.watch import Watch
 from pullyard.lifecycle.task import FINAL_TASK_STATES
+from pullyard.protocol.automation import TaskMove
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.resources import Task, TaskInput, TaskRetry
 
@@ -115,6 +117,27 @@ def cancel(context: typer.Context, task: TaskReference) -> None:
     until = "" if cancelled.state in FINAL_TASK_STATES else " until its worker has saved the work"
     terminal.say(f"Task {cancelled.number} is {cancelled.state}{until}.")
     terminal.finish(cancelled)
+
+
+@app.command("move")
+def move(
+    context: typer.Context,
+    task: TaskReference,
+    *,
+    front: Annotated[bool, typer.Option("--front", help="Before all others.")] = False,
+    end: Annotated[bool, typer.Option("--end", help="Behind all others.")] = False,
+    before: Annotated[str | None, typer.Option(help="Before this task.")] = None,
+    after: Annotated[str | None, typer.Option(help="Behind this task.")] = None,
+) -> None:
+    """Put a task that waits at another place of its project's queue."""
+    terminal: Terminal = context.obj
+    if not (front or end or before or after):
+        raise RequestError("Name a place: --front, --end, --before TASK or --after TASK.")
+    with connect(terminal) as client:
+        place = read_place(client, front=front, end=end, before=before, after=after)
+        moved = client.move_task(find_task(client, task).id, checked(TaskMove, place))
+    terminal.say(f"Task {moved.number} is moved.")
+    terminal.finish(moved)
 
 
 @app.command("retry")

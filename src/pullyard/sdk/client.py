@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from pullyard.protocol.automation import Automation, AutomationStart, Injected, Injection, TaskMove
 from pullyard.protocol.logs import LogLine, LogLines, LogMatch, LogMatches, LogStream
 from pullyard.protocol.resources import (
     Change,
@@ -92,6 +93,32 @@ class Client:
         return self._transport.post(f"/tasks/{task_id}/retry", Task, retry)
 
     def executions(self, task_id: str) -> Iterator[Execution]:
+    def move_task(self, task_id: str, move: TaskMove) -> Task:
+        """Puts a task that waits at another place of its project's queue."""
+        return self._transport.post(f"/tasks/{task_id}/move", Task, move)
+
+    def automation(self, project_id: str) -> Automation:
+        return self._transport.get(f"/projects/{project_id}/automation", Automation)
+
+    def start_automation(self, project_id: str, start: AutomationStart | None = None) -> Automation:
+        return self._transport.post(f"/projects/{project_id}/automation/start", Automation, start)
+
+    def pause_automation(self, project_id: str) -> Automation:
+        return self._transport.post(f"/projects/{project_id}/automation/pause", Automation)
+
+    def resume_automation(self, project_id: str) -> Automation:
+        return self._transport.post(f"/projects/{project_id}/automation/resume", Automation)
+
+    def stop_automation(self, project_id: str) -> Automation:
+        return self._transport.post(f"/projects/{project_id}/automation/stop", Automation)
+
+    def sync_task_list(self, project_id: str) -> Automation:
+        """Asks for the list to be read; ``task_list.under_way`` is true until it was."""
+        return self._transport.post(f"/projects/{project_id}/automation/sync", Automation)
+
+    def inject_tasks(self, project_id: str, injection: Injection) -> Injected:
+        return self._transport.post(f"/projects/{project_id}/automation/inject", Injected, injection)
+
         return self._pages(f"/tasks/{task_id}/executions", Execution)
 
     def execution(self, execution_id: str) -> Execution:
