@@ -115,13 +115,17 @@ async def test_another_tenant_finds_nothing_behind_any_id(
     bodies: dict[Operation, dict[str, Any]] = {
         ("post", "/api/v1/projects/{project_id}/tasks"): {"title": "x"},
         ("post", "/api/v1/projects/{project_id}/automation/inject"): {"tasks": [{"title": "x"}]},
+        ("post", "/api/v1/tasks/{task_id}/move"): {"place": "front"},
+        ("post", "/api/v1/changes/{change_id}/respond"): {"text": "x"},
+        ("post", "/api/v1/executions/{execution_id}/answer"): {"answer": "x"},
         ("post", "/api/v1/projects/{project_id}/schedules"): SCHEDULE,
         ("post", "/api/v1/projects/{project_id}/event-rules"): RULE,
     }
     asked = [key for key in await operations(coordinator) if "{" in key[1]]
     assert len(asked) > 15
     for method, path in asked:
-        answer = await stranger.request(method, filled(path, ids), json=bodies.get((method, path), {}))
+        body = bodies.get((method, path), {})
+        answer = await stranger.request(method, filled(path, ids), json=body, params={"q": "x"})
         assert_problem(answer, 404)
         assert answer.json()["code"] == "not-found"
 
