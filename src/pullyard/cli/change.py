@@ -5,11 +5,14 @@ from typing import Annotated
 import typer
 
 from pullyard.cli.errand import await_errand
+from pullyard.cli.follow import show_or_finish
+from pullyard.cli.inputs import checked, read_text
 from pullyard.cli.profile import connect
 from pullyard.cli.references import find_change, find_project
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
 from pullyard.lifecycle.change import ErrandKind
+from pullyard.protocol.workflows import ReviewInput
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
 ChangeReference = Annotated[str, typer.Argument(help="Its id, or its task: an id or PROJECT#NUMBER.")]
@@ -54,6 +57,25 @@ def diff(context: typer.Context, change: ChangeReference) -> None:
         text = client.diff(found.id)
     terminal.say_text(text)
     terminal.finish({"change": found, "diff": text})
+
+
+@app.command("respond")
+def respond(
+    context: typer.Context,
+    change: ChangeReference,
+    text: Annotated[str, typer.Argument(help="What the review asks for; '-' reads stdin.")],
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Show the log, and end with the task's result.")
+    ] = False,
+) -> None:
+    """Let an agent go on with the change; its work is added to the change's branch."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        review = checked(ReviewInput, {"text": read_text(text)})
+        task = client.respond(find_change(client, change).id, review)
+        terminal.say(f"Added task {task.number} ({task.id}).")
+        show_or_finish(terminal, client, task, wait=wait)
 
 
 @app.command("merge")

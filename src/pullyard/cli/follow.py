@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+import typer
+
 from pullyard.cli.exit_codes import ExitCode
 from pullyard.cli.in_order import InOrder
 from pullyard.cli.sanitise import Lines, one_line
 from pullyard.cli.terminal import Terminal
-from pullyard.cli.watch import Moved, Printed, Step
+from pullyard.cli.watch import Moved, Printed, Step, Watch
 from pullyard.lifecycle.task import TaskState
 from pullyard.protocol.resources import Change, Execution, Task
 from pullyard.sdk.client import Client
@@ -56,10 +58,22 @@ def follow(terminal: Terminal, steps: Iterator[Step]) -> Moved | None:
     return last
 
 
+def show_or_finish(terminal: Terminal, client: Client, task: Task, *, wait: bool) -> None:
+    """End the command with the task as it is, or with its result. Raises typer.Exit."""
+    if not wait:
+        terminal.finish(task)
+        return
+    last = follow(terminal, Watch(client, task).steps())
+    assert last is not None, "a watch ends with a move"
+    raise typer.Exit(finish_task(terminal, client, last.task, last.execution))
+
+
 def describe_state(task: Task) -> str:
     if task.unmet_labels:
         missing = " and ".join(one_line(label) for label in task.unmet_labels)
         return f"{task.state}: no connected worker has {missing}"
+    if task.state is TaskState.WAITING:
+        return f"{task.state}: {one_line(task.message)} (pullyard execution answer {task.id} approve)"
     return f"{task.state}: waits for {task.pending_reason}" if task.pending_reason else str(task.state)
 
 

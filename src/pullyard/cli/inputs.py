@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -52,6 +53,15 @@ def read_text(given: str) -> str:
     if given != STDIN:
         return given
     return sys.stdin.buffer.read(TEXT_CHARACTERS).decode("utf-8", "replace")
+
+
+def read_json_file(path: Path) -> Any:
+    """Raises RequestError, which names the file and what is wrong with it."""
+    try:
+        with path.open("rb") as file:
+            return json.loads(file.read(TEXT_CHARACTERS))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RequestError(f"{path} can't be read as JSON: {error}.") from error
 
 
 def read_agent(name: str | None, options: Sequence[str], command: str | None) -> AgentSettings | None:

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from pullyard.cli.inputs import checked, read_agent, split_commands
+from pullyard.cli.follow import show_or_finish
+from pullyard.cli.inputs import checked, read_agent, read_json_file, split_commands
 from pullyard.cli.profile import connect
 from pullyard.cli.references import find_project
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
-from pullyard.protocol.resources import Project, ProjectInput
+from pullyard.protocol.resources import Project, ProjectInput, ProjectPatch
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
 
@@ -81,3 +82,42 @@ def show(context: typer.Context, project: Annotated[str, typer.Argument(help="It
         found = find_project(client, project)
     terminal.facts(found.model_dump(mode="json"))
     terminal.finish(found)
+
+
+@app.command("steps")
+def steps(
+    context: typer.Context,
+    project: Annotated[str, typer.Argument(help="Its name or its id.")],
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option("--set", metavar="FILE", help="Replace them by this JSON list; [] removes all."),
+    ] = None,
+) -> None:
+    """The project's own steps in its tasks' workflows."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        found = find_project(client, project)
+        if file is not None:
+            patch = checked(ProjectPatch, {"workflow_nodes": read_json_file(file)})
+            found = client.edit_project(found.id, patch, version=found.version)
+    rows = [(node.name, node.after, node.kind) for node in found.workflow_nodes]
+    terminal.rows(("STEP", "AFTER", "KIND"), rows)
+    terminal.finish(found)
+
+
+@app.command("initialize")
+def initialize(
+    context: typer.Context,
+    project: Annotated[str, typer.Argument(help="Its name or its id.")],
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Show the log, and end with the task's result.")
+    ] = False,
+) -> None:
+    """Look at the repository and offer it a task list; no model is needed."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        task = client.initialize(find_project(client, project).id)
+        terminal.say(f"Added task {task.number} ({task.id}).")
+        show_or_finish(terminal, client, task, wait=wait)

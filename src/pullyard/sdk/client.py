@@ -25,6 +25,7 @@ from pullyard.protocol.resources import (
     Version,
     Worker,
 )
+from pullyard.protocol.workflows import AnswerInput, ExecutionNode, Question, ReviewInput
 from pullyard.sdk.stream import Stream
 from pullyard.sdk.transport import Transport
 
@@ -123,6 +124,22 @@ class Client:
 
     def execution(self, execution_id: str) -> Execution:
         return self._transport.get(f"/executions/{execution_id}", Execution)
+
+    def execution_nodes(self, execution_id: str) -> Iterator[ExecutionNode]:
+        return self._pages(f"/executions/{execution_id}/nodes", ExecutionNode)
+
+    def question(self, execution_id: str) -> Question:
+        """What it asks or asked last, with the work that this is about."""
+        return self._transport.get(f"/executions/{execution_id}/question", Question)
+
+    def answer(self, execution_id: str, answer: AnswerInput) -> Execution:
+        return self._transport.post(f"/executions/{execution_id}/answer", Execution, answer)
+
+    def initialize(self, project_id: str) -> Task:
+        return self._transport.post(f"/projects/{project_id}/initialize", Task)
+
+    def respond(self, change_id: str, review: ReviewInput) -> Task:
+        return self._transport.post(f"/changes/{change_id}/respond", Task, review)
 
     def log_streams(self, execution_id: str) -> Iterator[LogStream]:
         return self._pages(f"/executions/{execution_id}/logs", LogStream)

@@ -36,4 +36,4 @@ ALTER TABLE changes ADD COLUMN repository_url text;
 ALTER TABLE changes ADD CHECK ((repository IS NULL) = (repository_url IS NULL));
 ALTER TABLE changes ADD COLUMN receipt jsonb;
 ALTER TABLE changes DROP CONSTRAINT changes_execution_id_key;
-ALTER TABLE changes ADD UNIQUE NULLS NOT DISTINCT (execution_id, repository);
+CREATE UNIQUE INDEX changes_one_a_repository ON changes (execution_id, coalesce(repository, ''));
