@@ -14,8 +14,10 @@ from pullyard.coordinator.auth.credentials import CredentialKind
 from pullyard.coordinator.auth.identify import Principal
 from pullyard.coordinator.caretakers.loop import Caretakers
 from pullyard.coordinator.executions.dispatcher import Dispatcher
+from pullyard.coordinator.executions.finish_group import FinishGroups
 from pullyard.coordinator.hub.hub import Hub
 from pullyard.coordinator.news import listen
+from pullyard.coordinator.observe import observe
 from pullyard.coordinator.problems import status_of
 from pullyard.coordinator.services import Services
 from pullyard.coordinator.settings import CoordinatorSettings
@@ -118,7 +120,8 @@ class CoordinatorNode:
             "bus": bus,
             "feed": NoFeed(),
             "authenticator": TrustingAuthenticator(),
-            "dispatcher": Dispatcher(database, settings),  # pyright: ignore[reportArgumentType]
+            "dispatcher": Dispatcher(database, settings),
+            "finishes": FinishGroups(database),  # pyright: ignore[reportArgumentType]
             "caretakers": Caretakers(clock),
             "forgotten": Forgotten(settings.lease_seconds, clock),
             "stopping": asyncio.Event(),
@@ -132,6 +135,7 @@ class CoordinatorNode:
         services = Services(**parts, **missing)
         services.hub = Hub(services)
         listen(services)
+        observe(services)
         started = cls(loop, node, services, bus, bug)
         loop.spawn(node, services.dispatcher.run(services))
         loop.spawn(node, services.caretakers.run(services))

@@ -78,6 +78,7 @@ class History:
             plan.forge_slow,
         )
         self.database = MemoryDatabase(self.tables, dice=self.dice("database"), removed=removed)
+        self.database.interruption_seconds = plan.interruption_seconds
         self.database.away = self.database_away
         self.settings = DEFAULTS.model_copy(update={**SETTINGS, "max_running": plan.max_running})
         self.away_since: float | None = None
@@ -275,6 +276,8 @@ class History:
                 task_id = await self.make(f"proj_{task.project}", wish, member)
             self.task_ids.append(task_id)
             self.tell_queue()
+            if task.cancelled_after is not None:
+                self.network.later(task.cancelled_after, self.change_mind, task_id)
 
     async def make(self, project_id: str, wish: TaskInput, member_id: str | None) -> str:
         async with self.database.transaction() as connection:
@@ -391,9 +394,15 @@ class History:
         if not self.task_ids:
             return
         task_id = self.task_ids[fault.target % len(self.task_ids)]
+        await self.ask_for(task_id, cancel=fault.kind == "cancel-task")
+
+    def change_mind(self, task_id: str) -> None:
+        self.loop.create_task(self.ask_for(task_id, cancel=True))
+
+    async def ask_for(self, task_id: str, *, cancel: bool) -> None:
         try:
             async with self.database.transaction() as connection:
-                if fault.kind == "cancel-task":
+                if cancel:
                     await cancel_task(connection, TENANT, task_id)
                 else:
                     await retry_task(connection, TENANT, task_id, resume=False)

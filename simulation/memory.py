@@ -305,6 +305,9 @@ class MemoryDatabase:
             self.committed(connection.undo)
             self.away("committed")
 
+    def on_commit(self, hear: Callable[[Any], None]) -> None:
+        """Metrics and traces are not what a history is about."""
+
     def after_commit(self, news: Callable[[], None]) -> None:
         """No request of the simulation is a whole transaction: its news are told at once."""
         news()

@@ -1,7 +1,7 @@
 """What a seed stands for: the projects, tasks, workers and faults of one history."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from simulation.network import FAIR, Weather
 
@@ -49,6 +49,8 @@ class PlannedTask:
     member: int | None
     label: bool
     waits_for: int | None
+    cancelled_after: float | None
+    """Seconds after it was made, in the moment that it may be claimed."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Plan:
     forge_slow: float
     forge_unreachable: float
     skew: float
-    interrupted: float = field(default=0.2)
+    interruption_seconds: float
+    """How long a statement may wait between what it sees and what it locks."""
 
 
 def make_plan(seed: str) -> Plan:
@@ -87,6 +90,7 @@ def make_plan(seed: str) -> Plan:
                 member=dice.choice((None, 0, 1)),
                 label=dice.random() < 0.2,
                 waits_for=dice.choice(earlier) if earlier and dice.random() < 0.25 else None,
+                cancelled_after=dice.random() * 0.3 if dice.random() < 0.1 else None,
             )
         )
     faults = sorted(
@@ -115,4 +119,5 @@ def make_plan(seed: str) -> Plan:
         forge_slow=dice.choice((0.0, 0.0, 0.3)),
         forge_unreachable=dice.choice((0.0, 0.0, 0.1)),
         skew=dice.choice((0.0, 0.01)),
+        interruption_seconds=dice.choice((0.02, 0.02, 0.5, 2.0)),
     )

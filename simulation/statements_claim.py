@@ -54,7 +54,14 @@ def grant_row(c: Connection, execution: Row) -> Row:
         ),
         # A history has no task that goes on with an existing change.
         **dict.fromkeys(
-            ("change_id", "change_branch", "change_commit", "change_base_branch", "change_base_commit")
+            (
+                "change_id",
+                "change_branch",
+                "change_commit",
+                "change_base_branch",
+                "change_base_commit",
+                "change_repository",
+            )
         ),
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from simulation.memory import Answer, Connection, ConstraintBroken, Row, answers
 from simulation.statements_claim import live
-from simulation.statements_tasks import Parameters, picked
+from simulation.statements_tasks import Parameters, count, picked, write_event
 
 FINAL = ("succeeded", "failed", "cancelled", "timed_out", "lost")
 OFFERED = (
@@ -128,6 +128,84 @@ def execution_overdue(c: Connection, p: Parameters) -> Answer:
 def expired(c: Connection, execution: Row, now: float) -> bool:
     until = c.tables.workers[execution["worker_id"]]["lease_expires_at"]
     return until is None or until < now
+
+
+@answers("finish_lock", writes=True)
+def finish_lock(c: Connection, p: Parameters) -> Answer:
+    executions = c.tables.task_executions
+    projects = {executions[one]["project_id"] for one in p["ids"] if one in executions}
+    return Answer([{"project_id": one} for one in sorted(projects)])
+
+
+@answers("finish_group", writes=True)
+def finish_group(c: Connection, p: Parameters) -> Answer:
+    written: list[Row] = []
+    for wish in p["wishes"]:
+        row = c.tables.task_executions.get(wish["id"])
+        if row is not None and is_plain(c, row, wish):
+            written.append({"place": wish["place"], **succeed(c, row, wish)})
+    return Answer(written)
+
+
+def is_plain(c: Connection, row: Row, wish: Row) -> bool:
+    task = c.tables.tasks[row["task_id"]]
+    return bool(
+        row["finished_at"] is None
+        and row["question"] is None
+        and row["tenant_id"] == wish["tenant_id"]
+        and row["worker_id"] == wish["worker_id"]
+        and (row["fence"] == wish["fence"] or "fence" in c.removed)
+        and row["state"] in wish["from_states"]
+        and task["state"] == "running"
+        and task["resolves"] is None
+        and (task["responds_to"] is None or wish["change"] is None)
+        and all(other != task["id"] for _, other in c.tables.task_dependencies)
+    )
+
+
+def succeed(c: Connection, row: Row, wish: Row) -> Row:
+    now, task = c.tables.now(), c.tables.tasks[row["task_id"]]
+    measured = {name: wish[name] for name in ("message", "phase_seconds", "receipt")}
+    change_execution(
+        c,
+        row["id"],
+        state="succeeded",
+        reason=None,
+        facts={**row["facts"], **wish["facts"]},
+        acknowledged_at=row["acknowledged_at"] or now,
+        started_at=row["started_at"] or now,
+        finished_at=now,
+        **measured,
+    )
+    change = wish["change"]
+    c.update(
+        "tasks",
+        task["id"],
+        state="completed",
+        pending_reason=None,
+        not_before=None,
+        reason=None,
+        message=wish["message"],
+        tries=task["tries"] + 1,
+        change_id=change["id"] if change else task["change_id"],
+        finished_at=now,
+        version=task["version"] + 1,
+    )
+    nodes_write(c, {"execution_id": row["id"], "nodes": wish["nodes"]})
+    about = (row["tenant_id"], row["project_id"], task["id"], row["id"])
+    if change:
+        ids = {"project_id": row["project_id"], "task_id": task["id"], "execution_id": row["id"]}
+        change_create(
+            c, {**change, **ids, "tenant_id": row["tenant_id"], "state": "open", "repository": None}
+        )
+        told = {"change_id": change["id"], "state": "open", "branch": change["branch"]}
+        write_event(c, about, "change.open", told)
+    count(c, row["project_id"], 0, -1, None)
+    said = {"reason": None, "message": wish["message"]}
+    write_event(c, about, "execution.succeeded", {"state": "succeeded", **said})
+    moved = {"state": "completed", "from": "running", "pending_reason": None, **said}
+    write_event(c, (*about[:3], None), "task.completed", moved)
+    return {**picked(row, "id", "project_id", "task_id", "correlation_id", "queued_at")}
 
 
 @answers("change_create", writes=True)
