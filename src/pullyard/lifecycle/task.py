@@ -37,6 +37,7 @@ class PendingReason(StrEnum):
     CONFLICT = "conflict"
     DRAFT = "draft"
     BACKOFF = "backoff"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True)

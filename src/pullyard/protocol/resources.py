@@ -30,6 +30,7 @@ from pullyard.protocol.fields import (
 )
 from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, Question, TaskRepository
 
+DailyBudget = Annotated[int, Field(ge=1, le=10**15, strict=True)]
 ItemT = TypeVar("ItemT")
 
 
@@ -97,9 +98,7 @@ class AutomationPolicy(Input):
     max_resolutions: int = Field(
         default=2, ge=1, le=10, description="of `resolve`: so often for one task, then a person is asked"
     )
-    sync_seconds: int = Field(
-        default=300, ge=10, le=86_400, description="between two looks at the task list"
-    )
+    sync_seconds: int = Field(default=300, ge=10, le=86_400, description="between two looks at the task list")
 
 
 class ProjectInput(Input):
@@ -118,6 +117,9 @@ class ProjectInput(Input):
     automation_policy: AutomationPolicy = AutomationPolicy()
     labels: list[Label] = Field(default_factory=list, max_length=50)
     max_running: int = Field(1, ge=1, le=1000)
+    daily_budget_micros: DailyBudget | None = Field(
+        None, description="by the UTC day; what runs goes on, no more is begun. null: no limit"
+    )
     workflow_nodes: AddedNodes = Field(default=[], description="walked in addition, in every code workflow")
 
 
@@ -133,6 +135,7 @@ class ProjectPatch(Input):
     automation_policy: AutomationPolicy | None = None
     labels: list[Label] | None = None
     max_running: int | None = Field(None, ge=1, le=1000)
+    daily_budget_micros: DailyBudget | None = None
     workflow_nodes: AddedNodes | None = None
 
 
@@ -151,6 +154,8 @@ class Project(Resource):
     automation_policy: AutomationPolicy
     labels: list[str]
     max_running: int
+    daily_budget_micros: int | None
+    spent_today_micros: int
     workflow_nodes: list[AddedNodeInput]
     automation: AutomationState
     queued: int
@@ -259,7 +264,9 @@ class TaskRetry(Input):
 
 
 class Intervention(Input):
-    reason: Line | None = Field(default=None, description="why; shown with the task and kept in the audit log")
+    reason: Line | None = Field(
+        default=None, description="why; shown with the task and kept in the audit log"
+    )
 
 
 class QuarantineWish(Intervention):

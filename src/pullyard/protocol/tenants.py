@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pullyard.protocol.resources import Input, Resource
+from pullyard.protocol.resources import DailyBudget, Input, Resource
 
 MaxRunning = Annotated[int, Field(ge=1, le=100_000, strict=True)]
 
@@ -16,11 +16,21 @@ class LimitPatch(Input):
     )
 
 
+class TenantPatch(LimitPatch):
+    daily_budget_micros: DailyBudget | None = Field(
+        None, description="for all projects together, by the UTC day; null: no limit. Left out: as it was."
+    )
+
+
 class Tenant(Resource):
     id: str
     name: str
     max_running: int | None = Field(description="of all projects together; null: no limit of its own")
     running: int = Field(description="live executions now")
+    daily_budget_micros: int | None = Field(
+        description="of all projects together, by the UTC day; null: no limit"
+    )
+    spent_today_micros: int
     created_at: datetime
 
 

@@ -64,6 +64,9 @@ async def end_execution(connection: AsyncConnection, execution: Any, outcome: Ou
         },
     )
     note(connection, ended(execution, state, outcome))
+    if outcome.cost_micros:
+        spent = {"project_id": execution.project_id, "cost_micros": outcome.cost_micros}
+        await connection.execute(named("spend"), spent)
     about = TaskNews(execution.tenant_id, execution.project_id, execution.task_id, execution.id)
     payload = {"state": state, "reason": outcome.reason, "message": outcome.message}
     await tell(connection, f"execution.{state.value}", about, payload)

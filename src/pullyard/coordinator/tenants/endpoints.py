@@ -14,7 +14,7 @@ from pullyard.coordinator.tenants.limits import (
     read_tenant,
 )
 from pullyard.protocol.resources import Page
-from pullyard.protocol.tenants import LimitPatch, Member, Tenant
+from pullyard.protocol.tenants import LimitPatch, Member, Tenant, TenantPatch
 
 router = APIRouter(prefix="/api/v1", tags=["tenants"])
 
@@ -27,7 +27,7 @@ async def show(person: Person, services: ServicesNeeded) -> Tenant:
 
 
 @router.patch("/tenant")
-async def edit(patch: LimitPatch, person: Person, services: ServicesNeeded) -> Tenant:
+async def edit(patch: TenantPatch, person: Person, services: ServicesNeeded) -> Tenant:
     """Owners only. What runs goes on; the next claim goes by the new limit."""
     async with services.database.transaction() as connection:
         tenant = await limit_tenant(connection, person, patch)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.auth.identify import Principal
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.protocol.errors import NotFound, RequestError
-from pullyard.protocol.tenants import LimitPatch, Member, Tenant
+from pullyard.protocol.tenants import LimitPatch, Member, Tenant, TenantPatch
 from pullyard.store.queries import named
 
 
@@ -35,13 +35,17 @@ def member_resource(row: Any) -> Member:
     return Member.model_validate(dict(row))
 
 
-async def limit_tenant(connection: AsyncConnection, caller: Principal, patch: LimitPatch) -> Tenant:
+async def limit_tenant(connection: AsyncConnection, caller: Principal, patch: TenantPatch) -> Tenant:
     """What runs goes on, also where there is more of it now than the new limit."""
     await require_owner(connection, caller)
     if "max_running" in patch.model_fields_set:
         limit = {"max_running": patch.max_running}
         await connection.execute(named("tenant_limit"), {"id": caller.tenant_id, **limit})
         await tell(connection, "tenant.edited", TaskNews(caller.tenant_id), limit)
+    if "daily_budget_micros" in patch.model_fields_set:
+        budget = {"daily_budget_micros": patch.daily_budget_micros}
+        await connection.execute(named("tenant_budget"), {"id": caller.tenant_id, **budget})
+        await tell(connection, "tenant.edited", TaskNews(caller.tenant_id), budget)
     return await read_tenant(connection, caller.tenant_id)
 
 
