@@ -21,7 +21,6 @@ COMMANDS = {
     "task": ("pullyard.cli.task", "Add, show, cancel and retry tasks."),
     "automation": ("pullyard.cli.automation", "Work off a project's queue and its task list, unattended."),
     "execution": ("pullyard.cli.execution", "Show a task's steps, and answer what it asks."),
-    "execution": ("pullyard.cli.execution", "Show a task's steps, and answer what it asks."),
     "logs": ("pullyard.cli.logs", "Show or follow what a task's agent printed."),
     "change": ("pullyard.cli.change", "Show, merge and close changes."),
     "token": ("pullyard.cli.token", "Make and revoke tokens for programs and workers."),

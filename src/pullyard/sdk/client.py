@@ -93,7 +93,6 @@ class Client:
     def retry_task(self, task_id: str, retry: TaskRetry) -> Task:
         return self._transport.post(f"/tasks/{task_id}/retry", Task, retry)
 
-    def executions(self, task_id: str) -> Iterator[Execution]:
     def move_task(self, task_id: str, move: TaskMove) -> Task:
         """Puts a task that waits at another place of its project's queue."""
         return self._transport.post(f"/tasks/{task_id}/move", Task, move)
@@ -120,6 +119,7 @@ class Client:
     def inject_tasks(self, project_id: str, injection: Injection) -> Injected:
         return self._transport.post(f"/projects/{project_id}/automation/inject", Injected, injection)
 
+    def executions(self, task_id: str) -> Iterator[Execution]:
         return self._pages(f"/tasks/{task_id}/executions", Execution)
 
     def execution(self, execution_id: str) -> Execution:
