@@ -13,7 +13,7 @@ export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 
 WEB := src/pullyard/coordinator/static/index.html
 
-.PHONY: web web-if-possible demo up test check bench simulate lock clean system system-for-tests
+.PHONY: web web-if-possible demo up test check bench simulate soak lock clean system system-for-tests
 
 demo: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard demo $(ARGS)
@@ -41,6 +41,10 @@ bench: $(STAMP) system $(if $(filter core,$(NAME)),$(PEERS_STAMP)) \
 # HISTORIES=n SEED=s, and WITHOUT=guard to see a guard missed.
 simulate: $(STAMP)
 	@$(BIN)/python -m simulation --histories $(or $(HISTORIES),1000) --seed $(or $(SEED),1) $(if $(WITHOUT),--without $(WITHOUT))
+
+# TASKS=n, and MINUTES=m to make no more of them after so long.
+soak: $(STAMP) system
+	@$(BIN)/python -m simulation.soak --tasks $(or $(TASKS),1000) $(if $(MINUTES),--minutes $(MINUTES))
 
 lock: $(STAMP)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
