@@ -1,28 +1,41 @@
-"""From POST of a task to its grant at a waiting worker, durable and through TLS, beside what others take."""
+"""From POST of a task to its grant at a waiting worker, durable and through TLS, beside Celery's start."""
 
 import asyncio
 import time
 
 import msgspec
 
-from bench.figures import Figure, percentile_ms
+from bench.figures import Figure, Goal, percentile_ms
+from bench.peers import CELERY, NotInstalled, measured
 from bench.stage import DURABLE, Coordinator, Stage
-from bench.wire import Http, WireWorker, enrol
-from pullyard.lifecycle.reasons import Reason
+from bench.wire import QUICK, Http, WireWorker, enrol
 
 REPETITIONS = 300
 WARM_UP = 30
+SAID = f"{DURABLE}, fair, leased; {REPETITIONS} tasks, one after the other; Celery over Redis without fsync"
+GOALS = {50: Goal(0.8), 99: Goal(1.0)}
 
 
 def measure(stage: Stage) -> list[Figure]:
+    try:
+        celery = measured(stage, CELERY).starts
+    except NotInstalled:
+        celery = None
     figures = []
     for tls, name in ((True, "TLS"), (False, "plain HTTP")):
         with stage.coordinator(tls=tls) as coordinator:
             seconds = asyncio.run(grants(coordinator))
-        said = f"{DURABLE}; {REPETITIONS} tasks, one after the other"
         figures += [
-            Figure(f"POST to grant, {name}, p50", percentile_ms(seconds, 50), "ms", conditions=said),
-            Figure(f"POST to grant, {name}, p99", percentile_ms(seconds, 99), "ms", conditions=said),
+            Figure(
+                f"POST to grant, {name}, p{percent}",
+                percentile_ms(seconds, percent),
+                "ms",
+                "Celery, threads",
+                percentile_ms(celery, percent) if celery else None,
+                goal,
+                conditions=SAID,
+            )
+            for percent, goal in GOALS.items()
         ]
     return figures
 
@@ -48,5 +61,5 @@ async def one_grant(poster: Http, worker: WireWorker, project: str) -> float:
     (grant,) = await polling
     seconds = time.perf_counter() - began
     await posting
-    await worker.finish(grant, Reason.NO_CHANGE)
+    await worker.finish(grant, *QUICK)
     return seconds

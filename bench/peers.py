@@ -19,7 +19,6 @@ from bench.stage import DURABLE, Stage
 
 PROGRAMS = Path(__file__).with_name("peer_programs")
 PYTHON = Path(".venv-bench/fast/bin/python").absolute()
-STARTS = 300
 SETTLE_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0
 IN_MEMORY = "Redis without fsync, so that a crash loses jobs"
@@ -33,6 +32,9 @@ class Peer:
     """``redis`` or ``postgres``."""
     jobs: int
     """So many are worked off for the rate: some seconds' worth."""
+    starts: int = 300
+    pause_seconds: float = 0.015
+    """On average between two jobs that are timed; not regular, or a poll would fall into step with it."""
     worker: tuple[str, ...] = ()
     """Where its worker is no mode of the program: the words after ``python -m``."""
 
@@ -42,9 +44,9 @@ class Peer:
 
 
 CELERY_WORDS = ("celery", "-A", "celery_program", "worker", "-c", "10", "-l", "error", "--without-gossip")
-CELERY = Peer("Celery, threads", "celery_program", "redis", 4000, (*CELERY_WORDS, "-P", "threads"))
-PREFORK = Peer("Celery, prefork", "celery_program", "redis", 4000, (*CELERY_WORDS, "-P", "prefork"))
-ARQ = Peer("ARQ", "arq_program", "redis", 800)
+CELERY = Peer("Celery, threads", "celery_program", "redis", 4000, worker=(*CELERY_WORDS, "-P", "threads"))
+PREFORK = Peer("Celery, prefork", "celery_program", "redis", 4000, worker=(*CELERY_WORDS, "-P", "prefork"))
+ARQ = Peer("ARQ", "arq_program", "redis", 800, starts=60, pause_seconds=0.3)
 PROCRASTINATE = Peer("Procrastinate", "procrastinate_program", "postgres", 2000)
 PGQUEUER = Peer("PgQueuer", "pgqueuer_program", "postgres", 10_000)
 PEERS = (CELERY, PREFORK, ARQ, PROCRASTINATE, PGQUEUER)
@@ -77,7 +79,7 @@ def measured(stage: Stage, peer: Peer) -> Measured:
         call(peer, environment, "install")
     with worker(peer, environment) as process:
         threading.Event().wait(SETTLE_SECONDS)
-        starts = json.loads(call(peer, environment, "time", str(STARTS)))
+        starts = json.loads(call(peer, environment, "time", str(peer.starts), str(peer.pause_seconds)))
     call(peer, environment, "fill", str(peer.jobs))
     file = Path(environment["BENCH_FILE"])
     file.write_bytes(b"")

@@ -21,7 +21,7 @@ from pullyard.store.embedded import EmbeddedPostgres
 from pullyard.store.urls import for_libpq, for_sqlalchemy
 
 LABEL = "bench-wire"
-POSTGRES = {"max_connections": "300"}
+POSTGRES = {"max_connections": "300", "log_line_prefix": "%d "}
 DURABLE = "Postgres with fsync and synchronous_commit on"
 
 
@@ -38,6 +38,10 @@ class Coordinator:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    @property
+    def database_name(self) -> str:
+        return for_sqlalchemy(self.database_url).database or ""
 
     def client(self) -> httpx.Client:
         """Carries the token; for setting things up, not for measuring."""
@@ -73,10 +77,17 @@ class Stage:
         self.closing.callback(server.stop)
         return url
 
-    def database(self) -> str:
-        """The address of a new empty database."""
+    @property
+    def postgres_log(self) -> Path:
+        """Each line begins with the name of a database."""
+        return self.place / "postgres" / "server.log"
+
+    def database(self, *, logged: bool = False) -> str:
+        """The address of a new empty database; ``logged`` writes its statements into Postgres' log."""
         name = f"bench_{next(self._numbers)}"
         asyncio.run(execute(self.postgres, f"CREATE DATABASE {name}"))
+        if logged:
+            asyncio.run(execute(self.postgres, f"ALTER DATABASE {name} SET log_min_duration_statement = 0"))
         address = for_sqlalchemy(self.postgres).set(database=name)
         return for_libpq(address.render_as_string(hide_password=False))
 
@@ -86,12 +97,14 @@ class Stage:
         return make_certificate(self.place)
 
     @contextmanager
-    def coordinator(self, *, tls: bool = False, **settings: object) -> Iterator[Coordinator]:
+    def coordinator(
+        self, *, tls: bool = False, logged: bool = False, **settings: object
+    ) -> Iterator[Coordinator]:
         """One process; ``settings`` are of ``PULLYARD_`` variables in lower case without the prefix."""
         if tls:
             certificate, key = self.certificate
             settings |= {"tls_certificate": certificate, "tls_key": key}
-        database_url = self.database()
+        database_url = self.database(logged=logged)
         number = next(self._numbers)
         environment = os.environ | {"PULLYARD_DATABASE_URL": database_url, "PULLYARD_LOG_LEVEL": "warning"}
         environment |= {f"PULLYARD_{name.upper()}": str(value) for name, value in settings.items()}

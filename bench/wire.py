@@ -15,6 +15,7 @@ import msgspec
 
 from bench.installation import BenchFailed
 from bench.stage import LABEL, Coordinator
+from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.versions import PROTOCOL_VERSION
 from pullyard.protocol.worker import (
@@ -30,6 +31,8 @@ from pullyard.protocol.worker import (
     PhaseReport,
 )
 
+QUICK = (Phase.PREPARE, Phase.IMPLEMENT)
+"""The phases of an execution that rightly changes nothing."""
 AnswerT = TypeVar("AnswerT")
 encode = msgspec.json.encode
 
@@ -148,8 +151,15 @@ class WireWorker:
             report = msgspec.convert({"fence": grant.fence, "phase": phase}, PhaseReport)
             await self.http.post(f"/worker/v1/executions/{grant.execution_id}/phase", encode(report))
 
-    async def finish(self, grant: Grant, reason: Reason | None = None) -> None:
-        wish = FinishRequest(fence=grant.fence, reason=reason, message="bench")
+    async def append(self, grant: Grant, stream: str, offset: int, frame: bytes) -> None:
+        """One zstd frame of a log; ``offset`` counts raw bytes."""
+        where = f"{stream}?fence={grant.fence}&offset={offset}"
+        await self.http.post(f"/worker/v1/executions/{grant.execution_id}/logs/{where}", frame)
+
+    async def finish(self, grant: Grant, *phases: Phase, reason: Reason | None = None) -> None:
+        """``phases`` are those that the finish tells of by itself, as a quick execution's does."""
+        self.held.pop(grant.execution_id, None)
+        wish = FinishRequest(fence=grant.fence, reason=reason, message="bench", phases=list(phases))
         await self.http.post(f"/worker/v1/executions/{grant.execution_id}/finish", encode(wish))
 
 

@@ -26,10 +26,9 @@ class Worker:
     keep_result = 0
 
 
-async def main(word: str, count: int) -> None:
+async def main(words: list[str]) -> None:
     pool = await create_pool(Worker.redis_settings)
-    act = {"fill": jobs.fill, "time": jobs.time_starts}[word]
-    await act(pool.enqueue_job, count)
+    await jobs.obey(pool.enqueue_job, words)
     await pool.aclose()
 
 
@@ -37,4 +36,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "worker":
         run_worker(Worker)
     else:
-        asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+        asyncio.run(main(sys.argv[1:]))

@@ -26,5 +26,4 @@ async def enqueue(name: str) -> None:
 
 
 if __name__ == "__main__":
-    act = {"fill": jobs.fill, "time": jobs.time_starts}[sys.argv[1]]
-    asyncio.run(act(enqueue, int(sys.argv[2])))
+    asyncio.run(jobs.obey(enqueue, sys.argv[1:]))

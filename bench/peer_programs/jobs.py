@@ -1,21 +1,21 @@
 """The same two jobs for every queue, and how they are put into it and timed.
 
 A job that does nothing writes one byte; one that is timed writes when it began, by the clock of the machine.
-Usage of a program: ``PROGRAM worker``, ``PROGRAM fill COUNT`` or ``PROGRAM time COUNT``, which prints JSON.
+Words for a program: ``worker``, ``fill COUNT``, or ``time COUNT PAUSE``, which prints JSON.
 """
 
 import asyncio
 import json
 import os
+import random
 import sys
 import time
 from collections.abc import Awaitable, Callable
 
 FILE = "BENCH_FILE"
-PAUSE_SECONDS = 0.01
 LOOK_SECONDS = 0.0002
 PATIENCE_SECONDS = 20.0
-WARM_UP = 20
+WARM_UP = 10
 _files: list[int] = []
 
 
@@ -37,12 +37,12 @@ Enqueue = Callable[[str], Awaitable[object]]
 """With the name of the job: ``nothing`` or ``stamp``."""
 
 
-async def time_starts(enqueue: Enqueue, count: int) -> None:
+async def time_starts(enqueue: Enqueue, count: int, pause_seconds: float) -> None:
     """One job after the other, each into an empty queue with a worker that waits."""
     nanoseconds = []
     with open(os.environ[FILE], "a+b") as file:
         for _ in range(WARM_UP + count):
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(random.uniform(0.5, 1.5) * pause_seconds)
             file.seek(0, os.SEEK_END)
             began = time.monotonic_ns()
             await enqueue("stamp")
@@ -62,3 +62,11 @@ async def next_stamp(file: object) -> int:
 async def fill(enqueue: Enqueue, count: int) -> None:
     for _ in range(count):
         await enqueue("nothing")
+
+
+async def obey(enqueue: Enqueue, words: list[str]) -> None:
+    match words:
+        case ["fill", count]:
+            await fill(enqueue, int(count))
+        case ["time", count, pause_seconds]:
+            await time_starts(enqueue, int(count), float(pause_seconds))

@@ -34,9 +34,8 @@ async def main(words: list[str]) -> None:
             await queries.install()
         case ["worker"]:
             await work(driver)
-        case [word, count]:
-            act = {"fill": jobs.fill, "time": jobs.time_starts}[word]
-            await act(lambda name: queries.enqueue(name, None), int(count))
+        case _:
+            await jobs.obey(lambda name: queries.enqueue(name, None), words)
     await connection.close()
 
 

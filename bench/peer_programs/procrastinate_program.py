@@ -28,10 +28,9 @@ async def main(words: list[str]) -> None:
                 await app.schema_manager.apply_schema_async()
             case ["worker"]:
                 await app.run_worker_async(concurrency=SLOTS)
-            case [word, count]:
+            case _:
                 deferred = {"nothing": nothing, "stamp": stamp}
-                act = {"fill": jobs.fill, "time": jobs.time_starts}[word]
-                await act(lambda name: deferred[name].defer_async(), int(count))
+                await jobs.obey(lambda name: deferred[name].defer_async(), words)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Whether it lives, whether it can work and how much there is to do: for balancers, clusters and scalers."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
 
+from pullyard.store import database
 from pullyard.store.urls import for_sqlalchemy
 from tests.coordinator import RunningCoordinator, running_coordinator
 
@@ -65,6 +67,19 @@ async def test_a_database_without_connections_is_told_and_comes_back(
             if (await coordinator.http.get("/readyz")).status_code == 200:
                 return
             await asyncio.sleep(0.1)
+
+
+async def test_a_database_that_is_overrun_is_no_fault_of_ours(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "POOL_TIMEOUT_SECONDS", 0.2)
+    async with running_coordinator(database_url, database_connections=2) as coordinator:
+        await coordinator.get("/projects")
+        async with AsyncExitStack() as held:
+            for _ in range(2):
+                await held.enter_async_context(coordinator.served.services.database.transaction())
+            answer = await coordinator.http.get("/api/v1/projects")
+        assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
 
 
 async def test_a_background_loop_that_ended_is_told(coordinator: RunningCoordinator) -> None:

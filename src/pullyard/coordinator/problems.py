@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -129,6 +130,9 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONRe
     asyncpg.PostgresError: _database,
     asyncpg.InterfaceError: _database,
     ConnectionError: _unreachable,
+    # No connection of the pool became free in time, or none could be made.
+    PoolTimeout: _unreachable,
+    TimeoutError: _unreachable,
 }
 
 

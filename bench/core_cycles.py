@@ -1,0 +1,85 @@
+"""Claims and finishes a second by one worker with 10 slots through HTTPS, beside the jobs of other queues."""
+
+import asyncio
+import time
+
+from bench.figures import Figure, Goal, not_measured
+from bench.fill import fill
+from bench.idle import memory
+from bench.peers import CELERY, PGQUEUER, NotInstalled, Peer, measured
+from bench.stage import DURABLE, Coordinator, Stage
+from bench.wire import QUICK, WireWorker, enrol
+
+SLOTS = 10
+TASKS = 6000
+PROJECTS = 20
+SAID = (
+    f"{DURABLE}; {TASKS} queued tasks of {PROJECTS} projects, one worker with {SLOTS} slots; a"
+    " finish is a success that tells of its phases"
+)
+GOALS: tuple[tuple[Peer, float], ...] = ((CELERY, 8), (PGQUEUER, 1.5))
+
+
+def measure(stage: Stage) -> list[Figure]:
+    figures = []
+    for tls, name in ((True, "HTTPS"), (False, "plain HTTP")):
+        with stage.coordinator(tls=tls, max_running=1000) as coordinator:
+            rate = asyncio.run(cycles(coordinator))
+            resident = memory([coordinator.pid], "Rss:")
+        title = f"claim and finish, {name}"
+        figures += [against(stage, peer, title, rate, bound) for peer, bound in GOALS]
+        figures.append(Figure(f"- coordinator's resident set after it, {name}", resident, "MiB"))
+    return figures
+
+
+def against(stage: Stage, peer: Peer, title: str, rate: float, bound: float) -> Figure:
+    try:
+        theirs = measured(stage, peer).rate
+    except NotInstalled as missing:
+        return not_measured(f"{title}, against {peer.name}", str(missing))
+    goal = Goal(bound, at_most=False)
+    said = f"{SAID}; {peer.name}: {peer.conditions}"
+    return Figure(title, rate, "/s", peer.name, theirs, goal, conditions=said)
+
+
+async def cycles(coordinator: Coordinator) -> float:
+    await fill(coordinator, projects=PROJECTS, tasks=TASKS)
+    worker = await enrol(coordinator, coordinator.enrolment_token(), slots=SLOTS)
+    beating = asyncio.create_task(beat_for_ever(worker))
+    # The first tenth warms up: statements are prepared, connections are opened.
+    await work_off(worker, TASKS // 10)
+    began = time.perf_counter()
+    done = await work_off(worker, TASKS - TASKS // 10)
+    seconds = time.perf_counter() - began
+    beating.cancel()
+    worker.http.close()
+    return done / seconds
+
+
+async def beat_for_ever(worker: WireWorker) -> None:
+    while True:
+        await asyncio.sleep(2)
+        await worker.beat()
+
+
+async def work_off(worker: WireWorker, tasks: int) -> int:
+    """As a real worker does: one poll for all the slots that are free, the finishes beside it."""
+    freed = asyncio.Event()
+    running: set[asyncio.Task[None]] = set()
+    granted = 0
+    while granted < tasks:
+        while len(running) >= SLOTS:
+            freed.clear()
+            await freed.wait()
+        for grant in await worker.claim(slots=SLOTS - len(running)):
+            granted += 1
+            finishing = asyncio.create_task(worker.finish(grant, *QUICK))
+            running.add(finishing)
+
+            def ended(task: asyncio.Task[None]) -> None:
+                running.discard(task)
+                freed.set()
+
+            finishing.add_done_callback(ended)
+    await asyncio.gather(*running)
+    return granted
