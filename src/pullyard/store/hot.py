@@ -85,8 +85,19 @@ class HotConnections:
             max_size=CONNECTIONS,
             init=set_codecs,
             reset=keep,
-            **self._options,
+            **self._planned_by_index(),
         )
+
+    def _planned_by_index(self) -> dict[str, Any]:
+        """Every statement here looks up a few rows by an index, and its plan lives as long as the connection.
+
+        Made while a table is empty, a plan would read the whole of it, for minutes after it has grown.
+        """
+        settings = self._options.get("server_settings")
+        if settings is None:
+            return self._options
+        off = {f"enable_{way}": "off" for way in ("seqscan", "hashjoin", "mergejoin")}
+        return {**self._options, "server_settings": {**settings, **off}}
 
     @property
     def _pool(self) -> asyncpg.Pool:
