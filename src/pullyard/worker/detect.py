@@ -35,29 +35,88 @@ NOTHING = Detected(
 async def detect(names: Sequence[str], read: ReadFile) -> Detected:
     """``names`` are the entries at the top of the base commit's tree."""
     present = set(names)
-    if "package.json" in present:
-        found = from_package(await read("package.json"), present)
-        if found:
-            return found
+    return (
+        from_package(await read("package.json") if "package.json" in present else None, present)
+        or by_file(present)
+        or await by_recipe(present, read)
+        or by_suffix(present)
+        or await by_python_sources(present, read)
+        or NOTHING
+    )
+
+
+def by_file(present: set[str]) -> Detected | None:
     for name, commands in _BY_FILE:
         if name in present:
             return Detected([list(command) for command in commands], source=name)
-    if "Makefile" in present and has_test_target(await read("Makefile")):
-        return Detected([["make", "test"]], source="Makefile")
+    return None
+
+
+async def by_recipe(present: set[str], read: ReadFile) -> Detected | None:
+    for name, program in _RECIPE_FILES:
+        if name in present and (recipe := test_recipe(await read(name))):
+            return Detected([[program, recipe]], source=name)
+    return None
+
+
+def by_suffix(present: set[str]) -> Detected | None:
+    for suffix, commands in _BY_SUFFIX:
+        if named := min((name for name in present if name.endswith(suffix)), default=None):
+            return Detected([list(command) for command in commands], source=named)
+    return None
+
+
+async def by_python_sources(present: set[str], read: ReadFile) -> Detected | None:
+    for name in ("pyproject.toml", "setup.cfg"):
+        if name in present and b"pytest" in (await read(name) or b""):
+            return Detected([PYTEST], source=name)
     if present & {"pyproject.toml", "setup.py", "tests"}:
         return Detected([["python3", "-m", "unittest", "discover"]], source="Python sources")
-    return NOTHING
+    return None
+
+
+PYTEST = ["python3", "-m", "pytest", "-q"]
 
 
 _BY_FILE: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
     ("Cargo.toml", [["cargo", "test", "--offline"]]),
     ("go.mod", [["go", "test", "./..."]]),
-    ("pytest.ini", [["python3", "-m", "pytest", "-q"]]),
-    ("conftest.py", [["python3", "-m", "pytest", "-q"]]),
-    ("tox.ini", [["python3", "-m", "pytest", "-q"]]),
+    ("pytest.ini", [PYTEST]),
+    ("conftest.py", [PYTEST]),
+    ("tox.ini", [PYTEST]),
     ("pom.xml", [["mvn", "--offline", "--batch-mode", "test"]]),
     ("gradlew", [["./gradlew", "--offline", "test"]]),
-    ("justfile", [["just", "test"]]),
+    ("build.gradle", [["gradle", "--offline", "test"]]),
+    ("build.gradle.kts", [["gradle", "--offline", "test"]]),
+    ("mix.exs", [["mix", "test"]]),
+    ("Package.swift", [["swift", "test"]]),
+    ("deno.json", [["deno", "test", "--cached-only"]]),
+    ("pubspec.yaml", [["dart", "test"]]),
+    ("build.zig", [["zig", "build", "test"]]),
+    ("dune-project", [["dune", "test"]]),
+    ("stack.yaml", [["stack", "test"]]),
+    ("phpunit.xml", [["vendor/bin/phpunit"]]),
+    ("phpunit.xml.dist", [["vendor/bin/phpunit"]]),
+    (".rspec", [["bundle", "exec", "rspec"]]),
+    ("MODULE.bazel", [["bazel", "test", "//..."]]),
+)
+
+# Files of named recipes, which are only a proof where there is one for it.
+_RECIPE_FILES = (("justfile", "just"), ("Makefile", "make"), ("GNUmakefile", "make"), ("makefile", "make"))
+
+_BUILD = "build"
+_BY_SUFFIX: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
+    (".sln", [["dotnet", "test"]]),
+    (".csproj", [["dotnet", "test"]]),
+    (
+        "CMakeLists.txt",
+        [
+            ["cmake", "-S", ".", "-B", _BUILD],
+            ["cmake", "--build", _BUILD],
+            ["ctest", "--test-dir", _BUILD, "--output-on-failure"],
+        ],
+    ),
+    ("meson.build", [["meson", "setup", _BUILD], ["meson", "test", "-C", _BUILD]]),
 )
 
 
@@ -87,5 +146,10 @@ def read_package(content: bytes | None) -> dict[str, Any]:
     return package if isinstance(package, dict) else {}
 
 
-def has_test_target(content: bytes | None) -> bool:
-    return any(line.startswith(b"test:") for line in (content or b"").splitlines())
+def test_recipe(content: bytes | None) -> str | None:
+    """The recipe that proves the work: ``test``, else ``check``; None where there is neither."""
+    lines = (content or b"").splitlines()
+    return next(
+        (name for name in ("test", "check") if any(line.startswith(f"{name}:".encode()) for line in lines)),
+        None,
+    )
