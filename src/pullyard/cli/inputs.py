@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,6 +63,16 @@ def read_json_file(path: Path) -> Any:
             return json.loads(file.read(TEXT_CHARACTERS))
     except (OSError, ValueError, RecursionError) as error:
         raise RequestError(f"{path} can't be read as JSON: {error}.") from error
+
+
+def read_time(given: str | None) -> datetime | None:
+    """A moment; one without a zone is of this machine's."""
+    if given is None:
+        return None
+    try:
+        return datetime.fromisoformat(given).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise RequestError(f"{given!r} is no time: write it as 2026-05-01T06:00.") from error
 
 
 def read_agent(name: str | None, options: Sequence[str], command: str | None) -> AgentSettings | None:

@@ -14,15 +14,18 @@ COMMANDS = {
     "demo": ("pullyard.cli.demo", "Watch a task become a pull request, on this machine, in a minute."),
     "up": ("pullyard.cli.up", "Run everything on this machine: coordinator, database and one worker."),
     "server": ("pullyard.cli.server", "Run the coordinator alone."),
-    "worker": ("pullyard.cli.worker", "Run a worker for a coordinator."),
+    "worker": ("pullyard.cli.worker", "Run a worker for a coordinator; show, drain and quarantine workers."),
     "doctor": ("pullyard.cli.doctor", "Measure what this machine can do, and say what is missing."),
     "login": ("pullyard.cli.login", "Remember a coordinator's address and your token."),
     "project": ("pullyard.cli.project", "Add and show projects."),
-    "task": ("pullyard.cli.task", "Add, show, cancel and retry tasks."),
+    "task": ("pullyard.cli.task", "Add, show, edit, cancel and retry tasks."),
     "automation": ("pullyard.cli.automation", "Work off a project's queue and its task list, unattended."),
     "execution": ("pullyard.cli.execution", "Show a task's steps, and answer what it asks."),
     "logs": ("pullyard.cli.logs", "Show or follow what a task's agent printed."),
     "change": ("pullyard.cli.change", "Show, merge and close changes."),
+    "schedule": ("pullyard.cli.schedule", "Make tasks by a cron text."),
+    "event": ("pullyard.cli.event", "Hand in events, and say which become tasks."),
+    "audit": ("pullyard.cli.audit", "Show who did what."),
     "token": ("pullyard.cli.token", "Make and revoke tokens for programs and workers."),
     "backup": ("pullyard.cli.backup", "Write the database into one file."),
     "restore": ("pullyard.cli.restore", "Fill an empty database from a backup."),
@@ -74,7 +77,9 @@ def shared_options(
 
 def with_shared_options(command: Any) -> Any:
     """The same command, or group of commands, with ``--json`` and ``--data`` on every leaf."""
-    leaves = command.commands.values() if isinstance(command, TyperGroup) else [command]
+    leaves = list(command.commands.values()) if isinstance(command, TyperGroup) else [command]
+    if isinstance(command, TyperGroup) and command.invoke_without_command:
+        leaves.append(command)
     for leaf in leaves:
         leaf.params += get_command(_shared).params
         for parameter in leaf.params:

@@ -121,3 +121,53 @@ def initialize(
         task = client.initialize(find_project(client, project).id)
         terminal.say(f"Added task {task.number} ({task.id}).")
         show_or_finish(terminal, client, task, wait=wait)
+
+
+@app.command("edit")
+def edit(  # noqa: PLR0913
+    # A command's options are its parameters.
+    context: typer.Context,
+    project: Annotated[str, typer.Argument(help="Its name or its id.")],
+    *,
+    name: Annotated[str | None, typer.Option(help="A new name.")] = None,
+    branch: Annotated[str | None, typer.Option(help="The base branch.")] = None,
+    agent: Annotated[str | None, typer.Option(help="command, claude-code or demo.")] = None,
+    agent_option: Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = [],  # noqa: B006
+    command: Annotated[str | None, typer.Option(help="The shell line of the agent 'command'.")] = None,
+    setup: Annotated[list[str], typer.Option(help="Instead of those it has. Repeatable.")] = [],  # noqa: B006
+    verify: Annotated[list[str], typer.Option(help="Instead of those it has. Repeatable.")] = [],  # noqa: B006
+    label: Annotated[list[str], typer.Option(help="Instead of those it has. Repeatable.")] = [],  # noqa: B006
+    max_running: Annotated[int | None, typer.Option(help="Tasks at the same time.")] = None,
+    tries: Annotated[int | None, typer.Option(help="How often a task is tried, the first included.")] = None,
+) -> None:
+    """Change a project's settings; tasks that run go on as they were granted."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        found = find_project(client, project)
+        retry = None if tries is None else found.retry.model_copy(update={"max_tries": tries})
+        wish = {
+            "name": name,
+            "default_branch": branch,
+            "agent": read_agent(agent, agent_option, command),
+            "setup_commands": split_commands(setup),
+            "verify_commands": split_commands(verify),
+            "labels": label or None,
+            "max_running": max_running,
+            "retry": None if retry is None else retry.model_dump(),
+        }
+        edited = client.edit_project(found.id, checked(ProjectPatch, wish), version=found.version)
+    terminal.say(f"Changed project {one_line(edited.name)}.")
+    terminal.finish(edited)
+
+
+@app.command("remove")
+def remove(
+    context: typer.Context, project: Annotated[str, typer.Argument(help="Its name or its id.")]
+) -> None:
+    """Remove a project that has no tasks."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        found = find_project(client, project)
+        client.remove_project(found.id)
+    terminal.say(f"Removed project {one_line(found.name)}.")
+    terminal.finish({"removed": found.id})

@@ -2,7 +2,7 @@
 
 from pullyard.lifecycle.ids import Kind, is_id
 from pullyard.protocol.errors import NotFound, RequestError
-from pullyard.protocol.resources import Change, Project, Task
+from pullyard.protocol.resources import Change, Project, Task, Worker
 from pullyard.sdk.client import Client
 
 
@@ -25,6 +25,21 @@ def find_project(client: Client, reference: str) -> Project:
         if project.name == wanted:
             return project
     raise Missing(f"There is no project {reference!r}: 'pullyard project list' shows what there is.")
+
+
+def find_worker(client: Client, reference: str) -> Worker:
+    """By id, or by a name that one worker alone has."""
+    if is_id(reference, Kind.WORKER):
+        try:
+            return client.worker(reference)
+        except RequestError as error:
+            raise _named(error, "worker", reference) from error
+    found = [one for one in client.workers() if one.name == reference.strip() and one.revoked_at is None]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise RequestError(f"{len(found)} workers are named {reference!r}: write the id of one.")
+    raise Missing(f"There is no worker {reference!r}: 'pullyard worker list' shows what there is.")
 
 
 def find_task(client: Client, reference: str) -> Task:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from pullyard.cli.follow import finish_task, follow
-from pullyard.cli.inputs import checked, read_agent, read_text, split_commands
+from pullyard.cli.inputs import checked, read_agent, read_text, read_time, split_commands
 from pullyard.cli.profile import connect
 from pullyard.cli.queue_place import read_place
 from pullyard.cli.references import find_project, find_task
@@ -15,7 +15,7 @@ from pullyard.cli.watch import Watch
 from pullyard.lifecycle.task import FINAL_TASK_STATES
 from pullyard.protocol.automation import TaskMove
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.resources import Task, TaskInput, TaskRetry
+from pullyard.protocol.resources import Intervention, Task, TaskInput, TaskPatch, TaskRetry
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
 TaskReference = Annotated[str, typer.Argument(help="Its id, or PROJECT#NUMBER.")]
@@ -35,7 +35,14 @@ def add(  # noqa: PLR0913
     verify: Annotated[list[str], typer.Option(help="A command that proves the work. Repeatable.")] = [],  # noqa: B006
     priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
     label: Annotated[list[str], typer.Option(help="What a worker must have. Repeatable.")] = [],  # noqa: B006
-    after: Annotated[list[str], typer.Option(help="A task that must be done before. Repeatable.")] = [],  # noqa: B006
+    after: Annotated[
+        list[str],
+        typer.Option("--after", "--depends-on", help="A task that must be done before. Repeatable."),
+    ] = [],  # noqa: B006
+    start_at: Annotated[
+        str | None, typer.Option(help="Not before, such as 2026-05-01T06:00; in this machine's time zone.")
+    ] = None,
+    draft: Annotated[bool, typer.Option("--draft", help="Keep it back until 'pullyard task ready'.")] = False,
     base: Annotated[str | None, typer.Option(help="The base branch; default: the project's.")] = None,
     agent: Annotated[str | None, typer.Option(help="command, claude-code or demo.")] = None,
     agent_option: Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = [],  # noqa: B006
@@ -53,6 +60,8 @@ def add(  # noqa: PLR0913
         "priority": priority,
         "labels": label or None,
         "base_branch": base,
+        "start_at": read_time(start_at),
+        "draft": draft or None,
         "agent": read_agent(agent, agent_option, command),
     }
     with connect(terminal) as client:
@@ -106,6 +115,78 @@ def show(context: typer.Context, task: TaskReference) -> None:
         rows = [(one.id, one.state, one.reason or "", one.message) for one in executions]
         terminal.rows(("EXECUTION", "STATE", "REASON", "MESSAGE"), rows)
     terminal.finish({"task": found, "executions": executions})
+
+
+@app.command("edit")
+def edit(  # noqa: PLR0913
+    # A command's options are its parameters.
+    context: typer.Context,
+    task: TaskReference,
+    *,
+    title: Annotated[str | None, typer.Option(help="What is wanted, in one line.")] = None,
+    description: Annotated[str | None, typer.Option("--description", "-d", help="'-' reads stdin.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
+    label: Annotated[list[str], typer.Option(help="Instead of those it has. Repeatable.")] = [],  # noqa: B006
+    after: Annotated[
+        list[str], typer.Option("--after", "--depends-on", help="Instead of those it has. Repeatable.")
+    ] = [],  # noqa: B006
+    start_at: Annotated[str | None, typer.Option(help="Not before; 'now' takes it away.")] = None,
+) -> None:
+    """Change a task that nobody has taken yet."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        found = find_task(client, task)
+        wish: dict[str, Any] = {
+            "title": title,
+            "description": None if description is None else read_text(description),
+            "priority": priority,
+            "labels": label or None,
+            "depends_on": [find_task(client, one).id for one in after] or None,
+            "start_at": None if start_at == "now" else read_time(start_at),
+        }
+        patch = checked(TaskPatch, wish)
+        if start_at == "now":
+            patch = patch.model_copy(update={"start_at": None})
+        edited = client.edit_task(found.id, patch, version=found.version)
+    terminal.say(f"Task {edited.number} is {edited.state}.")
+    terminal.finish(edited)
+
+
+@app.command("ready")
+def ready(context: typer.Context, task: TaskReference) -> None:
+    """Put a draft into the queue."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        done = client.ready_task(find_task(client, task).id)
+    terminal.say(f"Task {done.number} is {done.state}.")
+    say_why_it_waits(terminal, done)
+    terminal.finish(done)
+
+
+@app.command("requeue")
+def requeue(
+    context: typer.Context,
+    task: TaskReference,
+    *,
+    reason: Annotated[str | None, typer.Option(help="Why; it is kept in the audit log.")] = None,
+) -> None:
+    """Take a running task from its worker and queue it again; no try is used up."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        again = client.requeue_task(find_task(client, task).id, checked(Intervention, {"reason": reason}))
+    terminal.say(f"Task {again.number} is {again.state}.")
+    terminal.finish(again)
+
+
+@app.command("remove")
+def remove(context: typer.Context, task: TaskReference) -> None:
+    """Remove a task that never ran."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        found = find_task(client, task)
+        client.remove_task(found.id)
+    terminal.say(f"Removed task {found.number}.")
+    terminal.finish({"removed": found.id})
 
 
 @app.command("cancel")
@@ -167,3 +248,6 @@ def say_why_it_waits(terminal: Terminal, task: Task) -> None:
     if task.unmet_labels:
         missing = " and ".join(one_line(label) for label in task.unmet_labels)
         terminal.warn(f"It waits: no connected worker has {missing}.")
+    if task.pending_reason is not None:
+        until = f" until {task.held_until}" if task.held_until else ""
+        terminal.warn(f"It waits: {task.pending_reason}{until}.")

@@ -12,15 +12,14 @@ from pullyard.cli.crash import crash_where_asked
 from pullyard.cli.inputs import first_fault
 from pullyard.cli.places import WORKER_DIRECTORY, default_data_directory
 from pullyard.cli.terminal import Terminal
+from pullyard.cli.worker_control import app
 from pullyard.coordinator.logbook import configure_logs
 from pullyard.protocol.errors import RequestError
 from pullyard.worker.run import run_worker
 from pullyard.worker.settings import WorkerSettings, load_settings
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-
-@app.command()
+@app.callback(invoke_without_command=True)
 def worker(  # noqa: PLR0913
     # A command's options are its parameters.
     context: typer.Context,
@@ -39,7 +38,12 @@ def worker(  # noqa: PLR0913
     sandbox: Annotated[str | None, typer.Option(help="Default: the best one measured here.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Run one execution, then end.")] = False,
 ) -> None:
-    """Pull tasks and run them here. Flags win over PULLYARD_WORKER_* variables, those over the file."""
+    """Pull tasks and run them here. Flags win over PULLYARD_WORKER_* variables, those over the file.
+
+    With a command: show the coordinator's workers, and step in.
+    """
+    if context.invoked_subcommand is not None:
+        return
     terminal: Terminal = context.obj
     flags = {
         "data_directory": (terminal.data or default_data_directory()) / WORKER_DIRECTORY,

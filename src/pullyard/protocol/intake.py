@@ -123,7 +123,7 @@ class EventRulePatch(Input):
     type_pattern: Pattern | None = None
     source_pattern: Pattern | None = None
     conditions: list[Condition] | None = Field(None, max_length=20, description="replaces them all")
-    task: EventTask | None = Field(None, description="replaces it all")
+    task: EventTask | None = Field(default=None, description="replaces it all")
 
 
 class EventRule(Resource):

@@ -29,7 +29,7 @@ class SchedulePatch(Input):
     name: Name | None = None
     cron: Cron | None = None
     time_zone: Line | None = None
-    task: TaskTemplate | None = Field(None, description="replaces it all")
+    task: TaskTemplate | None = Field(default=None, description="replaces it all")
     enabled: bool | None = None
     overlap: Overlap | None = None
 

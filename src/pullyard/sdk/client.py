@@ -5,12 +5,15 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from pullyard.protocol.audit import AuditEntry
 from pullyard.protocol.automation import Automation, AutomationStart, Injected, Injection, TaskMove
+from pullyard.protocol.intake import EventRule, EventRuleInput, PlainEvent, ReceivedEvent, Reception
 from pullyard.protocol.logs import LogLine, LogLines, LogMatch, LogMatches, LogStream
 from pullyard.protocol.resources import (
     Change,
     ChangeErrand,
     Execution,
+    Intervention,
     Page,
     Project,
     ProjectInput,
@@ -25,6 +28,7 @@ from pullyard.protocol.resources import (
     Version,
     Worker,
 )
+from pullyard.protocol.schedules import Schedule, ScheduleInput, SchedulePatch
 from pullyard.protocol.workflows import AnswerInput, ExecutionNode, Question, ReviewInput
 from pullyard.sdk.stream import Stream
 from pullyard.sdk.transport import Transport
@@ -193,8 +197,69 @@ class Client:
     def close_change(self, change_id: str) -> ChangeErrand:
         return self._transport.post(f"/changes/{change_id}/close", ChangeErrand)
 
+    def ready_task(self, task_id: str) -> Task:
+        return self._transport.post(f"/tasks/{task_id}/ready", Task)
+
+    def requeue_task(self, task_id: str, why: Intervention) -> Task:
+        """Takes a running task from its worker and queues it again."""
+        return self._transport.post(f"/tasks/{task_id}/requeue", Task, why)
+
+    def remove_task(self, task_id: str) -> None:
+        self._transport.request("DELETE", f"/tasks/{task_id}")
+
+    def remove_project(self, project_id: str) -> None:
+        self._transport.request("DELETE", f"/projects/{project_id}")
+
     def workers(self) -> Iterator[Worker]:
         return self._pages("/workers", Worker)
+
+    def worker(self, worker_id: str) -> Worker:
+        return self._transport.get(f"/workers/{worker_id}", Worker)
+
+    def move_worker(self, worker_id: str, verb: str, wish: Intervention | None = None) -> Worker:
+        """``verb`` is drain, resume, quarantine, release, requeue or revoke."""
+        return self._transport.post(f"/workers/{worker_id}/{verb}", Worker, wish)
+
+    def remove_worker(self, worker_id: str) -> None:
+        self._transport.request("DELETE", f"/workers/{worker_id}")
+
+    def schedules(self, project_id: str) -> Iterator[Schedule]:
+        return self._pages(f"/projects/{project_id}/schedules", Schedule)
+
+    def schedule(self, schedule_id: str) -> Schedule:
+        return self._transport.get(f"/schedules/{schedule_id}", Schedule)
+
+    def add_schedule(self, project_id: str, schedule: ScheduleInput) -> Schedule:
+        return self._transport.post(f"/projects/{project_id}/schedules", Schedule, schedule)
+
+    def edit_schedule(self, schedule_id: str, patch: SchedulePatch, *, version: int) -> Schedule:
+        return self._transport.patch(f"/schedules/{schedule_id}", Schedule, patch, version=version)
+
+    def remove_schedule(self, schedule_id: str) -> None:
+        self._transport.request("DELETE", f"/schedules/{schedule_id}")
+
+    def run_schedule(self, schedule_id: str) -> Task:
+        """Makes its task now."""
+        return self._transport.post(f"/schedules/{schedule_id}/run", Task)
+
+    def send_event(self, event: PlainEvent) -> Reception:
+        return self._transport.post("/events", Reception, event)
+
+    def received_events(self, *, matched: bool | None = None) -> Iterator[ReceivedEvent]:
+        return self._pages("/received-events", ReceivedEvent, matched=matched)
+
+    def event_rules(self, project_id: str) -> Iterator[EventRule]:
+        return self._pages(f"/projects/{project_id}/event-rules", EventRule)
+
+    def add_event_rule(self, project_id: str, rule: EventRuleInput) -> EventRule:
+        return self._transport.post(f"/projects/{project_id}/event-rules", EventRule, rule)
+
+    def remove_event_rule(self, rule_id: str) -> None:
+        self._transport.request("DELETE", f"/event-rules/{rule_id}")
+
+    def audit(self, *, target: str | None = None) -> Iterator[AuditEntry]:
+        """Who did what, the newest first; ``target`` is the id of what was changed."""
+        return self._pages("/audit", AuditEntry, target=target)
 
     def tokens(self) -> Iterator[Token]:
         return self._pages("/tokens", Token)

@@ -1,0 +1,106 @@
+"""``pullyard worker list`` and its like: the coordinator's workers, and a person's hand on them."""
+
+from typing import Annotated
+
+import typer
+
+from pullyard.cli.inputs import checked
+from pullyard.cli.profile import connect
+from pullyard.cli.references import find_worker
+from pullyard.cli.sanitise import one_line
+from pullyard.cli.terminal import Terminal
+from pullyard.protocol.resources import Intervention, QuarantineWish, Worker
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+WorkerReference = Annotated[str, typer.Argument(help="Its name or its id.")]
+Reason = Annotated[str | None, typer.Option(help="Why; it is kept in the audit log.")]
+
+
+@app.command("list")
+def list_workers(context: typer.Context) -> None:
+    """All workers."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        workers = list(client.workers())
+    heads = ("WORKER", "NAME", "STATE", "RUNNING", "SEEN", "LABELS")
+    terminal.rows(heads, [_row(one) for one in workers])
+    terminal.finish(workers)
+
+
+def _row(worker: Worker) -> tuple[object, ...]:
+    state = "revoked" if worker.revoked_at else worker.state
+    running = f"{worker.running}/{worker.slots}"
+    return (worker.id, worker.name, state, running, worker.seen_at or "never", " ".join(worker.labels))
+
+
+@app.command("show")
+def show(context: typer.Context, worker: WorkerReference) -> None:
+    """One worker, and what it measured of its machine."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        found = find_worker(client, worker)
+    terminal.facts(found.model_dump(mode="json"))
+    terminal.finish(found)
+
+
+@app.command("drain")
+def drain(context: typer.Context, worker: WorkerReference) -> None:
+    """Let it finish what it has, and give it nothing new."""
+    _move(context, worker, "drain")
+
+
+@app.command("resume")
+def resume(context: typer.Context, worker: WorkerReference) -> None:
+    """End its draining."""
+    _move(context, worker, "resume")
+
+
+@app.command("quarantine")
+def quarantine(
+    context: typer.Context,
+    worker: WorkerReference,
+    *,
+    take_back: Annotated[
+        bool, typer.Option("--take-back", help="Queue what it runs again, for other workers.")
+    ] = False,
+    reason: Reason = None,
+) -> None:
+    """Give it nothing until it is released; what it runs goes on."""
+    _move(context, worker, "quarantine", checked(QuarantineWish, {"take_back": take_back, "reason": reason}))
+
+
+@app.command("release")
+def release(context: typer.Context, worker: WorkerReference) -> None:
+    """End its quarantine, also the one that it has put itself into."""
+    _move(context, worker, "release")
+
+
+@app.command("requeue")
+def requeue(context: typer.Context, worker: WorkerReference, *, reason: Reason = None) -> None:
+    """Take everything from it and queue it again."""
+    _move(context, worker, "requeue", checked(Intervention, {"reason": reason}))
+
+
+@app.command("revoke")
+def revoke(context: typer.Context, worker: WorkerReference) -> None:
+    """Take its access away for good; what it runs is queued again."""
+    _move(context, worker, "revoke")
+
+
+@app.command("remove")
+def remove(context: typer.Context, worker: WorkerReference) -> None:
+    """As revoke, and show it no more."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        found = find_worker(client, worker)
+        client.remove_worker(found.id)
+    terminal.say(f"Removed worker {one_line(found.name)}.")
+    terminal.finish({"removed": found.id})
+
+
+def _move(context: typer.Context, reference: str, verb: str, wish: Intervention | None = None) -> None:
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        moved = client.move_worker(find_worker(client, reference).id, verb, wish)
+    terminal.say(f"Worker {one_line(moved.name)} is {moved.state} and runs {moved.running}.")
+    terminal.finish(moved)
