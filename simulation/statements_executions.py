@@ -361,3 +361,26 @@ def log_append(c: Connection, p: Parameters) -> Answer:
         lines=before["lines"] + p["lines"],
     )
     return Answer(rowcount=1)
+
+
+@answers("logs_append", writes=True)
+def logs_append(c: Connection, p: Parameters) -> Answer:
+    told = []
+    columns = ("execution_ids", "streams", "tenant_ids", "worker_ids", "fences", "offsets")
+    for place, frame in enumerate(zip(*(p[name] for name in columns), strict=True)):
+        execution_id, stream, tenant_id, worker_id, fence, offset = frame
+        execution = c.tables.task_executions.get(execution_id)
+        before = c.tables.log_streams.get((execution_id, stream))
+        if execution is None or before is None:
+            continue
+        fits = (
+            (execution["tenant_id"], execution["worker_id"]) == (tenant_id, worker_id)
+            and (execution["fence"] == fence or "fence" in c.removed)
+            and (execution["finished_at"] is None or "no-log-after-the-end" in c.removed)
+            and (before["size_bytes"] == offset or "log-offset" in c.removed)
+        )
+        if fits:
+            chunk = {"size_bytes": p["sizes"][place], "lines": p["lines"][place], "data": p["frames"][place]}
+            log_append(c, {"execution_id": execution_id, "stream": stream, "offset": offset, **chunk})
+            told.append({"execution_id": execution_id, "stream": stream})
+    return Answer(told)

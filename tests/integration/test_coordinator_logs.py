@@ -1,5 +1,6 @@
 """Log frames: appended exactly at the end by whoever holds the fence, read by any byte range."""
 
+import asyncio
 import os
 from typing import Any
 
@@ -137,3 +138,40 @@ async def test_a_reader_is_told_the_end_and_whether_more_may_come(coordinator: R
     assert (live["pullyard-log-end"], live["pullyard-log-final"]) == ("4", "false")
     await worker.finish(grant, reason="no_change")
     assert (await coordinator.http.get(path)).headers["pullyard-log-final"] == "true"
+
+
+async def test_many_writers_at_once_share_commits_and_mix_nothing_up(coordinator: RunningCoordinator) -> None:
+    worker, grant = await begin(coordinator)
+
+    async def write(stream: str) -> bytes:
+        whole = b""
+        for number in range(25):
+            data = f"{stream} {number}\n".encode()
+            answers = await asyncio.gather(
+                worker.log(grant, data, offset=len(whole), stream=stream),
+                worker.log(grant, data, offset=len(whole), stream=stream),
+                worker.log(grant, b"too early", offset=len(whole) + 1, stream=stream),
+            )
+            # The same frame twice at once is appended once, and the other one is told where to go on.
+            assert sorted(one.status_code for one in answers) == [200, 409, 409]
+            whole += data
+        return whole
+
+    streams = [f"s{number}" for number in range(8)]
+    written = await asyncio.gather(*(write(stream) for stream in streams))
+    for stream, whole in zip(streams, written, strict=True):
+        path = f"/api/v1/executions/{grant.execution_id}/logs/{stream}"
+        assert (await coordinator.http.get(path)).content == whole
+
+
+async def test_frames_that_are_refused_take_no_other_frame_with_them(coordinator: RunningCoordinator) -> None:
+    worker, grant = await begin(coordinator)
+    await worker.log(grant, b"one\n")
+    frame = zstandard.compress(b"x")
+    bad = (f"exec%00/logs/a?fence={grant.fence}&offset=1", f"{grant.execution_id}/logs/b?fence=5&offset=9")
+    answers = await asyncio.gather(
+        *(worker.post(f"/executions/{path}", frame) for path in bad * 5),
+        worker.log(grant, b"two\n", offset=4),
+    )
+    assert {one.status_code for one in answers[:-1]} == {404, 409}
+    assert answers[-1].json() == {"end": 8}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
+from pullyard.coordinator.logs.group import LogAppends
 from pullyard.coordinator.metrics.instruments import Metrics
 from pullyard.coordinator.metrics.state import State
 from pullyard.coordinator.settings import CoordinatorSettings
@@ -49,6 +50,7 @@ class Services:
     tracer: Tracer = field(default_factory=NoTracer)
     metrics: Metrics = field(default_factory=Metrics)
     state: State = field(init=False)
+    log_appends: LogAppends = field(init=False)
     hub: "Hub" = field(init=False)
     """Made from the services themselves, right after them."""
     loops: list[asyncio.Task[None]] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Services:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.log_appends = LogAppends(self.database)
         self.state = State(self.metrics.registry, project_limit=self.settings.metrics_projects)
 
     def stop(self) -> None:

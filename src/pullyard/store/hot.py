@@ -20,8 +20,8 @@ from pullyard.store.errors import DATABASE_AWAY
 from pullyard.store.queries import read_statement
 from pullyard.store.urls import for_libpq
 
-# The claims and the finishes have one each at a time; the rest is for polls and heartbeats.
-CONNECTIONS = 4
+# The claims and the finishes have one each at a time, log frames three; the rest is for polls and heartbeats.
+CONNECTIONS = 7
 CLOSE_SECONDS = 2
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 _encode = msgspec.json.Encoder().encode
