@@ -20,8 +20,10 @@ class FaultProxy:
     url: str = ""
     refused: int = 0
     _refusal: asyncio.Event = field(default_factory=asyncio.Event)
+    _flows: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self) -> "FaultProxy":
+        self._flows.set()
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
@@ -49,6 +51,11 @@ class FaultProxy:
 
     def mend(self) -> None:
         self.cut = False
+        self._flows.set()
+
+    def freeze(self) -> None:
+        """Pass nothing on and say nothing, as a network does that has lost the other end."""
+        self._flows.clear()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.cut:
@@ -85,6 +92,7 @@ class FaultProxy:
             while data := await source.read(PIECE_BYTES):
                 if record:
                     self.sent += data
+                await self._flows.wait()
                 target.write(data)
                 await target.drain()
         except ConnectionError:

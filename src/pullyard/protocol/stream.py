@@ -99,7 +99,8 @@ class Ping(Message):
 
     type: Literal["ping"] = "ping"
     cursor: Offset | None = Field(
-        default=None, description="the server's: all event subscriptions were sent everything up to here"
+        default=None,
+        description="the server's: every event subscription that it has confirmed was sent all up to here",
     )
 
 

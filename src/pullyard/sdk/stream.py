@@ -4,6 +4,7 @@ import base64
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from threading import Event
 from types import TracebackType
 from typing import Literal, get_args
@@ -91,8 +92,11 @@ class Stream:
         self._url = url
         self._token = token
         self._connection: ClientConnection | None = None
+        self._open = ExitStack()
         self._subscriptions: dict[str, SubscribeEvents | SubscribeLog] = {}
         self._heard_at = 0.0
+        # What this connection has confirmed; a ping speaks of nothing else.
+        self._standing: set[str] = set()
         # What came while something else was waited for; it is heard next.
         self._kept: deque[Heard] = deque()
         # Never set: an interruptible wait between two tries to connect.
@@ -107,9 +111,8 @@ class Stream:
         self.close()
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection = None
+        self._open.close()
 
     def subscribe(self, wish: SubscribeEvents | SubscribeLog) -> None:
         self._subscriptions[wish.id] = wish
@@ -168,7 +171,7 @@ class Stream:
                 self.close()
             return Silence()
         except (WebSocketException, OSError):
-            self._connection = None
+            self.close()
             return None
         self._heard_at = time.monotonic()
         message = _decode(raw)
@@ -193,7 +196,8 @@ class Stream:
                 self.close()
 
     def _live(self, ping: Ping) -> None:
-        for wish in self._subscriptions.values():
+        for name in self._standing:
+            wish = self._subscriptions.get(name)
             if ping.cursor is not None and isinstance(wish, SubscribeEvents):
                 # So far there was nothing more for it: a reconnect need not look there again.
                 wish.cursor = max(ping.cursor, wish.cursor or 0)
@@ -219,6 +223,7 @@ class Stream:
             case Completion() | StreamError(subscription=str()):
                 self._subscriptions.pop(message.subscription or "", None)
             case ExecutionUpdate() | Subscribed(cursor=int()):
+                self._standing.add(message.subscription)
                 wish = self._subscriptions.get(message.subscription)
                 if isinstance(wish, SubscribeEvents):
                     wish.cursor = message.cursor
@@ -238,7 +243,7 @@ class Stream:
         while True:
             try:
                 # Its own pings would not be answered while nobody here takes what has come.
-                connection = connect(
+                opening = connect(
                     address,
                     additional_headers=headers,
                     compression=None,
@@ -247,6 +252,7 @@ class Stream:
                     ping_interval=None,
                     close_timeout=CLOSE_SECONDS,
                 )
+                connection = self._open.enter_context(opening)
             except InvalidStatus as error:
                 _raise_for_status(error)
             except (OSError, WebSocketException) as error:
@@ -255,6 +261,7 @@ class Stream:
             else:
                 self._connection = connection
                 self._heard_at = time.monotonic()
+                self._standing.clear()
                 for wish in tuple(self._subscriptions.values()):
                     self._say(wish)
                 if self._connection is connection:

@@ -67,6 +67,10 @@ function bytesOf(message: { encoding: string; data: string }): Uint8Array {
 function receive(raw: string) {
   clearTimeout(silence);
   const message = JSON.parse(raw);
+  if (message.type === "ping") {
+    send({ type: "pong" });
+    return;
+  }
   const log = logs.get(message.subscription);
   if (message.type === "subscribed" && message.cursor !== null) cursor ??= message.cursor;
   else if (message.type === "execution-log" && log) {

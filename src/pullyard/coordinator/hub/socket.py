@@ -130,6 +130,8 @@ class Connection(Client):
             case Unsubscribe():
                 self.subscriber.unsubscribe(message.id)
             case CreateTask():
+                # Who subscribed before is told of the task.
+                await self.subscriber.greeted.wait()
                 said = await create_over_socket(self._socket, self._services, self.principal, message)
                 self._outlet.say(said)
             case SubscribeEvents() | SubscribeLog():

@@ -46,6 +46,9 @@ class Subscriber:
         self._subscriptions: dict[str, Subscription | None] = {}
         self._names: dict[Subscription, str] = {}
         self._new: dict[str, Wish] = {}
+        self.greeted = asyncio.Event()
+        """Set while no subscription is new."""
+        self.greeted.set()
         self._events_behind: dict[EventSubscription, None] = {}
         self._logs_behind: dict[LogSubscription, None] = {}
         self._reading: asyncio.Task[None] | None = None
@@ -67,10 +70,13 @@ class Subscriber:
             raise RequestError("Unsubscribe from one first.", code="too-many-subscriptions")
         self._subscriptions[wish.id] = None
         self._new[wish.id] = wish
+        self.greeted.clear()
         self._read()
 
     def unsubscribe(self, name: str) -> None:
         self._new.pop(name, None)
+        if not self._new:
+            self.greeted.set()
         subscription = self._subscriptions.pop(name, None)
         if subscription is not None:
             self._drop(subscription)
@@ -121,6 +127,8 @@ class Subscriber:
             self._reading.add_done_callback(self._read_ended)
 
     def _read_ended(self, task: asyncio.Task[None]) -> None:
+        # Whatever its end was, nobody waits for a greeting that does not come.
+        self.greeted.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a bug in a subscriber", exc_info=error)
             self._failed()
@@ -150,6 +158,8 @@ class Subscriber:
             if self._new.get(wish.id) is wish:
                 del self._new[wish.id]
                 self._begin(wish, greeting)
+        if not self._new:
+            self.greeted.set()
 
     def _begin(self, wish: Wish, greeting: Greeting) -> None:
         label = label_of(wish.id)
