@@ -23,8 +23,8 @@ from pullyard.coordinator.events import endpoints as events
 from pullyard.coordinator.executions import endpoints as executions
 from pullyard.coordinator.executions.dispatcher import Dispatcher
 from pullyard.coordinator.executions.finish_group import FinishGroups
+from pullyard.coordinator.hub import asyncapi, sse
 from pullyard.coordinator.hub import socket as hub
-from pullyard.coordinator.hub import sse
 from pullyard.coordinator.hub.hub import Hub
 from pullyard.coordinator.idempotency.describe import describe_keys
 from pullyard.coordinator.idempotency.layer import Changes
@@ -77,7 +77,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     )
     app.state.services = services
     work = (projects, automation, tasks, executions, workflows, logs, workers, changes)
-    for module in (tenants, *work, sse, events, auth, hub, audit, schedules, intake, event_rules):
+    for module in (tenants, *work, asyncapi, sse, events, auth, hub, audit, schedules, intake, event_rules):
         app.include_router(module.router)
     app.include_router(auth.pages)
     app.include_router(pages.router)
