@@ -1,6 +1,10 @@
 """A change under review is gone on with: same branch, same change, one more commit."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
+
+from watchfiles import awatch
 
 from tests.repositories import branches_of, commit_files, git_in
 from tests.system import System
@@ -58,3 +62,52 @@ async def test_only_an_open_change_is_gone_on_with(system: System) -> None:
     assert (await respond(system, change, 409))["code"] == "change-ended"
     answer = await system.coordinator.http.post("/api/v1/changes/chg_no/respond", json={"text": "x"})
     assert answer.status_code == 404
+
+
+def hold_pushes(repository: Path) -> None:
+    """A push is there at once, and its worker is told so only after a while."""
+    hook = repository / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n[ -e released ] || sleep 4\n")
+    hook.chmod(0o755)
+
+
+async def until_moved(repository: Path, branch: str, commit: str) -> None:
+    """Waits on the repository's own files."""
+    async with asyncio.timeout(20):
+        async for _ in awatch(repository, yield_on_timeout=True, rust_timeout=200):
+            if branches_of(repository)[branch] != commit:
+                return
+
+
+async def test_a_response_whose_push_nobody_told_of_is_replaced_by_its_next_try(system: System) -> None:
+    await system.start_worker()
+    repository = system.repository()
+    _, change = await change_of(system, repository)
+    hold_pushes(repository)
+    task = await respond(system, change)
+    execution = await system.until_execution(task, "publishing")
+    await until_moved(repository, change["branch"], change["commit"])
+    (repository / "released").touch()
+    # As a lost lease does: the worker may not tell of its push any more.
+    await system.coordinator.post(f"/executions/{execution['id']}/requeue", status=200)
+    ended = await system.ended(task)
+    assert (ended["state"], ended["message"]) == ("completed", "")
+    now = await system.change(ended)
+    assert branches_of(repository)[change["branch"]] == now["commit"]
+    assert git_in(repository, "rev-parse", f"{now['commit']}^") == change["commit"]
+
+
+async def test_a_response_that_is_cancelled_after_its_push_moves_the_branch_back(system: System) -> None:
+    await system.start_worker()
+    repository = system.repository()
+    _, change = await change_of(system, repository)
+    hold_pushes(repository)
+    task = await respond(system, change)
+    await system.until_execution(task, "publishing")
+    await until_moved(repository, change["branch"], change["commit"])
+    (repository / "released").touch()
+    await system.coordinator.post(f"/tasks/{task['id']}/cancel", status=200)
+    assert (await system.ended(task))["state"] == "cancelled"
+    assert branches_of(repository)[change["branch"]] == change["commit"]
+    assert (await system.coordinator.get(f"/changes/{change['id']}"))["commit"] == change["commit"]

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -296,3 +297,45 @@ async def test_a_finish_names_only_repositories_of_its_task(coordinator: Running
     assert (await worker.finish(grant, change=change_of(grant), further_changes=[lib])).status_code == 200
     items = (await coordinator.get(f"/changes?task_id={task['id']}"))["items"]
     assert {one["repository"] for one in items} == {None, "lib"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [PREPARE] * 1001,
+        [msgspec.structs.replace(PREPARE, name="x" * 101)],
+        [msgspec.structs.replace(PREPARE, name="")],
+        [msgspec.structs.replace(PREPARE, attempt=2**40)],
+        [msgspec.structs.replace(PREPARE, place=-1)],
+    ],
+    ids=["many", "long", "nameless", "attempt", "place"],
+)
+async def test_nodes_that_no_honest_worker_tells_of_are_refused(
+    coordinator: RunningCoordinator, told: list[NodeFact]
+) -> None:
+    worker = await new_worker(coordinator)
+    await coordinator.task(await coordinator.project())
+    grant = await worker.claim()
+    wish = PhaseReport(fence=grant.fence, phase=Phase.PREPARE, nodes=told)
+    refused = await worker.post(f"/executions/{grant.execution_id}/phase", wish)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid-nodes")
+    await worker.walk(grant, "prepare", "implement", "verify", "publish")
+    refused = await worker.finish(grant, change=change_of(grant), nodes=told)
+    assert refused.status_code == 422
+
+
+async def test_a_workflow_of_another_version_does_not_keep_others_from_work(
+    coordinator: RunningCoordinator, database_url: str
+) -> None:
+    worker, project = await new_worker(coordinator), await coordinator.project(workflow_nodes=[COMMAND])
+    await coordinator.task(project)
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            'UPDATE projects SET workflow_nodes = \'[{"name": "lint", "after": "gone", "kind": "command"}]\''
+        )
+    finally:
+        await connection.close()
+    workflow = (await worker.claim()).workflow
+    assert workflow is not None
+    assert workflow.nodes == ()

@@ -191,3 +191,10 @@ async def test_a_node_that_ends_every_worker_is_given_up(world: World) -> None:
             await world.walk(recovered=True)
     with pytest.raises(Stopped, match="too often"):
         await world.walk(recovered=True)
+
+
+async def test_a_workflow_that_could_not_be_put_together_says_so(world: World) -> None:
+    world.workflow = Workflow("triage", ())
+    with pytest.raises(PhaseFailed, match="pullyard project steps") as caught:
+        await world.walk()
+    assert caught.value.reason is Reason.POLICY_REFUSED

@@ -3,6 +3,7 @@
 import time
 
 from pullyard.git.names import check_object_id
+from pullyard.git.provenance import Provenance, read_provenance
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
@@ -53,18 +54,25 @@ async def find_base(context: Context, copy: Copy, node: Node) -> None:
     record.base_branch, record.base_commit = copy.mirror.resolve(copy.wanted_branch)
     where = f"Repository {copy.mirror.address.url}"
     if node.settings.get("start") == "change":
-        start_at_change(context, copy)
+        await start_at_change(context, copy)
         log.line(f"{where}, the change {context.grant.branch} at {copy.start_commit[:12]}.")
         return
     log.line(f"{where}, branch {record.base_branch} at {record.base_commit[:12]}.")
 
 
-def start_at_change(context: Context, copy: Copy) -> None:
-    """Raises PhaseFailed where the change's branch is not where the coordinator knows it."""
+async def start_at_change(context: Context, copy: Copy) -> None:
+    """Raises PhaseFailed where the change's branch is not where the coordinator knows it.
+
+    What an earlier execution of this task has pushed and could not tell of any more is in nobody's way: it is
+    replaced by what this one makes.
+    """
     change = context.grant.change
     assert change is not None
     there = copy.mirror.listing.branches.get(change.branch)
-    if there != check_object_id(change.commit):
+    ours = Provenance(context.grant.task.id, context.grant.fence)
+    if there != check_object_id(change.commit) and not (
+        there and ours.comes_after(await read_provenance(context.tools.git, copy.mirror.path, there))
+    ):
         raise PhaseFailed(
             Reason.BASE_BRANCH_MISSING,
             f"The branch {change.branch!r} is {'gone' if there is None else 'not where it was published'}: "

@@ -31,7 +31,7 @@ async def publish(context: Context, node: Node) -> NodeOutcome:
     context.stop.check()
     for copy in context.changed:
         copy.record.pushed = harvested_commit(copy)
-    if len(context.copies) > 1:
+    if may_take_back(context):
         # Before the first push, so that whoever comes after a crash knows what may have to be taken back.
         context.journal.save()
     expected = context.grant.change.commit if context.grant.change and node.settings.get("onto") else None
@@ -99,9 +99,8 @@ async def take_back(context: Context) -> None:
         commit = copy.record.pushed
         if commit is None:
             continue
-        forge = FORGES[copy.forge](context.tools.git)
         try:
-            await forge.close(copy.harvest, copy.url, branch=context.grant.branch, commit=commit)
+            await take_copy_back(context, copy, commit)
         except PullyardError as error:
             # The others are taken back all the same, and a person is told of this one.
             log.line(f"{copy.label}: the branch {context.grant.branch} may still be there: {error.message}")
@@ -109,6 +108,25 @@ async def take_back(context: Context) -> None:
             continue
         copy.record.pushed = None
         log.line(f"{copy.label}: nothing of this execution is published there.")
+
+
+async def take_copy_back(context: Context, copy: Copy, commit: str) -> None:
+    """A branch that was there before is moved back, one that was not is deleted."""
+    forge, change, branch = FORGES[copy.forge](context.tools.git), context.grant.change, context.grant.branch
+    if change is None:
+        await forge.close(copy.harvest, copy.url, branch=branch, commit=commit)
+        return
+    copy.mirror = await context.tools.mirrors.refresh(copy.url)
+    if copy.mirror.listing.branches.get(branch) == commit:
+        await forge.advance(copy.harvest, copy.url, branch=branch, expected=commit, commit=change.commit)
+
+
+def may_take_back(context: Context) -> bool:
+    """Whether a push has to be undone where the execution fails after it.
+
+    A branch of its own, of one repository, is in nobody's way: the task's next execution replaces it.
+    """
+    return len(context.copies) > 1 or context.grant.change is not None
 
 
 def harvested_commit(copy: Copy) -> str:

@@ -6,14 +6,14 @@ from pullyard.worker.copies import Copy
 from pullyard.worker.harvest import CommitText
 from pullyard.worker.open_sandbox import alone, opened_sandbox
 from pullyard.worker.prepare import reopen
-from pullyard.worker.publish import take_back
+from pullyard.worker.publish import may_take_back, take_back
 from pullyard.worker.salvage import keep, salvage
 from pullyard.worker.take_work import source_of
 
 
 async def rescue(context: Context) -> str | None:
     """The name of the salvage reference, or None where there is nothing to keep. Repeatable."""
-    if len(context.copies) > 1:
+    if may_take_back(context):
         await take_back(context)
     begun = [copy for copy in context.copies if (copy.agent_directory / "upper").exists()]
     if context.record.base_commit is None or len(begun) < len(context.copies):

@@ -75,6 +75,12 @@ class Walk:
 
     async def run(self, *, recovered: bool) -> None:
         """To a good end. Raises Stopped, and what the node raised that the walk can't go on after."""
+        if not self._workflow.nodes:
+            raise PhaseFailed(
+                Reason.POLICY_REFUSED,
+                f"The workflow '{self._workflow.name}' can't be walked with this project's own steps: "
+                "look at them with 'pullyard project steps'.",
+            )
         node: Node | None = self._workflow.nodes[0]
         if recovered:
             node = await self._take_up(node)

@@ -29,6 +29,7 @@ from pullyard.store.queries import named
 QUESTION_CHARACTERS = 2000
 NAME_CHARACTERS = 100
 MAX_CHOICES = 20
+DIFF_CHARACTERS = 1 << 20
 _PHASES = {state: phase for phase, state in PHASE_STATES.items()}
 
 
@@ -70,6 +71,8 @@ def check_question(request: AskRequest) -> None:
         raise RequestError(f"A question's id and node have 1 to {NAME_CHARACTERS} characters.")
     if not 1 <= len(request.question) <= QUESTION_CHARACTERS or len(request.choices) > MAX_CHOICES:
         raise RequestError(f"A question has 1 to {QUESTION_CHARACTERS} characters and few choices.")
+    if request.diff is not None and len(request.diff) > DIFF_CHARACTERS:
+        raise RequestError(f"A question's diff has at most {DIFF_CHARACTERS} characters: cut it.")
 
 
 async def answer_question(

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from pullyard.coordinator.executions.nodes import MAX_NODE_FACTS, MESSAGE_CHARACTERS
+from pullyard.coordinator.executions.nodes import are_valid, node_rows
 from pullyard.coordinator.executions.phase import after_phase
 from pullyard.coordinator.metrics.instruments import Ended
 from pullyard.coordinator.storable import storable
@@ -115,16 +115,13 @@ def is_plain(request: FinishRequest) -> bool:
         # What costs something is counted against the day's budget there.
         and request.usage.cost_micros == 0
         and not request.further_changes
-        and len(request.nodes) <= MAX_NODE_FACTS
+        and are_valid(request.nodes)
         and (change is None or (change.repository is None and len(change.diff or "") <= MOST_DIFF_CHARACTERS))
     )
 
 
 def wish_of(place: int, finish: Finish) -> Mapping[str, Any]:
     request = finish.request
-    nodes = [
-        {**msgspec.to_builtins(node), "message": node.message[:MESSAGE_CHARACTERS]} for node in request.nodes
-    ]
     change = msgspec.to_builtins(request.change) if request.change else None
     return storable(
         {
@@ -141,7 +138,7 @@ def wish_of(place: int, finish: Finish) -> Mapping[str, Any]:
             "input_tokens": request.usage.input_tokens,
             "output_tokens": request.usage.output_tokens,
             "cost_micros": request.usage.cost_micros,
-            "nodes": nodes,
+            "nodes": node_rows(request.nodes),
             "change": {**change, "id": new_id(Kind.CHANGE)} if change else None,
         }
     )

@@ -14,6 +14,7 @@ from pullyard.store.queries import named
 
 MAX_NODE_FACTS = 1000
 MESSAGE_CHARACTERS = 2000
+NAME_CHARACTERS = 100
 
 
 async def write_nodes(connection: AsyncConnection, execution: Any, nodes: Sequence[NodeFact]) -> None:
@@ -23,10 +24,14 @@ async def write_nodes(connection: AsyncConnection, execution: Any, nodes: Sequen
     """
     if not nodes:
         return
-    if len(nodes) > MAX_NODE_FACTS:
-        raise RequestError(f"A report has at most {MAX_NODE_FACTS} nodes.", code="too-many-nodes")
-    rows = [{**msgspec.to_builtins(node), "message": node.message[:MESSAGE_CHARACTERS]} for node in nodes]
-    await connection.execute(named("nodes_write"), {"execution_id": execution.id, "nodes": storable(rows)})
+    if not are_valid(nodes):
+        raise RequestError(
+            f"A report has at most {MAX_NODE_FACTS} nodes, with short names and numbers in their order.",
+            code="invalid-nodes",
+        )
+    await connection.execute(
+        named("nodes_write"), {"execution_id": execution.id, "nodes": storable(node_rows(nodes))}
+    )
     question = execution.question
     if (
         question
@@ -34,6 +39,21 @@ async def write_nodes(connection: AsyncConnection, execution: Any, nodes: Sequen
         and any(node.name == question["node"] and node.outcome is not None for node in nodes)
     ):
         await connection.execute(named("question_taken"), {"id": execution.id})
+
+
+def are_valid(nodes: Sequence[NodeFact]) -> bool:
+    """Whether they are what an honest worker may tell."""
+    return len(nodes) <= MAX_NODE_FACTS and all(
+        1 <= len(node.name) <= NAME_CHARACTERS
+        and 1 <= node.attempt <= MAX_NODE_FACTS
+        and 0 <= node.place <= MAX_NODE_FACTS
+        for node in nodes
+    )
+
+
+def node_rows(nodes: Sequence[NodeFact]) -> list[dict[str, Any]]:
+    """As they are written; the caller has asked ``are_valid``."""
+    return [{**msgspec.to_builtins(node), "message": node.message[:MESSAGE_CHARACTERS]} for node in nodes]
 
 
 async def list_nodes(connection: AsyncConnection, tenant_id: str, execution_id: str) -> list[ExecutionNode]:

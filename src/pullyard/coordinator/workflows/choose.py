@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from pullyard.agents.registry import check_settings
 from pullyard.coordinator.projects.refs import check_branch, check_repository
@@ -20,15 +21,25 @@ from pullyard.protocol.resources import TaskInput
 from pullyard.protocol.worker import ChangeStart, RepositoryGrant
 from pullyard.protocol.workflows import AddedNodeInput, PromptNode, TaskRepository
 
+logger = structlog.get_logger(__name__)
+
 PROTOCOL_LABEL = "protocol=2"
 """Every worker of that version has it. A task that an older worker can't do requires it."""
 
 
 def granted_workflow(name: str, added: Sequence[Mapping[str, Any]]) -> Workflow | None:
-    """With the project's nodes; None is the plain code change, which every worker knows by itself."""
-    workflow = WORKFLOWS[name]
-    if added and workflow.extensible:
-        workflow = extend(workflow, msgspec.convert(added, list[AddedNode]))
+    """With the project's nodes; None is the plain code change, which every worker knows by itself.
+
+    What an older version of Pullyard has taken and this one can't put together has no nodes, and fails at its
+    worker with a sentence: a claim must not break over it, since that would keep everybody from work.
+    """
+    try:
+        workflow = WORKFLOWS[name]
+        if added and workflow.extensible:
+            workflow = extend(workflow, msgspec.convert(added, list[AddedNode]))
+    except (KeyError, WorkflowInvalid, msgspec.ValidationError) as error:
+        logger.warning("a workflow can't be put together", workflow=name, problem=str(error))
+        return Workflow(name, ())
     return None if workflow == CODE_CHANGE else workflow
 
 
