@@ -55,7 +55,20 @@ def test_logs_follow_a_running_task_and_raw_gives_the_bytes(program: Program) ->
         raw = subprocess.run(
             [PROGRAM, "logs", "shop#1", "--raw"], capture_output=True, env=program.environment, check=True
         )
+        shown = program.ok("logs", "shop#1", "--lines", "1-")
+        found = program.ok("logs", "shop#1", "--search", "TITLE", "--ignore-case")
+        bytes_of_lines = subprocess.run(
+            [PROGRAM, "logs", "shop#1", "--lines", "1-", "--raw"],
+            capture_output=True,
+            env=program.environment,
+            check=True,
+        )
+        match = program.json("logs", "shop#1", "--search", "title", "-C", "2")["matches"][0]
     assert "title\ufffd" in followed
+    assert f"{match['line']:>6}  title\ufffd" in shown
+    assert f"{match['line']:>6}: title\ufffd" in found
+    assert "\x1b" not in shown + found
+    assert bytes_of_lines.stdout == raw.stdout
     assert "\x1b" not in followed
     assert b"\x1b]0;owned\x07title\xff\n" in raw.stdout
 

@@ -54,6 +54,9 @@ def test_a_database_out_of_reach_is_one_sentence(program: Program) -> None:
         (["task", "add", "shop", "x", "--agent", "demo", "--command", "ls"], "leave one of them out"),
         (["project", "add", "https://example.org/shop", "--max-running", "0"], "max running"),
         (["logs", "shop#1", "--raw", "--json"], "both"),
+        (["logs", "shop#1", "--lines", "1-5", "--search", "x"], "one after the other"),
+        (["logs", "shop#1", "--lines", "1-5", "-f"], "leave it out"),
+        (["logs", "shop#1", "--search", "x", "--raw"], "leave --raw out"),
         (["login", "nonsense://x", "--token", "t"], "nonsense"),
     ],
 )

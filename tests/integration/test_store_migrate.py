@@ -1,6 +1,7 @@
 """The schema, and who may bring it up to date."""
 
 import asyncio
+from importlib.resources import files
 
 import asyncpg
 import pytest
@@ -45,6 +46,28 @@ async def test_a_failed_migration_leaves_nothing_behind(bare_database_url):
     with pytest.raises(asyncpg.PostgresError, match="already exists"):
         await migrate(bare_database_url)
     assert await fetch(bare_database_url, TABLES) == 1
+
+
+async def test_logs_of_the_first_version_learn_the_numbers_of_their_lines(bare_database_url):
+    first = (files("pullyard.store.migrations") / "versions" / "0001_first.sql").read_text()
+    chunks = ((0, 2, 1), (2, 5, 0), (7, 9, 4), (16, 1, 1))
+    await execute(
+        bare_database_url,
+        first,
+        "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY)",
+        "INSERT INTO alembic_version VALUES ('0001')",
+        "SET session_replication_role = replica;"
+        "INSERT INTO log_streams (execution_id, stream, tenant_id) VALUES ('e', 'implement', 't');"
+        + "".join(
+            "INSERT INTO log_chunks (execution_id, stream, start_offset, size_bytes, lines, codec, data) "
+            f"VALUES ('e', '{stream}', {offset}, {size}, {lines}, 'zstd', '');"
+            for stream in ("implement", "verify")
+            for offset, size, lines in chunks
+        ),
+    )
+    await migrate(bare_database_url)
+    numbers = "SELECT array_agg(start_line ORDER BY start_offset) FROM log_chunks WHERE stream = 'verify'"
+    assert await fetch(bare_database_url, numbers) == [0, 1, 1, 5]
 
 
 async def test_an_unreachable_database_is_told_without_its_password():

@@ -9,7 +9,7 @@ import typer
 from pullyard.cli.coordinator_options import DEFAULT_PORT, read_settings
 from pullyard.cli.places import default_data_directory
 from pullyard.cli.terminal import Terminal
-from pullyard.coordinator.maintenance import back_up
+from pullyard.coordinator.maintenance import archive_url, back_up
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -25,4 +25,7 @@ def backup(
     asyncio.run(back_up(settings, file.absolute()))
     size_bytes = file.stat().st_size
     terminal.say(f"Wrote {file} ({size_bytes} bytes). It holds hashes of tokens: keep it private.")
-    terminal.finish({"file": str(file.absolute()), "size_bytes": size_bytes})
+    archive = archive_url(settings)
+    if archive is not None:
+        terminal.say(f"Archived logs are not in it, but in {archive}: save that place now, after this file.")
+    terminal.finish({"file": str(file.absolute()), "size_bytes": size_bytes, "archive": archive})

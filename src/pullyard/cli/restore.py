@@ -9,7 +9,7 @@ import typer
 from pullyard.cli.coordinator_options import DEFAULT_PORT, read_settings
 from pullyard.cli.places import default_data_directory, make_data_directory
 from pullyard.cli.terminal import Terminal
-from pullyard.coordinator.maintenance import restore_from
+from pullyard.coordinator.maintenance import archive_url, restore_from
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -29,4 +29,7 @@ def restore(
     settings = read_settings(data, host="127.0.0.1", port=DEFAULT_PORT, public_url=None)
     asyncio.run(restore_from(settings, file.absolute(), replace=replace))
     terminal.say(f"Restored {file}. Start it with 'pullyard up'.")
-    terminal.finish({"file": str(file.absolute())})
+    archive = archive_url(settings)
+    if archive is not None:
+        terminal.say(f"Archived logs are read from {archive}: bring them back there.")
+    terminal.finish({"file": str(file.absolute()), "archive": archive})

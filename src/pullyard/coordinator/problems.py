@@ -38,7 +38,7 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 404, 409, 412, 413, 422, 500)
+    for status in (400, 401, 404, 409, 412, 413, 422, 500, 503)
 }
 
 

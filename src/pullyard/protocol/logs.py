@@ -1,10 +1,26 @@
 """Logs as people and programs read them."""
 
+import re
 from datetime import datetime
 
 from pydantic import Field
 
+from pullyard.protocol.errors import RequestError
 from pullyard.protocol.resources import Input, Resource
+
+RANGE_PATTERN = r"^[1-9][0-9]{0,15}(-([1-9][0-9]{0,15})?)?$"
+OPEN_ENDED = 10**16 - 1
+
+
+def line_range(words: str) -> tuple[int, int]:
+    """``120-140``, ``120-`` or ``120``: the first and the last line, both included. Raises RequestError."""
+    if not re.fullmatch(RANGE_PATTERN, words):
+        raise RequestError("Lines are named like 120-140, 120- or 120; the first one is 1.")
+    first, dash, last = words.partition("-")
+    begin, end = int(first), int(last) if last else OPEN_ENDED if dash else int(first)
+    if end < begin:
+        raise RequestError(f"The range of lines ends before it begins: {begin} is after {end}.")
+    return begin, end
 
 
 class LogStream(Resource):

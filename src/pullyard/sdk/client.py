@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+import httpx
 from pydantic import BaseModel
 
 from pullyard.protocol.audit import AuditEntry
 from pullyard.protocol.automation import Automation, AutomationStart, Injected, Injection, TaskMove
 from pullyard.protocol.intake import EventRule, EventRuleInput, PlainEvent, ReceivedEvent, Reception
-from pullyard.protocol.logs import LogLine, LogLines, LogMatch, LogMatches, LogStream
+from pullyard.protocol.logs import OPEN_ENDED, LogLine, LogLines, LogMatch, LogMatches, LogStream
 from pullyard.protocol.resources import (
     Change,
     ChangeErrand,
@@ -148,24 +149,37 @@ class Client:
     def log_streams(self, execution_id: str) -> Iterator[LogStream]:
         return self._pages(f"/executions/{execution_id}/logs", LogStream)
 
-    def log(self, execution_id: str, stream: str) -> Iterator[bytes]:
-        """All that is there of one log now, in pieces."""
-        offset = 0
-        while True:
-            path = f"/executions/{execution_id}/logs/{stream}"
-            answer = self._transport.request("GET", path, query={"offset": offset, "limit": LOG_PIECE_BYTES})
+    def log(
+        self, execution_id: str, stream: str, *, begin: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
+        """All that is there of one log now, or the bytes from ``begin`` to before ``end``, in pieces."""
+        offset = begin
+        while end is None or offset < end:
+            limit = LOG_PIECE_BYTES if end is None else min(LOG_PIECE_BYTES, end - offset)
+            answer = self._log_part(execution_id, stream, offset=offset, limit=limit)
             if not answer.content:
                 return
             yield answer.content
             offset += len(answer.content)
 
-    def log_lines(self, execution_id: str, stream: str, first: int, last: int | None) -> Iterator[LogLine]:
-        """Lines by their numbers, the first one being 1, both ends included; null: to the end."""
+    def log_range(self, execution_id: str, stream: str, first: int, last: int) -> Iterator[bytes]:
+        """The bytes of these lines, line ends and all; both ends included."""
+        begin, end = (
+            int(self._log_part(execution_id, stream, lines=str(line), limit=1).headers["pullyard-log-offset"])
+            for line in (first, min(last + 1, OPEN_ENDED))
+        )
+        return self.log(execution_id, stream, begin=begin, end=end)
+
+    def _log_part(self, execution_id: str, stream: str, **query: int | str) -> httpx.Response:
+        path = f"/executions/{execution_id}/logs/{stream}"
+        return self._transport.request("GET", path, query=query)
+
+    def log_lines(self, execution_id: str, stream: str, first: int, last: int) -> Iterator[LogLine]:
+        """Lines by their numbers, the first one being 1; both ends included, as far as there are lines."""
         path = f"/executions/{execution_id}/logs/{stream}/lines"
         following: int | None = first
-        while following is not None and (last is None or following <= last):
-            wanted = f"{following}-{'' if last is None else last}"
-            part = self._transport.get(path, LogLines, {"lines": wanted})
+        while following is not None and following <= last:
+            part = self._transport.get(path, LogLines, {"lines": f"{following}-{last}"})
             yield from part.lines
             following = part.next
 

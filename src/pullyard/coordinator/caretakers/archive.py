@@ -73,6 +73,8 @@ class LogArchiver:
                         await objects.delete(abandoned_key)
                     await settle_in_object(services, objects, attempt)
             settled = True
+            place = "database" if objects is None else "object-storage"
+            services.metrics.logs_settled.labels(place).inc()
             logger.info("log put away", size_bytes=attempt.size_bytes)
         except TimeoutError:
             logger.warning("log not put away in time", size_bytes=attempt.size_bytes)
@@ -126,6 +128,7 @@ async def expire(services: "Services") -> None:
         async with services.database.transaction() as connection:
             gone = len((await connection.execute(named("logs_expire"), parameters)).all())
         if gone:
+            services.metrics.logs_expired.inc(gone)
             logger.info("logs expired", count=gone, retention_days=days)
     reached("log-expired")
 

@@ -1,17 +1,25 @@
 """Logs: by bytes, by lines, by what is in them, or all at once."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from pullyard.coordinator.auth.identify import Person
 from pullyard.coordinator.executions.read import read_execution
 from pullyard.coordinator.logs.download import download
-from pullyard.coordinator.logs.lines import RANGE_PATTERN, line_range, numbered_lines, read_lines
+from pullyard.coordinator.logs.lines import numbered_lines, read_lines
 from pullyard.coordinator.logs.scan import Wish
 from pullyard.coordinator.logs.stored import StoredLog
+from pullyard.coordinator.problems import PROBLEM_RESPONSES
 from pullyard.coordinator.services import Services, ServicesNeeded
-from pullyard.protocol.logs import LogLines, LogMatches, LogSearch, LogStream
+from pullyard.protocol.logs import (
+    RANGE_PATTERN,
+    LogLines,
+    LogMatches,
+    LogSearch,
+    LogStream,
+    line_range,
+)
 from pullyard.protocol.resources import Page
 from pullyard.store.queries import named
 
@@ -29,6 +37,8 @@ LINES = Query(
     max_length=40,
     description="such as `120-140`, `120-` or `120`; the first line is 1",
 )
+_GONE: dict[int | str, dict[str, Any]] = {410: {**PROBLEM_RESPONSES[404], "description": "Gone"}}
+_BEYOND = {416: {**PROBLEM_RESPONSES[404], "description": "Range Not Satisfiable"}}
 _BYTES = {"content": {"application/octet-stream": {}}}
 _TEXT = {"content": {"text/plain": {}}}
 
@@ -50,7 +60,7 @@ async def list_logs(execution_id: ExecutionId, person: Person, services: Service
     return Page[LogStream](items=await streams_of(services, person.tenant_id, execution_id), next=None)
 
 
-@router.get("/{stream}", response_class=Response, responses={200: _BYTES})
+@router.get("/{stream}", response_class=Response, responses={200: _BYTES, **_GONE})
 async def show_log(
     log: Log,
     offset: Offset = 0,
@@ -80,7 +90,7 @@ async def show_log(
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
-@router.get("/{stream}/lines")
+@router.get("/{stream}/lines", responses=_GONE)
 async def show_lines(
     log: Log,
     lines: Annotated[str, LINES] = "1-",
@@ -89,7 +99,7 @@ async def show_lines(
     return await numbered_lines(log, *line_range(lines))
 
 
-@router.get("/{stream}/search")
+@router.get("/{stream}/search", responses=_GONE)
 async def search_log(log: Log, services: ServicesNeeded, wanted: Annotated[LogSearch, Query()]) -> LogMatches:
     """The lines that hold a text, in their order.
 
@@ -99,7 +109,7 @@ async def search_log(log: Log, services: ServicesNeeded, wanted: Annotated[LogSe
     return await services.searches.search(log, wish, wanted.cursor)
 
 
-@router.get("/{stream}/raw", response_class=Response, responses={200: _TEXT, 206: _TEXT})
+@router.get("/{stream}/raw", response_class=Response, responses={200: _TEXT, 206: _TEXT, **_GONE, **_BEYOND})
 async def download_log(
     execution_id: ExecutionId,
     stream: StreamName,

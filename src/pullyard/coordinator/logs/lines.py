@@ -1,14 +1,10 @@
 """Lines of a log by their numbers. Lines end at ``\\n`` alone: ``\\r`` redraws are part of their line."""
 
-import re
 from dataclasses import dataclass
 
 from pullyard.coordinator.logs.stored import StoredLog
-from pullyard.protocol.errors import RequestError
 from pullyard.protocol.logs import LogLine, LogLines
 
-RANGE_PATTERN = r"^[1-9][0-9]{0,15}(-([1-9][0-9]{0,15})?)?$"
-OPEN_ENDED = 10**16
 MAX_LINES = 2_000
 """In one answer with numbers: each is an object, made on the event loop."""
 MAX_LINES_BYTES = 1024 * 1024
@@ -26,17 +22,6 @@ class LinePart:
     total: int
     end: int
     final: bool
-
-
-def line_range(words: str) -> tuple[int, int]:
-    """``120-140``, ``120-`` or ``120``: the first and the last line, both included. Raises RequestError."""
-    if not re.fullmatch(RANGE_PATTERN, words):
-        raise RequestError("Lines are named like 120-140, 120- or 120; the first one is 1.")
-    first, dash, last = words.partition("-")
-    begin, end = int(first), int(last) if last else OPEN_ENDED if dash else int(first)
-    if end < begin:
-        raise RequestError(f"The range of lines ends before it begins: {begin} is after {end}.")
-    return begin, end
 
 
 async def read_lines(log: StoredLog, first: int, last: int, limit_bytes: int) -> LinePart:

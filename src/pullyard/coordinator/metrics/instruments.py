@@ -107,6 +107,15 @@ class Metrics:
             ["form"],
             registry=registry,
         )
+        self.logs_settled = Counter(
+            "pullyard_logs_settled",
+            "Ended logs put away: to object storage, or as large frames in the database.",
+            ["place"],
+            registry=registry,
+        )
+        self.logs_expired = Counter(
+            "pullyard_logs_expired", "Logs removed because their time had come.", registry=registry
+        )
         self.heartbeats = Counter("pullyard_heartbeats", "Heartbeats of workers.", registry=registry)
         self.feed_delivery = Histogram(
             "pullyard_feed_delivery_seconds",
