@@ -114,6 +114,12 @@ async def _unreachable(request: Request, error: Exception) -> JSONResponse:
     return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
 
 
+async def _no_socket(request: Request, error: Exception) -> JSONResponse:
+    """A Postgres that is just starting again has no socket yet; only a connection's error names no file."""
+    assert isinstance(error, FileNotFoundError)
+    return await (_unreachable if error.filename is None else bug)(request, error)
+
+
 async def bug(request: Request, error: Exception) -> JSONResponse:
     about_path(request.path_params)
     logger.error("unexpected error", path=request.url.path, exc_info=error)
@@ -130,6 +136,7 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONRe
     asyncpg.PostgresError: _database,
     asyncpg.InterfaceError: _database,
     ConnectionError: _unreachable,
+    FileNotFoundError: _no_socket,
     # No connection of the pool became free in time, or none could be made.
     PoolTimeout: _unreachable,
     TimeoutError: _unreachable,
