@@ -131,3 +131,24 @@ async def test_a_branch_that_somebody_moved_meanwhile_is_not_taken_back(system: 
     ended = await system.ended(task)
     assert ended["reason"] == "push_refused"
     assert branches_of(app)[branch] == theirs
+
+
+async def test_without_a_sandbox_the_prompt_says_where_they_are(system: System) -> None:
+    await system.start_worker(sandbox="unsafe-directory")
+    place = r"$(sed -n 's/^- lib: `\(.*\)`$/\1/p' {prompt_file})"
+    task, _, lib = await begin(system, f'echo lib >> "{place}/README.md"', verify="grep -q lib README.md")
+    ended = await system.ended(task)
+    assert (ended["state"], ended["message"]) == ("completed", "")
+    changes = await changes_of(system, ended)
+    assert branches_of(lib)[changes["lib"]["branch"]] == changes["lib"]["commit"]
+
+
+async def test_the_unfinished_work_in_all_of_them_is_gone_on_with(system: System) -> None:
+    await system.start_worker()
+    line = "echo more >> README.md; echo more >> /repositories/lib/README.md"
+    task, _, _ = await begin(system, f"[ $(wc -l < README.md) = 2 ] || {{ {line}; exit 1; }}")
+    assert (await system.ended(task))["reason"] == "agent_failed"
+    await system.coordinator.post(f"/tasks/{task['id']}/retry", {"resume": True}, 200)
+    ended = await system.ended(task)
+    assert (ended["state"], ended["message"]) == ("completed", "")
+    assert set(await changes_of(system, ended)) == {None, "lib"}

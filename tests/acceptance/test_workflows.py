@@ -7,6 +7,7 @@ import pytest
 from tests.repositories import branches_of, git_in
 from tests.system import System
 
+LIVE = ("preparing", "implementing", "verifying")
 APPROVAL = {
     "name": "look",
     "after": "verify",
@@ -157,3 +158,42 @@ async def test_a_step_that_is_not_required_is_told_and_passed_over(system: Syste
         ("lint", "failed"),
         ("gate", "failed"),
     ]
+
+
+@pytest.mark.parametrize("after", ["prepare", "implement", "verify"])
+async def test_a_worker_killed_in_a_projects_step_goes_on_there(system: System, after: str) -> None:
+    await system.start_worker()
+    step = command("step", after, "echo reached; sleep 2; echo step >> step.txt")
+    project = await system.project(system.repository(), verify_commands=[["true"]], workflow_nodes=[step])
+    task = await system.task(project, "echo done > result.txt")
+    execution = await system.until_execution(task, *LIVE)
+    await system.until_logged(execution["id"], b"reached", after)
+    await system.kill_worker()
+    await system.start_worker()
+    ended = await system.ended(task)
+    assert (ended["state"], ended["message"]) == ("completed", "")
+    (execution,) = await system.executions(task)
+    walked = await nodes_of(system, execution)
+    assert [outcome for name, outcome in walked if name == "step"] == ["failed", "passed"]
+    assert [name for name, outcome in walked if outcome == "passed"][-1] == "publish"
+
+
+async def test_a_second_agent_goes_on_from_what_the_first_one_left(system: System) -> None:
+    await system.start_worker()
+    repository = system.repository()
+    second = {
+        "name": "polish",
+        "after": "implement",
+        "kind": "agent",
+        "settings": {
+            "prompt": "Polish it.",
+            "agent": {"name": "command", "settings": {"command": "cat result.txt {prompt_file} > both.txt"}},
+        },
+    }
+    project = await system.project(repository, verify_commands=[["true"]], workflow_nodes=[second])
+    ended = await system.ended(await system.task(project, "echo first > result.txt"))
+    assert (ended["state"], ended["message"]) == ("completed", "")
+    change = await system.change(ended)
+    both = git_in(repository, "show", f"{change['commit']}:both.txt")
+    assert both.startswith("first")
+    assert "Polish it." in both
