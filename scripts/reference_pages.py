@@ -17,6 +17,8 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from pullyard.coordinator.app import create_app
+from pullyard.coordinator.metrics.instruments import Metrics
+from pullyard.coordinator.metrics.state import State
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.workers.wire import ROUTES
 from pullyard.lifecycle.automation import AUTOMATION_TRANSITIONS
@@ -134,6 +136,17 @@ def worker_routes() -> str:
     return "\n".join(f"- `POST {route.path}`" for route in ROUTES)
 
 
+def metrics_table() -> str:
+    metrics = Metrics()
+    State(metrics.catalogue, project_limit=0)
+    rows = ["| metric | kind | labels | meaning |", "| --- | --- | --- | --- |"]
+    for name, one in sorted(metrics.catalogue.described.items()):
+        shown = f"{name}_total" if one.kind == "counter" else name
+        labels = ", ".join(f"`{label}`" for label in one.labels)
+        rows.append(f"| `{shown}` | {one.kind} | {labels} | {one_cell(one.words)} |")
+    return "\n".join(rows)
+
+
 def diagram(table: Callable[[], str]) -> Callable[[], str]:
     return lambda: f"```mermaid\n{table()}\n```"
 
@@ -149,6 +162,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "reasons": reasons_table,
     "rest-routes": rest_table,
     "worker-routes": worker_routes,
+    "metrics": metrics_table,
 }
 
 

@@ -59,7 +59,7 @@ class Services:
 
     def __post_init__(self) -> None:
         self.log_appends = LogAppends(self.database)
-        self.state = State(self.metrics.registry, project_limit=self.settings.metrics_projects)
+        self.state = State(self.metrics.catalogue, project_limit=self.settings.metrics_projects)
 
     def stop(self) -> None:
         """The process is about to end. Repeatable."""

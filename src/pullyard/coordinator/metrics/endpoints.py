@@ -21,7 +21,7 @@ COUNTED_AT_MOST = 100_000
 async def show_metrics(request: Request, services: ServicesNeeded) -> Response:
     await admit(request, services)
     await services.state.look(services)
-    return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(services.metrics.catalogue.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 async def admit(request: Request, services: Services) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from pullyard import __version__
+from pullyard.coordinator.metrics.catalogue import Catalogue
 from pullyard.coordinator.metrics.requests import Requests
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.money import MICROS
@@ -54,100 +54,67 @@ class Metrics:
     """Cheap enough for every request: a call takes about a microsecond."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        GCCollector(registry=registry)
-        build = Gauge(
-            "pullyard_build_info", "Always 1; the version is a label.", ["version"], registry=registry
-        )
-        build.labels(__version__).set(1)
-        self.queue_latency = Histogram(
-            "pullyard_queue_latency_seconds",
+        self.catalogue = make = Catalogue()
+        ProcessCollector(registry=make.registry)
+        GCCollector(registry=make.registry)
+        make.gauge("build_info", "Always 1; the version is a label.", "version").labels(__version__).set(1)
+        self.queue_latency = make.histogram(
+            "queue_latency_seconds",
             "From a task's entry into the queue to its assignment to a worker.",
             buckets=WAITING,
-            registry=registry,
         )
-        self.claim_seconds = Histogram(
-            "pullyard_claim_seconds",
-            "One claim for a group of waiting workers, in the database.",
-            buckets=SHORT,
-            registry=registry,
+        self.claim_seconds = make.histogram(
+            "claim_seconds", "One claim for a group of waiting workers, in the database.", buckets=SHORT
         )
-        self.claim_grants = Histogram(
-            "pullyard_claim_grants", "Tasks granted by one claim.", buckets=SIZES, registry=registry
-        )
-        self.sandbox_start = Histogram(
-            "pullyard_sandbox_start_seconds",
-            "From the wish for a sandbox to a program running in it, as workers measured it.",
+        self.claim_grants = make.histogram("claim_grants", "Tasks granted by one claim.", buckets=SIZES)
+        self.sandbox_start = make.histogram(
+            "sandbox_start_seconds",
+            "Until an execution's first sandbox was ready, as its worker measured it.",
             buckets=STARTS,
-            registry=registry,
         )
-        self.phase_seconds = Histogram(
-            "pullyard_phase_seconds",
-            "Phases of ended executions, as workers measured them.",
-            ["phase"],
+        self.phase_seconds = make.histogram(
+            "phase_seconds",
+            "Phases of ended executions, as their workers measured them.",
+            "phase",
             buckets=LONG,
-            registry=registry,
         )
-        self.executions = Counter(
-            "pullyard_executions",
-            "Ended executions by final state and reason; the reason is empty for success.",
-            ["state", "reason"],
-            registry=registry,
+        self.executions = make.counter(
+            "executions", "Ended executions; the reason is empty for success.", "state", "reason"
         )
-        self.tokens = Counter(
-            "pullyard_tokens", "Model tokens of ended executions.", ["direction"], registry=registry
+        self.tokens = make.counter("tokens", "Model tokens of ended executions.", "direction")
+        self.cost = make.counter("cost_dollars", "Model costs of ended executions, in US dollars.")
+        self.log_bytes = make.counter(
+            "log_bytes", "Log bytes taken from workers: `raw`, and as they came, `stored`.", "form"
         )
-        self.cost = Counter(
-            "pullyard_cost_dollars", "Model costs of ended executions, in US dollars.", registry=registry
-        )
-        self.log_bytes = Counter(
-            "pullyard_log_bytes",
-            "Log bytes taken from workers: raw, and as they came, compressed.",
-            ["form"],
-            registry=registry,
-        )
-        self.logs_settled = Counter(
-            "pullyard_logs_settled",
+        self.logs_settled = make.counter(
+            "logs_settled",
             "Ended logs put away: to object storage, or as large frames in the database.",
-            ["place"],
-            registry=registry,
+            "place",
         )
-        self.logs_expired = Counter(
-            "pullyard_logs_expired", "Logs removed because their time had come.", registry=registry
+        self.logs_expired = make.counter("logs_expired", "Logs removed because their time had come.")
+        self.heartbeats = make.counter("heartbeats", "Heartbeats of workers.")
+        self.sockets = make.gauge("sockets", "Open WebSockets and event streams of this replica.")
+        self.subscriptions = make.gauge(
+            "subscriptions", "What they follow: `events`, or the `log` of an execution.", "kind"
         )
-        self.heartbeats = Counter("pullyard_heartbeats", "Heartbeats of workers.", registry=registry)
-        self.feed_delivery = Histogram(
-            "pullyard_feed_delivery_seconds",
+        self.feed_delivery = make.histogram(
+            "feed_delivery_seconds",
             "From the writing of an event to its sending to a subscriber that was waiting for it.",
             buckets=SHORT,
-            registry=registry,
-        )
-        self.sockets = Gauge("pullyard_sockets", "Open WebSockets of this replica.", registry=registry)
-        self.subscriptions = Gauge(
-            "pullyard_subscriptions",
-            "Subscriptions of this replica: to events, and to logs, which is who watches.",
-            ["kind"],
-            registry=registry,
-        )
-        self.bus_messages = Counter(
-            "pullyard_bus_messages", "Hints between replicas.", ["direction"], registry=registry
         )
         self.requests = Requests(
-            Counter("pullyard_http_requests", "Requests.", ["endpoint", "code"], registry=registry),
-            Histogram(
-                "pullyard_http_request_seconds",
+            make.counter("http_requests", "Requests by route and status.", "endpoint", "code"),
+            make.histogram(
+                "http_request_seconds",
                 "From a request's head to the end of its answer. A claim includes its waiting.",
-                ["endpoint"],
+                "endpoint",
                 buckets=SHORT,
-                registry=registry,
             ),
         )
-        self.connections_refused = Counter(
-            "pullyard_connections_refused",
-            "Connections closed at once because there were too many, or their requests came too slowly.",
-            ["why"],
-            registry=registry,
+        self.connections_refused = make.counter(
+            "connections_refused",
+            "Connections closed: there were too `many`, a `head` was too long, or a request too `slow`.",
+            "why",
         )
         self._phases = {phase: self.phase_seconds.labels(phase) for phase in (*Phase, OTHER_PHASE)}
         self._raw, self._stored = self.log_bytes.labels("raw"), self.log_bytes.labels("stored")

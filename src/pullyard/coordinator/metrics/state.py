@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.pool import QueuePool
 
+from pullyard.coordinator.metrics.catalogue import Catalogue
 from pullyard.lifecycle.automation import AutomationState
 from pullyard.lifecycle.worker import WorkerState
 from pullyard.store.errors import DATABASE_AWAY
@@ -23,38 +23,35 @@ KEEP_SECONDS = 1.0
 
 
 class State:
-    """Gauges in the given registry. Those of the whole installation are the same from every replica."""
+    """Gauges in the given catalogue. Those of the whole installation are the same from every replica."""
 
-    def __init__(self, registry: CollectorRegistry, *, project_limit: int) -> None:
-        def gauge(name: str, words: str, *labels: str) -> Gauge:
-            return Gauge(f"pullyard_{name}", words, labels, registry=registry)
-
+    def __init__(self, make: Catalogue, *, project_limit: int) -> None:
         self._project_limit = project_limit
         self._looking = asyncio.Lock()
         self._looked_at = -KEEP_SECONDS
-        self.database_up = gauge("database_up", "1 where the database has just answered.")
-        self.queued = gauge("tasks_queued", "Queued tasks by their project's automation.", "automation")
-        self.claimable = gauge(
+        self.database_up = make.gauge("database_up", "1 where the database has just answered.")
+        self.queued = make.gauge("tasks_queued", "Queued tasks by their project's automation.", "automation")
+        self.claimable = make.gauge(
             "tasks_claimable", "Queued tasks that their projects' limits would let run now."
         )
-        self.running = gauge(
+        self.running = make.gauge(
             "executions_running", "Live executions by their project's automation.", "automation"
         )
-        self.projects = gauge("projects", "Projects by automation.", "automation")
-        self.workers = gauge("workers", "Workers by state.", "state")
-        self.slots = gauge("worker_slots", "Slots of workers by state.", "state")
-        self.newest_event = gauge("feed_newest_cursor", "Cursor of the newest event that is committed.")
-        self.feed_lag = gauge(
+        self.projects = make.gauge("projects", "Projects by automation.", "automation")
+        self.workers = make.gauge("workers", "Workers by state.", "state")
+        self.slots = make.gauge("worker_slots", "Slots of workers by state.", "state")
+        self.newest_event = make.gauge("feed_newest_cursor", "Cursor of the newest event that is committed.")
+        self.feed_lag = make.gauge(
             "feed_lag_events", "Committed events that this replica's subscribers can't read yet."
         )
-        self.project_queued = gauge("project_queued", "Queued tasks of a project; opt-in.", "project_id")
-        self.project_running = gauge("project_running", "Live executions of a project; opt-in.", "project_id")
-        self.connections = gauge("database_connections", "Connections of this process's pool.", "state")
-        self.connections_limit = gauge("database_connections_limit", "Most connections of the pool.")
-        self.polls = gauge("claims_waiting", "Long-polls of workers that wait here for work.")
-        self.bus_connected = gauge("bus_connected", "1 where this replica hears the others.")
-        self.loops = gauge("loop_up", "1 where the background loop runs.", "loop")
-        self.round_age = gauge("caretakers_round_age_seconds", "Since the caretakers' last whole round.")
+        self.project_queued = make.gauge("project_queued", "Queued tasks of a project; opt-in.", "project_id")
+        self.project_running = make.gauge("project_running", "Its live executions; opt-in.", "project_id")
+        self.connections = make.gauge("database_connections", "Connections of this process's pool.", "state")
+        self.connections_limit = make.gauge("database_connections_limit", "Most connections of the pool.")
+        self.polls = make.gauge("claims_waiting", "Long-polls of workers that wait here for work.")
+        self.bus_connected = make.gauge("bus_connected", "1 where this replica hears the others.")
+        self.loops = make.gauge("loop_up", "1 where the background loop runs.", "loop")
+        self.round_age = make.gauge("caretakers_round_age_seconds", "Since the caretakers' last whole round.")
 
     async def look(self, services: "Services") -> None:
         """Sets every gauge. Callers at the same time share one look."""
