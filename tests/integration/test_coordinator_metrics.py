@@ -1,8 +1,11 @@
 """What /metrics tells: facts of this replica, the state of the installation, and to whom."""
 
+import json
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import connect
 
 from tests.coordinator import RunningCoordinator, running_coordinator
 
@@ -87,6 +90,31 @@ async def test_the_state_of_queue_workers_and_process_is_told(coordinator: Runni
     assert told.value("loop_up", loop="dispatcher") == 1
     assert told.value("feed_lag_events") == 0
     assert told.value("project_queued", project_id=project) == 0
+
+
+async def test_who_listens_and_how_soon_is_told(coordinator: RunningCoordinator) -> None:
+    worker = await coordinator.worker()
+    project = await coordinator.project()
+    await coordinator.task(project)
+    grant = await worker.claim()
+    url = coordinator.url.replace("http", "ws", 1) + "/api/v1/stream"
+    async with connect(url, additional_headers={"authorization": f"Bearer {coordinator.token}"}) as socket:
+        log = {
+            "type": "subscribe-log",
+            "id": "log",
+            "execution_id": grant.execution_id,
+            "stream": "implement",
+        }
+        for wish in ({"type": "subscribe-events", "id": "events"}, {**log, "stream": "implement"}):
+            await socket.send(json.dumps(wish))
+            while json.loads(await socket.recv())["type"] != "subscribed":
+                pass
+        await coordinator.task(project)
+        while json.loads(await socket.recv())["type"] != "task-update":
+            pass
+        told = await scrape(coordinator)
+    assert (told.value("sockets"), told.value("subscriptions"), told.value("log_watchers")) == (1, 2, 1)
+    assert told.value("feed_delivery_seconds_count") >= 1
 
 
 async def test_projects_are_told_apart_only_on_request_and_only_while_they_are_few(database_url: str) -> None:

@@ -13,6 +13,7 @@ from pullyard.telemetry.tracer import ended_just_now, root_of
 def observe(services: Services) -> None:
     """Begin to listen."""
     services.dispatcher.on_claim = lambda seconds, grants: hear_claim(services, seconds, grants)
+    services.hub.events.on_delivery = services.metrics.feed_delivery.observe
     services.database.on_commit(lambda facts: hear_facts(services, facts))
     services.finishes.on_written = lambda ended: hear_finishes(services, ended)
 

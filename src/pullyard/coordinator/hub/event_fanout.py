@@ -1,6 +1,8 @@
 """One reader of the event feed for all who listen live at this replica."""
 
 import asyncio
+import time
+from collections.abc import Callable
 
 import structlog
 
@@ -29,6 +31,8 @@ class EventFanout:
         self._feed = feed
         self._live: dict[EventKey, dict[EventSubscription, None]] = {}
         self._wanted = asyncio.Event()
+        self.on_delivery: Callable[[float], None] = unheard
+        """Is told of each event that somebody was sent: the seconds since it was written."""
         self.cursor: int | None = None
         """Where the reader is; None while nobody listens, and then nothing is read."""
 
@@ -103,4 +107,10 @@ class EventFanout:
                     outlet.write(message, subscription.label)
                     subscription.cursor = event.cursor
                     deliveries += 1
+        if deliveries:
+            self.on_delivery(max(0.0, time.time() - event.at.timestamp()))
         return deliveries
+
+
+def unheard(_seconds: float) -> None:
+    """Nobody listens."""

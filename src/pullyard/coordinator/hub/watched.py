@@ -39,6 +39,11 @@ class Watched:
         until = time.monotonic() + BELIEVED_SECONDS
         self._elsewhere.update(dict.fromkeys(payload.split(), until))
 
+    @property
+    def count(self) -> int:
+        """Watchers at this replica."""
+        return self._here.total()
+
     def is_watched(self, execution_id: str) -> bool:
         return execution_id in self._here or self.is_watched_elsewhere(execution_id)
 

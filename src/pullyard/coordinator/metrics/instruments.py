@@ -93,13 +93,9 @@ class Metrics:
         )
         self.logs_expired = make.counter("logs_expired", "Logs removed because their time had come.")
         self.heartbeats = make.counter("heartbeats", "Heartbeats of workers.")
-        self.sockets = make.gauge("sockets", "Open WebSockets and event streams of this replica.")
-        self.subscriptions = make.gauge(
-            "subscriptions", "What they follow: `events`, or the `log` of an execution.", "kind"
-        )
         self.feed_delivery = make.histogram(
             "feed_delivery_seconds",
-            "From the writing of an event to its sending to a subscriber that was waiting for it.",
+            "From the writing of an event to its sending to those who listen live; between two clocks.",
             buckets=SHORT,
         )
         self.requests = Requests(
