@@ -1,6 +1,7 @@
 """The one WebSocket: nothing lost or doubled over disconnects, and nobody in who may not be."""
 
 import asyncio
+import time
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -208,3 +209,15 @@ async def test_revoking_a_token_closes_its_connection(coordinator: RunningCoordi
                 await socket.recv()
     assert caught.value.rcvd is not None
     assert caught.value.rcvd.code == 1008
+
+
+async def test_a_log_is_complete_whoever_ends_the_execution(coordinator: RunningCoordinator) -> None:
+    worker, grant = await begin(coordinator)
+    async with listening(coordinator) as socket:
+        await subscribe(socket, "subscribe-log", execution_id=grant.execution_id, stream="implement")
+        began = time.monotonic()
+        # Nobody reports this end: the worker's access is taken away.
+        assert (await coordinator.http.delete(f"/api/v1/workers/{worker.id}")).status_code < 300
+        assert (await hear(socket))["type"] == "completion"
+        # Sooner than by a slow look.
+        assert time.monotonic() - began < 2

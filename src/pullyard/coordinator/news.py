@@ -61,11 +61,6 @@ def log_grew(
     )
 
 
-def logs_ended(services: Services, execution_id: str) -> None:
-    """Call after the commit that ended the execution: nothing is appended to its logs any more."""
-    services.database.after_commit(partial(services.hub.log_news.ended, execution_id))
-
-
 def _publish(services: Services, topic: str) -> None:
     """A request that is one whole transaction tells of it when it is committed."""
     services.database.after_commit(partial(services.bus.publish, topic))

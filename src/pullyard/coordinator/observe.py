@@ -1,4 +1,4 @@
-"""What is told to metrics and traces of claims and endings, once they are committed."""
+"""What is told to metrics, traces and live logs of claims and endings, once they are committed."""
 
 import time
 from collections.abc import Sequence
@@ -44,6 +44,8 @@ def hear_facts(services: Services, facts: Sequence[object]) -> None:
     for fact in facts:
         if isinstance(fact, Ended):
             services.metrics.execution_ended(fact)
+            # Whoever follows its logs is told that they are complete.
+            services.hub.log_news.ended(fact.execution_id)
             if services.tracer.enabled:
                 trace_ending(services, fact)
 

@@ -19,7 +19,7 @@ from pullyard.coordinator.executions.phase import begin_phase
 from pullyard.coordinator.executions.poll import poll_for_work
 from pullyard.coordinator.executions.requeue import take_back
 from pullyard.coordinator.logs.append import append_log
-from pullyard.coordinator.news import errands_changed, events_written, log_grew, logs_ended, queue_changed
+from pullyard.coordinator.news import errands_changed, events_written, log_grew, queue_changed
 from pullyard.coordinator.services import services_of
 from pullyard.coordinator.workers.enrol import connect_worker, enrol_worker, issue_worker_credential
 from pullyard.coordinator.workers.heartbeat import beat
@@ -135,13 +135,11 @@ async def finish(request: Request) -> Response:
             execution_id=execution_id,
         )
         logger.info("worker reported", report="FinishRequest", ended="succeeded")
-        logs_ended(services, execution_id)
         return answer(Done())
     report = await fenced(request, FinishRequest, finish_execution)
     reached("finish-after-commit")
     if is_strike(report.reason):
         await judge_worker(services, tenant_id, worker_id)
-    logs_ended(services, execution_id)
     # The project's limit has room again, a dependent may be queued, or this task has to wait.
     queue_changed(services)
     services.caretakers.wake()
