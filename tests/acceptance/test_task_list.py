@@ -55,7 +55,9 @@ async def start(system: System, project: str) -> dict[str, Any]:
 async def synced(system: System, project: str) -> dict[str, Any]:
     """The automation after the list was read once more."""
     await system.coordinator.post(f"/projects/{project}/automation/sync", status=200)
-    return await until(system, project, lambda one: not one["task_list"]["under_way"])
+    shown = await until(system, project, lambda one: not one["task_list"]["under_way"])
+    assert shown["task_list"]["state"] == "read", shown["task_list"]
+    return shown
 
 
 async def until(system: System, project: str, is_so: Any) -> dict[str, Any]:
@@ -163,6 +165,7 @@ async def test_a_new_order_of_the_file_is_the_new_order_of_the_queue(system: Sys
     await system.coordinator.post(f"/tasks/{tasks['Item 5']['id']}/move", {"place": "front"}, status=200)
     push(work, {"task_lists.md": listing(5) + "- [ ] Item 6\n"})
     shown = await synced(system, project)
+    assert shown["task_list"]["items"] == 6, shown["task_list"]
     by_hand = ["Item 5", "Item 6", "Item 1", "Item 2", "injected", "Item 3", "Item 4"]
     assert [task["title"] for task in shown["next"]] == by_hand
     push(

@@ -21,7 +21,7 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
         if errand.kind in CHANGE_ERRANDS:
             report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))
         else:
-            found = await do_list_errand(tools, errand)
+            found = await do_list_errand(tools.git, tools.mirrors, tools.lease, errand)
             report = ErrandReport(fence=errand.fence, done=True, task_list=found)
     except (PullyardError, GitFailed, OSError) as error:
         report = ErrandReport(fence=errand.fence, done=False, message=str(error))

@@ -14,7 +14,7 @@ GITLINK = "160000"
 
 # Files that act on their own once they are pushed, checked out or opened.
 PROTECTED = re.compile(
-    r"(?:^|/)(?:\.gitmodules|\.gitattributes|CODEOWNERS|\.mcp\.json|\.envrc|\.pre-commit-config\.yaml)$"
+    r"(?:^|/)(?:\.gitmodules|\.gitattributes|CODEOWNERS|task_lists\.md|\.mcp\.json|\.envrc|\.pre-commit-config\.yaml)$"
     r"|(?:^|/)\.(?:claude|cursor|devcontainer|vscode|husky|codex)/"
     r"|^\.(?:github|gitlab|gitea|forgejo|circleci|buildkite|woodpecker|ci)/"
     r"|^(?:\.gitlab-ci|\.travis|\.woodpecker|\.drone|azure-pipelines|bitbucket-pipelines)\.ya?ml$"

@@ -16,8 +16,8 @@ from pullyard.lifecycle.task_lists.parse import decode, encode, readable
 from pullyard.lifecycle.task_lists.write import check_items
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import Errand, TaskListErrand, TaskListReport
-from pullyard.worker.context import Tools
-from pullyard.worker.mirrors import Mirror
+from pullyard.worker.lease import Lease
+from pullyard.worker.mirrors import Mirror, Mirrors
 
 WRITE_TRIES = 5
 """How often the list is written anew because somebody else pushed to its branch meanwhile."""
@@ -32,7 +32,7 @@ class ListFile:
     content: bytes
 
 
-async def do_list_errand(tools: Tools, errand: Errand) -> TaskListReport:
+async def do_list_errand(git: Git, mirrors: Mirrors, lease: Lease, errand: Errand) -> TaskListReport:
     """Check what is done, then tell what the list says. Repeatable: what is checked already stays as it is.
 
     Raises RequestError for a path or a file that can't be a list, PushRefused where the repository does not
@@ -43,20 +43,20 @@ async def do_list_errand(tools: Tools, errand: Errand) -> TaskListReport:
         raise RequestError("The coordinator named no task list.", code="invalid-errand")
     parts = check_path(wish.path)
     for attempt in range(1, WRITE_TRIES + 1):
-        mirror = await tools.mirrors.refresh(errand.repository.url)
+        mirror = await mirrors.refresh(errand.repository.url)
         if not mirror.listing.branches:
             return TaskListReport(commit="", blob=None)
         branch, commit = mirror.resolve(wish.branch)
-        with_list = ListIn(tools.git, mirror, commit, parts)
+        with_list = ListIn(git, mirror, commit, parts)
         found = await with_list.find()
         written = await with_list.check(found, wish.done) if found and wish.done else None
         if written is None:
             return report(commit, found, wish)
-        await tools.lease.wait_live()
+        await lease.wait_live()
         try:
-            await Remotes(tools.git).push(mirror.address, mirror.path, Push(branch, commit, written[0]))
+            await Remotes(git).push(mirror.address, mirror.path, Push(branch, commit, written[0]))
         except PushRefused:
-            moved = (await Remotes(tools.git).list(mirror.address)).branches.get(branch) != commit
+            moved = (await Remotes(git).list(mirror.address)).branches.get(branch) != commit
             if not moved or attempt == WRITE_TRIES:
                 raise
         else:

@@ -13,7 +13,7 @@ from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.task_lists.parse import parse_task_list
 from pullyard.protocol.automation import TaskListState
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.worker import Errand, ErrandReport, RepositorySpec, TaskListErrand
+from pullyard.protocol.worker import Errand, ErrandReport, RepositorySpec, TaskListErrand, TaskListReport
 from pullyard.store.queries import named
 
 WITHHELD = (
@@ -46,6 +46,8 @@ async def request_list(connection: AsyncConnection, tenant_id: str, project_id: 
     await connection.execute(named("list_due"), {"project_id": project_id, "seconds": seconds})
     if not project.text_policy.get("task_list", True):
         await tell_list(connection, project, TaskListState.WITHHELD, WITHHELD)
+    elif followed.given:
+        await connection.execute(named("list_again"), {"project_id": project_id, "again": True})
     elif not followed.under_way:
         unchecked = (await connection.execute(named("list_unchecked"), {"project_id": project_id})).first()
         kind = ErrandKind.WRITE_TASK_LIST if unchecked else ErrandKind.READ_TASK_LIST
@@ -68,7 +70,8 @@ async def list_errand(connection: AsyncConnection, row: Any) -> Errand:
     if row.kind == ErrandKind.WRITE_TASK_LIST:
         unchecked = await connection.execute(named("list_unchecked"), {"project_id": row.project_id})
         done = {task.list_key: sentence(task) for task in unchecked}
-    await connection.execute(named("errand_given"), {"id": row.id, "given": {"done": sorted(done)}})
+    given = {"path": row.path, "done": sorted(done)}
+    await connection.execute(named("errand_given"), {"id": row.id, "given": given})
     return Errand(
         id=row.id,
         fence=row.fence,
@@ -92,24 +95,35 @@ def sentence(task: Any) -> str:
 async def list_errand_ended(
     connection: AsyncConnection, errand: Any, report: ErrandReport, message: str
 ) -> None:
+    """Take over what the list says, and go on with what was asked for meanwhile."""
     project = await read_automation(connection, errand.tenant_id, errand.project_id)
-    followed = (await connection.execute(named("list_row"), {"project_id": errand.project_id})).one_or_none()
+    followed = (await connection.execute(named("list_row"), {"project_id": project.id})).one_or_none()
     if followed is None:
         return
-    found = report.task_list
-    if not report.done or found is None:
-        await tell_list(connection, project, TaskListState.FAILED, message or "The worker told nothing.")
-        return
-    await connection.execute(
-        named("list_checked"), {"project_id": project.id, "keys": errand.given.get("done", [])}
-    )
-    if found.blob is None:
+    await connection.execute(named("list_again"), {"project_id": project.id, "again": False})
+    # The project may follow another list since the worker was asked.
+    is_ours = errand.given.get("path") == followed.path
+    if is_ours and not report.done:
+        await tell_list(connection, project, TaskListState.FAILED, message)
+    elif is_ours:
+        done = errand.given["done"]
+        await connection.execute(named("list_checked"), {"project_id": project.id, "keys": done})
+        await take_over(connection, project, report.task_list)
+        await check_merged_items(connection, project.tenant_id, project.id)
+    if followed.again or not is_ours:
+        await request_list(connection, project.tenant_id, project.id)
+
+
+async def take_over(connection: AsyncConnection, project: Any, found: TaskListReport | None) -> None:
+    if found is None or found.blob is None:
         await tell_list(connection, project, TaskListState.MISSING, MISSING)
-    elif found.text is not None:
-        parsed = parse_task_list(storable(found.text))
-        seen = {"commit": found.commit[:OBJECT_ID_CHARACTERS], "blob": found.blob[:OBJECT_ID_CHARACTERS]}
-        await apply_list(connection, project, parsed, storable(seen))
-    await check_merged_items(connection, project.tenant_id, project.id)
+        return
+    seen = {"commit": found.commit[:OBJECT_ID_CHARACTERS], "blob": found.blob[:OBJECT_ID_CHARACTERS]}
+    if found.text is None:
+        parameters = {"project_id": project.id, "commit": storable(seen["commit"])}
+        await connection.execute(named("list_same"), parameters)
+    else:
+        await apply_list(connection, project, parse_task_list(storable(found.text)), storable(seen))
 
 
 async def tell_list(connection: AsyncConnection, project: Any, state: TaskListState, message: str) -> None:

@@ -82,7 +82,7 @@ async def resolve_or_escalate(
         await connection.execute(
             named("resolution_begin"), {"id": facts.id, "resolution": resolution_id, "earlier": earlier}
         )
-        if facts.state == TaskState.RUNNING:
+        if facts.state != TaskState.PENDING:
             held = {"pending": PendingReason.DEPENDENCY, "reason": failure.reason, "message": failure.message}
             await move_task(connection, facts, TaskEvent.HOLD, **held)
         return Verdict(held=True)

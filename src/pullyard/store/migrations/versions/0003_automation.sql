@@ -45,7 +45,9 @@ CREATE TABLE task_lists (
     keys jsonb NOT NULL DEFAULT '[]',
     warnings jsonb NOT NULL DEFAULT '[]',
     read_at timestamptz,
-    due_at timestamptz
+    due_at timestamptz,
+    -- It was asked for while a worker was reading it, who may not have seen what is there by now.
+    again boolean NOT NULL DEFAULT false
 );
 CREATE INDEX task_lists_due ON task_lists (due_at) WHERE due_at IS NOT NULL;
 

@@ -1,0 +1,1 @@
+UPDATE task_lists SET again = :again WHERE project_id = :project_id
