@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -137,6 +137,9 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONRe
     asyncpg.InterfaceError: _database,
     ConnectionError: _unreachable,
     FileNotFoundError: _no_socket,
+    # The connection broke between two statements of one transaction.
+    PendingRollbackError: _unreachable,
+    ResourceClosedError: _unreachable,
     # No connection of the pool became free in time, or none could be made.
     PoolTimeout: _unreachable,
     TimeoutError: _unreachable,
