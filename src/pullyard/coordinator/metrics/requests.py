@@ -34,5 +34,5 @@ def name_of(endpoint: Any) -> str:
     """``tasks.create`` for the function ``create`` of ``coordinator/tasks/endpoints.py``."""
     if endpoint is None or not hasattr(endpoint, "__name__"):
         return NO_ROUTE
-    folders = str(endpoint.__module__).split(".")
-    return f"{folders[-2]}.{endpoint.__name__}"
+    folder, *_ = str(endpoint.__module__).split(".")[-2:]
+    return f"{folder}.{endpoint.__name__}"
