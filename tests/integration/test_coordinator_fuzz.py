@@ -8,7 +8,7 @@ import httpx
 
 from tests.coordinator import RunningCoordinator
 
-ROUNDS = 12
+ROUNDS = 6
 METHODS = ("get", "post", "patch", "delete")
 TEXTS = ["", "x", "\x00", "\ud800", "é" * 600, "../..", "%00", "-1", "task_" + "0" * 26, "a/b", "🚜", "'; --"]
 NUMBERS = [0, 1, -1, 2**31, 2**63, 10**30, 0.5, 1e300]

@@ -49,7 +49,7 @@ async def create(
     else:
         queue_changed(services)
     if wish.start_at is not None:
-        services.caretakers.wake()
+        services.database.after_commit(services.caretakers.wake)
     async with services.database.transaction() as connection:
         task = await read_task(connection, person.tenant_id, task_id)
     set_etag(response, task.version)

@@ -1,8 +1,8 @@
 """Workflows, the nodes that an execution has walked, and answers to what it asks."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
-from pullyard.coordinator.audit.write import deed_of, record
+from pullyard.coordinator.audit.write import note
 from pullyard.coordinator.auth.identify import Person
 from pullyard.coordinator.edits import set_etag
 from pullyard.coordinator.executions.answer import answer_question, read_question
@@ -28,16 +28,13 @@ async def list_workflows(person: Person) -> Page[Workflow]:
 
 
 @router.post("/projects/{project_id}/initialize", status_code=201)
-async def initialize(
-    project_id: str, person: Person, services: ServicesNeeded, request: Request, response: Response
-) -> Task:
+async def initialize(project_id: str, person: Person, services: ServicesNeeded, response: Response) -> Task:
     """Makes a task that looks at the repository and offers a change with a task list; it needs no model.
 
     What was found out is in the facts of its execution.
     """
     async with services.database.transaction() as connection:
         task_id = await initialize_project(connection, person.tenant_id, project_id, person.member_id)
-        await record(connection, deed_of(request.scope, person, target=task_id, details={}))
         task = await read_task(connection, person.tenant_id, task_id)
     return made(services, response, task)
 
@@ -48,7 +45,6 @@ async def respond(
     review: ReviewInput,
     person: Person,
     services: ServicesNeeded,
-    request: Request,
     response: Response,
 ) -> Task:
     """Makes a task whose agent goes on with the change and whose work is added to the change's branch."""
@@ -56,7 +52,6 @@ async def respond(
         task_id = await respond_to_review(
             connection, person.tenant_id, change_id, review, member_id=person.member_id
         )
-        await record(connection, deed_of(request.scope, person, target=task_id, details={}))
         task = await read_task(connection, person.tenant_id, task_id)
     return made(services, response, task)
 
@@ -88,14 +83,11 @@ async def question(execution_id: str, person: Person, services: ServicesNeeded) 
 
 
 @router.post("/executions/{execution_id}/answer")
-async def answer(
-    execution_id: str, wish: AnswerInput, person: Person, services: ServicesNeeded, request: Request
-) -> Execution:
+async def answer(execution_id: str, wish: AnswerInput, person: Person, services: ServicesNeeded) -> Execution:
     """Answers what the execution asks; its worker goes on within a heartbeat. Repeatable."""
     async with services.database.transaction() as connection:
         await answer_question(connection, person.tenant_id, execution_id, wish, member_id=person.member_id)
-        details = {"answer": wish.answer[:500]}
-        await record(connection, deed_of(request.scope, person, target=execution_id, details=details))
+        note(answer=wish.answer[:500])
         execution = await read_execution(connection, person.tenant_id, execution_id)
     events_written(services)
     return execution
