@@ -8,15 +8,17 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from pullyard.coordinator.app import create_app
+from pullyard.coordinator.hub.asyncapi import SAID_BY_CLIENTS, SAID_BY_THE_SERVER, summary_of, types_of
 from pullyard.coordinator.metrics.instruments import Metrics
 from pullyard.coordinator.metrics.state import State
 from pullyard.coordinator.settings import CoordinatorSettings
@@ -132,6 +134,15 @@ def rest_table() -> str:
     return "\n".join(rows)
 
 
+def messages_table(models: Iterable[type[BaseModel]]) -> str:
+    rows = ["| type | fields | meaning |", "| --- | --- | --- |"]
+    for model in models:
+        types = ", ".join(f"`{kind}`" for kind in types_of(model))
+        fields = ", ".join(f"`{name}`" for name in model.model_fields if name not in ("v", "type"))
+        rows.append(f"| {types} | {fields} | {one_cell(summary_of(model))} |")
+    return "\n".join(rows)
+
+
 def worker_routes() -> str:
     return "\n".join(f"- `POST {route.path}`" for route in ROUTES)
 
@@ -161,6 +172,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "automation-diagram": diagram(lambda: mermaid(AUTOMATION_TRANSITIONS)),
     "reasons": reasons_table,
     "rest-routes": rest_table,
+    "stream-client-messages": lambda: messages_table(SAID_BY_CLIENTS),
+    "stream-server-messages": lambda: messages_table(SAID_BY_THE_SERVER),
     "worker-routes": worker_routes,
     "metrics": metrics_table,
 }

@@ -105,6 +105,8 @@ class Ping(Message):
 
 
 class Pong(Message):
+    """The answer to ``ping``: this side lives."""
+
     type: Literal["pong"] = "pong"
 
 
@@ -177,13 +179,17 @@ class Snapshot(Told):
 
 
 class TaskCreated(Told):
+    """The answer to ``create-task``."""
+
     type: Literal["task-created"] = "task-created"
     request_id: str
     task: Task
 
 
 class StreamError(Told):
-    """Without ``subscription`` and ``request_id`` it is about the connection or an unreadable message."""
+    """A wish that was not granted, or a subscription that can't go on; ``message`` says what to do.
+
+    Without ``subscription`` and ``request_id`` it is about the connection or an unreadable message."""
 
     type: Literal["error"] = "error"
     subscription: str | None = None

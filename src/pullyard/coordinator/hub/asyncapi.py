@@ -1,5 +1,6 @@
 """The AsyncAPI 3 document of the live stream, made from the models of its messages."""
 
+import inspect
 from functools import cache
 from typing import Any, get_args
 
@@ -111,8 +112,7 @@ def message(name: str, model: type[BaseModel]) -> dict[str, Any]:
 
 
 def summary_of(model: type[BaseModel]) -> str:
-    own = "" if "__doc__" not in vars(model) else (model.__doc__ or "")
-    return own.replace("``", "`").partition("\n")[0]
+    return inspect.cleandoc(vars(model).get("__doc__") or "").replace("``", "`").partition("\n\n")[0]
 
 
 def received() -> dict[str, Any]:
