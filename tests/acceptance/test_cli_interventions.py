@@ -105,6 +105,7 @@ async def test_an_event_is_sent_and_becomes_a_task(shell: Shell, coordinator: Ru
     await coordinator.project(name="shop")
     wish = ("Mend {data.branch}", "--type", "build.*", "--if", "data.failed=true", "--priority", "7")
     rule = await shell.json("event", "add-rule", "shop", *wish)
+    assert (await shell.json("token", "create", "forge", "--events"))["kind"] == "events"
     data = json.dumps({"branch": "main", "failed": True})
     for _ in range(2):
         sent = await shell.json("event", "send", "build.done", "--id", "7", "-d", "-", stdin=data)

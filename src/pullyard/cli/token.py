@@ -7,6 +7,7 @@ import typer
 from pullyard.cli.inputs import checked
 from pullyard.cli.profile import connect
 from pullyard.cli.terminal import Terminal
+from pullyard.protocol.errors import RequestError
 from pullyard.protocol.resources import TokenInput
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
@@ -19,6 +20,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What it is for.")],
     *,
     worker: Annotated[bool, typer.Option("--worker", help="An enrolment token, for one new worker.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="One that may hand in events only.")] = False,
     days: Annotated[
         float | None, typer.Option(help="How long it is good; default: API tokens do not end.")
     ] = None,
@@ -26,7 +28,9 @@ def create(
     """Make a token. It is shown this once."""
     terminal: Terminal = context.obj
     seconds = None if days is None else int(days * SECONDS_A_DAY)
-    kind = "enrolment" if worker else "api"
+    if worker and events:
+        raise RequestError("A token is for a worker or for events: leave one of them out.")
+    kind = "enrolment" if worker else "events" if events else "api"
     with connect(terminal) as client:
         token = client.add_token(checked(TokenInput, {"name": name, "kind": kind, "seconds": seconds}))
     terminal.say(token.secret or "")
