@@ -2,11 +2,12 @@
 
 import asyncio
 
+import pytest
 from sqlalchemy import text
 
-from pullyard.coordinator.executions.claim import CLAIM_LOCK
+from pullyard.coordinator.executions.claim import CLAIM_LOCK, Slot, claim_tasks
 from pullyard.coordinator.executions.dispatcher import Waiter
-from tests.coordinator import RunningCoordinator
+from tests.coordinator import RunningCoordinator, running_coordinator
 
 SAME = "the-same-question"
 WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
@@ -32,3 +33,63 @@ async def test_a_claim_for_a_poll_that_hung_up_goes_to_the_one_that_asks_again(
         assert not (await asyncio.wait({again}, timeout=LOOK_SECONDS))[0]
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert len((await again).grants) == 1
+
+
+async def test_a_poll_whose_time_is_over_during_its_claim_gets_what_it_was_given(
+    coordinator: RunningCoordinator,
+) -> None:
+    services, worker = coordinator.served.services, await coordinator.worker()
+    tenant_id, project_id = services.owner.tenant_id, await coordinator.project()
+    async with services.database.transaction() as blocker:
+        await blocker.execute(LOCK, {"lock": CLAIM_LOCK})
+        waiter = Waiter(tenant_id, worker.id, SAME, slots=1)
+        async with services.dispatcher.waiting(waiter) as answer:
+            making = asyncio.create_task(coordinator.task(project_id))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not await blocker.scalar(WAITING):
+                    continue
+            waiter.give_up()
+            await blocker.rollback()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert len((await answer).grants) == 1
+    await making
+
+
+@pytest.mark.parametrize("by_post", [False, True])
+async def test_a_claim_counts_what_another_one_has_not_committed_yet(
+    database_url: str,
+    by_post: bool,  # noqa: FBT001
+) -> None:
+    """As another replica's would be. Without the lock both would find room for one and take it."""
+    async with running_coordinator(database_url, max_running=1) as coordinator:
+        services, worker = coordinator.served.services, await coordinator.worker()
+        tenant_id, project_id = services.owner.tenant_id, await coordinator.project(max_running=5)
+        further = await coordinator.project()
+        await coordinator.task(project_id)
+        await coordinator.task(further)
+        async with (
+            services.database.transaction() as looker,
+            services.database.hot.transaction(lock=CLAIM_LOCK) as other,
+        ):
+            first = await claim_tasks(
+                other,
+                tenant_id=tenant_id,
+                labels=[],
+                slots=[Slot(worker.id, "other")],
+                max_running=1,
+                lease_seconds=30,
+            )
+            waiter = Waiter(tenant_id, worker.id, SAME, slots=1)
+            async with services.dispatcher.waiting(waiter) as answer:
+                making = asyncio.create_task(coordinator.task(further)) if by_post else None
+                if not by_post:
+                    services.dispatcher.wake()
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    while not await looker.scalar(WAITING):
+                        assert not answer.done()
+                waiter.give_up()
+                await other.execute("COMMIT; BEGIN")
+                assert not (await answer).grants
+        if making is not None:
+            await making
+        assert len(first) == 1

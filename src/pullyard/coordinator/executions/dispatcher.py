@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
@@ -43,13 +43,17 @@ class Waiter:
     labels: tuple[str, ...] = ()
     slots: int = 0
     protocol_version: int = OLDEST_PROTOCOL_VERSION
+    offered: bool = False
+    """A claim for it is under way, so that it can't be answered with nothing before that is over."""
+    late: bool = False
     answer: asyncio.Future[ClaimAnswer] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
     def give_up(self) -> None:
-        """Answered with nothing, where it is not answered yet."""
-        if not self.answer.done():
+        """Answered with nothing, where it is not answered yet; while a claim is under way, after that."""
+        self.late = True
+        if not self.offered and not self.answer.done():
             self.answer.set_result(ClaimAnswer())
 
     def is_again(self, other: "Waiter") -> bool:
@@ -129,6 +133,7 @@ class Dispatcher:
                     await until_delivered.enter_async_context(self._claiming)
                     waiters = self._able(tenant_id, frozenset(labels))
                     if waiters:
+                        until_delivered.enter_context(offering(waiters))
                         given = await self._claim_if_possible(driver, waiters)
             if given:
                 self._deliver(given)
@@ -185,7 +190,8 @@ class Dispatcher:
         errands, self._errands = self._errands, False
         for (tenant_id, labels), waiters in groups.items():
             if errands:
-                await self._give_errands(tenant_id, waiters)
+                with offering(waiters):
+                    await self._give_errands(tenant_id, waiters)
             while open_waiters := [one for one in waiters if one.slots > 0 and self._is_open(one)]:
                 if not await self._give_tasks(tenant_id, labels, open_waiters):
                     claimed |= await self._give_avoiding(tenant_id, labels, open_waiters)
@@ -210,13 +216,14 @@ class Dispatcher:
 
     async def _give_tasks(self, tenant_id: str, labels: tuple[str, ...], waiters: list[Waiter]) -> bool:
         async with self._claiming:
-            async with self._database.hot.transaction(lock=CLAIM_LOCK) as connection:
-                given = await self._claim(connection, tenant_id, labels, waiters)
+            with offering(waiters):
+                async with self._database.hot.transaction(lock=CLAIM_LOCK) as connection:
+                    given = await self._claim(connection, tenant_id, labels, waiters)
+                    if given:
+                        reached("claim-before-commit")
                 if given:
-                    reached("claim-before-commit")
-            if given:
-                reached("claim-after-commit")
-            self._deliver(given)
+                    reached("claim-after-commit")
+                self._deliver(given)
         return bool(given)
 
     async def _claim(
@@ -276,6 +283,20 @@ class Dispatcher:
         self._stopping = True
         for waiter in self._waiting:
             waiter.give_up()
+
+
+@contextmanager
+def offering(waiters: list[Waiter]) -> Iterator[None]:
+    """A poll whose time is over during the claim waits for it: what it was given would be lost otherwise."""
+    for waiter in waiters:
+        waiter.offered = True
+    try:
+        yield
+    finally:
+        for waiter in waiters:
+            waiter.offered = False
+            if waiter.late:
+                waiter.give_up()
 
 
 def unheard(_seconds: float, _grants: list[Grant]) -> None:
