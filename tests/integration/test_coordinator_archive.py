@@ -5,16 +5,17 @@ import hashlib
 import os
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pullyard.coordinator.caretakers.archive import LogArchiver, claim
+from pullyard.coordinator.logs import stored
 from pullyard.coordinator.logs.settle import Superseded, settle_in_object
 from pullyard.lifecycle import crash_points
-from pullyard.store.objects import ObjectsAway, open_objects
+from pullyard.store.objects import DirectoryObjects, ObjectsAway, open_objects
 from tests.coordinator import RunningCoordinator, running_coordinator
 from tests.live import data_of, hear, listening, subscribe
 from tests.logs import WrittenLog, begin_log
@@ -329,3 +330,42 @@ async def test_a_full_disk_removes_nothing(database_url: str, small_disk: Path) 
         assert (await log.resource())["archived"] is True
         await check(log)
         assert len([path for path in small_disk.rglob("*") if path.is_file()]) == 1
+
+
+class Forgetful(DirectoryObjects):
+    """Says that it has written all, and has not: the last bytes of every object are missing or others."""
+
+    async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
+        data = b"".join([piece async for piece in pieces])
+
+        async def wrong() -> AsyncIterator[bytes]:
+            yield data[:-1] + bytes([data[-1] ^ 1])
+
+        await super().put(key, wrong())
+
+
+async def test_what_a_storage_did_not_keep_is_noticed_before_it_is_removed(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with running_coordinator(database_url, **BY_HAND) as coordinator:
+        coordinator.served.services.objects = Forgetful(tmp_path)
+        log = await ended_log(coordinator, *some_frames(30))
+        await LogArchiver().round(coordinator.served.services)
+        assert (await log.resource())["archived"] is False
+        await check(log)
+
+
+async def test_a_log_of_very_many_frames_is_put_away_and_read_in_bounds(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "MAX_CHUNKS", 7)
+    async with running_coordinator(database_url, **BY_HAND) as coordinator:
+        log = await begin_log(coordinator, *(b"%d\n" % number for number in range(60)))
+        assert len((await log.get()).content) == sum(len(b"%d\n" % number) for number in range(7))
+        assert (await log.get("/raw")).content == log.data
+        assert len((await log.ask("/lines"))["lines"]) == 60
+        assert len((await log.ask("/search", q="9"))["matches"]) == 6
+        await log.end()
+        await LogArchiver().round(coordinator.served.services)
+        assert await chunk_count(coordinator) == 1
+        assert (await log.get()).content == log.data

@@ -56,6 +56,25 @@ async def test_a_wrong_fence_and_an_ended_execution_take_no_frame(coordinator: R
     assert (await coordinator.get(f"/executions/{grant.execution_id}/logs"))["items"] == []
 
 
+async def test_later_frames_are_guarded_like_the_first(coordinator: RunningCoordinator) -> None:
+    """All but a stream's first frame go another way, in groups."""
+    worker, grant = await begin(coordinator)
+    stranger = await coordinator.worker()
+    await worker.log(grant, b"one\n")
+    path = f"/executions/{grant.execution_id}/logs/implement?fence={{}}&offset=4"
+    frame = zstandard.compress(b"forged")
+    for who, fence in ((worker, grant.fence + 1), (worker, grant.fence - 1), (stranger, grant.fence)):
+        assert (await who.post(path.format(fence), frame)).json()["code"] == "lost-lease"
+    for offset in (1, 3, 5):
+        refused = await worker.log(grant, b"two\n", offset=offset)
+        assert (refused.status_code, refused.json()["details"]) == (409, {"end": 4})
+    assert await read(coordinator, grant) == b"one\n"
+    assert (await worker.log(grant, b"two\n", offset=4)).status_code == 200
+    await worker.finish(grant, reason="no_change")
+    assert (await worker.log(grant, b"late\n", offset=8)).json()["code"] == "lost-lease"
+    assert await read(coordinator, grant) == b"one\ntwo\n"
+
+
 def lying_frame() -> bytes:
     """Says that it holds 4 bytes, and holds a megabyte."""
     bomb = bytearray(zstandard.compress(b"\0" * 2**20))

@@ -60,8 +60,8 @@ class CoordinatorSettings(BaseSettings):
     )
     archive_url: str | None = Field(
         None,
-        description="where ended logs go: `file:///directory` or `s3://bucket/prefix`; null: `archive` in the "
-        "data directory beside the embedded Postgres, else they stay in the database",
+        description="where ended logs go: `file:///directory` or `s3://bucket/prefix`; null: `archive` in "
+        "the data directory beside the embedded Postgres, else they stay in the database",
     )
     archive_after_seconds: float = Field(
         60.0, ge=0, description="from an execution's end until its logs are put away"

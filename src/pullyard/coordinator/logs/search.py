@@ -8,6 +8,8 @@ from pullyard.coordinator.logs.stored import StoredLog
 from pullyard.protocol.logs import LogMatches
 
 PIECE_BYTES = 1024 * 1024
+SLICE_BYTES = 128 * 1024
+"""Looked through in one go: the event loop can't run meanwhile, whatever thread it is done in."""
 SEARCH_BYTES = 128 * 1024 * 1024
 SEARCH_SECONDS = 2.0
 SEARCHES_AT_ONCE = 2
@@ -39,7 +41,7 @@ async def search(log: StoredLog, wish: Wish, cursor: int) -> LogMatches:
         part = await log.read(offset, PIECE_BYTES)
         offset += len(part.data)
         ended = offset >= part.end
-        await asyncio.to_thread(scan.feed, part.data, last=ended)
+        await asyncio.to_thread(feed, scan, part.data, last=ended)
         if ended or scan.full or time.monotonic() > give_up_at or offset - cursor > SEARCH_BYTES:
             break
     following = scan.next
@@ -53,3 +55,14 @@ async def search(log: StoredLog, wish: Wish, cursor: int) -> LogMatches:
         searched_bytes=max(0, min(following, part.end) - cursor),
         final=part.final,
     )
+
+
+def feed(scan: Scan, data: bytes, *, last: bool) -> None:
+    """``data`` slice by slice, until the scan is full."""
+    begin = 0
+    while True:
+        end = begin + SLICE_BYTES
+        scan.feed(data[begin:end], last=last and end >= len(data))
+        if end >= len(data) or scan.full:
+            return
+        begin = end

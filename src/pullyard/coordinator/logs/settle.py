@@ -22,7 +22,8 @@ from pullyard.store.queries import named
 BLOCK_BYTES = 1024 * 1024
 """A frame has at least so many bytes, but for the last one, and less than twice as many: a range is read by
 expanding little more than itself, and the compression gains nothing from longer ones."""
-LEVEL = 9
+LEVEL = 6
+"""At 120 MB/s a tenth smaller than what workers send; level 9 saves 6 % more and takes five times as long."""
 
 
 class Superseded(Exception):
