@@ -52,7 +52,9 @@ def words_of(number: int) -> bytes:
 
 def script_of(number: int) -> str:
     loop = f'i=1; while [ $i -le {LINES} ]; do echo "task {number} line $i"; i=$((i+1)); done'
-    return f"{loop}; mkdir -p done; echo {number} > done/{number}.txt"
+    # Long enough to be hit now and then.
+    result = f"mkdir -p done; echo {number} > done/{number}.txt"
+    return f"sleep 0.{number % 7}; {loop}; sleep 0.{number % 5}; {result}"
 
 
 @dataclass
@@ -87,11 +89,17 @@ class Soak:
         for number in range(self.workers):
             await self.start_worker(f"worker-{number}")
         trouble = asyncio.create_task(self.make_trouble())
+        feeding = asyncio.create_task(self.feed(time.monotonic() + minutes * 60))
         try:
-            await self.feed(time.monotonic() + minutes * 60)
+            await asyncio.wait({trouble, feeding}, return_when=asyncio.FIRST_COMPLETED)
+            if trouble.done():
+                # A soak without trouble would be no soak.
+                trouble.result()
+            await feeding
         finally:
             trouble.cancel()
-            await asyncio.gather(trouble, return_exceptions=True)
+            feeding.cancel()
+            await asyncio.gather(trouble, feeding, return_exceptions=True)
         self.proxy.mend()
         for name, child in self.running.items():
             if child.running:
@@ -121,7 +129,7 @@ class Soak:
             if time.monotonic() - told > REPORT_SECONDS:
                 told = time.monotonic()
                 say(f"{len(self.made)} tasks made; {dict(self.happened)}")
-        await self.until_left(ENQUEUED_AHEAD)
+        await self.until_left(5)
 
     async def until_left(self, most: int) -> None:
         while True:
@@ -190,10 +198,10 @@ class Soak:
             return False
 
     def kill_postgres(self) -> None:
-        pid = int((self.postgres.directory / "postmaster.pid").read_text().splitlines()[0])
+        pid = int((self.postgres.cluster / "postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, signal.SIGKILL)
         self.postgres.stop()
-        self.postgres.start()
+        assert self.postgres.start() == self.site.database_url
 
     async def stop_worker(self) -> None:
         """Stopped for longer than a lease, and then it goes on as if nothing had been."""
@@ -291,6 +299,11 @@ async def soak(tasks: int, workers: int, minutes: float, seed: str) -> int:
                 async with FaultProxy(site.url) as proxy:
                     run = Soak(site, postgres, proxy, workers, tasks, random.Random(seed), repositories)
                     return await report(run, minutes)
+            except BaseException:
+                for log in root.glob("*.log"):
+                    faults = [line for line in log.read_text(errors="replace").splitlines() if "rror" in line]
+                    say("\n".join([f"{log.name}:", *faults[-30:]]))
+                raise
             finally:
                 await site.close()
         finally:

@@ -365,22 +365,34 @@ def log_append(c: Connection, p: Parameters) -> Answer:
 
 @answers("logs_append", writes=True)
 def logs_append(c: Connection, p: Parameters) -> Answer:
-    told = []
-    columns = ("execution_ids", "streams", "tenant_ids", "worker_ids", "fences", "offsets")
-    for place, frame in enumerate(zip(*(p[name] for name in columns), strict=True)):
-        execution_id, stream, tenant_id, worker_id, fence, offset = frame
+    """One frame of each stream, exactly at its end and under the right fence; the others are left out."""
+    columns = (
+        "tenant_ids",
+        "worker_ids",
+        "execution_ids",
+        "fences",
+        "streams",
+        "offsets",
+        "sizes",
+        "lines",
+        "frames",
+    )
+    told: list[Row] = []
+    for tenant_id, worker_id, execution_id, fence, stream, offset, size, lines, frame in zip(
+        *(p[column] for column in columns), strict=True
+    ):
         execution = c.tables.task_executions.get(execution_id)
-        before = c.tables.log_streams.get((execution_id, stream))
-        if execution is None or before is None:
+        there = c.tables.log_streams.get((execution_id, stream))
+        if execution is None or there is None:
             continue
         fits = (
-            (execution["tenant_id"], execution["worker_id"]) == (tenant_id, worker_id)
+            (execution["finished_at"] is None or "no-log-after-the-end" in c.removed)
+            and (execution["tenant_id"], execution["worker_id"]) == (tenant_id, worker_id)
             and (execution["fence"] == fence or "fence" in c.removed)
-            and (execution["finished_at"] is None or "no-log-after-the-end" in c.removed)
-            and (before["size_bytes"] == offset or "log-offset" in c.removed)
+            and (there["size_bytes"] == offset or "log-offset" in c.removed)
         )
         if fits:
-            chunk = {"size_bytes": p["sizes"][place], "lines": p["lines"][place], "data": p["frames"][place]}
-            log_append(c, {"execution_id": execution_id, "stream": stream, "offset": offset, **chunk})
+            sizes = {"size_bytes": size, "lines": lines, "offset": offset}
+            log_append(c, {"execution_id": execution_id, "stream": stream, "data": frame, **sizes})
             told.append({"execution_id": execution_id, "stream": stream})
     return Answer(told)

@@ -19,7 +19,7 @@ UNPLANNED = {
     "draft": False,
     "start_at": None,
     "retry": None,
-    "source": "api",
+    "source": "request",
     "resolves": None,
     "responds_to": None,
     "resolutions": 0,
