@@ -115,6 +115,22 @@ async def test_a_task_cancelled_between_two_pushes_leaves_nothing(system: System
     assert list(branches_of(lib)) == ["main"]
 
 
+async def test_a_task_cancelled_while_its_worker_was_killed_between_two_pushes_leaves_nothing(
+    system: System,
+) -> None:
+    await system.start_worker()
+    app = system.repository(name="app")
+    task, _, lib = await begin(system, BOTH, app=app)
+    refuse_pushes(lib, "sleep 4")
+    execution = await system.until_execution(task, "publishing")
+    await system.until_logged(execution["id"], b"Branch", "publish")
+    await system.kill_worker()
+    await system.coordinator.post(f"/tasks/{task['id']}/cancel", status=200)
+    await system.start_worker()
+    assert (await system.ended(task))["state"] == "cancelled"
+    assert list(branches_of(app)) == ["main"]
+
+
 async def test_a_branch_that_somebody_moved_meanwhile_is_not_taken_back(system: System) -> None:
     await system.start_worker()
     app = system.repository(name="app")

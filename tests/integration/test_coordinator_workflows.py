@@ -236,6 +236,7 @@ async def test_of_many_answers_at_once_one_counts(coordinator: RunningCoordinato
     taken = {one.json()["question"]["answer"] for one in answers if one.status_code == 200}
     assert len(taken) == 1
     assert {one.status_code for one in answers} == {200, 409}
+    assert {one.json()["code"] for one in answers if one.status_code == 409} == {"already-answered"}
     (given,) = (await worker.beat()).answers
     assert given.answer in taken
 

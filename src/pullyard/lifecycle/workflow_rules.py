@@ -80,13 +80,14 @@ def check_workflow(workflow: Workflow) -> None:
 
 
 def _follow(workflow: Workflow, node: Node, *, path: tuple[str, ...], proved: bool, seen: set[str]) -> None:
-    """Walk every way from ``node``; ``proved`` says that what there is now has been verified on this way."""
+    """Walk every way from ``node``; ``proved`` says that the work has been verified on this way."""
     if node.name in path:
         raise WorkflowInvalid(f"The nodes {', '.join((*path, node.name))} go round in a circle.")
     seen.add(node.name)
     if node.kind is NodeKind.PUBLISH and not proved:
         raise WorkflowInvalid(f"Node {node.name!r} would publish what no node before it verified.")
-    proved = node.kind is NodeKind.VERIFY or (proved and node.phase not in _WORKING_COPY)
+    # No phase leads back to one that changes files, so what is proved stays so.
+    proved = proved or node.kind is NodeKind.VERIFY
     targets = {node.next.get(NodeOutcome.PASSED, END), *node.next.values()}
     for target in targets:
         following = None if target == END else workflow.node(target)
