@@ -9,7 +9,7 @@ from pullyard.lifecycle.automation import AUTOMATION_TRANSITIONS, AutomationEven
 from tests.coordinator import RunningCoordinator
 
 CALLS = ("start", "pause", "resume", "stop")
-WAYS = {"stopped": ["stop"], "running": [], "paused": ["pause"]}
+WAYS = {"stopped": ["stop"], "running": [], "paused": ["pause"], "halted": []}
 
 
 async def call(coordinator: RunningCoordinator, project: str, verb: str, status: int = 200) -> dict[str, Any]:
@@ -21,12 +21,21 @@ async def status(coordinator: RunningCoordinator, project: str) -> dict[str, Any
     return await coordinator.get(f"/projects/{project}/automation")
 
 
+async def halt(coordinator: RunningCoordinator, project: str) -> None:
+    """By the failure of a task that nobody waits at."""
+    await coordinator.post(f"/projects/{project}/automation/inject", {"tasks": [{"title": "Fail"}]})
+    worker = await coordinator.worker()
+    await worker.finish(await worker.claim(), reason="agent_failed")
+
+
 @pytest.mark.parametrize("state", WAYS)
 async def test_every_call_does_what_the_table_says(coordinator: RunningCoordinator, state: str) -> None:
     for verb in CALLS:
         project = await coordinator.project()
         for step in WAYS[state]:
             await call(coordinator, project, step)
+        if state == "halted":
+            await halt(coordinator, project)
         following = AUTOMATION_TRANSITIONS.get((AutomationState(state), AutomationEvent(verb)))
         if following is not None:
             assert (await call(coordinator, project, verb))["state"] == following

@@ -119,6 +119,16 @@ async def test_the_list_is_looked_at_from_time_to_time_while_it_runs(
         await connection.close()
 
 
+async def test_what_a_cut_list_does_not_show_is_not_taken_back(coordinator: RunningCoordinator) -> None:
+    project = await start(coordinator)
+    worker = await coordinator.worker(protocol=2)
+    await tell(worker, await take(worker))
+    await coordinator.post(f"/projects/{project}/automation/sync", status=200)
+    await tell(worker, await take(worker), "- [ ] One\n" + "words\n" * 50_000)
+    shown = await automation(coordinator, project)
+    assert (shown["tasks"]["pending"], shown["tasks"]["cancelled"]) == (1, 0)
+
+
 async def test_a_sync_during_a_look_is_followed_by_another_one(coordinator: RunningCoordinator) -> None:
     project = await start(coordinator)
     worker = await coordinator.worker(protocol=2)
