@@ -4,6 +4,7 @@ Exit code 0 whether the goals are met or not, for a goal that is missed is a res
 nothing. ``core`` takes ``--only ROW`` (repeatable), ``--slow`` and ``--list``.
 """
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -20,6 +21,8 @@ def main(words: Sequence[str]) -> int:
         sys.stderr.write(f"Name one benchmark: make bench NAME=x, with x one of {', '.join(BENCHES)}.\n")
         return 2
     name = words[0]
+    # What was started for a row is ended with it, also where the run is ended from outside.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     before = conditions()
     figures = BENCHES[name](words[1:])
     # A part must not take the place of a whole result.
