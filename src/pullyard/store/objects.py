@@ -2,24 +2,19 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from obstore import delete_async, get_async, get_range_async, put_async
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, S3Store
+from obstore.store import LocalStore, ObjectStore, S3Store
 
 from pullyard.protocol.errors import RemoteFailure
 from pullyard.store.errors import StoreRefused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from obstore.store import ObjectStore
 
 PART_BYTES = 8 * 1024 * 1024
 """An object that is longer goes in parts of this size, two of them on their way at a time."""
@@ -76,7 +71,7 @@ class Objects(Protocol):
 class StoredObjects:
     """Through obstore, the same for every member."""
 
-    def __init__(self, store: "ObjectStore") -> None:
+    def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
     async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
@@ -141,7 +136,7 @@ def chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 @contextmanager
-def told(key: str | None) -> "Iterator[None]":
+def told(key: str | None) -> Iterator[None]:
     """Turns what the library raises into our own; its text has a debugger's part that helps nobody.
 
     Without a key nothing that exists was asked for, so what is missing is the bucket or the directory.
