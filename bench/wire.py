@@ -7,7 +7,7 @@ import asyncio
 import platform
 import ssl
 from collections import deque
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -46,8 +46,7 @@ class Line(asyncio.Protocol):
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
