@@ -109,6 +109,7 @@ async def thousand_at_once(coordinator: Coordinator) -> list[Figure]:
     return [
         Figure("1,000 at once: coordinator", used * 100, "% of a core", goal=ONE_CORE, conditions=said),
         Figure("1,000 at once: missed heartbeats", missed, "", goal=NONE_LATE, conditions=said),
+        Figure("- answers of 503, asked again", sum(one.retries for one in fleet.workers), ""),
         Figure("- slowest heartbeat", max(fleet.late) * 1000, "ms"),
         Figure("- coordinator's resident set", memory([coordinator.pid], "Rss:"), "MiB"),
     ]

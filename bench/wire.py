@@ -133,9 +133,24 @@ class WireWorker:
         self.http = http
         self.id = worker_id
         self.held: dict[str, Grant] = {}
+        self.retries = 0
+        """Answers of 503, after which it asked again as a real worker does."""
 
     async def _call(self, path: str, body: msgspec.Struct, answer: type[AnswerT]) -> AnswerT:
         return msgspec.json.decode(await self.http.post("/worker/v1" + path, encode(body)), type=answer)
+
+    async def _report(self, path: str, body: bytes) -> None:
+        """Repeated while the coordinator is overrun, with the pauses of a real worker."""
+        pause = 0.1
+        while True:
+            status, answer = await self.http.ask("POST", path, body)
+            if status == 200:
+                return
+            if status != 503:
+                raise BenchFailed(f"POST {path} was answered {status}: {answer[:300]!r}")
+            self.retries += 1
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 5.0)
 
     async def claim(self, slots: int = 1, wait_seconds: float = 20.0) -> list[Grant]:
         wish = ClaimRequest(request_id=uuid4().hex, slots=slots, wait_seconds=wait_seconds)
@@ -148,18 +163,18 @@ class WireWorker:
     async def begin(self, grant: Grant, *phases: str) -> None:
         for phase in phases:
             report = msgspec.convert({"fence": grant.fence, "phase": phase}, PhaseReport)
-            await self.http.post(f"/worker/v1/executions/{grant.execution_id}/phase", encode(report))
+            await self._report(f"/worker/v1/executions/{grant.execution_id}/phase", encode(report))
 
     async def append(self, grant: Grant, stream: str, offset: int, frame: bytes) -> None:
         """One zstd frame of a log; ``offset`` counts raw bytes."""
         where = f"{stream}?fence={grant.fence}&offset={offset}"
-        await self.http.post(f"/worker/v1/executions/{grant.execution_id}/logs/{where}", frame)
+        await self._report(f"/worker/v1/executions/{grant.execution_id}/logs/{where}", frame)
 
     async def finish(self, grant: Grant, *phases: Phase, reason: Reason | None = None) -> None:
         """``phases`` are those that the finish tells of by itself, as a quick execution's does."""
         self.held.pop(grant.execution_id, None)
         wish = FinishRequest(fence=grant.fence, reason=reason, message="bench", phases=list(phases))
-        await self.http.post(f"/worker/v1/executions/{grant.execution_id}/finish", encode(wish))
+        await self._report(f"/worker/v1/executions/{grant.execution_id}/finish", encode(wish))
 
 
 async def enrol(coordinator: Coordinator, token: str, *, name: str = "bench", slots: int = 1) -> WireWorker:
