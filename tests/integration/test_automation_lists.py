@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from pullyard.protocol.worker import ClaimAnswer, Errand, ErrandReport, TaskListReport
+from pullyard.protocol.worker import ClaimAnswer, ConnectRequest, Errand, ErrandReport, TaskListReport
 from tests.coordinator import FAST, RunningCoordinator, WireWorker, running_coordinator
 
 LIST = "- [ ] One\n- [ ] Two\n  - after: One\n"
@@ -67,6 +67,20 @@ async def test_an_errand_that_nobody_reports_is_given_again(database_url: str) -
         assert await tell(worker, lost) == 409
         assert await tell(other, again) == 200
         assert (await automation(coordinator, project))["task_list"]["state"] == "read"
+
+
+async def test_an_errand_of_a_worker_that_begins_anew_is_given_at_once(
+    coordinator: RunningCoordinator,
+) -> None:
+    await start(coordinator)
+    worker = await coordinator.worker(protocol=2)
+    lost = await take(worker)
+    request = ConnectRequest(protocol_versions=[1, 2], software_version="0")
+    assert (await worker.post("/connect", request)).status_code == 200
+    again = await take(worker)
+    assert (again.id, again.fence > lost.fence) == (lost.id, True)
+    assert await tell(worker, lost) == 409
+    assert await tell(worker, again) == 200
 
 
 async def test_a_failed_look_changes_nothing_and_is_told(coordinator: RunningCoordinator) -> None:

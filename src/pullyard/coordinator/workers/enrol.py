@@ -84,6 +84,7 @@ async def connect_worker(
             "lease_seconds": settings.lease_seconds,
         },
     )
+    await connection.execute(named("errands_let_go"), {"id": worker_id})
     payload = {"worker_id": worker_id, "software_version": request.software_version}
     await tell(connection, "worker.connected", TaskNews(tenant_id), payload)
     return Connected(
