@@ -83,6 +83,11 @@ class Oracle:
             # Nobody else pushes here, and whoever publishes is the last of its task.
             if new["reason"] == "push_refused":
                 self.violated(f"the push of {new['id']} was refused while it was the right one")
+            until = self.tables.workers[new["worker_id"]]["lease_expires_at"] or 0.0
+            if "not heard" in new["message"] and until >= self.now():
+                self.violated(f"{new['id']} was lost while its lease was live")
+            if new["reason"] == "grant_unacknowledged" and new["acknowledged_at"] is not None:
+                self.violated(f"{new['id']} was taken back although its grant was confirmed")
             unheard = new["reason"] == "lease_expired" and "not heard" in new["message"]
             if unheard and self.now() - self.back_since() < self.lease_seconds - LEASE_TOLERANCE_SECONDS:
                 self.violated(f"{new['id']} was lost because the coordinator itself was away")

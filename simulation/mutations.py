@@ -13,7 +13,6 @@ from pullyard.coordinator.caretakers import loop as caretakers
 from pullyard.coordinator.executions import claim
 from pullyard.coordinator.workers.forgotten import Forgotten
 from pullyard.git.provenance import Provenance
-from pullyard.lifecycle import policies
 from pullyard.worker.journal import Journal
 from pullyard.worker.lease import Lease
 from pullyard.worker.stop import Stop
@@ -122,11 +121,6 @@ MUTATIONS: dict[str, Mutation] = {
             replace(
                 claim, "head_branch", lambda number, slug, _: f"pullyard/{number}-{slug}-{next(NUMBERS)}"
             ),
-        ),
-        Mutation(
-            "uncounted-tries-end",
-            "A task that never gets a fair chance is given up some time.",
-            replace(policies, "MAX_UNCOUNTED_TRIES", 10**9),
         ),
     )
 }
