@@ -4,7 +4,7 @@ A worker authenticates with ``Authorization: Bearer <credential>``. Times are se
 Every write for an execution carries its fence; a stale one is answered 409 with code ``lost-lease``.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -359,10 +359,13 @@ class AskRequest(msgspec.Struct, kw_only=True):
     receipt: Receipt | None = None
 
 
+Amount = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+
+
 class Usage(msgspec.Struct, kw_only=True):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_micros: int = 0
+    input_tokens: Amount = 0
+    output_tokens: Amount = 0
+    cost_micros: Amount = 0
 
 
 class FinishRequest(msgspec.Struct, kw_only=True):

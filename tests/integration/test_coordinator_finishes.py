@@ -1,0 +1,86 @@
+"""Finishes that come together are written together, and each is told of its own."""
+
+import asyncio
+
+import msgspec
+from structlog.testing import capture_logs
+
+from pullyard.lifecycle.execution import Phase
+from pullyard.protocol.worker import Grant
+from tests.coordinator import RunningCoordinator, WireWorker, change_of, running_coordinator
+
+ALL_PHASES = list(Phase)
+
+
+async def grants(coordinator: RunningCoordinator, worker: WireWorker, number: int) -> list[Grant]:
+    project_id = await coordinator.project(max_running=number)
+    for _ in range(number):
+        await coordinator.task(project_id)
+    given: list[Grant] = []
+    while len(given) < number:
+        given += (await worker.poll(slots=number - len(given), wait=5)).grants
+    return given
+
+
+async def test_a_group_holds_good_ones_and_bad_ones(database_url: str) -> None:
+    async with running_coordinator(database_url, max_running=100) as coordinator:
+        worker, thief = await coordinator.worker(slots=6), await coordinator.worker()
+        given = await grants(coordinator, worker, 6)
+        answers = await asyncio.gather(
+            worker.finish(given[0], phases=ALL_PHASES, change=change_of(given[0])),
+            worker.finish(given[1], phases=[Phase.PREPARE, Phase.IMPLEMENT], message="a\x00b"),
+            worker.finish(given[2], phases=[Phase.IMPLEMENT]),
+            worker.finish(given[3], phases=ALL_PHASES[:2], fence=given[3].fence + 1),
+            thief.finish(given[4], phases=ALL_PHASES[:2]),
+            worker.finish(given[5], reason="no_change"),
+        )
+        assert [answer.status_code for answer in answers] == [200, 200, 409, 409, 409, 200]
+        tasks = [await coordinator.get(f"/tasks/{grant.task.id}") for grant in given]
+        states = ["completed", "completed", "running", "running", "running", "failed"]
+        assert [task["state"] for task in tasks] == states
+        assert tasks[0]["change_id"]
+        assert tasks[1]["message"] == "a\ufffdb"
+
+
+async def test_the_same_finish_twice_at_once_is_one(coordinator: RunningCoordinator) -> None:
+    worker = await coordinator.worker()
+    (grant,) = await grants(coordinator, worker, 1)
+    wish = {"phases": ALL_PHASES, "change": change_of(grant)}
+    answers = await asyncio.gather(*(worker.finish(grant, **wish) for _ in range(3)))
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert len((await coordinator.get(f"/changes?project_id={grant.project_id}"))["items"]) == 1
+    assert (await coordinator.get(f"/tasks/{grant.task.id}"))["tries"] == 1
+
+
+async def test_what_waits_for_a_task_goes_on_after_it(coordinator: RunningCoordinator) -> None:
+    worker = await coordinator.worker()
+    (grant,) = await grants(coordinator, worker, 1)
+    later = await coordinator.task(grant.project_id, depends_on=[grant.task.id])
+    await worker.finish(grant, phases=ALL_PHASES, change=change_of(grant))
+    assert (await worker.claim(wait=5)).task.id == later["id"]
+
+
+async def test_one_that_can_not_be_written_costs_no_other(database_url: str) -> None:
+    async with running_coordinator(database_url, max_running=100) as coordinator:
+        worker = await coordinator.worker(slots=2)
+        good, bad = await grants(coordinator, worker, 2)
+        with capture_logs():
+            answers = await asyncio.gather(
+                worker.finish(good, phases=[Phase.PREPARE, Phase.IMPLEMENT]),
+                worker.finish(bad, phases=[Phase.PREPARE, Phase.IMPLEMENT], fence=10**30),
+            )
+        assert [answer.status_code for answer in answers] == [200, 409]
+        usage = {"input_tokens": 10**30}
+        body = msgspec.json.encode({"fence": bad.fence, "usage": usage})
+        refused = await worker.post(f"/executions/{bad.execution_id}/finish", body)
+        assert refused.status_code == 422
+
+
+async def test_the_events_are_those_of_a_single_finish(coordinator: RunningCoordinator) -> None:
+    worker = await coordinator.worker()
+    (grant,) = await grants(coordinator, worker, 1)
+    await worker.finish(grant, phases=ALL_PHASES, change=change_of(grant))
+    events = (await coordinator.get(f"/events?project_id={grant.project_id}&limit=100"))["items"]
+    told = [event for event in events if event["task_id"] == grant.task.id][-3:]
+    assert [event["kind"] for event in told] == ["change.open", "execution.succeeded", "task.completed"]
+    assert told[2]["payload"]["from"] == "running"
