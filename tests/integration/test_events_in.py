@@ -110,17 +110,17 @@ async def test_many_deliveries_at_once_to_two_replicas_make_one_task(database_ur
     async with running_coordinator(database_url) as one, running_coordinator(database_url) as two:
         for name in ("a", "b", "c"):
             await rule(one, await one.project(), name=name)
-        numbers = list(range(6))
+        numbers = list(range(20))
         calls = [
             send(replica, [event(number) for number in order], BATCH)
-            for order in (numbers, numbers[::-1])
-            for replica in (one, two)
             for _ in range(3)
+            for replica in (one, two)
+            for order in (numbers, numbers[::-1])
         ]
         answers = await asyncio.gather(*calls)
         assert {answer.status_code for answer in answers} <= {200, 201}
         assert len({tuple(sorted(answer.json()["task_ids"])) for answer in answers}) == 1
-        assert len(await tasks(one)) == 6 * 3
+        assert len(await tasks(one)) == 20 * 3
 
 
 async def test_every_envelope_is_read(coordinator: RunningCoordinator) -> None:

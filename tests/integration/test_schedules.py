@@ -86,6 +86,25 @@ async def test_many_replicas_and_a_restart_make_one_task_a_tick(database_url: st
         await replica.__aexit__(None, None, None)
 
 
+async def test_replicas_that_see_the_same_tick_make_one_task(database_url: str) -> None:
+    """All of them have found it due before the first one may act."""
+    async with running_coordinator(database_url) as one, running_coordinator(database_url) as two:
+        project_id = await one.project()
+        schedule = await make(one, project_id, overlap="queue")
+        async with two.served.services.database.transaction() as connection:
+            held = "SELECT 1 FROM project_queue WHERE project_id = :id FOR UPDATE"
+            await connection.execute(text(held), {"id": project_id})
+            await come_round(one, schedule)
+            waiting = text("SELECT count(*) >= 2 FROM pg_locks WHERE NOT granted")
+            await eventually(lambda: connection.scalar(waiting))
+        await ticked(one, schedule)
+        # Whoever waited behind the first one has had its turn when a later tick is over.
+        after = await one.get(f"/schedules/{schedule['id']}")
+        await come_round(one, after)
+        await ticked(one, after)
+        assert len(await tasks_of(one, project_id)) == 2
+
+
 async def test_of_missed_ticks_one_is_made_up_for(database_url: str) -> None:
     """A coordinator that was away for a week of hourly ticks."""
     async with running_coordinator(database_url) as coordinator:
