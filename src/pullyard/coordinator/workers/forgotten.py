@@ -5,7 +5,12 @@ from collections.abc import Callable, Iterable
 
 
 class Forgotten:
-    """Only a lasting silence counts: a finish that is on its way looks the same for a moment."""
+    """Only a lasting silence counts: a finish that is on its way looks the same for a moment.
+
+    Each replica remembers what it has seen itself, and that is enough: a worker never names again what it has
+    dropped, so the first heartbeat that misses an execution begins a silence that no other replica can have
+    heard broken. Heartbeats spread over several replicas make it come out later by their turns, and no more.
+    """
 
     def __init__(self, patience_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

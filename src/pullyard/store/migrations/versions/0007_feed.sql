@@ -6,6 +6,3 @@ CREATE TABLE stream_tickets (
 );
 CREATE INDEX stream_tickets_expire ON stream_tickets (expires_at);
 CREATE INDEX stream_tickets_credential ON stream_tickets (credential_id);
-
--- Since when its worker, which is in contact, has not named it; kept here because any replica may hear of it.
-ALTER TABLE task_executions ADD COLUMN unnamed_since timestamptz;
