@@ -12,7 +12,10 @@ from pullyard.store.queries import named
 async def set_dependencies(
     connection: AsyncConnection, project_id: str, task_id: str, depends_on: Sequence[str]
 ) -> None:
-    """Replaces them all, under the project's lock. Raises RequestError for a cycle, Conflict for a failed one."""
+    """Replaces them all, under the project's lock.
+
+    Raises RequestError for a cycle and for tasks of other projects, Conflict for one that will not complete.
+    """
     wanted = sorted(set(depends_on))
     found = {
         row.id: row
