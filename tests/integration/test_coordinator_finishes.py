@@ -6,7 +6,7 @@ import msgspec
 from structlog.testing import capture_logs
 
 from pullyard.lifecycle.execution import Phase
-from pullyard.protocol.worker import Grant
+from pullyard.protocol.worker import FinishRequest, Grant
 from tests.coordinator import RunningCoordinator, WireWorker, change_of, running_coordinator
 
 ALL_PHASES = list(Phase)
@@ -84,3 +84,13 @@ async def test_the_events_are_those_of_a_single_finish(coordinator: RunningCoord
     told = [event for event in events if event["task_id"] == grant.task.id][-3:]
     assert [event["kind"] for event in told] == ["change.open", "execution.succeeded", "task.completed"]
     assert told[2]["payload"]["from"] == "running"
+
+
+async def test_the_same_finish_twice_in_a_group_is_counted_once(coordinator: RunningCoordinator) -> None:
+    services, worker = coordinator.served.services, await coordinator.worker()
+    (grant,) = await grants(coordinator, worker, 1)
+    request = FinishRequest(fence=grant.fence, phases=ALL_PHASES[:2])
+    owner = services.owner.tenant_id, worker.id, grant.execution_id
+    written = await asyncio.gather(*(services.finishes.write(*owner, request) for _ in range(2)))
+    assert [ended is not None for ended in written] == [True, False]
+    assert (await coordinator.get(f"/projects/{grant.project_id}"))["running"] == 0
