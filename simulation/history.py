@@ -443,6 +443,7 @@ def worker_row(worker_id: str, labels: list[str], slots: int) -> dict[str, Any]:
         "id": worker_id,
         "tenant_id": TENANT,
         "state": "offline",
+        "drains_itself": False,
         "protocol_version": PROTOCOL_VERSION,
         "labels": labels,
         "slots": slots,

@@ -302,11 +302,16 @@ def worker_beat(c: Connection, p: Parameters) -> Answer:
     worker = own(c.tables.workers, p)
     if worker is None:
         return Answer()
-    state = worker["state"]
+    state, itself = worker["state"], worker["drains_itself"]
+    drains_itself = p["draining"] and (state != "draining" or itself)
     if state != "quarantined":
-        state = "draining" if p["draining"] or state == "draining" else "busy" if p["held"] else "idle"
+        stays = p["draining"] or (state == "draining" and not itself)
+        state = "draining" if stays else "busy" if p["held"] else "idle"
     now = c.tables.now()
-    c.update("workers", p["id"], state=state, seen_at=now, lease_expires_at=now + p["lease_seconds"])
+    lasts = now + p["lease_seconds"]
+    c.update(
+        "workers", p["id"], state=state, seen_at=now, lease_expires_at=lasts, drains_itself=drains_itself
+    )
     return Answer([{"state": state}], 1)
 
 

@@ -26,3 +26,6 @@ CREATE INDEX task_executions_live ON task_executions (worker_id, tenant_id, memb
 ALTER TABLE tasks ADD COLUMN slug text NOT NULL DEFAULT 'task';
 UPDATE tasks SET slug = coalesce(
     nullif(btrim(left(btrim(regexp_replace(lower(title), '[^a-z0-9]+', '-', 'g'), '-'), 40), '-'), ''), 'task');
+
+-- Whether the worker itself said that it drains, and not a person.
+ALTER TABLE workers ADD COLUMN drains_itself boolean NOT NULL DEFAULT false;
