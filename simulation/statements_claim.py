@@ -260,4 +260,5 @@ def no_errands(_c: Connection, _p: Parameters) -> Any:
     return Answer()
 
 
-answers("errands_claim")(no_errands)
+for name in ("errands_claim", "errands_let_go"):
+    answers(name)(no_errands)
