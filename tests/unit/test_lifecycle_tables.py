@@ -123,7 +123,8 @@ def test_an_answer_leads_back_into_every_phase_that_may_ask() -> None:
 
 
 def test_an_illegal_step_names_what_would_be_legal() -> None:
-    with pytest.raises(IllegalTransition, match="possible now: answer, cancel, fail, hold, requeue") as caught:
+    words = "possible now: answer, cancel, fail, hold, requeue"
+    with pytest.raises(IllegalTransition, match=words) as caught:
         step("task", TASK_TRANSITIONS, TaskState.WAITING, TaskEvent.CLAIM)
     assert caught.value.allowed == ["answer", "cancel", "fail", "hold", "requeue"]
     with pytest.raises(IllegalTransition, match="the state is final"):

@@ -20,12 +20,12 @@ class CoordinatorSettings(BaseSettings):
     database_url: SecretStr | None = Field(None, description="null: the embedded Postgres in `data_dir`")
     direct_database_url: SecretStr | None = Field(None, description="for LISTEN, past a connection pooler")
     bus_url: SecretStr | None = Field(
-        None, description="`redis://` or `valkey://`, for news between coordinators; null: Postgres carries them"
+        None, description="`redis://` or `valkey://`, for news between replicas; null: Postgres carries them"
     )
     data_dir: Path | None = None
     database_connections: int = Field(10, ge=2, le=200)
     max_connections: int = Field(
-        5000, ge=10, le=1_000_000, description="open connections of everybody; one more is answered 503 and closed"
+        5000, ge=10, le=1_000_000, description="open connections of everybody; one more is answered 503"
     )
     request_head_seconds: float = Field(15.0, gt=0, description="until a request's head must be whole")
     request_body_seconds: float = Field(
@@ -74,7 +74,7 @@ class CoordinatorSettings(BaseSettings):
     metrics_projects: int = Field(
         0, ge=0, le=10_000, description="queue metrics for each project, where there are no more than so many"
     )
-    stream_ping_seconds: float = Field(20.0, gt=0, description="between two signs of life on a live connection")
+    stream_ping_seconds: float = Field(20.0, gt=0, description="between two signs of life on a live stream")
     stream_silence_seconds: float = Field(
         60.0, gt=0, description="a live client that says and takes nothing for longer is disconnected"
     )
@@ -83,8 +83,8 @@ class CoordinatorSettings(BaseSettings):
     )
     otlp_endpoint: str | None = Field(
         None,
-        description="where traces go by OTLP over HTTP, such as `http://collector:4318`; null: nowhere, or where "
-        "`OTEL_EXPORTER_OTLP_ENDPOINT` says",
+        description="where traces go by OTLP over HTTP, such as `http://collector:4318`; null: nowhere, or "
+        "where `OTEL_EXPORTER_OTLP_ENDPOINT` says",
     )
     log_json: bool = False
     log_level: str = "info"

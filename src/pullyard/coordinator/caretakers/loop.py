@@ -81,7 +81,7 @@ class Caretakers:
                     named("caretaker_look"), {"acknowledge_seconds": settings.acknowledge_seconds}
                 )
             ).one()
-        # A round that the database did not answer is none, so that its absence counts from the last one before.
+        # A round that the database did not answer is none: its absence counts from the last one before.
         self._last_round = now
         changed = await take_back_overdue(services, look.expired, look.unacknowledged)
         changed |= await enqueue_due_tasks(services, look.due)

@@ -112,8 +112,6 @@ def is_plain(request: FinishRequest) -> bool:
         and request.salvage_ref is None
         # What is spent counts against budgets, which end_execution keeps.
         and not request.usage.cost_micros
-        # What costs something is counted against the day's budget there.
-        and request.usage.cost_micros == 0
         and not request.further_changes
         and are_valid(request.nodes)
         and (change is None or (change.repository is None and len(change.diff or "") <= MOST_DIFF_CHARACTERS))

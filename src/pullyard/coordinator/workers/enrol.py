@@ -114,7 +114,7 @@ def measured(request: EnrolRequest | ConnectRequest, version: int) -> dict[str, 
         raise RequestError("A worker has at most 200 labels, of 1 to 100 characters each.")
     return {
         # What a version can do is a label, so that a task that needs it is never given to an older worker.
-        "labels": with_needs(sorted(set(request.labels)), needed=version >= WORKFLOW_VERSION),
+        "labels": with_needs(request.labels, needed=version >= WORKFLOW_VERSION),
         "arch": request.arch,
         "slots": request.slots,
         "software_version": request.software_version,

@@ -50,9 +50,7 @@ async def beat(
         lost=sorted(held.keys() - {one.id for one in mine}),
         drain=row.state == WorkerState.DRAINING,
         answers=[
-            PersonAnswer(
-                execution_id=one.id, question_id=one.answered["id"], answer=one.answered["answer"]
-            )
+            PersonAnswer(execution_id=one.id, question_id=one.answered["id"], answer=one.answered["answer"])
             for one in mine
             if one.answered
         ],
