@@ -250,3 +250,24 @@ async def test_a_list_of_any_bytes_is_read(system: System) -> None:
     shown = await until(system, project, lambda one: one["task_list"]["state"] == "read")
     assert "Good" in await tasks_of(system, project)
     assert shown["task_list"]["warnings"]
+
+
+@pytest.mark.slow
+async def test_kills_and_many_merges_at_once_leave_no_item_behind(system: System) -> None:
+    repository, _ = repository_with(system, listing(6))
+    await system.start_worker(slots="2")
+    project = await project_of(system, repository)
+    await start(system, project)
+    await until(system, project, lambda one: one["done"] >= 2)
+    await system.kill_worker()
+    await system.start_worker(slots="2")
+    await until(system, project, lambda one: one["done"] == 6)
+    tasks = await tasks_of(system, project)
+    assert len(tasks) == 6
+    for task in tasks.values():
+        await system.coordinator.post(f"/changes/{task['change_id']}/merge", status=202)
+    await until(system, project, lambda one: one["task_list"]["done"] >= 1)
+    await system.kill_worker()
+    await system.start_worker()
+    await until(system, project, lambda one: one["task_list"]["done"] == 6)
+    assert list_in(repository).count("- status: done by task #") == 6

@@ -1,5 +1,8 @@
 """What is no execution and yet a worker's, because only it reaches the forge. Every errand is repeatable."""
 
+import asyncio
+from collections import defaultdict
+
 import structlog
 
 from pullyard.forges.registry import FORGES
@@ -14,9 +17,21 @@ from pullyard.worker.task_list import do_list_errand
 logger = structlog.get_logger(__name__)
 
 
+class Errands:
+    """One after the other for each repository: they push to one branch, and would get in each other's way."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def do(self, errand: Errand) -> None:
+        structlog.contextvars.bind_contextvars(errand_id=errand.id, errand=errand.kind.value)
+        async with self._turns[errand.repository.url]:
+            await do_errand(self._tools, errand)
+
+
 async def do_errand(tools: Tools, errand: Errand) -> None:
     """Do it and report; an errand that is no longer ours is dropped, another worker has it."""
-    structlog.contextvars.bind_contextvars(errand_id=errand.id, errand=errand.kind.value)
     try:
         if errand.kind in CHANGE_ERRANDS:
             report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))

@@ -15,7 +15,7 @@ from pullyard.git.addresses import Login
 from pullyard.git.errors import GitMissing
 from pullyard.git.program import Git, GitSettings
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.worker import Connected, Errand
+from pullyard.protocol.worker import Connected
 from pullyard.sandboxes.protocol import SandboxUnavailable
 from pullyard.sandboxes.registry import SAFE, SANDBOXES, best
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
@@ -23,7 +23,7 @@ from pullyard.telemetry.tracer import open_tracer
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
 from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
-from pullyard.worker.errands import do_errand
+from pullyard.worker.errands import Errands
 from pullyard.worker.execution import Execution
 from pullyard.worker.file_locks import FileLock, wait_for
 from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
@@ -76,17 +76,13 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     logger.info("connected", coordinator=settings.coordinator_url)
     held: dict[str, Execution] = {}
     heart = Heart(client, tools.lease, held, slots=settings.slots, seconds=connected.heartbeat_seconds)
-
-    async def errand(asked: Errand) -> None:
-        await do_errand(tools, asked)
-
     loop = Loop(
         client,
         heart,
         held,
         settings=settings,
         begin=lambda journal, *, recovered: Execution(tools, journal, recovered=recovered),
-        do_errand=errand,
+        do_errand=Errands(tools).do,
     )
     background = [
         asyncio.create_task(heart.run(settings.offline_seconds)),
