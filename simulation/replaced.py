@@ -28,6 +28,8 @@ from simulation.forge import SimulatedForge
 from simulation.virtual_loop import VirtualLoop
 
 EPOCH_SECONDS = 1_700_000_000.0
+# A worker that is stopped while it salvages finds its time over; the work stays where it is.
+EXPECTED = frozenset({"salvage failed, the directory is kept"})
 WATCHES: dict[str, set[asyncio.Event]] = {}
 
 
@@ -64,6 +66,8 @@ def replaced(
             event.set()
 
     def keep(_logger: Any, _level: str, event: Any) -> Any:
+        if event["event"] in EXPECTED:
+            raise structlog.DropEvent
         error = event.get("exc_info")
         error = error if isinstance(error, BaseException) else sys.exc_info()[1]
         told = "".join(traceback.format_exception(error)[-4:]) if error else ""
