@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
 
 from pullyard.coordinator.auth.identify import Person, Sender
 from pullyard.coordinator.intake.envelope import BATCH, PLAIN, STRUCTURED, read_events
@@ -17,13 +18,21 @@ from pullyard.protocol.resources import Page
 
 router = APIRouter(prefix="/api/v1", tags=["events in"])
 
-_EVENT = Event.model_json_schema()
+
+def described(model: type[BaseModel]) -> dict[str, Any]:
+    """Its schema; what that refers to is among the document's own, because the answers hold it too."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return schema
+
+
+_EVENT = described(Event)
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "With `ce-` headers the body is the event's data, of any kind.",
         "content": {
-            PLAIN: {"schema": PlainEvent.model_json_schema()},
+            PLAIN: {"schema": described(PlainEvent)},
             STRUCTURED: {"schema": _EVENT},
             BATCH: {"schema": {"type": "array", "items": _EVENT, "maxItems": 100}},
         },
