@@ -110,7 +110,7 @@ def task_for(site: Site, point: str) -> dict[str, Any]:
     if point.startswith("due-"):
         script = f"[ -e {once} ] || {{ touch {once}; exit 3; }}; {WORK}"
     if point.startswith("lose-"):
-        script = f"[ -e {once} ] || {{ touch {once}; sleep 1000; }}; {WORK}"
+        script = f"[ -e {once} ] || {{ touch {once}; sleep 60; }}; {WORK}"
     return {"title": "Mend it", "agent": {"name": "command", "settings": {"command": script}}}
 
 
