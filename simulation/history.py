@@ -433,6 +433,7 @@ def project_row(project_id: str, max_tries: int) -> dict[str, Any]:
         "retry": {"max_tries": max_tries, "backoff_seconds": 5.0},
         "text_policy": {},
         "labels": [],
+        "automation": "running",
         "workflow_nodes": [],
         "next_task_number": 1,
     }

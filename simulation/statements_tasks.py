@@ -376,6 +376,7 @@ def truth(c: Connection, project_id: str) -> Row:
     return {
         "true_queued": len(queued),
         "true_running": running,
+        "true_active": c.tables.projects[project_id]["automation"] == "running",
         "true_lanes": sorted({task["lane_id"] for task in queued}),
     }
 
@@ -387,14 +388,13 @@ def drift_find(c: Connection, p: Parameters) -> Answer:
         if p["project_id"] not in (None, queue["project_id"]):
             continue
         true = truth(c, queue["project_id"])
-        equal = (queue["queued"], queue["running"]) == (true["true_queued"], true["true_running"]) and sorted(
-            queue["lane_ids"]
-        ) == true["true_lanes"]
-        if not equal:
+        kept = (queue["queued"], queue["running"], queue["active"])
+        counts = kept == (true["true_queued"], true["true_running"], true["true_active"])
+        if not counts or sorted(queue["lane_ids"]) != true["true_lanes"]:
             missing = not set(true["true_lanes"]) <= set(queue["lane_ids"])
             wrong.append(
                 {
-                    **picked(queue, "project_id", "tenant_id", "queued", "running"),
+                    **picked(queue, "project_id", "tenant_id", "queued", "running", "active"),
                     **true,
                     "lanes_missing": missing,
                 }
@@ -409,6 +409,7 @@ def drift_repair(c: Connection, p: Parameters) -> Answer:
         p["project_id"],
         queued=p["queued"],
         running=p["running"],
+        active=p["active"],
         lane_ids=list(p["lane_ids"]),
     )
     return Answer(rowcount=1)

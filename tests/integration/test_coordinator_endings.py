@@ -154,7 +154,7 @@ async def test_a_wrong_summary_is_put_right(database_url: str) -> None:
         project_id = await coordinator.project()
         await coordinator.task(project_id)
         async with coordinator.served.services.database.transaction() as connection:
-            wrong = {"project_id": project_id, "queued": 0, "running": 1, "lane_ids": []}
+            wrong = {"project_id": project_id, "queued": 0, "running": 1, "active": False, "lane_ids": []}
             await connection.execute(named("drift_repair"), wrong)
         assert (await worker.poll(wait=10)).grants
 

@@ -161,7 +161,9 @@ class Database:
                 heard(facts)
 
         def rolled_back(connection: Connection) -> None:
-            connection.info.pop(_NOTED, None)
+            # The notes of a connection that was lost went with it, and asking for them would be an error.
+            if not connection.invalidated:
+                connection.info.pop(_NOTED, None)
 
         event.listen(self.engine.sync_engine, "commit", committed)
         event.listen(self.engine.sync_engine, "rollback", rolled_back)

@@ -32,10 +32,12 @@ async def repair_drift(services: "Services") -> bool:
                     "project_id": wrong.project_id,
                     "queued": wrong.true_queued,
                     "running": wrong.true_running,
+                    "active": wrong.true_active,
                     "lane_ids": wrong.true_lanes,
                 },
             )
-        if (wrong.queued, wrong.running) != (wrong.true_queued, wrong.true_running) or wrong.lanes_missing:
+        kept = (wrong.queued, wrong.running, wrong.active)
+        if kept != (wrong.true_queued, wrong.true_running, wrong.true_active) or wrong.lanes_missing:
             logger.error(
                 "project summary was wrong and is repaired",
                 project_id=wrong.project_id,
@@ -43,6 +45,8 @@ async def repair_drift(services: "Services") -> bool:
                 true_queued=wrong.true_queued,
                 running=wrong.running,
                 true_running=wrong.true_running,
+                active=wrong.active,
+                true_active=wrong.true_active,
             )
             repaired = True
     return repaired

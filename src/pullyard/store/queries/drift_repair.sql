@@ -1,1 +1,2 @@
-UPDATE project_queue SET queued = :queued, running = :running, lane_ids = :lane_ids WHERE project_id = :project_id
+UPDATE project_queue SET queued = :queued, running = :running, active = :active, lane_ids = :lane_ids
+WHERE project_id = :project_id
