@@ -312,3 +312,36 @@ async def test_a_deeply_nested_event_is_taken_or_refused(coordinator: RunningCoo
             "/api/v1/events", content=body, headers={"content-type": STRUCTURED}
         )
         assert answer.status_code in (201, 400, 422), answer.text
+
+
+async def test_a_text_that_names_a_long_value_often_is_cut_while_it_is_made(
+    coordinator: RunningCoordinator,
+) -> None:
+    """Made whole and cut afterwards it would take gigabytes, and the other rules' seconds."""
+    project_id = await coordinator.project()
+    task = {"title": "t", "description": "{data.*}" * 12_000}
+    await rule(coordinator, project_id, conditions=[], task=task)
+    async with asyncio.timeout(5):
+        answer = await send(coordinator, event(data=["x" * 15_000] * 60))
+    assert answer.status_code == 201, answer.text
+    made = await coordinator.get(f"/tasks/{answer.json()['task_ids'][0]}")
+    assert len(made["description"]) == 100_000
+
+
+async def test_places_beyond_the_first_two_hundred_stay_as_they_are(coordinator: RunningCoordinator) -> None:
+    project_id = await coordinator.project()
+    await rule(coordinator, project_id, conditions=[], task={"title": "t", "description": "{id}." * 201})
+    answer = await send(coordinator, event())
+    made = await coordinator.get(f"/tasks/{answer.json()['task_ids'][0]}")
+    assert made["description"] == "delivery-1." * 200 + "{id}."
+
+
+async def test_a_condition_with_an_endless_list_is_refused(coordinator: RunningCoordinator) -> None:
+    project_id = await coordinator.project()
+    wish = {
+        "name": "r",
+        "conditions": [{"path": "id", "op": "in", "value": ["x"] * 201}],
+        "task": {"title": "t"},
+    }
+    answer = await coordinator.http.post(f"/api/v1/projects/{project_id}/event-rules", json=wish)
+    assert answer.status_code == 422

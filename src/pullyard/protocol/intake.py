@@ -17,6 +17,8 @@ from pydantic import (
 from pullyard.protocol.fields import AgentSettings, Argv, Branch, Input, Line, Name, Resource, Text
 from pullyard.protocol.resources import RetrySettings
 
+LISTED_VALUES = 200
+"""Each is compared with every value that an event has at the path."""
 _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 Identity = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_ONE_LINE)]
 Source = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_ONE_LINE)]
@@ -84,8 +86,8 @@ class Condition(Input):
 
     @model_validator(mode="after")
     def check_value(self) -> "Condition":
-        if self.op == "in" and not isinstance(self.value, list):
-            raise ValueError("`in` needs a list")
+        if self.op == "in" and not (isinstance(self.value, list) and len(self.value) <= LISTED_VALUES):
+            raise ValueError(f"`in` needs a list of at most {LISTED_VALUES} values")
         if self.op == "matches" and not (isinstance(self.value, str) and len(self.value) <= 500):
             raise ValueError("`matches` needs a text of at most 500 characters")
         return self

@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 VALUES = 1000
 RENDERED_CHARACTERS = 20_000
+PLACES = 200
+"""Filled in one text; each may lead through the whole of an event."""
 _PLACE = re.compile(r"\{([A-Za-z0-9]+(?:\.[^{}.\s]{1,100}){0,20})\}")
 
 
@@ -40,9 +43,21 @@ def items_of(value: Any, step: str) -> list[Any]:
 
 
 def fill(text: str, event: Mapping[str, Any], limit: int) -> str:
-    """The text with every place filled in once: what a value holds is never read as a place again."""
-    filled = _PLACE.sub(lambda place: ", ".join(map(shown, values_at(event, place[1]))), text)
-    return filled.replace("\x00", "\ufffd")[:limit]
+    """The text with every place filled in once: what a value holds is never read as a place again.
+
+    No more is made than ``limit`` characters and one place's values, however often a text names a long value.
+    Places beyond the first ``PLACES`` stay as they are.
+    """
+    parts: list[str] = []
+    read_to = length = 0
+    for place in islice(_PLACE.finditer(text), PLACES):
+        parts += [text[read_to : place.start()], ", ".join(map(shown, values_at(event, place[1])))]
+        read_to = place.end()
+        length += len(parts[-2]) + len(parts[-1])
+        if length >= limit:
+            break
+    parts.append(text[read_to:])
+    return "".join(parts)[:limit].replace("\x00", "\ufffd")
 
 
 def shown(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,9 +31,10 @@ class Arrival:
     kept_id: str = ""
     rules: Sequence[Any] = ()
 
-    @property
+    @cached_property
     def whole(self) -> dict[str, Any]:
-        """Its attributes, and its data beside them, as the paths of rules see it."""
+        """Its attributes, and its data beside them, as the paths of rules see it; nobody changes it."""
+        # Made once: every rule looks at it, and it may be a megabyte.
         data = self.event.data if self.event.data_base64 is None else self.event.data_base64
         return {**self.event.attributes(), "data": storable(data)}
 
@@ -64,8 +66,8 @@ async def receive(connection: AsyncConnection, tenant_id: str, events: Sequence[
 async def keep(connection: AsyncConnection, tenant_id: str, arrival: Arrival) -> bool:
     """False where it was received before; waits for whoever receives it at the same time."""
     arrival.kept_id = new_id(Kind.RECEIVED)
-    whole = arrival.whole
-    data = whole.pop("data")
+    attributes = dict(arrival.whole)
+    data = attributes.pop("data")
     kept = await connection.execute(
         named("received_keep"),
         {
@@ -75,7 +77,7 @@ async def keep(connection: AsyncConnection, tenant_id: str, arrival: Arrival) ->
             "source": arrival.event.source,
             "event_id": arrival.event.id,
             "type": arrival.event.type,
-            "attributes": whole,
+            "attributes": attributes,
             "data": data,
         },
     )
