@@ -308,8 +308,10 @@ async def test_a_finish_names_only_repositories_of_its_task(coordinator: Running
         [msgspec.structs.replace(PREPARE, name="")],
         [msgspec.structs.replace(PREPARE, attempt=2**40)],
         [msgspec.structs.replace(PREPARE, place=-1)],
+        [PREPARED, PREPARED],
+        [msgspec.structs.replace(PREPARED, seconds=1e300)],
     ],
-    ids=["many", "long", "nameless", "attempt", "place"],
+    ids=["many", "long", "nameless", "attempt", "place", "twice", "endless"],
 )
 async def test_nodes_that_no_honest_worker_tells_of_are_refused(
     coordinator: RunningCoordinator, told: list[NodeFact]
@@ -340,3 +342,14 @@ async def test_a_workflow_of_another_version_does_not_keep_others_from_work(
     workflow = (await worker.claim()).workflow
     assert workflow is not None
     assert workflow.nodes == ()
+
+
+async def test_what_a_phase_tells_of_may_hold_any_byte(coordinator: RunningCoordinator) -> None:
+    worker = await new_worker(coordinator)
+    await coordinator.task(await coordinator.project())
+    grant = await worker.claim()
+    wish = PhaseReport(fence=grant.fence, phase=Phase.PREPARE, facts={"said\0": "a\0b"})
+    response = await worker.post(f"/executions/{grant.execution_id}/phase", wish)
+    assert response.status_code == 200, response.text
+    execution = await coordinator.get(f"/executions/{grant.execution_id}")
+    assert execution["facts"]["said\ufffd"] == "a\ufffdb"

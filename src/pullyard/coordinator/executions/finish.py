@@ -150,7 +150,7 @@ def outcome_of(request: FinishRequest, change_id: str | None) -> Outcome:
         message=storable(request.message),
         change_id=change_id,
         facts=storable(request.facts),
-        phase_seconds=request.phase_seconds,
+        phase_seconds=storable(request.phase_seconds),
         receipt=storable(msgspec.to_builtins(request.receipt)),
         salvage_ref=storable(request.salvage_ref),
         input_tokens=request.usage.input_tokens,

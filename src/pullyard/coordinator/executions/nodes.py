@@ -15,6 +15,8 @@ from pullyard.store.queries import named
 MAX_NODE_FACTS = 1000
 MESSAGE_CHARACTERS = 2000
 NAME_CHARACTERS = 100
+LONGEST_SECONDS = 366 * 86_400.0
+"""Beyond some length the database can't date an attempt back."""
 
 
 async def write_nodes(connection: AsyncConnection, execution: Any, nodes: Sequence[NodeFact]) -> None:
@@ -26,7 +28,7 @@ async def write_nodes(connection: AsyncConnection, execution: Any, nodes: Sequen
         return
     if not are_valid(nodes):
         raise RequestError(
-            f"A report has at most {MAX_NODE_FACTS} nodes, with short names and numbers in their order.",
+            f"A report tells of {MAX_NODE_FACTS} attempts at most, each once, by short names and numbers.",
             code="invalid-nodes",
         )
     await connection.execute(
@@ -43,10 +45,13 @@ async def write_nodes(connection: AsyncConnection, execution: Any, nodes: Sequen
 
 def are_valid(nodes: Sequence[NodeFact]) -> bool:
     """Whether they are what an honest worker may tell."""
-    return len(nodes) <= MAX_NODE_FACTS and all(
+    # One statement writes them all, and can't write an attempt twice.
+    attempts = {(node.name, node.attempt) for node in nodes}
+    return len(attempts) == len(nodes) <= MAX_NODE_FACTS and all(
         1 <= len(node.name) <= NAME_CHARACTERS
         and 1 <= node.attempt <= MAX_NODE_FACTS
         and 0 <= node.place <= MAX_NODE_FACTS
+        and 0 <= node.seconds <= LONGEST_SECONDS
         for node in nodes
     )
 

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
 from pullyard.coordinator.executions.nodes import write_nodes
+from pullyard.coordinator.storable import storable
 from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import (
     EXECUTION_TRANSITIONS,
@@ -43,7 +44,7 @@ async def begin_phase(
     state = after_phase(ExecutionState(row.state), report.phase)
     known = state == row.state
     await connection.execute(
-        named("execution_move"), {"id": execution_id, "state": state, "facts": report.facts}
+        named("execution_move"), {"id": execution_id, "state": state, "facts": storable(report.facts)}
     )
     await write_nodes(connection, row, report.nodes)
     about = TaskNews(tenant_id, row.project_id, row.task_id, execution_id)
