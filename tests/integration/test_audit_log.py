@@ -101,3 +101,13 @@ async def test_no_entry_is_changed_or_removed(coordinator: RunningCoordinator, a
         async with coordinator.served.services.database.transaction() as connection:
             await connection.execute(text(attempt))
     assert len(await entries(coordinator)) == 1
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_moment_that_no_database_holds_is_refused(
+    coordinator: RunningCoordinator, moment: str
+) -> None:
+    answer = await coordinator.http.get(f"/api/v1/audit?since={moment}")
+    assert answer.status_code == 422
+    answer = await coordinator.http.get(f"/api/v1/audit?until={moment}")
+    assert answer.status_code == 422

@@ -3,12 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from pullyard.coordinator.auth.identify import Person
 from pullyard.coordinator.paging import before, page
 from pullyard.coordinator.services import ServicesNeeded
 from pullyard.protocol.audit import AuditEntry
+from pullyard.protocol.fields import Moment
 from pullyard.protocol.resources import Page
 from pullyard.store.queries import named
 
@@ -24,8 +25,8 @@ class AuditQuery(BaseModel):
     action: str | None = Field(None, max_length=500)
     target: str | None = Field(None, max_length=200)
     project_id: str | None = Field(None, max_length=200)
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     cursor: str | None = Field(None, max_length=200)
     limit: int = Field(50, ge=1, le=200)
 
