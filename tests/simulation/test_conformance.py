@@ -485,7 +485,7 @@ async def fill(driver: asyncpg.Connection, tables: Tables) -> None:
         names = [name for name in row if name != "labels"]
         places = ", ".join(f"${place}" for place in range(1, len(names) + 1))
         await driver.execute(
-            f"INSERT INTO projects ({', '.join(names)}, automation) VALUES ({places}, 'running')",
+            f"INSERT INTO projects ({', '.join(names)}) VALUES ({places})",
             *(row[name] for name in names),
         )
         await driver.execute(
