@@ -158,9 +158,14 @@ def is_plain(c: Connection, row: Row, wish: Row) -> bool:
         and row["state"] in wish["from_states"]
         and task["state"] == "running"
         and task["resolves"] is None
-        and (task["responds_to"] is None or wish["change"] is None)
+        and (wish["change"] is None or (task["responds_to"] is None and is_of_task(task, wish["change"])))
         and all(other != task["id"] for _, other in c.tables.task_dependencies)
     )
+
+
+def is_of_task(task: Row, change: Row) -> bool:
+    branch: str = change["branch"]
+    return branch == f"pullyard/{task['number']}-{task['slug']}-{task['id'][-6:]}"
 
 
 def succeed(c: Connection, row: Row, wish: Row) -> Row:

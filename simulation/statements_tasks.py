@@ -340,7 +340,10 @@ def task_next_try(c: Connection, p: Parameters) -> Answer:
 
 @answers("task_changes")
 def task_changes(c: Connection, p: Parameters) -> Answer:
-    return Answer([picked(c.tables.tasks[p["id"]], "repositories", "responds_to")])
+    task = c.tables.tasks[p["id"]]
+    change = c.tables.changes.get(task["responds_to"])
+    row = picked(task, "id", "number", "slug", "repositories", "responds_to")
+    return Answer([{**row, "change_branch": change and change["branch"]}])
 
 
 @answers("avoided_workers")

@@ -3,10 +3,11 @@
 import asyncio
 
 import msgspec
+import pytest
 from structlog.testing import capture_logs
 
 from pullyard.lifecycle.execution import Phase
-from pullyard.protocol.worker import FinishRequest, Grant
+from pullyard.protocol.worker import FinishRequest, Grant, Usage
 from tests.coordinator import RunningCoordinator, WireWorker, change_of, running_coordinator
 
 ALL_PHASES = list(Phase)
@@ -94,3 +95,21 @@ async def test_the_same_finish_twice_in_a_group_is_counted_once(coordinator: Run
     written = await asyncio.gather(*(services.finishes.write(*owner, request) for _ in range(2)))
     assert [ended is not None for ended in written] == [True, False]
     assert (await coordinator.get(f"/projects/{grant.project_id}"))["running"] == 0
+
+
+@pytest.mark.parametrize("longer_way", [False, True], ids=["grouped", "alone"])
+async def test_a_change_is_on_the_branch_of_its_grant(
+    coordinator: RunningCoordinator, *, longer_way: bool
+) -> None:
+    """Closing it deletes its branch, by whichever worker is next: a worker must not name any other."""
+    worker = await coordinator.worker()
+    [grant] = await grants(coordinator, worker, 1)
+    # What is spent is counted by the longer way.
+    usage = Usage(cost_micros=int(longer_way))
+    alien = msgspec.structs.replace(change_of(grant), branch="main")
+    refused = await worker.finish(grant, phases=ALL_PHASES, change=alien, usage=usage)
+    assert (refused.status_code, refused.json()["code"]) == (422, "foreign-branch")
+    assert (await coordinator.get("/changes"))["items"] == []
+    taken = await worker.finish(grant, phases=ALL_PHASES, change=change_of(grant), usage=usage)
+    assert taken.status_code == 200, taken.text
+    assert [one["branch"] for one in (await coordinator.get("/changes"))["items"]] == [grant.branch]

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.events.write import TaskNews, tell
+from pullyard.coordinator.executions.claim import head_branch
 from pullyard.coordinator.executions.end import Outcome, end_execution
 from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
 from pullyard.coordinator.executions.nodes import write_nodes
@@ -68,6 +69,7 @@ async def record_changes(connection: AsyncConnection, execution: Any, request: F
         return None
     task = (await connection.execute(named("task_changes"), {"id": execution.task_id})).one()
     check_repositories(task.repositories, changes)
+    check_branches(task, changes)
     if task.responds_to is not None:
         advanced = await advance_change(connection, execution, task.responds_to, changes[0])
         if advanced:
@@ -82,6 +84,13 @@ def check_repositories(known: list[dict[str, Any]], changes: list[PublishedChang
     named_ones = [change.repository for change in changes]
     if len(set(named_ones)) != len(named_ones) or set(named_ones) - {None, *(one["name"] for one in known)}:
         raise RequestError("A finish has one change for each of its task's repositories, and no other.")
+
+
+def check_branches(task: Any, changes: list[PublishedChange]) -> None:
+    """Raises RequestError for a branch that was not granted: another worker is told to merge or delete it."""
+    granted = task.change_branch or head_branch(task.number, task.slug, task.id)
+    if any(change.branch != granted for change in changes):
+        raise RequestError("A change is on the branch of its grant.", code="foreign-branch")
 
 
 async def advance_change(

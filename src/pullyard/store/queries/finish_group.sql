@@ -1,6 +1,6 @@
 -- Plain successes, all of them at once, under the locks of their projects (finish_lock.sql). What is not plain is
 -- left as it is and is not in the answer: another fence or worker, a state from which the table has no way, a
--- task that others wait for, that mends another's failure or goes on with a change of its own.
+-- task that others wait for, that mends another's failure or goes on with a change of its own, another branch.
 WITH wishes AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:wishes AS jsonb)) AS w (place integer, id text, tenant_id text,
         worker_id text, fence bigint, from_states text[], message text, facts jsonb, phase_seconds jsonb,
@@ -8,7 +8,8 @@ WITH wishes AS MATERIALIZED (
 ), found AS MATERIALIZED (
     -- By primary key alone: with one of the conditions below in here the index of what is live is walked instead,
     -- with all its dead entries.
-    SELECT w.place, w.change IS NOT NULL AS has_change, e.id, e.tenant_id, e.project_id, e.task_id, e.correlation_id,
+    SELECT w.place, w.change IS NOT NULL AS has_change,
+        w.change ->> 'branch' AS branch, e.id, e.tenant_id, e.project_id, e.task_id, e.correlation_id,
         e.queued_at, e.finished_at IS NULL AND e.question IS NULL AND e.tenant_id = w.tenant_id
             AND e.worker_id = w.worker_id AND e.fence = w.fence AND e.state = ANY (w.from_states) AS fits
     FROM wishes w JOIN task_executions e ON e.id = w.id
@@ -16,7 +17,9 @@ WITH wishes AS MATERIALIZED (
     SELECT DISTINCT ON (f.id) f.*, t.state AS task_state
     FROM found f JOIN tasks t ON t.id = f.task_id
     WHERE f.fits AND t.state = 'running' AND t.resolves IS NULL
-        AND (t.responds_to IS NULL OR NOT f.has_change)
+        AND (NOT f.has_change OR (t.responds_to IS NULL
+            -- As head_branch makes it: a worker must not offer any other for merging and deleting.
+            AND f.branch = concat('pullyard/', t.number, '-', t.slug, '-', right(t.id, 6))))
         AND NOT EXISTS (SELECT 1 FROM task_dependencies d WHERE d.depends_on = t.id)
 ), ended AS (
     UPDATE task_executions e SET
