@@ -353,3 +353,19 @@ async def test_what_a_phase_tells_of_may_hold_any_byte(coordinator: RunningCoord
     assert response.status_code == 200, response.text
     execution = await coordinator.get(f"/executions/{grant.execution_id}")
     assert execution["facts"]["said\ufffd"] == "a\ufffdb"
+
+
+async def test_words_that_answer_a_question_are_not_in_the_audit_log(
+    coordinator: RunningCoordinator,
+) -> None:
+    worker = await new_worker(coordinator)
+    await coordinator.task(await coordinator.project())
+    grant = await worker.claim()
+    await worker.walk(grant, "prepare")
+    for number, words in enumerate(("the password is s3cret", "approve")):
+        response = await ask(worker, grant, f"look-{number}", text=True)
+        assert response.status_code == 200, response.text
+        assert (await answer(coordinator, grant, words)).status_code == 200
+    entries = (await coordinator.get("/audit?limit=2"))["items"]
+    assert [one["details"].get("answer") for one in entries] == ["approve", None]
+    assert "s3cret" not in str(entries)

@@ -12,7 +12,7 @@ from pullyard.coordinator.news import events_written, queue_changed
 from pullyard.coordinator.services import Services, ServicesNeeded
 from pullyard.coordinator.tasks.read import read_task
 from pullyard.coordinator.workflows.requests import initialize_project, respond_to_review
-from pullyard.lifecycle.workflows import WORKFLOWS
+from pullyard.lifecycle.workflows import CHOICES, WORKFLOWS
 from pullyard.protocol.resources import Execution, Page, Task
 from pullyard.protocol.workflows import AnswerInput, ExecutionNode, Question, ReviewInput, Workflow
 
@@ -87,7 +87,9 @@ async def answer(execution_id: str, wish: AnswerInput, person: Person, services:
     """Answers what the execution asks; its worker goes on within a heartbeat. Repeatable."""
     async with services.database.transaction() as connection:
         await answer_question(connection, person.tenant_id, execution_id, wish, member_id=person.member_id)
-        note(answer=wish.answer[:500])
+        if wish.answer in CHOICES:
+            # Other words may hold a secret, and what is on record here is never removed.
+            note(answer=wish.answer)
         execution = await read_execution(connection, person.tenant_id, execution_id)
     events_written(services)
     return execution
