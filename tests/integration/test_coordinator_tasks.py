@@ -27,3 +27,16 @@ async def test_a_stale_edit_is_refused(coordinator: RunningCoordinator) -> None:
     assert (await coordinator.http.patch(path, json={"title": "a"}, headers=tag)).status_code == 200
     stale = await coordinator.http.patch(path, json={"title": "b"}, headers=tag)
     assert (stale.status_code, stale.json()["code"]) == (412, "edit-conflict")
+
+
+async def test_an_edit_takes_no_more_than_a_new_task_or_project(coordinator: RunningCoordinator) -> None:
+    """Else what is made of the task later, such as its review's response, could not be made."""
+    project_id = await coordinator.project()
+    task = await coordinator.task(project_id)
+    limits = {"acceptance_criteria": 100, "target_files": 1000, "labels": 50}
+    for field, most in limits.items():
+        answer = await coordinator.http.patch(f"/api/v1/tasks/{task['id']}", json={field: ["x"] * (most + 1)})
+        assert answer.status_code == 422, field
+    for address in (f"tasks/{task['id']}", f"projects/{project_id}"):
+        answer = await coordinator.http.patch(f"/api/v1/{address}", json={"verify_commands": [["true"]] * 51})
+        assert answer.status_code == 422, address

@@ -127,13 +127,13 @@ class ProjectPatch(Input):
     name: Name | None = None
     default_branch: Branch | None = None
     agent: AgentSettings | None = None
-    setup_commands: list[Argv] | None = None
-    verify_commands: list[Argv] | None = None
+    setup_commands: list[Argv] | None = Field(None, max_length=50)
+    verify_commands: list[Argv] | None = Field(None, max_length=50)
     limits: LimitSettings | None = None
     retry: RetrySettings | None = None
     text_policy: TextPolicySettings | None = None
     automation_policy: AutomationPolicy | None = None
-    labels: list[Label] | None = None
+    labels: list[Label] | None = Field(None, max_length=50)
     max_running: int | None = Field(None, ge=1, le=1000)
     daily_budget_micros: DailyBudget | None = None
     workflow_nodes: AddedNodes | None = None
@@ -196,9 +196,9 @@ class TaskInput(TaskTemplate):
 class TaskPatch(Input):
     title: Line | None = None
     description: Text | None = None
-    acceptance_criteria: list[Line] | None = None
-    target_files: list[Line] | None = None
-    verify_commands: list[Argv] | None = None
+    acceptance_criteria: list[Line] | None = Field(None, max_length=100)
+    target_files: list[Line] | None = Field(None, max_length=1000)
+    verify_commands: list[Argv] | None = Field(None, max_length=50)
     priority: int | None = Field(None, ge=-1000, le=1000)
     budget_micros: int | None = Field(None, ge=0, le=10**15)
     base_branch: Branch | None = None
