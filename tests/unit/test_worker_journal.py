@@ -2,10 +2,22 @@
 
 from pathlib import Path
 
+import pytest
+from msgspec.structs import replace
+
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import ERROR_RESOLUTION, NodeKind, NodeOutcome
-from pullyard.protocol.worker import AgentSpec, Grant, NodeFact, PhaseLimits, RepositorySpec, TaskBrief
+from pullyard.protocol.errors import ProtocolViolation
+from pullyard.protocol.worker import (
+    AgentSpec,
+    Grant,
+    NodeFact,
+    PhaseLimits,
+    RepositoryGrant,
+    RepositorySpec,
+    TaskBrief,
+)
 from pullyard.worker.journal import HarvestedCommit, Journal
 
 GRANT = Grant(
@@ -48,3 +60,13 @@ def test_every_step_and_the_graph_it_is_of_come_back_as_they_were_written(tmp_pa
     (found,) = Journal.find_all(tmp_path)
     assert found.record == journal.record
     assert found.record.grant.workflow == ERROR_RESOLUTION
+
+
+@pytest.mark.parametrize("name", ["../out", "/tmp/out", "..", "", "a/b", "a\0b"])
+def test_no_name_of_a_grant_leads_out_of_the_executions(tmp_path: Path, name: str) -> None:
+    below = tmp_path / "executions"
+    further = RepositoryGrant(name=name, url="/example")
+    for grant in (replace(GRANT, execution_id=name), replace(GRANT, repositories=[further])):
+        with pytest.raises(ProtocolViolation):
+            Journal.create(below, grant, 0)
+    assert not list(tmp_path.iterdir())

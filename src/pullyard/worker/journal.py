@@ -6,16 +6,21 @@ further repositories have ``repositories/<name>/`` with ``ws/``, ``verify/`` and
 """
 
 import os
+import re
 import time
 from pathlib import Path
 
 import msgspec
 
 from pullyard.lifecycle.crash_points import reached
+from pullyard.protocol.errors import ProtocolViolation
 from pullyard.protocol.worker import FinishRequest, Grant, NodeFact, Receipt, Usage
 from pullyard.worker import trees
 
 JOURNAL = "journal.json"
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 
 class HarvestedCommit(msgspec.Struct, kw_only=True):
@@ -65,6 +70,9 @@ class Journal:
 
     @classmethod
     def create(cls, executions: Path, grant: Grant, slot: int) -> "Journal":
+        """Raises ProtocolViolation where the grant's names are not plain ones: a coordinator that was taken
+        over must not choose what is written, and at the end removed, outside of ``executions``."""
+        check_names(grant)
         directory = executions / grant.execution_id
         (directory / "logs").mkdir(parents=True, exist_ok=True)
         journal = cls(directory, Record(grant=grant, slot=slot, begun_at=int(time.time())))
@@ -97,3 +105,10 @@ class Journal:
     def remove(self) -> None:
         """Forget the execution. Only what was published or salvaged may be removed."""
         trees.remove(self.directory)
+
+
+def check_names(grant: Grant) -> None:
+    """What becomes a directory here, or a place in a sandbox."""
+    for name in (grant.execution_id, *(one.name for one in grant.repositories)):
+        if not _NAME.fullmatch(name):
+            raise ProtocolViolation(f"{name[:80]!r} can't name an execution or a repository.", local=False)

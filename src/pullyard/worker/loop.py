@@ -10,7 +10,7 @@ import structlog
 
 from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.reasons import Reason
-from pullyard.protocol.errors import PullyardError
+from pullyard.protocol.errors import ProtocolViolation, PullyardError
 from pullyard.protocol.worker import ClaimAnswer, ClaimRequest, Errand, Grant
 from pullyard.worker.client import CoordinatorClient, until_answered
 from pullyard.worker.disk import has_room
@@ -116,7 +116,7 @@ class Loop:
         slot = next(number for number in range(self._slots + len(used)) if number not in used)
         try:
             journal = Journal.create(self._executions, grant, slot)
-        except OSError as error:
+        except (OSError, ProtocolViolation) as error:
             # Never confirmed, so the coordinator soon gives the task again, and it does not count as a try.
             logger.warning("a grant can't be written down", problem=str(error))
             return
