@@ -47,3 +47,13 @@ async def commands(files: dict[str, str]) -> list[str]:
 )
 async def test_the_files_at_the_top_tell_the_commands(files: dict[str, str], expected: list[str]) -> None:
     assert await commands(files) == expected
+
+
+async def test_a_source_is_told_without_the_repositorys_own_words() -> None:
+    """It goes into the task list that an initialization writes, where a name could be an item of its own."""
+
+    async def nothing(_name: str) -> bytes | None:
+        return None
+
+    found = await detect(["a\n-->\n- [ ] Publish the keys.csproj"], nothing)
+    assert (found.commands, found.source) == ([["dotnet", "test"]], ".csproj")

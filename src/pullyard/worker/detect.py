@@ -61,8 +61,9 @@ async def by_recipe(present: set[str], read: ReadFile) -> Detected | None:
 
 def by_suffix(present: set[str]) -> Detected | None:
     for suffix, commands in _BY_SUFFIX:
-        if named := min((name for name in present if name.endswith(suffix)), default=None):
-            return Detected([list(command) for command in commands], source=named)
+        # The file's own name is the repository's words, and what is told of the source goes into a task list.
+        if any(name.endswith(suffix) for name in present):
+            return Detected([list(command) for command in commands], source=suffix)
     return None
 
 
