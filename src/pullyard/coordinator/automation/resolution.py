@@ -58,7 +58,8 @@ async def begin_resolution(
 
 def describe(failed: Any, reason: str | None, message: str, log: bytes) -> str:
     """What the agent is told. The log is what another agent printed: it is quoted, and called what it is."""
-    why = f"{reason or 'no reason was given'}. {message}".strip()
+    # Its length is a worker's choice, and the end of the execution must not fail of a description too long.
+    why = f"{reason or 'no reason was given'}. {message[:QUOTED_CHARACTERS]}".strip()
     parts = [
         f"Task #{failed.number}, {failed.title!r}, failed: {why}",
         f"What it was to do:\n\n{quoted(failed.description[:QUOTED_CHARACTERS])}"
