@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -61,15 +62,22 @@ async def test_another_worker_is_given_the_next_try(coordinator: RunningCoordina
     workers = {worker.id: worker for worker in [await coordinator.worker() for _ in range(2)]}
     policy = {"max_tries": 2, "backoff_seconds": 0, "another_worker": True}
     project_id = await coordinator.project(retry=policy)
+    asked = {worker_id: uuid4().hex for worker_id in workers}
     for _ in range(10):
         task = await coordinator.task(project_id)
-        ran = [await run_and_fail(workers, task["id"]) for _ in range(2)]
+        ran = [await run_and_fail(workers, task["id"], asked) for _ in range(2)]
         assert len(set(ran)) == 2
 
 
-async def run_and_fail(workers: dict[str, WireWorker], task_id: str) -> str:
-    """Both ask at once; returns who was given the task."""
-    polls = {asyncio.create_task(one.poll(wait=10)): one for one in workers.values()}
+async def run_and_fail(workers: dict[str, WireWorker], task_id: str, asked: dict[str, str]) -> str:
+    """Both ask at once; returns who was given the task.
+
+    Who was not asks the same question again, as a worker does: the coordinator may not have noticed yet that the
+    first connection is gone.
+    """
+    polls = {
+        asyncio.create_task(one.poll(wait=10, request_id=asked[one.id])): one for one in workers.values()
+    }
     done, others = await asyncio.wait(polls, return_when=asyncio.FIRST_COMPLETED)
     (poll,) = done
     (grant,) = poll.result().grants
@@ -77,6 +85,7 @@ async def run_and_fail(workers: dict[str, WireWorker], task_id: str) -> str:
     for other in others:
         other.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    asked[polls[poll].id] = uuid4().hex
     await fail(polls[poll], grant)
     return polls[poll].id
 
