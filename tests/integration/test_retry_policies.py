@@ -72,8 +72,8 @@ async def test_another_worker_is_given_the_next_try(coordinator: RunningCoordina
 async def run_and_fail(workers: dict[str, WireWorker], task_id: str, asked: dict[str, str]) -> str:
     """Both ask at once; returns who was given the task.
 
-    Who was not asks the same question again, as a worker does: the coordinator may not have noticed yet that the
-    first connection is gone.
+    Who was not asks the same question again, as a worker does: the coordinator may not have noticed yet that
+    the first connection is gone.
     """
     polls = {
         asyncio.create_task(one.poll(wait=10, request_id=asked[one.id])): one for one in workers.values()
