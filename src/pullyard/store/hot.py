@@ -92,12 +92,16 @@ class HotConnections:
         """Every statement here looks up a few rows by an index, and its plan lives as long as the connection.
 
         Made while a table is empty, a plan would read the whole of it, for minutes after it has grown.
+        A bitmap reads every dead entry of an index again and again, where a plain scan marks it and passes it
+        over from then on; in a queue most entries are dead. And no plan is so much better for one value than
+        for another that it is worth making anew.
         """
         settings = self._options.get("server_settings")
         if settings is None:
             return self._options
-        off = {f"enable_{way}": "off" for way in ("seqscan", "hashjoin", "mergejoin")}
-        return {**self._options, "server_settings": {**settings, **off}}
+        chosen = {f"enable_{way}": "off" for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin")}
+        chosen["plan_cache_mode"] = "force_generic_plan"
+        return {**self._options, "server_settings": {**settings, **chosen}}
 
     @property
     def _pool(self) -> asyncpg.Pool:

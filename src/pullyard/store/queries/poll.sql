@@ -17,8 +17,10 @@ SELECT w.labels, w.slots,
     -- What the execution that it goes on from has published, where that was no unfinished work.
     (SELECT s.commit FROM changes s WHERE s.execution_id = e.resumed_from AND s.repository IS NULL) AS resumed_commit
 FROM workers w
-LEFT JOIN task_executions e ON e.worker_id = w.id AND e.request_id = :request_id AND e.finished_at IS NULL
-    AND e.acknowledged_at IS NULL
+-- By its request alone: with a bare worker_id or "finished_at IS NULL" in here the planner may walk all that the
+-- worker has ever done, or all that is live.
+LEFT JOIN task_executions e ON e.request_id = :request_id AND e.acknowledged_at IS NULL
+    AND e.worker_id || '' = w.id AND coalesce(e.finished_at, 'infinity') = 'infinity'
 LEFT JOIN tasks t ON t.id = e.task_id
 LEFT JOIN projects p ON p.id = e.project_id
 LEFT JOIN changes r ON r.id = t.responds_to

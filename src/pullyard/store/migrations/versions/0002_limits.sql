@@ -29,3 +29,14 @@ UPDATE tasks SET slug = coalesce(
 
 -- Whether the worker itself said that it drains, and not a person.
 ALTER TABLE workers ADD COLUMN drains_itself boolean NOT NULL DEFAULT false;
+
+-- A poll looks for what its own request was given and its worker has not confirmed. Beginning with the worker,
+-- this index and that of all that a worker has ever done look the same to the planner while the tables are small,
+-- and it took the wrong one.
+DROP INDEX task_executions_request;
+CREATE INDEX task_executions_request ON task_executions (request_id) WHERE acknowledged_at IS NULL;
+
+-- By tenant and turn at once, so that no plan of a claim looks at every project to sort them.
+DROP INDEX project_queue_claimable;
+CREATE INDEX project_queue_claimable ON project_queue (tenant_id, turn)
+    WHERE queued > 0 AND running < max_running AND active;
