@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from pullyard.coordinator.services import Services
 from pullyard.lifecycle.worker import WorkerState
 from pullyard.protocol.errors import NotFound
 from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, PersonAnswer
+from pullyard.store.hot import HotConnection
 from pullyard.store.queries import named
 
 
@@ -19,7 +18,7 @@ class Beat:
 
 
 async def beat(
-    connection: AsyncConnection,
+    connection: HotConnection,
     services: Services,
     tenant_id: str,
     worker_id: str,

@@ -39,6 +39,7 @@ from pullyard.protocol.worker import (
     LogAnswer,
     PhaseReport,
 )
+from pullyard.store.hot import HotConnection
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 logger = structlog.get_logger(__name__)
@@ -96,8 +97,9 @@ async def heartbeat(request: Request) -> Response:
     services = services_of(request)
     tenant_id, worker_id = await worker(request)
     wish = await read(request, HeartbeatRequest)
-    async with services.database.transaction() as connection:
-        result = await beat(connection, services, tenant_id, worker_id, wish)
+    # Reports may queue for the other connections; a lease must not run out behind them.
+    async with services.database.hot.transaction() as driver:
+        result = await beat(HotConnection(driver), services, tenant_id, worker_id, wish)
         reached("heartbeat-before-commit")
     reached("heartbeat-after-commit")
     services.metrics.heartbeats.inc()
