@@ -237,6 +237,7 @@ async def test_an_empty_repository_has_no_list(system: System) -> None:
     project = await project_of(system, bare)
     await start(system, project)
     await until(system, project, lambda one: one["task_list"]["state"] == "missing")
+    assert await tasks_of(system, project) == {}
 
 
 async def test_a_list_of_any_bytes_is_read(system: System) -> None:

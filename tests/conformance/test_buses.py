@@ -127,6 +127,7 @@ async def test_the_longest_message_arrives(buses: Buses) -> None:
     payload = "x" * (buses[0].message_bytes - 1)
     buses[0].publish("t", payload)
     await there.wait_for("t", payload)
+    assert ("t", payload) in there.heard
 
 
 async def test_a_lost_connection_is_made_again_and_told_on_both_sides(buses: Buses, server: Server) -> None:
@@ -154,9 +155,11 @@ async def test_what_cannot_be_sent_is_refused_first(buses: Buses, topic: str, pa
 async def test_a_closed_bus_takes_messages_and_a_second_close(server: Server) -> None:
     bus = bus_for(server.url, "ten_1")
     await bus.open()
+    here = Ear(bus)
     await bus.close()
     bus.publish("late")
     await bus.close()
+    assert ("late", "") in here.heard
 
 
 async def test_redis_may_be_away_at_the_start_and_in_between(tmp_path: Path) -> None:
