@@ -162,6 +162,19 @@ async def test_a_closed_bus_takes_messages_and_a_second_close(server: Server) ->
     assert ("late", "") in here.heard
 
 
+async def test_a_bus_closes_while_it_sends(server: Server) -> None:
+    """After any number of steps of the loop, none of which may lose the cancellation."""
+    for steps in range(40):
+        bus = bus_for(server.url, "ten_1")
+        await bus.open()
+        bus.publish("events")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await bus.close()
+        assert not bus.is_connected
+
+
 async def test_redis_may_be_away_at_the_start_and_in_between(tmp_path: Path) -> None:
     with redis_server(tmp_path) as running:
         pair = bus_for(running.url, "ten_1"), bus_for(running.url, "ten_1")

@@ -31,10 +31,12 @@ class RedisLink:
         pipeline = self._redis.pipeline(transaction=False)
         for message in messages:
             pipeline.publish(self._channel, f"{self._sender}\n{message}")
-        await pipeline.execute()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await pipeline.execute()
 
     async def check(self) -> None:
-        await self._redis.ping()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._redis.ping()
 
 
 class RedisBus(Exchange):
@@ -55,19 +57,21 @@ class RedisBus(Exchange):
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[RedisLink]:
-        # A client that reconnects by itself would not tell that messages were lost meanwhile.
+        # A client that reconnects by itself would not tell that messages were lost meanwhile. Its own time-out
+        # goes through wait_for, which on Python 3.11 may lose a cancellation: the bus would never close.
         redis = Redis.from_url(
             self.url,
             retry=Retry(NoBackoff(), 0),
             socket_connect_timeout=ANSWER_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
+            socket_timeout=None,
             client_name="pullyard",
             protocol=2,
         )
         pubsub = redis.pubsub(ignore_subscribe_messages=False)
         reader: asyncio.Task[None] | None = None
         try:
-            await pubsub.subscribe(self.channel)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await pubsub.subscribe(self.channel)
             # The confirmation: what is published from now on is heard.
             await pubsub.get_message(timeout=ANSWER_SECONDS)
             reader = asyncio.create_task(self.read(pubsub), name="bus reader")
