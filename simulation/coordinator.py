@@ -100,7 +100,7 @@ class CoordinatorNode:
     services: Services
     bus: SimulatedBus
     bug: Callable[[BaseException], None]
-    calls: set[Any] = field(default_factory=set)
+    calls: dict[Any, None] = field(default_factory=dict)
 
     @classmethod
     def start(

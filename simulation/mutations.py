@@ -24,9 +24,13 @@ def nothing() -> Callable[[], None]:
 
 @dataclass(frozen=True)
 class Mutation:
-    """``apply`` takes the guard out of the code and returns what puts it back."""
+    """``apply`` takes the guard out of the code and returns what puts it back.
+
+    ``seed`` is of a history that missed the guard when it was last looked for: the place to begin.
+    """
 
     name: str
+    seed: str
     guard: str
     apply: Callable[[], Callable[[], None]] = nothing
 
@@ -70,53 +74,88 @@ NUMBERS = count()
 MUTATIONS: dict[str, Mutation] = {
     mutation.name: mutation
     for mutation in (
-        Mutation("fence", "A write for an execution names its fence, and another one is refused."),
-        Mutation("no-log-after-the-end", "A log takes nothing once its execution has ended."),
-        Mutation("log-offset", "A frame is appended only at the end of its stream."),
-        Mutation("state-recheck", "A claim looks again whether the task is queued when it writes it."),
         Mutation(
-            "summary-from-updated-rows", "Only tasks that were really written move a project's summary."
+            "fence", "mutation.9", "A write for an execution names its fence, and another one is refused."
         ),
-        Mutation("project-limit", "A project with as many executions as it may have is passed over."),
-        Mutation("global-limit", "A claim leaves room for what runs already."),
-        Mutation("member-limit", "A member with as many executions as it may have is passed over."),
-        Mutation("worker-slots", "A worker is given no more executions than it has slots."),
-        Mutation("re-deliverable-grant", "The same request is given the same grant until it is confirmed."),
-        Mutation("acknowledge-before-lease", "A grant that is never confirmed is taken back, lease or not."),
-        Mutation("overdue-recheck", "An execution is lost only if it is overdue under the lock, too."),
+        Mutation("no-log-after-the-end", "mutation.23", "A log takes nothing once its execution has ended."),
+        Mutation("log-offset", "mutation.0", "A frame is appended only at the end of its stream."),
+        Mutation(
+            "state-recheck",
+            "mutation.1166",
+            "A claim looks again whether the task is queued when it writes it.",
+        ),
+        Mutation(
+            "summary-from-updated-rows",
+            "mutation.1166",
+            "Only tasks that were really written move a project's summary.",
+        ),
+        Mutation(
+            "project-limit", "mutation.0", "A project with as many executions as it may have is passed over."
+        ),
+        Mutation("global-limit", "mutation.20", "A claim leaves room for what runs already."),
+        Mutation(
+            "member-limit", "mutation.19", "A member with as many executions as it may have is passed over."
+        ),
+        Mutation("worker-slots", "mutation.269", "A worker is given no more executions than it has slots."),
+        Mutation(
+            "re-deliverable-grant",
+            "mutation.6",
+            "The same request is given the same grant until it is confirmed.",
+        ),
+        Mutation(
+            "acknowledge-before-lease",
+            "mutation.9",
+            "A grant that is never confirmed is taken back, lease or not.",
+        ),
+        Mutation(
+            "overdue-recheck",
+            "mutation.269",
+            "An execution is lost only if it is overdue under the lock, too.",
+        ),
         Mutation(
             "grace",
+            "mutation.36",
             "A coordinator that was away gives every lease one more term.",
             replace(caretakers, "give_grace", no_grace),
         ),
         Mutation(
             "forgotten",
+            "mutation.5",
             "What a worker in contact does not name any more is taken back.",
             replace(Forgotten, "note", forget_nothing),
         ),
         Mutation(
             "lease-before-publish",
+            "mutation.187",
             "A publication begins only under a live lease.",
             replace(Lease, "wait_live", at_once),
         ),
         Mutation(
             "lost-is-obeyed",
+            "mutation.62",
             "A worker that is told that an execution is lost publishes nothing for it.",
             replace(Stop, "request", deaf),
         ),
         Mutation(
             "journal-before-effect",
+            "mutation.36",
             "What was done is in the journal before anything outside can depend on it.",
             replace(Journal, "save", save_first),
         ),
-        Mutation("compare-and-swap-push", "A branch moves only from where the pusher believes it to be."),
+        Mutation(
+            "compare-and-swap-push",
+            "mutation.296",
+            "A branch moves only from where the pusher believes it to be.",
+        ),
         Mutation(
             "later-execution-wins",
+            "mutation.1771",
             "A branch is replaced only by a later execution of its task.",
             replace(Provenance, "comes_after", lambda _ours, _theirs: True),
         ),
         Mutation(
             "one-branch-a-task",
+            "mutation.0",
             "All executions of a task push to one branch.",
             replace(
                 claim, "head_branch", lambda number, slug, _: f"pullyard/{number}-{slug}-{next(NUMBERS)}"

@@ -61,7 +61,8 @@ class Link:
     network: "Network"
     worker_id: str
     cut: bool = False
-    open: set["Call"] = field(default_factory=set)
+    open: "dict[Call, None]" = field(default_factory=dict)
+    """In the order of their beginning, so that a seed decides in which order they break."""
 
     def break_off(self) -> None:
         for call in list(self.open):
@@ -126,14 +127,14 @@ class Network:
                 spare = Call(self.loop.create_future(), asyncio.Event())
                 self.later(self.delay(), self.arrive, link, *made_stale(path, body), spare)
             self.later(self.delay(), self.arrive, link, path, body, call)
-        link.open.add(call)
+        link.open[call] = None
         try:
             async with asyncio.timeout(seconds):
                 return await call.answer
         except TimeoutError:
             raise RemoteFailure("The coordinator can't be reached (timeout).", retryable=True) from None
         finally:
-            link.open.discard(call)
+            link.open.pop(call, None)
             if dice.random() >= weather.unnoticed:
                 self.later(self.delay(), call.hung_up.set)
 
@@ -147,11 +148,11 @@ class Network:
 
     async def serve(self, replica: CoordinatorNode, link: Link, path: str, body: bytes, call: Call) -> None:
         began = self.loop.now
-        replica.calls.add(call)
+        replica.calls[call] = None
         try:
             status, content = await replica.answer(link.worker_id, path, body, call.hung_up)
         finally:
-            replica.calls.discard(call)
+            replica.calls.pop(call, None)
         reply = Reply(status, content)
         if self.trace is not None:
             self.trace(f"{replica.node.name} answers {link.worker_id} {path} {status} {content[:120]!r}")

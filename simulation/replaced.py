@@ -30,7 +30,7 @@ from simulation.virtual_loop import VirtualLoop
 EPOCH_SECONDS = 1_700_000_000.0
 # A worker that is stopped while it salvages finds its time over; the work stays where it is.
 EXPECTED = frozenset({"salvage failed, the directory is kept"})
-WATCHES: dict[str, set[asyncio.Event]] = {}
+WATCHES: dict[str, dict[asyncio.Event, None]] = {}
 
 
 class SimulatedFileEvents:
@@ -41,11 +41,11 @@ class SimulatedFileEvents:
         self._happened = happened
 
     def __enter__(self) -> "SimulatedFileEvents":
-        WATCHES.setdefault(self._directory, set()).add(self._happened)
+        WATCHES.setdefault(self._directory, {})[self._happened] = None
         return self
 
     def __exit__(self, *raised: object) -> None:
-        WATCHES[self._directory].discard(self._happened)
+        WATCHES[self._directory].pop(self._happened, None)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from simulation.replaced import EPOCH_SECONDS
 
 from pullyard.coordinator.caretakers.drift import repair_drift
 from pullyard.coordinator.caretakers.due import enqueue_due_tasks
-from pullyard.coordinator.caretakers.leases import give_grace, take_back_overdue
+from pullyard.coordinator.caretakers.leases import Attendance, give_grace, take_back_overdue
 from pullyard.coordinator.caretakers.offline import mark_offline
 from pullyard.coordinator.executions.claim import CLAIM_LOCK, Slot, claim_tasks
 from pullyard.coordinator.executions.finish import finish_execution
@@ -404,7 +404,9 @@ async def care(pair: Pair) -> None:
     async def act(side: Side) -> Any:
         async with side.database.transaction() as connection:
             look = (await connection.execute(named("caretaker_look"), {"acknowledge_seconds": 15.0})).one()
-        await take_back_overdue(side.services, look.expired, look.unacknowledged)
+        attendance = Attendance(lambda: 0.0)
+        attendance.last_seen = 0.0
+        await take_back_overdue(side.services, attendance, look.expired, look.unacknowledged)
         await enqueue_due_tasks(side.services, look.due)
         if look.silent_workers:
             await mark_offline(side.services)

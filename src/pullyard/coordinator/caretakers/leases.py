@@ -1,5 +1,6 @@
 """Executions whose worker is gone, and grants that never arrived, go back into the queue."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +17,30 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 
+class Absent(Exception):
+    """This process or the database stood still for so long that the workers could not renew their leases."""
+
+
+class Attendance:
+    """When this process and the database were last known to be there, in seconds of ``clock``."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.last_seen: float | None = None
+
+    def seconds_missed(self) -> float:
+        return float("inf") if self.last_seen is None else self.clock() - self.last_seen
+
+    def was_kept(self, services: "Services") -> bool:
+        settings = services.settings
+        return self.seconds_missed() <= settings.caretaker_seconds + settings.lease_seconds / 3
+
+    def demand(self, services: "Services") -> None:
+        """Raises Absent. What was read before is then no reason to take anything back."""
+        if not self.was_kept(services):
+            raise Absent
+
+
 async def give_grace(services: "Services") -> None:
     """One full lease for everybody: nothing expires because of the coordinator's own absence."""
     async with services.database.transaction() as connection:
@@ -25,13 +50,20 @@ async def give_grace(services: "Services") -> None:
 
 
 async def take_back_overdue(
-    services: "Services", expired: list[list[str]], unacknowledged: list[list[str]]
+    services: "Services",
+    attendance: Attendance,
+    expired: list[list[str]],
+    unacknowledged: list[list[str]],
 ) -> bool:
-    """Pairs of tenant and execution; each in a transaction of its own. True where something changed."""
+    """Pairs of tenant and execution; each in a transaction of its own. True where something changed.
+
+    Raises Absent where time went missing between the look and the taking: a process may be stopped anywhere.
+    """
     changed = False
     for reason, pairs in ((Reason.LEASE_EXPIRED, expired), (Reason.GRANT_UNACKNOWLEDGED, unacknowledged)):
         for tenant_id, execution_id in pairs:
             about_nothing()
+            begun = attendance.clock()
             async with services.database.transaction() as connection:
                 taken = await lose_execution(
                     connection,
@@ -40,6 +72,8 @@ async def take_back_overdue(
                     reason,
                     acknowledge_seconds=services.settings.acknowledge_seconds,
                 )
+                attendance.demand(services)
+            attendance.last_seen = begun
             if taken:
                 reached("lose-after-commit")
                 logger.warning("execution taken back", reason=reason.value)

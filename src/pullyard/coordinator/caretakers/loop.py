@@ -11,7 +11,7 @@ import structlog
 from pullyard.coordinator.caretakers.drift import repair_drift
 from pullyard.coordinator.caretakers.due import enqueue_due_tasks
 from pullyard.coordinator.caretakers.expire import remove_expired
-from pullyard.coordinator.caretakers.leases import give_grace, take_back_overdue
+from pullyard.coordinator.caretakers.leases import Absent, Attendance, give_grace, take_back_overdue
 from pullyard.coordinator.caretakers.offline import mark_offline
 from pullyard.coordinator.caretakers.task_lists import read_due_lists
 from pullyard.coordinator.news import queue_changed
@@ -31,13 +31,13 @@ class Caretakers:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._wake = asyncio.Event()
-        self._last_round: float | None = None
+        self._attendance = Attendance(clock)
         self._last_drift = 0.0
 
     @property
     def seconds_since_round(self) -> float:
-        """Since the beginning of the last round; 0 before the first one."""
-        return 0.0 if self._last_round is None else time.monotonic() - self._last_round
+        """Since the last round, or the last execution taken back in it, began; 0 before the first one."""
+        return 0.0 if self._attendance.last_seen is None else self._attendance.seconds_missed()
 
     def wake(self) -> None:
         self._wake.set()
@@ -49,6 +49,9 @@ class Caretakers:
             self._wake.clear()
             try:
                 pause = await self.round(services)
+            except Absent:
+                logger.warning("the coordinator stood still")
+                pause = 0.0
             except DATABASE_AWAY as error:
                 logger.warning("caretakers wait for the database", error=type(error).__name__)
                 pause = services.settings.caretaker_seconds
@@ -69,12 +72,9 @@ class Caretakers:
         structlog.contextvars.clear_contextvars()
         settings = services.settings
         now = self._clock()
-        if (
-            self._last_round is None
-            or now - self._last_round > settings.caretaker_seconds + settings.lease_seconds / 3
-        ):
-            # It was this process or the database that was away: the workers could not renew their leases.
+        if not self._attendance.was_kept(services):
             await give_grace(services)
+            self._attendance.last_seen = now
         async with services.database.transaction() as connection:
             look = (
                 await connection.execute(
@@ -82,8 +82,9 @@ class Caretakers:
                 )
             ).one()
         # A round that the database did not answer is none: its absence counts from the last one before.
-        self._last_round = now
-        changed = await take_back_overdue(services, look.expired, look.unacknowledged)
+        self._attendance.demand(services)
+        self._attendance.last_seen = now
+        changed = await take_back_overdue(services, self._attendance, look.expired, look.unacknowledged)
         changed |= await enqueue_due_tasks(services, look.due)
         changed |= await fire_due_schedules(services, look.schedules)
         await read_due_lists(services, look.lists_due)

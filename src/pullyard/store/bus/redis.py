@@ -57,8 +57,8 @@ class RedisBus(Exchange):
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[RedisLink]:
-        # A client that reconnects by itself would not tell that messages were lost meanwhile. Its own time-out
-        # goes through wait_for, which on Python 3.11 may lose a cancellation: the bus would never close.
+        # A client that reconnects by itself would not tell that messages were lost meanwhile. Its own
+        # time-out uses wait_for, which on Python 3.11 may lose a cancellation, and the bus never closes.
         redis = Redis.from_url(
             self.url,
             retry=Retry(NoBackoff(), 0),
