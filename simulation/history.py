@@ -435,6 +435,7 @@ def project_row(project_id: str, max_tries: int) -> dict[str, Any]:
         "labels": [],
         "automation": "running",
         "workflow_nodes": [],
+        "isolation": {},
         "next_task_number": 1,
     }
 

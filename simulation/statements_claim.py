@@ -11,7 +11,15 @@ GRANT_TASK = (
     *("number", "title", "description", "acceptance_criteria", "target_files", "budget_micros"),
     "base_branch",
 )
-GRANT_PROJECT = ("repository", "forge", "default_branch", "setup_commands", "limits", "text_policy")
+GRANT_PROJECT = (
+    "repository",
+    "forge",
+    "default_branch",
+    "setup_commands",
+    "limits",
+    "text_policy",
+    "isolation",
+)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 from pullyard.sandboxes.escapes import ESCAPES, WITNESSED
 from pullyard.sandboxes.probe import probe
 from pullyard.sandboxes.protocol import Command, Limits, Mount, Sandbox, SandboxSpec, SandboxUnavailable
-from pullyard.sandboxes.registry import SANDBOXES, best
+from pullyard.sandboxes.registry import SANDBOXES, usable
 from tests.sandbox_places import UID, directory, first_line, run, sandbox_at, workspace
 
 SMALL = Limits(processes=40, file_size_bytes=1 << 20, temporary_bytes=1 << 20, shared_memory_bytes=1 << 20)
@@ -57,20 +57,20 @@ def test_an_escape_is_noticed_where_nothing_holds_it(name: str) -> None:
 
 
 async def test_the_best_sandbox_is_chosen_by_measuring() -> None:
-    chosen = await best()
+    chosen = (await usable())[0]
     assert (chosen.name, chosen.available, chosen.overlay) == ("bubblewrap", True, True)
 
 
 async def test_unsafe_directory_is_never_a_fallback() -> None:
     with pytest.raises(SandboxUnavailable, match="Allow one of these sandboxes"):
-        await best(["unsafe-directory", "unknown"])
-    assert not any((await best(["unsafe-directory"])).escapes.values())
+        await usable(["unsafe-directory", "unknown"])
+    assert not any((await usable(["unsafe-directory"]))[0].escapes.values())
 
 
 async def test_a_missing_bubblewrap_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pullyard.sandboxes.remedies.PROGRAMS", ("no-such-bwrap",))
     with pytest.raises(SandboxUnavailable, match="apt-get install bubblewrap"):
-        await best()
+        await usable()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root could forget to leave root behind")

@@ -28,6 +28,7 @@ from pullyard.protocol.fields import (
     TaskId,
     Text,
 )
+from pullyard.protocol.isolation import IsolationSettings
 from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, Question, TaskRepository
 
 DailyBudget = Annotated[int, Field(ge=1, le=10**15, strict=True)]
@@ -120,6 +121,7 @@ class ProjectInput(Input):
     daily_budget_micros: DailyBudget | None = Field(
         None, description="by the UTC day; what runs goes on, no more is begun. null: no limit"
     )
+    isolation: IsolationSettings = IsolationSettings()
     workflow_nodes: AddedNodes = Field(default=[], description="walked in addition, in every code workflow")
 
 
@@ -136,6 +138,7 @@ class ProjectPatch(Input):
     labels: list[Label] | None = Field(None, max_length=50)
     max_running: int | None = Field(None, ge=1, le=1000)
     daily_budget_micros: DailyBudget | None = None
+    isolation: IsolationSettings | None = None
     workflow_nodes: AddedNodes | None = None
 
 
@@ -156,6 +159,7 @@ class Project(Resource):
     max_running: int
     daily_budget_micros: int | None
     spent_today_micros: int
+    isolation: IsolationSettings
     workflow_nodes: list[AddedNodeInput]
     automation: AutomationState
     queued: int

@@ -12,6 +12,7 @@ from pullyard.lifecycle.change import ErrandKind
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import NodeKind, NodeOutcome, Workflow
+from pullyard.protocol.isolation import Isolation
 
 
 class EnrolRequest(msgspec.Struct, kw_only=True):
@@ -164,6 +165,7 @@ class Grant(msgspec.Struct, kw_only=True):
     verify_commands: list[list[str]] | None = None
     """None asks the worker to detect them on the base branch."""
     text_policy: TextPolicy = msgspec.field(default_factory=TextPolicy)
+    isolation: Isolation = msgspec.field(default_factory=Isolation)
     resume_from: str | None = None
     """The execution whose salvaged work is the starting point; None starts from the base branch."""
     resume_commit: str | None = None

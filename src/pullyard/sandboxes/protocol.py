@@ -20,6 +20,13 @@ class Limits:
     file_size_bytes: int = 2 << 30
     temporary_bytes: int = 256 << 20
     shared_memory_bytes: int = 64 << 20
+    cpus: float | None = None
+    """None, here and below: no limit but the machine's."""
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    """What the workspace may grow by."""
+    inodes: int | None = None
+    """How many files the workspace may grow by."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,11 @@ class SandboxSpec:
     limits: Limits = field(default_factory=Limits)
     uid: int | None = None
     """The account of this slot where the worker is root; None runs as the worker's own account."""
+    image: str | None = None
+    """For backends with images."""
+    platform: str | None = None
+    owner: str = ""
+    """The execution that it is for: what is left behind of it is found by this name."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,8 @@ class Probe:
     overlay: bool = False
     escapes: Mapping[str, bool] = field(default_factory=dict)
     """Each escape that was tried, and whether it was held."""
+    bounds: Mapping[str, bool] = field(default_factory=dict)
+    """Each limit of ``Limits`` that was driven against, and whether it held."""
     remedy: str | None = None
 
 

@@ -13,21 +13,25 @@ SANDBOXES: dict[str, type[Sandbox]] = {"bubblewrap": Bubblewrap, "unsafe-directo
 SAFE = tuple(name for name in SANDBOXES if name != UnsafeDirectory.name)
 
 
-async def best(allowed: Sequence[str] = SAFE, uid: int | None = None) -> Probe:
-    """The first allowed sandbox that starts here and holds every escape tried just now.
+async def usable(allowed: Sequence[str] = SAFE, uid: int | None = None) -> list[Probe]:
+    """The allowed sandboxes that start here and hold every escape tried just now, the best first.
 
     ``unsafe-directory`` is taken only where it is the only one allowed: that is its owner's explicit choice,
     and nothing ever falls back to it. Raises SandboxUnavailable, which says what to install or to set.
     """
     if tuple(allowed) == (UnsafeDirectory.name,):
-        return await probe(UnsafeDirectory, uid)
-    remedies = []
+        return [await probe(UnsafeDirectory, uid)]
+    found: list[Probe] = []
+    remedies: list[str] = []
     for name in SAFE:
         if name not in allowed:
             continue
         measured = await probe(SANDBOXES[name], uid)
         leaks = [escape for escape, held in measured.escapes.items() if not held]
         if measured.available and not leaks:
-            return measured
-        remedies.append(measured.remedy or f"{name} does not hold {', '.join(leaks)} on this machine.")
+            found.append(measured)
+        else:
+            remedies.append(measured.remedy or f"{name} does not hold {', '.join(leaks)} on this machine.")
+    if found:
+        return found
     raise SandboxUnavailable(" ".join(remedies) or f"Allow one of these sandboxes: {', '.join(SAFE)}.")

@@ -1,6 +1,7 @@
 """What the phases of one execution share: the worker's tools, the execution's record, its logs."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from pullyard.git.program import Git
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import CODE_CHANGE, Workflow
 from pullyard.protocol.worker import Grant, PublishedChange, RepositoryGrant
-from pullyard.sandboxes.protocol import Probe, Sandbox
+from pullyard.sandboxes.protocol import Mount, Probe, Sandbox, Workspace
 from pullyard.telemetry.tracer import NoTracer, Tracer, root_of
 from pullyard.worker import trees
 from pullyard.worker.answers import Answers
@@ -20,6 +21,7 @@ from pullyard.worker.journal import JOURNAL, CopyRecord, Journal, Record
 from pullyard.worker.lease import Lease
 from pullyard.worker.logs import LogFile
 from pullyard.worker.mirrors import Mirrors
+from pullyard.worker.sandbox_choice import SandboxChoice
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.stop import Stop
 from pullyard.worker.workspaces import Workspaces
@@ -38,9 +40,8 @@ class Tools:
     git: Git
     mirrors: Mirrors
     workspaces: Workspaces
-    sandbox: type[Sandbox]
-    measured: Probe
-    """What the sandbox was found to be when the worker started."""
+    sandboxes: SandboxChoice
+    """As they were found to be when the worker started."""
     upstream: Upstream
     tracer: Tracer = field(default_factory=NoTracer)
 
@@ -81,6 +82,17 @@ class Context:
             verify_commands=repository.verify_commands,
             record=self.record.others.setdefault(repository.name, CopyRecord()),
             directory=self.directory / REPOSITORIES / repository.name,
+        )
+
+    @property
+    def probe(self) -> Probe:
+        """What the execution's kind of sandbox was measured to be."""
+        return self.tools.sandboxes.probe(self.grant.isolation.sandbox)
+
+    def sandbox(self, workspace: Workspace, mounts: Sequence[Mount] = ()) -> Sandbox:
+        """Not provisioned yet: see ``opened_sandbox``."""
+        return self.tools.sandboxes.make(
+            self.grant.isolation.sandbox, workspace, mounts, uid=self.uid, owner=self.grant.execution_id
         )
 
     @property

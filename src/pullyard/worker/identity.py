@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,8 +35,17 @@ class Stored(msgspec.Struct, kw_only=True):
 
 
 class Identity:
-    def __init__(self, settings: WorkerSettings, client: CoordinatorClient, facts: dict[str, Any]) -> None:
+    """``measured`` are labels that the worker gives itself, besides its owner's."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        client: CoordinatorClient,
+        facts: dict[str, Any],
+        measured: Sequence[str] = (),
+    ) -> None:
         self._settings = settings
+        self._labels = [*settings.labels, *measured]
         self._client = client
         self._facts = facts
         self._path = settings.data_directory / "identity.json"
@@ -59,7 +69,7 @@ class Identity:
             ConnectRequest(
                 protocol_versions=VERSIONS,
                 software_version=__version__,
-                labels=list(self._settings.labels),
+                labels=self._labels,
                 slots=self._settings.slots,
                 arch=self._settings.arch,
                 facts=self._facts,
@@ -80,7 +90,7 @@ class Identity:
                 name=self._settings.name,
                 protocol_versions=VERSIONS,
                 software_version=__version__,
-                labels=list(self._settings.labels),
+                labels=self._labels,
                 slots=self._settings.slots,
                 arch=self._settings.arch,
                 facts=self._facts,

@@ -15,7 +15,7 @@ from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import CHOICES, Node, NodeKind, NodeOutcome, works_last
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import AgentSpec, Answer, RepositoryPlace, TaskBrief, Usage
-from pullyard.sandboxes.protocol import Command, Mount, Process, Sandbox, SandboxSpec
+from pullyard.sandboxes.protocol import Command, Mount, Process, Sandbox
 from pullyard.worker.agent_output import AgentOutput
 from pullyard.worker.context import Context
 from pullyard.worker.disk import has_room
@@ -37,7 +37,7 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
     spent = context.record.usage
     ledger = Ledger(left_of(context.grant.task.budget_micros, spent))
     workspace, mounts = working_copies(context)
-    sandbox = context.tools.sandbox(SandboxSpec(workspace=workspace, mounts=mounts, uid=context.uid))
+    sandbox = context.sandbox(workspace, mounts)
     invocation = agent.invocation(
         told(context, node, sandbox),
         spec.settings,

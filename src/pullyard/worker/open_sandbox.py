@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from pullyard.sandboxes.protocol import Mount, Sandbox, SandboxSpec, Workspace
+from pullyard.sandboxes.protocol import Mount, Sandbox, Workspace
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 
@@ -13,7 +13,7 @@ from pullyard.worker.copies import Copy
 async def opened_sandbox(
     context: Context, workspace: Workspace, mounts: Sequence[Mount] = ()
 ) -> AsyncIterator[Sandbox]:
-    sandbox = context.tools.sandbox(SandboxSpec(workspace=workspace, mounts=mounts, uid=context.uid))
+    sandbox = context.sandbox(workspace, mounts)
     began = time.monotonic()
     try:
         await sandbox.provision()

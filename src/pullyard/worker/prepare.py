@@ -7,7 +7,7 @@ from pullyard.git.provenance import Provenance, read_provenance
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
-from pullyard.sandboxes.protocol import Sandbox, SandboxSpec, Workspace
+from pullyard.sandboxes.protocol import Sandbox, Workspace
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.begin_repository import begin_repository
 from pullyard.worker.context import Context
@@ -23,7 +23,7 @@ from pullyard.worker.workspaces import Start
 async def prepare(context: Context, node: Node) -> NodeOutcome:
     """Leave working copies of the base commits in the execution's directory, set up."""
     grant, log = context.grant, context.log(Phase.PREPARE)
-    if context.tools.measured.name == UnsafeDirectory.name:
+    if context.probe.name == UnsafeDirectory.name:
         log.line(
             "Warning: this worker runs the agent without a sandbox (unsafe-directory); nothing holds it."
         )
@@ -119,11 +119,11 @@ async def set_up(context: Context, sandbox: Sandbox, log: LogFile, deadline: flo
 def start_of(context: Context, copy: Copy) -> Start:
     assert copy.record.base_branch is not None
     anywhere = Workspace(context.directory, context.directory)
-    probe = context.tools.sandbox(SandboxSpec(anywhere, mounts=(copy.objects,), uid=context.uid))
+    probe = context.sandbox(anywhere, (copy.objects,))
     return Start(
         commit=copy.start_commit,
         base_branch=copy.record.base_branch,
         branch=context.grant.branch,
         objects_inside=probe.path_of(copy.objects.inside),
-        whole=copy.name is not None,
+        whole=copy.name is not None or not context.probe.overlay,
     )

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
+import msgspec
 import structlog
 
 from pullyard.agents.registry import AGENTS
@@ -17,7 +18,7 @@ from pullyard.git.program import Git, GitSettings
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import Connected
 from pullyard.sandboxes.protocol import SandboxUnavailable
-from pullyard.sandboxes.registry import SAFE, SANDBOXES, best
+from pullyard.sandboxes.registry import SAFE, usable
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.telemetry.tracer import open_tracer
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
@@ -32,6 +33,7 @@ from pullyard.worker.identity import Identity
 from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from pullyard.worker.mirrors import Mirrors
+from pullyard.worker.sandbox_choice import SandboxChoice
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.workspaces import Workspaces
 
@@ -66,7 +68,7 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     client = CoordinatorClient(settings.coordinator_url)
     stack.push_async_callback(client.close)
     tools = await make_tools(settings, client, stack)
-    identity = Identity(settings, client, measured_facts(tools))
+    identity = Identity(settings, client, measured_facts(tools), tools.sandboxes.labels())
     signalled = signals(settings)
     connected = await unless_signalled(identity.connect(), signalled)
     if connected is None:
@@ -128,7 +130,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
     uid = settings.first_uid if os.geteuid() == 0 else None
     try:
         await git.check_version()
-        measured = await best((settings.sandbox,) if settings.sandbox else SAFE, uid)
+        probes = await usable((settings.sandbox,) if settings.sandbox else SAFE, uid)
     except (GitMissing, SandboxUnavailable) as missing:
         raise RequestError(str(missing), code="worker-incomplete") from missing
     upstream = open_upstream(
@@ -141,7 +143,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
     mirrors = Mirrors(data / "mirrors", git, settings.mirror_quota_bytes, closed=data)
     # A sandbox is shown what it needs; without one, its account has to pass through. Others never look in.
     if data.stat().st_uid == os.geteuid():
-        data.chmod(0o711 if measured.name == UnsafeDirectory.name else 0o700)
+        data.chmod(0o711 if probes[0].name == UnsafeDirectory.name else 0o700)
     checkouts = data / "checkouts"
     return Tools(
         settings=settings,
@@ -149,9 +151,8 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         lease=Lease(),
         git=git,
         mirrors=mirrors,
-        workspaces=Workspaces(checkouts, git, mirrors, overlay=measured.overlay),
-        sandbox=SANDBOXES[measured.name],
-        measured=measured,
+        workspaces=Workspaces(checkouts, git, mirrors, overlay=probes[0].overlay),
+        sandboxes=SandboxChoice(probes),
         upstream=upstream,
         tracer=tracer,
     )
@@ -159,11 +160,13 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
 
 def measured_facts(tools: Tools) -> dict[str, Any]:
     """What the coordinator shows of this machine; nothing in it names a repository."""
+    best = tools.sandboxes.best
     return {
-        "sandbox": tools.measured.name,
-        "sandbox_start_ms": round((tools.measured.start_seconds or 0.0) * 1000, 1),
-        "overlay": tools.measured.overlay,
-        "escapes_held": dict(tools.measured.escapes),
+        "sandbox": best.name,
+        "sandbox_start_ms": round((best.start_seconds or 0.0) * 1000, 1),
+        "overlay": best.overlay,
+        "escapes_held": dict(best.escapes),
+        "sandboxes": {name: msgspec.to_builtins(probe) for name, probe in tools.sandboxes.probes.items()},
         "agents": sorted(AGENTS),
         "free_bytes": free_bytes(tools.settings.data_directory),
     }

@@ -1983,6 +1983,26 @@ export interface components {
             /** Warnings */
             warnings: components["schemas"]["ListLine"][];
         };
+        /** HostSettings */
+        HostSettings: {
+            /** Host */
+            host: string;
+            /**
+             * Methods
+             * @description empty: every method
+             */
+            methods?: string[];
+            /**
+             * Paths
+             * @description what the path begins with; empty: every path
+             */
+            paths?: string[];
+            /**
+             * Port
+             * @default 443
+             */
+            port: number;
+        };
         /** Injected */
         Injected: {
             /** Tasks */
@@ -2018,6 +2038,47 @@ export interface components {
              */
             reason?: string | null;
         };
+        /** IsolationSettings */
+        IsolationSettings: {
+            /**
+             * @default {
+             *       "hosts": [],
+             *       "registries": true
+             *     }
+             */
+            network: components["schemas"]["NetworkSettings"];
+            /**
+             * Protected Paths
+             * @description a change of these waits for a person; a path that ends in / is a whole directory
+             * @default [
+             *       ".github/workflows/",
+             *       ".github/actions/",
+             *       ".gitlab-ci.yml",
+             *       ".gitea/",
+             *       ".forgejo/",
+             *       ".circleci/",
+             *       ".buildkite/",
+             *       ".drone.yml",
+             *       "azure-pipelines.yml",
+             *       "Jenkinsfile",
+             *       "CODEOWNERS",
+             *       ".github/CODEOWNERS",
+             *       "docs/CODEOWNERS"
+             *     ]
+             */
+            protected_paths: string[];
+            /**
+             * @default {
+             *       "cpus": 2,
+             *       "disk_bytes": 10737418240,
+             *       "environment": "fresh",
+             *       "inodes": 1000000,
+             *       "memory_bytes": 4294967296,
+             *       "processes": 512
+             *     }
+             */
+            sandbox: components["schemas"]["SandboxSettings"];
+        };
         JsonValue: unknown;
         /** LaneState */
         LaneState: {
@@ -2026,6 +2087,12 @@ export interface components {
             /** Queued */
             queued: number;
         };
+        /**
+         * Level
+         * @description What a worker's sandbox must have been measured to hold, the weaker first.
+         * @enum {string}
+         */
+        Level: "isolated" | "hardened";
         /** LimitPatch */
         LimitPatch: {
             /**
@@ -2219,6 +2286,20 @@ export interface components {
              * @description live executions now of tasks that the member asked for
              */
             running: number;
+        };
+        /** NetworkSettings */
+        NetworkSettings: {
+            /**
+             * Hosts
+             * @default []
+             */
+            hosts: components["schemas"]["HostSettings"][];
+            /**
+             * Registries
+             * @description the usual package registries may be read
+             * @default true
+             */
+            registries: boolean;
         };
         /**
          * NodeKind
@@ -2463,6 +2544,7 @@ export interface components {
             forge: string;
             /** Id */
             id: string;
+            isolation: components["schemas"]["IsolationSettings"];
             /** Labels */
             labels: string[];
             limits: components["schemas"]["LimitSettings"];
@@ -2524,6 +2606,38 @@ export interface components {
              * @constant
              */
             forge: "bare";
+            /**
+             * @default {
+             *       "network": {
+             *         "hosts": [],
+             *         "registries": true
+             *       },
+             *       "protected_paths": [
+             *         ".github/workflows/",
+             *         ".github/actions/",
+             *         ".gitlab-ci.yml",
+             *         ".gitea/",
+             *         ".forgejo/",
+             *         ".circleci/",
+             *         ".buildkite/",
+             *         ".drone.yml",
+             *         "azure-pipelines.yml",
+             *         "Jenkinsfile",
+             *         "CODEOWNERS",
+             *         ".github/CODEOWNERS",
+             *         "docs/CODEOWNERS"
+             *       ],
+             *       "sandbox": {
+             *         "cpus": 2,
+             *         "disk_bytes": 10737418240,
+             *         "environment": "fresh",
+             *         "inodes": 1000000,
+             *         "memory_bytes": 4294967296,
+             *         "processes": 512
+             *       }
+             *     }
+             */
+            isolation: components["schemas"]["IsolationSettings"];
             /** Labels */
             labels?: string[];
             /**
@@ -2587,6 +2701,7 @@ export interface components {
             daily_budget_micros?: number | null;
             /** Default Branch */
             default_branch?: string | null;
+            isolation?: components["schemas"]["IsolationSettings"] | null;
             /** Labels */
             labels?: string[] | null;
             limits?: components["schemas"]["LimitSettings"] | null;
@@ -2819,6 +2934,55 @@ export interface components {
              * @description of the task that is made; null: after the change's
              */
             title?: string | null;
+        };
+        /** SandboxSettings */
+        SandboxSettings: {
+            /**
+             * Backend
+             * @description null: the best that the worker has
+             */
+            backend?: ("docker" | "bubblewrap" | "unsafe-directory") | null;
+            /**
+             * Cpus
+             * @default 2
+             */
+            cpus: number;
+            /**
+             * Disk Bytes
+             * @default 10737418240
+             */
+            disk_bytes: number;
+            /**
+             * Environment
+             * @description `reused` keeps one container and one volume for the project
+             * @default fresh
+             * @enum {string}
+             */
+            environment: "fresh" | "reused";
+            /**
+             * Image
+             * @description of `docker`; null: by `devcontainer.json` or the repository's files
+             */
+            image?: string | null;
+            /**
+             * Inodes
+             * @default 1000000
+             */
+            inodes: number;
+            /** @description what the sandbox must have been measured to hold; null: what the worker's owner allows */
+            level?: components["schemas"]["Level"] | null;
+            /**
+             * Memory Bytes
+             * @default 4294967296
+             */
+            memory_bytes: number;
+            /** Platform */
+            platform?: ("linux/amd64" | "linux/arm64" | "linux/riscv64") | null;
+            /**
+             * Processes
+             * @default 512
+             */
+            processes: number;
         };
         /** Schedule */
         Schedule: {

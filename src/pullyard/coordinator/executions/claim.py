@@ -9,6 +9,7 @@ import msgspec
 
 from pullyard.coordinator.workflows.choose import granted_change, granted_repositories, granted_workflow
 from pullyard.lifecycle.ids import Kind, new_id
+from pullyard.protocol.isolation import Isolation
 from pullyard.protocol.worker import (
     AgentSpec,
     Grant,
@@ -97,6 +98,7 @@ def build_grant(row: Any) -> Grant:
             else row.task_verify
         ),
         text_policy=msgspec.convert(row.text_policy, TextPolicy),
+        isolation=msgspec.convert(row.isolation, Isolation),
         resume_from=row.resumed_from,
         resume_commit=row.resumed_commit,
         workflow=granted_workflow(row.workflow, row.workflow_nodes),

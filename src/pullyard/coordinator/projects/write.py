@@ -11,7 +11,7 @@ from pullyard.coordinator.projects.read import read_project
 from pullyard.coordinator.projects.refs import check_branch, check_default_agent, check_repository
 from pullyard.coordinator.tasks.lanes import relabel_tasks
 from pullyard.coordinator.tasks.transition import lock_project
-from pullyard.coordinator.workflows.choose import check_added_nodes, with_needs
+from pullyard.coordinator.workflows.choose import check_added_nodes, with_needs_of_project
 from pullyard.lifecycle.automation import AutomationState
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.protocol.errors import Conflict
@@ -32,7 +32,7 @@ async def create_project(connection: AsyncConnection, tenant_id: str, wish: Proj
     project_id = new_id(Kind.PROJECT)
     parameters = {
         **wish.model_dump(mode="json"),
-        "labels": with_needs(wish.labels, needed=bool(wish.workflow_nodes)),
+        "labels": with_needs_of_project(wish.labels, wish.workflow_nodes, wish.isolation),
         "id": project_id,
         "tenant_id": tenant_id,
         "automation": AutomationState.RUNNING,
@@ -67,12 +67,16 @@ async def edit_project(
         "labels",
         "max_running",
         "workflow_nodes",
+        "isolation",
     ):
         if given.get(name, current[name]) is None:
             del given[name]
-    if given.keys() & {"labels", "workflow_nodes"}:
-        nodes = given.get("workflow_nodes", current["workflow_nodes"])
-        given["labels"] = with_needs(given.get("labels", current["labels"]), needed=bool(nodes))
+    if given.keys() & {"labels", "workflow_nodes", "isolation"}:
+        given["labels"] = with_needs_of_project(
+            given.get("labels", current["labels"]),
+            given.get("workflow_nodes", current["workflow_nodes"]),
+            patch.isolation or project.isolation,
+        )
     try:
         await connection.execute(
             named("project_edit"),

@@ -17,6 +17,7 @@ from pullyard.lifecycle.workflows import (
     Workflow,
 )
 from pullyard.protocol.errors import RequestError
+from pullyard.protocol.isolation import IsolationSettings
 from pullyard.protocol.resources import TaskInput
 from pullyard.protocol.worker import ChangeStart, RepositoryGrant
 from pullyard.protocol.workflows import AddedNodeInput, PromptNode, TaskRepository
@@ -24,6 +25,8 @@ from pullyard.protocol.workflows import AddedNodeInput, PromptNode, TaskReposito
 logger = structlog.get_logger(__name__)
 
 PROTOCOL_LABEL = "protocol=2"
+BACKEND_LABEL = "sandbox="
+LEVEL_LABEL = "level="
 """Every worker of that version has it. A task that an older worker can't do requires it."""
 
 
@@ -109,6 +112,24 @@ def _check_repositories(repositories: Sequence[TaskRepository]) -> None:
     for one in repositories:
         check_repository(one.repository)
         check_branch(one.base_branch)
+
+
+def needs_of_project(nodes: Sequence[Any], isolation: IsolationSettings) -> list[str]:
+    """What a worker must have for any task of the project, in labels that it gives itself."""
+    sandbox = isolation.sandbox
+    return [
+        *([PROTOCOL_LABEL] if nodes else []),
+        *([f"{BACKEND_LABEL}{sandbox.backend}"] if sandbox.backend else []),
+        *([f"{LEVEL_LABEL}{sandbox.level}"] if sandbox.level else []),
+    ]
+
+
+def with_needs_of_project(
+    labels: Sequence[str], nodes: Sequence[Any], isolation: IsolationSettings
+) -> list[str]:
+    """The project's own labels, with exactly what it needs now."""
+    own = [label for label in labels if not label.startswith((PROTOCOL_LABEL, BACKEND_LABEL, LEVEL_LABEL))]
+    return sorted({*own, *needs_of_project(nodes, isolation)})
 
 
 def with_needs(labels: Sequence[str], *, needed: bool) -> list[str]:

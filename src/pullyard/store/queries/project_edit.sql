@@ -14,6 +14,7 @@ UPDATE projects SET
     automation_policy = :automation_policy,
     labels = :labels,
     workflow_nodes = :workflow_nodes,
+    isolation = :isolation,
     version = version + 1,
     updated_at = now()
 WHERE id = :id

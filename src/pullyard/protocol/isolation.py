@@ -1,0 +1,133 @@
+"""What a project demands of the place its code runs in: the sandbox, its bounds, its network, guarded paths.
+
+People write it as ``isolation`` of a project; a grant carries the same words to the worker.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+from pydantic import Field, StringConstraints
+
+from pullyard.protocol.fields import Input
+
+
+class Level(StrEnum):
+    """What a worker's sandbox must have been measured to hold, the weaker first."""
+
+    ISOLATED = "isolated"
+    """Every escape that was tried on that machine was held."""
+    HARDENED = "hardened"
+    """Isolated, and memory, processors, processes and disk are bounded by the kernel for each execution."""
+
+
+DEFAULT_PROTECTED_PATHS = (
+    ".github/workflows/",
+    ".github/actions/",
+    ".gitlab-ci.yml",
+    ".gitea/",
+    ".forgejo/",
+    ".circleci/",
+    ".buildkite/",
+    ".drone.yml",
+    "azure-pipelines.yml",
+    "Jenkinsfile",
+    "CODEOWNERS",
+    ".github/CODEOWNERS",
+    "docs/CODEOWNERS",
+)
+"""A change of these runs with rights of its own once it is merged, or decides on who has to look at it."""
+
+
+class SandboxWish(msgspec.Struct, kw_only=True):
+    backend: str | None = None
+    """None is the best that the worker has."""
+    image: str | None = None
+    """For backends with images; None is found by ``devcontainer.json`` and the repository's files."""
+    environment: str = "fresh"
+    platform: str | None = None
+    """Such as ``linux/arm64``; None is the worker's own."""
+    cpus: float = 2.0
+    memory_bytes: int = 4 << 30
+    disk_bytes: int = 10 << 30
+    inodes: int = 1_000_000
+    processes: int = 512
+
+
+class HostRule(msgspec.Struct, kw_only=True):
+    host: str
+    port: int = 443
+    methods: list[str] = []
+    """None given: every method, and CONNECT."""
+    paths: list[str] = []
+    """What the path begins with; none given: every path."""
+
+
+class NetworkPolicy(msgspec.Struct, kw_only=True):
+    registries: bool = True
+    hosts: list[HostRule] = []
+
+
+class Isolation(msgspec.Struct, kw_only=True):
+    sandbox: SandboxWish = msgspec.field(default_factory=SandboxWish)
+    network: NetworkPolicy = msgspec.field(default_factory=NetworkPolicy)
+    protected_paths: list[str] = msgspec.field(default_factory=lambda: list(DEFAULT_PROTECTED_PATHS))
+
+
+MEBIBYTE = 1 << 20
+Host = Annotated[
+    str,
+    StringConstraints(max_length=253, to_lower=True, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"),
+]
+Method = Annotated[str, StringConstraints(max_length=20, pattern=r"^[A-Z]+$")]
+UrlPath = Annotated[str, StringConstraints(max_length=1000, pattern=r"^/[\x21-\x7e]*$")]
+ImageName = Annotated[str, StringConstraints(max_length=300, pattern=r"^[a-z0-9][A-Za-z0-9._:/@-]*$")]
+GuardedPath = Annotated[
+    str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f\\]+$")
+]
+
+
+class SandboxSettings(Input):
+    backend: Literal["docker", "bubblewrap", "unsafe-directory"] | None = Field(
+        default=None, description="null: the best that the worker has"
+    )
+    level: Level | None = Field(
+        default=None,
+        description="what the sandbox must have been measured to hold; null: what the worker's owner allows",
+    )
+    image: ImageName | None = Field(
+        default=None, description="of `docker`; null: by `devcontainer.json` or the repository's files"
+    )
+    environment: Literal["fresh", "reused"] = Field(
+        default="fresh", description="`reused` keeps one container and one volume for the project"
+    )
+    platform: Literal["linux/amd64", "linux/arm64", "linux/riscv64"] | None = None
+    cpus: float = Field(default=2.0, ge=0.1, le=256)
+    memory_bytes: int = Field(default=4 << 30, ge=64 * MEBIBYTE, le=1 << 42)
+    disk_bytes: int = Field(default=10 << 30, ge=16 * MEBIBYTE, le=1 << 44)
+    inodes: int = Field(default=1_000_000, ge=1000, le=1 << 32)
+    processes: int = Field(default=512, ge=16, le=1 << 20)
+
+
+class HostSettings(Input):
+    host: Host
+    port: int = Field(default=443, ge=1, le=65535)
+    methods: list[Method] = Field(default_factory=list, max_length=20, description="empty: every method")
+    paths: list[UrlPath] = Field(
+        default_factory=list, max_length=100, description="what the path begins with; empty: every path"
+    )
+
+
+class NetworkSettings(Input):
+    registries: bool = Field(default=True, description="the usual package registries may be read")
+    hosts: list[HostSettings] = Field(default=[], max_length=500)
+
+
+class IsolationSettings(Input):
+    sandbox: SandboxSettings = SandboxSettings()
+    network: NetworkSettings = NetworkSettings()
+    protected_paths: list[GuardedPath] = Field(
+        default=list(DEFAULT_PROTECTED_PATHS),
+        max_length=500,
+        description="a change of these waits for a person; a path that ends in / is a whole directory",
+    )

@@ -1,0 +1,73 @@
+"""The sandboxes that this worker has measured, and the one for an execution among them."""
+
+from collections.abc import Sequence
+
+from pullyard.protocol.isolation import Level, SandboxWish
+from pullyard.sandboxes.protocol import (
+    Limits,
+    Mount,
+    Probe,
+    Sandbox,
+    SandboxSpec,
+    SandboxUnavailable,
+    Workspace,
+)
+from pullyard.sandboxes.registry import SANDBOXES
+
+
+class SandboxChoice:
+    """``probes`` are what may be used here, the best first."""
+
+    def __init__(self, probes: Sequence[Probe]) -> None:
+        self.probes = {probe.name: probe for probe in probes}
+        self.best = probes[0]
+
+    def probe(self, wish: SandboxWish) -> Probe:
+        """Raises SandboxUnavailable where the wanted backend is none of this worker's."""
+        if wish.backend is None:
+            return self.best
+        if wish.backend not in self.probes:
+            raise SandboxUnavailable(
+                f"This worker has no sandbox '{wish.backend}', only {', '.join(self.probes)}: "
+                "look at 'pullyard doctor' there."
+            )
+        return self.probes[wish.backend]
+
+    def make(
+        self, wish: SandboxWish, workspace: Workspace, mounts: Sequence[Mount], *, uid: int | None, owner: str
+    ) -> Sandbox:
+        """Not provisioned yet. ``owner`` is the execution's id."""
+        spec = SandboxSpec(
+            workspace=workspace,
+            mounts=mounts,
+            limits=limits_of(wish),
+            uid=uid,
+            image=wish.image,
+            platform=wish.platform,
+            owner=owner,
+        )
+        return SANDBOXES[self.probe(wish).name](spec)
+
+    def labels(self) -> list[str]:
+        """What the worker says of itself, so that a project can demand it."""
+        levels = {level for probe in self.probes.values() for level in levels_of(probe)}
+        return sorted([*(f"sandbox={name}" for name in self.probes), *(f"level={level}" for level in levels)])
+
+
+def levels_of(probe: Probe) -> list[Level]:
+    isolated = probe.available and bool(probe.escapes) and all(probe.escapes.values())
+    if not isolated:
+        return []
+    return (
+        [Level.ISOLATED, Level.HARDENED] if probe.bounds and all(probe.bounds.values()) else [Level.ISOLATED]
+    )
+
+
+def limits_of(wish: SandboxWish) -> Limits:
+    return Limits(
+        processes=wish.processes,
+        cpus=wish.cpus,
+        memory_bytes=wish.memory_bytes,
+        disk_bytes=wish.disk_bytes,
+        inodes=wish.inodes,
+    )
