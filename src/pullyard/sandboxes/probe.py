@@ -8,6 +8,9 @@ import socket
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pullyard.sandboxes.children import Child, Streams, readable
@@ -29,8 +32,16 @@ PIPELINE = "echo a | cat | wc -c"
 NOT_TRIED = 127
 
 
-async def probe(backend: type[Sandbox], uid: int | None = None) -> Probe:
-    """Takes about half a second. ``uid`` is the account tried where the worker is root; None is nobody's."""
+Heard = Callable[[str], None]
+"""Told of each part as it begins."""
+
+
+def unheard(_: str) -> None:
+    pass
+
+
+async def probe(backend: type[Sandbox], uid: int | None = None, heard: Heard = unheard) -> Probe:
+    """Half a second for bubblewrap. ``uid`` is the account tried where the worker is root; None: nobody's."""
     account = (uid or NOBODY) if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="pullyard-probe-") as scratch:
         refused = None
@@ -38,13 +49,22 @@ async def probe(backend: type[Sandbox], uid: int | None = None) -> Probe:
             sandbox = backend(
                 SandboxSpec(workspace_in(Path(scratch), account, overlay=overlay), (), SMALL, account)
             )
+            phases: dict[str, float] = {}
+            found = None
             try:
-                await sandbox.provision()
-                return await measure(sandbox, Path(scratch), overlay=overlay)
+                heard("starts")
+                with timed(phases, "provision"):
+                    await sandbox.provision()
+                with timed(phases, "first"):
+                    await pipeline(sandbox)
+                found = await measure(sandbox, Path(scratch), heard, overlay=overlay)
             except SandboxUnavailable as unavailable:
                 refused = refused or str(unavailable)
             finally:
-                await sandbox.destroy()
+                with timed(phases, "destroy"):
+                    await sandbox.destroy()
+            if found is not None:
+                return replace(found, phases=phases)
     return Probe(backend.name, available=False, remedy=refused)
 
 
@@ -57,16 +77,27 @@ def workspace_in(scratch: Path, account: int | None, *, overlay: bool) -> Worksp
     return Workspace(layers[0], layers[1], layers[2] if overlay else None)
 
 
-async def measure(sandbox: Sandbox, scratch: Path, *, overlay: bool) -> Probe:
-    seconds = []
-    for _ in range(STARTS):
-        began = time.perf_counter()
-        code, printed = await run(sandbox, PIPELINE)
-        seconds.append(time.perf_counter() - began)
-        if code != 0 or printed.strip() != b"2":
-            raise SandboxUnavailable(
-                f"A pipeline failed in the sandbox with exit code {code}: {printed[:200]!r}."
-            )
+@contextmanager
+def timed(phases: dict[str, float], name: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    phases[name] = time.perf_counter() - began
+
+
+async def pipeline(sandbox: Sandbox) -> float:
+    """Some runtimes start a program and fail at two: how many seconds a pipeline took."""
+    began = time.perf_counter()
+    code, printed = await run(sandbox, PIPELINE)
+    if code != 0 or printed.strip() != b"2":
+        raise SandboxUnavailable(
+            f"A pipeline failed in the sandbox with exit code {code}: {printed[:200]!r}."
+        )
+    return time.perf_counter() - began
+
+
+async def measure(sandbox: Sandbox, scratch: Path, heard: Heard, *, overlay: bool) -> Probe:
+    seconds = [await pipeline(sandbox) for _ in range(STARTS)]
+    heard("escapes")
     # Nothing is held where nothing is closed off, and trying it there would harm the host.
     unsafe = sandbox.name == "unsafe-directory"
     escapes = dict.fromkeys([*ESCAPES, *WITNESSED], False) if unsafe else await try_escapes(sandbox, scratch)

@@ -132,6 +132,9 @@ class Probe:
     name: str
     available: bool
     start_seconds: float | None = None
+    """From one command to its end, the middle one of several."""
+    phases: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of each step, in their order: ``provision``, the ``first`` command, ``destroy``."""
     overlay: bool = False
     escapes: Mapping[str, bool] = field(default_factory=dict)
     """Each escape that was tried, and whether it was held."""
