@@ -1,9 +1,12 @@
 """One history from its seed to its verdict."""
 
 import asyncio
+import gc
 import random
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -453,10 +456,26 @@ def worker_row(worker_id: str, labels: list[str], slots: int) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """No finalizer runs in the middle of a history, and a history's remains go all at once, which is faster."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect(0)
+        if was_enabled:
+            gc.enable()
+
+
 def run_history(seed: str, mutation: str | None = None, *, traced: bool = False) -> Verdict:
     """Runs in this thread, in no time but its own."""
     chosen = MUTATIONS[mutation] if mutation else None
-    with tempfile.TemporaryDirectory(prefix="history-", dir=MEMORY if MEMORY.is_dir() else None) as place:
+    with (
+        no_garbage_collection(),
+        tempfile.TemporaryDirectory(prefix="history-", dir=MEMORY if MEMORY.is_dir() else None) as place,
+    ):
         history = History(seed, chosen, Path(place), traced=traced)
         loop = history.loop
         loop.set_exception_handler(
