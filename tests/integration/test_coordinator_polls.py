@@ -40,11 +40,12 @@ async def test_a_poll_whose_time_is_over_during_its_claim_gets_what_it_was_given
 ) -> None:
     services, worker = coordinator.served.services, await coordinator.worker()
     tenant_id, project_id = services.owner.tenant_id, await coordinator.project()
+    # There before anybody waits, so that the first claim that waits for the lock is one that finds it.
+    await coordinator.task(project_id)
     async with services.database.transaction() as blocker:
         await blocker.execute(LOCK, {"lock": CLAIM_LOCK})
         waiter = Waiter(tenant_id, worker.id, SAME, slots=1)
         async with services.dispatcher.waiting(waiter) as answer:
-            making = asyncio.create_task(coordinator.task(project_id))
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not await blocker.scalar(WAITING):
                     continue
@@ -52,7 +53,6 @@ async def test_a_poll_whose_time_is_over_during_its_claim_gets_what_it_was_given
             await blocker.rollback()
             async with asyncio.timeout(PATIENCE_SECONDS):
                 assert len((await answer).grants) == 1
-    await making
 
 
 @pytest.mark.parametrize("by_post", [False, True])
