@@ -7,6 +7,7 @@ import typer
 
 from pullyard.cli.follow import show_or_finish
 from pullyard.cli.inputs import checked, read_agent, read_json_file, split_commands
+from pullyard.cli.isolation_options import Cpus, Disk, Image, Memory, Sandbox, SandboxLevel, isolation_wish
 from pullyard.cli.profile import connect
 from pullyard.cli.references import find_project
 from pullyard.cli.sanitise import one_line
@@ -33,6 +34,12 @@ def add(  # noqa: PLR0913
     verify: Annotated[list[str], typer.Option(help="A command that proves the work. Repeatable.")] = [],  # noqa: B006
     label: Annotated[list[str], typer.Option(help="What a worker must have. Repeatable.")] = [],  # noqa: B006
     max_running: Annotated[int | None, typer.Option(help="Tasks at the same time.")] = None,
+    sandbox: Sandbox = None,
+    level: SandboxLevel = None,
+    image: Image = None,
+    cpus: Cpus = None,
+    memory: Memory = None,
+    disk: Disk = None,
 ) -> None:
     """Add a repository. Verify commands are found on the base branch where none are given."""
     terminal: Terminal = context.obj
@@ -50,6 +57,9 @@ def add(  # noqa: PLR0913
             "verify_commands": split_commands(verify),
             "labels": label or None,
             "max_running": max_running,
+            "isolation": isolation_wish(
+                None, backend=sandbox, level=level, image=image, cpus=cpus, memory=memory, disk=disk
+            ),
         },
     )
     with connect(terminal) as client:
@@ -139,6 +149,12 @@ def edit(  # noqa: PLR0913
     label: Annotated[list[str], typer.Option(help="Instead of those it has. Repeatable.")] = [],  # noqa: B006
     max_running: Annotated[int | None, typer.Option(help="Tasks at the same time.")] = None,
     tries: Annotated[int | None, typer.Option(help="How often a task is tried, the first included.")] = None,
+    sandbox: Sandbox = None,
+    level: SandboxLevel = None,
+    image: Image = None,
+    cpus: Cpus = None,
+    memory: Memory = None,
+    disk: Disk = None,
 ) -> None:
     """Change a project's settings; tasks that run go on as they were granted."""
     terminal: Terminal = context.obj
@@ -154,6 +170,15 @@ def edit(  # noqa: PLR0913
             "labels": label or None,
             "max_running": max_running,
             "retry": None if retry is None else retry.model_dump(),
+            "isolation": isolation_wish(
+                found.isolation,
+                backend=sandbox,
+                level=level,
+                image=image,
+                cpus=cpus,
+                memory=memory,
+                disk=disk,
+            ),
         }
         edited = client.edit_project(found.id, checked(ProjectPatch, wish), version=found.version)
     terminal.say(f"Changed project {one_line(edited.name)}.")
