@@ -7,8 +7,10 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import msgspec
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from pullyard.lifecycle.command_rules import MAX_RULE_CHARACTERS, MAX_RULES, RuleInvalid, read_rule
+from pullyard.lifecycle.tool_routing import TOOLS, Verdict
 from pullyard.protocol.fields import Input
 
 
@@ -68,13 +70,42 @@ class NetworkPolicy(msgspec.Struct, kw_only=True):
     hosts: list[HostRule] = []
 
 
+class ToolPolicy(msgspec.Struct, kw_only=True):
+    commands: list[str] = []
+    """Rules for set-up, verify and step commands, and for commands of an agent that asks us: the first that
+    fits wins, see ``lifecycle.command_rules``. Where none fits, a command is allowed."""
+    verdicts: dict[str, Verdict] = {}
+    """By the tool's name, instead of the verdict of ``lifecycle.tool_routing.TOOLS``."""
+
+
 class Isolation(msgspec.Struct, kw_only=True):
     sandbox: SandboxWish = msgspec.field(default_factory=SandboxWish)
     network: NetworkPolicy = msgspec.field(default_factory=NetworkPolicy)
     protected_paths: list[str] = msgspec.field(default_factory=lambda: list(DEFAULT_PROTECTED_PATHS))
+    tools: ToolPolicy = msgspec.field(default_factory=ToolPolicy)
+
+
+def check_rule(text: str) -> str:
+    """Raises ValueError, which pydantic turns into the request's error."""
+    try:
+        return read_rule(text).text
+    except RuleInvalid as error:
+        raise ValueError(str(error)) from error
+
+
+def check_tool(name: str) -> str:
+    if name not in TOOLS:
+        raise ValueError(f"there is no tool {name[:60]!r}: choose one of {', '.join(TOOLS)}")
+    return name
 
 
 MEBIBYTE = 1 << 20
+RuleText = Annotated[
+    str,
+    StringConstraints(max_length=MAX_RULE_CHARACTERS, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$"),
+    AfterValidator(check_rule),
+]
+ToolName = Annotated[str, AfterValidator(check_tool)]
 Host = Annotated[
     str,
     StringConstraints(max_length=253, to_lower=True, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"),
@@ -123,6 +154,18 @@ class NetworkSettings(Input):
     hosts: list[HostSettings] = Field(default=[], max_length=500)
 
 
+class ToolSettings(Input):
+    commands: list[RuleText] = Field(
+        default=[],
+        max_length=MAX_RULES,
+        description="such as `allow npm ci`, `ask git push **`, `deny curl **`; the first that fits wins, "
+        "and where none fits a command is allowed",
+    )
+    verdicts: dict[ToolName, Verdict] = Field(
+        default={}, description="by tool, `allow`, `ask` or `deny` instead of its usual verdict"
+    )
+
+
 class IsolationSettings(Input):
     sandbox: SandboxSettings = SandboxSettings()
     network: NetworkSettings = NetworkSettings()
@@ -131,3 +174,4 @@ class IsolationSettings(Input):
         max_length=500,
         description="a change of these waits for a person; a path that ends in / is a whole directory",
     )
+    tools: ToolSettings = ToolSettings()
