@@ -35,10 +35,19 @@ DEFAULT_PROTECTED_PATHS = (
     "azure-pipelines.yml",
     "Jenkinsfile",
     "CODEOWNERS",
-    ".github/CODEOWNERS",
-    "docs/CODEOWNERS",
+    ".woodpecker/",
+    ".woodpecker.yml",
+    ".travis.yml",
+    "bitbucket-pipelines.yml",
+    ".gitmodules",
+    ".gitattributes",
+    ".lfsconfig",
 )
-"""A change of these runs with rights of its own once it is merged, or decides on who has to look at it."""
+"""A change of these runs with rights of its own once it is merged, or decides on who has to look at it.
+
+As in a ``.gitignore``: one without a slash but at its end is meant in every directory, any other from the top
+of the repository on. ``*`` and ``?`` stand for letters of one name. Letters' case does not matter.
+"""
 
 
 class SandboxWish(msgspec.Struct, kw_only=True):
@@ -172,6 +181,7 @@ class IsolationSettings(Input):
     protected_paths: list[GuardedPath] = Field(
         default=list(DEFAULT_PROTECTED_PATHS),
         max_length=500,
-        description="a change of these waits for a person; a path that ends in / is a whole directory",
+        description="a change of these waits for a person; a path that ends in / is a whole directory; "
+        "one without another slash is meant in every directory",
     )
     tools: ToolSettings = ToolSettings()

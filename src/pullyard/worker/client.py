@@ -10,6 +10,7 @@ import structlog
 
 from pullyard.lifecycle.ids import Kind, is_id
 from pullyard.protocol.errors import LostLease, ProtocolViolation, RemoteFailure, RequestError
+from pullyard.protocol.versions import PROTOCOL_VERSION
 from pullyard.protocol.worker import (
     AskRequest,
     ClaimAnswer,
@@ -55,15 +56,21 @@ class CoordinatorClient:
             headers={"content-type": "application/json"},
         )
         self.credential = ""
+        self.protocol_version = PROTOCOL_VERSION
+        """As agreed with the coordinator; until then our own."""
 
     async def close(self) -> None:
         await self._http.aclose()
 
     async def enrol(self, token: str, request: EnrolRequest) -> Enrolment:
-        return await self._call("/worker/v1/enrol", request, Enrolment, bearer=token)
+        enrolment = await self._call("/worker/v1/enrol", request, Enrolment, bearer=token)
+        self.protocol_version = enrolment.protocol_version
+        return enrolment
 
     async def connect(self, request: ConnectRequest) -> Connected:
-        return await self._call("/worker/v1/connect", request, Connected)
+        connected = await self._call("/worker/v1/connect", request, Connected)
+        self.protocol_version = connected.protocol_version
+        return connected
 
     async def renew(self) -> Credential:
         return await self._call("/worker/v1/credential", Done(), Credential)

@@ -114,6 +114,16 @@ class Context:
         return self.journal.record
 
     @property
+    @property
+    def protected(self) -> list[str]:
+        """What the work touches of the paths that a person must look at, for people; see the harvest."""
+        return [
+            f"{copy.name}:{path}" if copy.name else path
+            for copy in self.changed
+            if copy.record.harvested is not None
+            for path in copy.record.harvested.protected
+        ]
+
     def grant(self) -> Grant:
         return self.journal.record.grant
 

@@ -28,6 +28,8 @@ class HarvestedCommit(msgspec.Struct, kw_only=True):
 
     commit: str
     tree: str
+    protected: list[str] = []
+    """What in it waits for a person, for people."""
 
 
 class CopyRecord(msgspec.Struct, kw_only=True):

@@ -13,7 +13,15 @@ import structlog
 
 from pullyard.agents.protocol import AgentMissing
 from pullyard.lifecycle.reasons import REASONS, Reason
-from pullyard.lifecycle.workflows import Node, NodeKind, NodeOutcome, following, leads_on
+from pullyard.lifecycle.workflows import (
+    PROTECTED,
+    Node,
+    NodeKind,
+    NodeOutcome,
+    following,
+    leads_on,
+    walked_only,
+)
 from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import NodeFact, PhaseLimits
 from pullyard.sandboxes.protocol import SandboxUnavailable
@@ -89,7 +97,14 @@ class Walk:
             if not leads_on(node, outcome):
                 reason, sentence = _DEAD_ENDS[outcome]
                 raise PhaseFailed(reason, sentence.format(node.name))
-            node = following(self._workflow, node, outcome)
+            node = self._after(node, outcome)
+
+    def _after(self, node: Node, outcome: NodeOutcome) -> Node | None:
+        """The next node that is due; one whose condition is not met leaves no trace."""
+        after = following(self._workflow, node, outcome)
+        while after is not None and not is_due(self._context, after):
+            after = following(self._workflow, after, NodeOutcome.PASSED)
+        return after
 
     async def _take_up(self, first: Node) -> Node:
         """The node that a killed worker was at; ``first`` where it had begun none."""
@@ -182,6 +197,11 @@ class Walk:
             spent[node.phase] = round(spent.get(node.phase, 0.0) + fact.seconds, 4)
             fact.facts["log_end"] = context.log(node.phase).size_bytes
         return fact.outcome
+
+
+def is_due(context: Context, node: Node) -> bool:
+    """A condition that this version does not know is taken as met: rather asked too often than not at all."""
+    return walked_only(node) != PROTECTED or bool(context.protected)
 
 
 def limit_seconds(node: Node, limits: PhaseLimits, *, copies: int = 1) -> float:
