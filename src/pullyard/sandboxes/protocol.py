@@ -24,9 +24,9 @@ class Limits:
     """None, here and below: no limit but the machine's."""
     memory_bytes: int | None = None
     disk_bytes: int | None = None
-    """What the workspace may grow by."""
+    """What the workspace's upper directory and the writable mounts may hold together."""
     inodes: int | None = None
-    """How many files the workspace may grow by."""
+    """How many files and directories they may hold."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class SandboxSpec:
     platform: str | None = None
     owner: str = ""
     """The execution that it is for: what is left behind of it is found by this name."""
+    worker: str = ""
+    """A short name for the worker's data directory, for its next start to find what a killed one left."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Command:
 class Process(Protocol):
     listener: int | None
     """A listening socket in the sandbox's network, a file descriptor of the worker; the caller closes it."""
+    exceeded: str
+    """Once ``wait`` has returned: the limits that were run into meanwhile, in sentences; else empty."""
 
     async def wait(self) -> int:
         """The exit code; 128 plus the signal's number where a signal ended it. Repeatable.
