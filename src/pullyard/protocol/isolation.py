@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pullyard.lifecycle.command_rules import MAX_RULE_CHARACTERS, MAX_RULES, RuleInvalid, read_rule
 from pullyard.lifecycle.tool_routing import TOOLS, Verdict
 from pullyard.protocol.fields import Input
+from pullyard.protocol.hosts import HOST_CHARACTERS, HOST_PATTERN
 
 
 class Level(StrEnum):
@@ -115,10 +116,7 @@ RuleText = Annotated[
     AfterValidator(check_rule),
 ]
 ToolName = Annotated[str, AfterValidator(check_tool)]
-Host = Annotated[
-    str,
-    StringConstraints(max_length=253, to_lower=True, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"),
-]
+Host = Annotated[str, StringConstraints(max_length=HOST_CHARACTERS, to_lower=True, pattern=HOST_PATTERN)]
 Method = Annotated[str, StringConstraints(max_length=20, pattern=r"^[A-Z]+$")]
 UrlPath = Annotated[str, StringConstraints(max_length=1000, pattern=r"^/[\x21-\x7e]*$")]
 ImageName = Annotated[str, StringConstraints(max_length=300, pattern=r"^[a-z0-9][A-Za-z0-9._:/@-]*$")]
