@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from pullyard.worker import trees
 from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.copies import REPOSITORIES, Copy
+from pullyard.worker.gateway.pinned import Dialer
 from pullyard.worker.gateway.upstream import Upstream
 from pullyard.worker.journal import JOURNAL, CopyRecord, Journal, Record
 from pullyard.worker.lease import Lease
 from pullyard.worker.logs import LogFile
 from pullyard.worker.mirrors import Mirrors
+from pullyard.worker.network import Network, bound_of, network_of
 from pullyard.worker.sandbox_choice import SandboxChoice
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.stop import Stop
@@ -43,6 +46,7 @@ class Tools:
     sandboxes: SandboxChoice
     """As they were found to be when the worker started."""
     upstream: Upstream
+    dialer: Dialer = field(default_factory=Dialer)
     tracer: Tracer = field(default_factory=NoTracer)
 
 
@@ -89,6 +93,12 @@ class Context:
         """What the execution's kind of sandbox was measured to be."""
         return self.tools.sandboxes.probe(self.grant.isolation.sandbox)
 
+    @cached_property
+    def network(self) -> Network:
+        """What its commands may reach, the same in every phase."""
+        bound = bound_of(self.tools.settings)
+        return network_of(self.grant, self.probe.name, self.tools.dialer, bound, facts=self.facts)
+
     def sandbox(self, workspace: Workspace, mounts: Sequence[Mount] = ()) -> Sandbox:
         """Not provisioned yet: see ``opened_sandbox``."""
         return self.tools.sandboxes.make(
@@ -105,16 +115,6 @@ class Context:
         return [copy for copy in self.copies if copy.record.harvested is not None]
 
     @property
-    def uid(self) -> int | None:
-        """The slot's account, where the worker is root."""
-        return self.tools.settings.first_uid + self.record.slot if os.geteuid() == 0 else None
-
-    @property
-    def record(self) -> Record:
-        return self.journal.record
-
-    @property
-    @property
     def protected(self) -> list[str]:
         """What the work touches of the paths that a person must look at, for people; see the harvest."""
         return [
@@ -124,6 +124,16 @@ class Context:
             for path in copy.record.harvested.protected
         ]
 
+    @property
+    def uid(self) -> int | None:
+        """The slot's account, where the worker is root."""
+        return self.tools.settings.first_uid + self.record.slot if os.geteuid() == 0 else None
+
+    @property
+    def record(self) -> Record:
+        return self.journal.record
+
+    @property
     def grant(self) -> Grant:
         return self.journal.record.grant
 

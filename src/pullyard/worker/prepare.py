@@ -111,7 +111,7 @@ async def reopen(context: Context) -> None:
 async def set_up(context: Context, sandbox: Sandbox, log: LogFile, deadline: float) -> None:
     """Run the project's set-up commands. Raises PhaseFailed at the first that does not pass."""
     for argv in context.grant.setup_commands:
-        result = await run_command(sandbox, argv, log, deadline)
+        result = await run_command(sandbox, argv, log, deadline, network=context.network)
         if result.outcome != "passed":
             raise PhaseFailed(Reason.SETUP_FAILED, f"Set-up failed: {describe(result)}")
 

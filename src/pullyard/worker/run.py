@@ -33,6 +33,7 @@ from pullyard.worker.identity import Identity
 from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from pullyard.worker.mirrors import Mirrors
+from pullyard.worker.network import bound_of, dialer_of
 from pullyard.worker.sandbox_choice import SandboxChoice
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.workspaces import Workspaces
@@ -127,6 +128,9 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
             plain_http=settings.allow_plain_http,
         )
     )
+    dialer = dialer_of(settings)
+    # What can't be read is told at the start, and not by the first task.
+    bound_of(settings)
     uid = settings.first_uid if os.geteuid() == 0 else None
     try:
         await git.check_version()
@@ -154,6 +158,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         workspaces=Workspaces(checkouts, git, mirrors, overlay=probes[0].overlay),
         sandboxes=SandboxChoice(probes),
         upstream=upstream,
+        dialer=dialer,
         tracer=tracer,
     )
 

@@ -61,6 +61,19 @@ class WorkerSettings(BaseSettings):
     git_credentials: dict[str, GitCredential] = Field(default_factory=dict)
     """By host name."""
 
+    network: bool = True
+    """False: no sandbox reaches any host, whatever a project allows."""
+    network_hosts: tuple[str, ...] | None = None
+    """The most that any project may reach: ``host``, ``host:port`` or ``registries``; a JSON list; null: what
+    the project allows."""
+    network_allow_private: tuple[str, ...] = ()
+    """Private addresses that sandboxes may reach where a project allows the name: ``10.1.0.0/16:443``; a JSON
+    list. A cloud's metadata stays closed."""
+    network_resolve: dict[str, str] = Field(default_factory=dict)
+    """Addresses by host name, instead of DNS, for sandboxes; a JSON object."""
+    upstream_proxy: str | None = None
+    """Sandboxes' requests go by this proxy, ``http://host:port``, which then resolves the names."""
+
     log_json: bool = False
     """Write JSON lines."""
     log_level: str = "info"

@@ -65,7 +65,8 @@ async def run_all(context: Context, copy: Copy, sandbox: Sandbox, chosen: Detect
     deadline = time.monotonic() + context.grant.limits.verify_seconds
     results: list[CommandResult] = []
     for argv in chosen.commands:
-        results.append(await run_command(sandbox, argv, log, deadline, directory=directory))
+        ran = run_command(sandbox, argv, log, deadline, network=context.network, directory=directory)
+        results.append(await ran)
         if results[-1].outcome != "passed":
             break
     if chosen.warning:
