@@ -105,22 +105,33 @@ class Bubblewrap:
                 raise
             finally:
                 status.started()
+            # The kernel takes some ten milliseconds to move a process; this one makes its namespaces meanwhile.
+            entering = asyncio.create_task(asyncio.to_thread(self.group.enter, outer.id))
             process = BubblewrapProcess(outer, status, self.limits_met)
             self.processes = [*(other for other in self.processes if other.exit_code is None), process]
             try:
-                await self.admit(process, gate, listener)
+                await self.admit(process, entering, gate, listener)
             except BaseException:
+                await asyncio.gather(entering, return_exceptions=True)
                 await process.kill()
                 raise
             return process
 
-    async def admit(self, process: BubblewrapProcess, gate: Gate, listener: InnerListener | None) -> None:
+    async def admit(
+        self,
+        process: BubblewrapProcess,
+        entering: asyncio.Task[None],
+        gate: Gate,
+        listener: InnerListener | None,
+    ) -> None:
         """Put it under its limits, open the sandbox's port, and only then let the command run."""
         init = await process.status.namespace_init()
+        await entering
         if init is None:
             await process.wait()
             return
         process.watch(init)
+        # It may have been born before the process that made it was moved.
         self.group.enter(init)
         process.listener = await listener.open(init) if listener else None
         gate.open()
