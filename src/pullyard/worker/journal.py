@@ -5,13 +5,13 @@ Layout of ``<data>/executions/<id>/``: ``journal.json`` (this file), ``logs/<str
 further repositories have ``repositories/<name>/`` with ``ws/``, ``verify/`` and ``harvest.git`` of their own.
 """
 
-import os
 import re
 import time
 from pathlib import Path
 
 import msgspec
 
+from pullyard.files.writes import replace_file
 from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import ProtocolViolation
 from pullyard.protocol.worker import FinishRequest, Grant, NodeFact, Receipt, Usage
@@ -95,13 +95,11 @@ class Journal:
         return found
 
     def save(self) -> None:
-        temporary = self.directory / f"{JOURNAL}.new"
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.encode(self.record))
-            file.flush()
-            os.fsync(file.fileno())
-        reached("journal-before-rename")
-        temporary.rename(self.directory / JOURNAL)
+        replace_file(
+            self.directory / JOURNAL,
+            msgspec.json.encode(self.record),
+            before_rename=lambda: reached("journal-before-rename"),
+        )
         reached("journal-saved")
 
     def remove(self) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from pullyard.files.locks import FileLock, locked, take
+from pullyard.files.writes import rename_durably, replace_file
 from pullyard.git.addresses import Address, Transport, read_address
 from pullyard.git.bare import make_bare, object_format
 from pullyard.git.errors import BaseBranchMissing, GitFailed, RepositoryEmpty, RepositoryUnreachable
@@ -22,7 +24,6 @@ from pullyard.git.program import Git
 from pullyard.git.remotes import HEADS, TAGS, Listing, Remotes
 from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Mount
-from pullyard.worker.file_locks import FileLock, locked, take
 from pullyard.worker.threads import in_thread
 
 SALVAGE = "refs/pullyard/salvage/"
@@ -221,12 +222,12 @@ class Mirrors:
         place = mirror.path.parent
         aside = place.with_name(f"{place.name}.damaged")
         shutil.rmtree(aside, ignore_errors=True)
-        place.rename(aside)
+        rename_durably(place, aside)
         try:
             listing = await self._fetch(mirror)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
-            aside.rename(place)
+            rename_durably(aside, place)
             raise
         for reference in await self._salvage_refs(aside / "repository.git"):
             # Each by itself: one that is damaged must not cost the others.
@@ -259,6 +260,4 @@ def _read_listing(place: Path) -> Listing | None:
 
 
 def _write_listing(place: Path, listing: Listing) -> None:
-    temporary = place / "listing.json.new"
-    temporary.write_bytes(msgspec.json.encode(listing))
-    temporary.rename(place / "listing.json")
+    replace_file(place / "listing.json", msgspec.json.encode(listing))

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from pullyard.agents.registry import AGENTS
+from pullyard.files.locks import FileLock, wait_for
 from pullyard.git.addresses import Login
 from pullyard.git.errors import GitMissing
 from pullyard.git.program import Git, GitSettings
@@ -26,7 +27,6 @@ from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
 from pullyard.worker.errands import Errands
 from pullyard.worker.execution import Execution
-from pullyard.worker.file_locks import FileLock, wait_for
 from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.identity import Identity
@@ -89,7 +89,7 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     )
     background = [
         asyncio.create_task(heart.run(settings.offline_seconds)),
-        asyncio.create_task(identity.keep_fresh(connected.worker_id)),
+        asyncio.create_task(identity.keep_fresh()),
         asyncio.create_task(drain_when_told(loop, signalled)),
     ]
     loop.recover()
