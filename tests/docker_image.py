@@ -12,7 +12,20 @@ from pathlib import Path
 PROGRAMS = (
     *("sh", "bash", "env", "cat", "ls", "mkdir", "mkfifo", "mknod", "mount", "mv", "cp", "rm", "rmdir"),
     *("touch", "chmod", "chown", "id", "head", "tail", "tr", "wc", "sleep", "sort", "uniq", "true", "false"),
-    *("test", "expr", "printf", "grep", "sed", "find", "xargs", "unshare", "setpriv", "setsid", "nproc"),
+    *(
+        "test",
+        "expr",
+        "printf",
+        "grep",
+        "sed",
+        "find",
+        "xargs",
+        "unshare",
+        "setpriv",
+        "setsid",
+        "nproc",
+        "pwd",
+    ),
     *("dd", "date", "stat", "ln", "df", "uname", "sync", "cut", "seq", "tar", "tee", "basename", "dirname"),
     *("readlink", "realpath", "mktemp", "sha256sum", "od", "kill", "git", "python3"),
 )

@@ -52,6 +52,16 @@ class Workspace:
 
 
 @dataclass(frozen=True)
+class ContainerSettings:
+    """What a worker's owner says about containers, for the backends that make them."""
+
+    image: str = "mcr.microsoft.com/devcontainers/base:debian"
+    """Where ``SandboxSpec.image`` names none."""
+    runtime: str | None = None
+    """Of the engine, such as ``runsc``; None is the engine's own default."""
+
+
+@dataclass(frozen=True)
 class SandboxSpec:
     workspace: Workspace
     mounts: Sequence[Mount] = ()
@@ -65,6 +75,7 @@ class SandboxSpec:
     """The execution that it is for: what is left behind of it is found by this name."""
     worker: str = ""
     """A short name for the worker's data directory, for its next start to find what a killed one left."""
+    containers: ContainerSettings = field(default_factory=ContainerSettings)
 
 
 @dataclass(frozen=True)
