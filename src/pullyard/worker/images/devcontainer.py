@@ -1,4 +1,4 @@
-"""``devcontainer.json``: the part of it that a sandbox can be made of, as docs/reference/devcontainer.md says.
+"""``devcontainer.json``: what of it a sandbox can be made of, as docs/reference/devcontainer.md lists it.
 
 The file is of the repository, so hostile: nothing of it reaches the host, and what would weaken the sandbox
 is left out with a warning. Source of the words: the Development Container Specification, containers.dev.
