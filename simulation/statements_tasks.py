@@ -25,6 +25,7 @@ UNPLANNED = {
     "resolutions": 0,
     "workflow": "code-change",
     "repositories": [],
+    "signature": None,
     "avoid_worker_id": None,
     "avoid_until": None,
 }

@@ -25,6 +25,7 @@ from pullyard.protocol.fields import (
     Name,
     Resource,
     Seconds,
+    Signature,
     TaskId,
     Text,
 )
@@ -195,6 +196,9 @@ class TaskInput(TaskTemplate):
     depends_on: list[TaskId] = Field(default_factory=list, max_length=100)
     start_at: Moment | None = Field(None, description="not before; the database's clock decides")
     draft: bool = Field(default=False, description="kept back until `POST …/ready`")
+    signature: Signature | None = Field(
+        None, description="of the work by the project's owner, for workers that demand one; `pullyard sign`"
+    )
 
 
 class TaskPatch(Input):
@@ -212,6 +216,7 @@ class TaskPatch(Input):
     depends_on: list[TaskId] | None = Field(None, max_length=100, description="replaces them all")
     start_at: Moment | None = None
     draft: bool | None = None
+    signature: Signature | None = None
 
 
 class TaskSource(StrEnum):
@@ -245,6 +250,7 @@ class Task(Resource):
     retry: RetrySettings | None = None
     workflow: str
     repositories: list[TaskRepository]
+    signature: str | None = Field(None, description="of the work by the project's owner")
     state: TaskState
     pending_reason: PendingReason | None
     held_until: datetime | None = Field(None, description="when a pending task is queued by itself")

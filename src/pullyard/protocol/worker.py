@@ -175,6 +175,8 @@ class Grant(msgspec.Struct, kw_only=True):
     repositories: list[RepositoryGrant] = []
     change: ChangeStart | None = None
     """For a workflow that starts from a change and pushes to its branch again."""
+    signature: str | None = None
+    """By the project's owner, see ``protocol.signed_tasks``; the coordinator only passes it on."""
 
 
 class TaskListErrand(msgspec.Struct, kw_only=True):
