@@ -79,8 +79,6 @@ class Egress:
         return Malformed(status, message, plain=True)
 
     async def _tunnel(self, remote: socket.socket, client: Client, count: HostCount) -> None:
-        if not isinstance(client.connection.next_event(), h11.EndOfMessage):
-            raise Malformed(400, "A tunnel's request has no body.", plain=True)
         early = await _take_over(client)
         loop = asyncio.get_running_loop()
         # The stream keeps its own descriptor, so that both can be watched.

@@ -11,6 +11,7 @@ from pullyard.worker.gateway.rules import CONNECT, Place
 
 HTTP_PORT = 80
 TARGET_BYTES = 8192
+HEADERS_BYTES = 32 << 10
 _ABSOLUTE = re.compile(rb"http://([^/?#]{1,300})(/[!-~]*)?")
 _UNSAFE = re.compile(rb'[\\#"<>^`{|}]')
 
@@ -37,7 +38,7 @@ def read_target(request: h11.Request) -> Target:
         target = Target(method, _place(request.target, None), None)
     else:
         target = _read_absolute(request.target, method)
-    _check_host(request, target)
+    _check_headers(request, target)
     return target
 
 
@@ -57,9 +58,13 @@ def _place(raw: bytes, default_port: int | None) -> Place:
     return place
 
 
-def _check_host(request: h11.Request, target: Target) -> None:
+def _check_headers(request: h11.Request, target: Target) -> None:
     """A second name that says something else is how requests are smuggled past a list."""
     default = target.place[1] if target.path is None else HTTP_PORT
+    if sum(len(name) + len(value) for name, value in request.headers) > HEADERS_BYTES:
+        raise Malformed(431, f"A request's headers have at most {HEADERS_BYTES} bytes.", plain=True)
     for name, value in request.headers:
+        if target.path is None and name in (b"content-length", b"transfer-encoding"):
+            raise Malformed(400, "A tunnel's request has no body.", plain=True)
         if name == b"host" and read_place(value.decode("latin-1"), default) != target.place:
             raise Malformed(400, "The Host header names another place than the request does.", plain=True)
