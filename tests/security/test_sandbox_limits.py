@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pullyard.sandboxes.bubblewrap import Bubblewrap
 from pullyard.sandboxes.cgroups.find import hierarchies
+from pullyard.sandboxes.probe import probe
 from pullyard.sandboxes.protocol import Command, Limits, Sandbox
 from tests.sandbox_places import first_line, run, sandbox_at
 
@@ -104,16 +106,6 @@ async def test_a_closed_directory_hides_nothing_of_a_workspace(tmp_path: Path) -
     await sandbox.destroy()
 
 
-async def test_the_work_of_a_workspace_that_is_too_large_can_still_be_saved(tmp_path: Path) -> None:
-    sandbox = await sandbox_with(tmp_path, Limits(disk_bytes=16 * MIB))
-    await ended(sandbox, "sh", "-c", "head -c 50000000 /dev/zero >fill; exec sleep 600")
-    await sandbox.destroy()
-    later = type(sandbox)(sandbox.spec)
-    await later.provision()
-    assert await ended(later, "sh", "-c", "sleep 1; cat fill >/dev/null; echo saved >note") == (0, "")
-    await later.destroy()
-
-
 async def test_nothing_runs_before_it_is_in_its_group(tmp_path: Path) -> None:
     sandbox = await sandbox_with(tmp_path, Limits(memory_bytes=64 * MIB))
     process, seen = await first_line(
@@ -131,3 +123,9 @@ async def test_a_group_goes_with_its_sandbox(tmp_path: Path) -> None:
     assert len(groups() - before) == len(hierarchies())
     await sandbox.destroy()
     assert groups() <= before
+
+
+async def test_every_limit_is_driven_against(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(CONTROLLERS) < {"cpu", "memory", "pids"} or all((await probe(Bubblewrap)).bounds.values())
+    monkeypatch.setattr("pullyard.sandboxes.cgroups.group.hierarchies", tuple)
+    assert (await probe(Bubblewrap)).bounds["memory_bytes"] is False, "what does not hold is noticed"

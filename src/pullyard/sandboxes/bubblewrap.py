@@ -105,7 +105,7 @@ class Bubblewrap:
                 raise
             finally:
                 status.started()
-            # The kernel takes some ten milliseconds to move a process; this one makes its namespaces meanwhile.
+            # Moving a process takes the kernel ten milliseconds; this one makes its namespaces meanwhile.
             entering = asyncio.create_task(asyncio.to_thread(self.group.enter, outer.id))
             process = BubblewrapProcess(outer, status, self.limits_met)
             self.processes = [*(other for other in self.processes if other.exit_code is None), process]

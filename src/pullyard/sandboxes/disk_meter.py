@@ -8,8 +8,10 @@ the workspace may have taken it are its files counted. What is written until the
 import asyncio
 import os
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from pullyard.sandboxes.children import Child, Streams, readable
@@ -17,13 +19,29 @@ from pullyard.sandboxes.protocol import SandboxSpec
 from pullyard.sandboxes.sizes import told_size
 
 LOOK_SECONDS = 0.25
-COUNT_SECONDS = 10.0
-"""The files are counted this often even so: a neighbour who deletes would hide one who writes."""
-RESCUE_BYTES, RESCUE_FILES = 64 << 20, 1000
-"""A workspace that is too large already may grow by so much while its work is saved."""
+COUNT_SECONDS = (0.5, 10.0)
+COUNT_SHARE = 20
+"""The files are counted now and then even so, as a neighbour who deletes would hide one who writes: after
+this many times as long as the last count took, within these bounds."""
 
 Amounts = tuple[int, int]
 """Bytes and files."""
+Bounds = tuple[int | None, int | None]
+
+
+@dataclass(frozen=True)
+class Count:
+    found: Amounts
+    """What the workspace held: every block and every name."""
+    before: Amounts
+    """What the whole file system held when it began."""
+    began: float
+    ended: float
+
+    def is_old(self) -> bool:
+        least, most = COUNT_SECONDS
+        seconds = min(most, max(least, COUNT_SHARE * (self.ended - self.began)))
+        return time.monotonic() - self.ended > seconds
 
 
 class DiskMeter:
@@ -33,7 +51,7 @@ class DiskMeter:
         written = [mount.outside for mount in spec.mounts if mount.writable]
         self.directories = [spec.workspace.upper, *written]
         limits = spec.limits
-        self.most = (limits.disk_bytes, limits.inodes)
+        self.most: Bounds = (limits.disk_bytes, limits.inodes)
         self.sentences = (
             f"The sandbox's workspace outgrew its {told_size(limits.disk_bytes or 0)} of disk.",
             f"The sandbox's workspace outgrew its {limits.inodes} files.",
@@ -42,43 +60,40 @@ class DiskMeter:
 
     async def run(self) -> None:
         """Nothing to do where neither is limited, or where the machine can't count."""
-        loop = asyncio.get_running_loop()
         if self.most == (None, None):
             return
         # Most commands are over by then, and a start isn't made longer.
         await asyncio.sleep(LOOK_SECONDS)
-        before, counted = taken(self.directories[0]), await count(self.directories)
-        if counted is None:
+        counting = await self.count()
+        if counting is None:
             return
-        allowed = self.allowed(counted)
-        looked = loop.time()
         while True:
-            for holds, most, sentence in zip(counted, allowed, self.sentences, strict=True):
+            for holds, most, sentence in zip(counting.found, self.most, self.sentences, strict=True):
                 if most is not None and holds > most:
                     await self.stop(sentence)
                     return
             await asyncio.sleep(LOOK_SECONDS)
-            now = taken(self.directories[0])
-            if loop.time() - looked > COUNT_SECONDS or may_exceed(now, before, counted, allowed):
-                before, counted = now, await count(self.directories) or counted
-                looked = loop.time()
+            if counting.is_old() or may_exceed(taken(self.directories[0]), counting, self.most):
+                counting = await self.count() or counting
 
-    def allowed(self, found: Amounts) -> tuple[int | None, int | None]:
-        slack = (RESCUE_BYTES, RESCUE_FILES)
-        size, files = (
-            None if most is None else most if holds <= most else holds + more
-            for most, holds, more in zip(self.most, found, slack, strict=True)
+    async def count(self) -> Count | None:
+        """None where it can't be done."""
+        began, before = time.monotonic(), taken(self.directories[0])
+        size, files = await asyncio.gather(
+            total(self.directories, "--block-size=1"), total(self.directories, "--inodes")
         )
-        return size, files
+        if size is None or files is None:
+            return None
+        return Count((size, files), before, began, time.monotonic())
 
 
-def may_exceed(
-    now: Amounts, before: Amounts, counted: Amounts, allowed: tuple[int | None, int | None]
-) -> bool:
+def may_exceed(now: Amounts, counting: Count, bounds: Bounds) -> bool:
     """Whether half of what was left to the workspace has gone from the file system since it was counted."""
     return any(
         most is not None and taken_now - taken_before > (most - holds) // 2
-        for taken_now, taken_before, holds, most in zip(now, before, counted, allowed, strict=True)
+        for taken_now, taken_before, holds, most in zip(
+            now, counting.before, counting.found, bounds, strict=True
+        )
     )
 
 
@@ -86,12 +101,6 @@ def taken(directory: Path) -> Amounts:
     """Bytes and files of the whole file system."""
     found = os.statvfs(directory)
     return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
-
-
-async def count(directories: Sequence[Path]) -> Amounts | None:
-    """What the directories hold, every block and every name; None where it can't be counted."""
-    size, files = await asyncio.gather(total(directories, "--block-size=1"), total(directories, "--inodes"))
-    return None if size is None or files is None else (size, files)
 
 
 async def total(directories: Sequence[Path], unit: str) -> int | None:
