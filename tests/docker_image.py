@@ -32,7 +32,8 @@ PROGRAMS = (
 TREES = ("/usr/lib/git-core", "/usr/share/git-core/templates", "/usr/lib/python3.*")
 LEFT_OUT = re.compile(
     r"__pycache__|\.pyc$|/(test|tests|idlelib|tkinter|ensurepip|lib2to3|pydoc_data|dist-packages|config-3)\b"
-    r"|git-(remote-http|http-|imap-|daemon|shell|instaweb|cvs|svn|p4)"
+    r"|_dbm|_gdbm|_sqlite3|_curses|_codecs_|_test|readline|/nis\.|_crypt|turtle|distutils|config-3"
+    r"|git-core/(scalar|git-(remote-|http-|imap-|daemon|shell|instaweb|cvs|svn|p4|sh-i18n--))"
 )
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
 DIRECTORIES = ("dev", "etc", "proc", "root", "run", "sys", "tmp", "usr/sbin", "var/tmp")

@@ -35,11 +35,11 @@ DEFAULT_PROTECTED_PATHS = (
     ".drone.yml",
     "azure-pipelines.yml",
     "Jenkinsfile",
-    "CODEOWNERS",
     ".woodpecker/",
     ".woodpecker.yml",
     ".travis.yml",
     "bitbucket-pipelines.yml",
+    "CODEOWNERS",
     ".gitmodules",
     ".gitattributes",
     ".lfsconfig",
@@ -88,9 +88,15 @@ class ToolPolicy(msgspec.Struct, kw_only=True):
     """By the tool's name, instead of the verdict of ``lifecycle.tool_routing.TOOLS``."""
 
 
+class SalvagePolicy(msgspec.Struct, kw_only=True):
+    push: bool = False
+    """Unfinished work goes to the repository too, as ``refs/pullyard/salvage/<execution>``."""
+
+
 class Isolation(msgspec.Struct, kw_only=True):
     sandbox: SandboxWish = msgspec.field(default_factory=SandboxWish)
     network: NetworkPolicy = msgspec.field(default_factory=NetworkPolicy)
+    salvage: SalvagePolicy = msgspec.field(default_factory=SalvagePolicy)
     protected_paths: list[str] = msgspec.field(default_factory=lambda: list(DEFAULT_PROTECTED_PATHS))
     tools: ToolPolicy = msgspec.field(default_factory=ToolPolicy)
 
@@ -173,9 +179,18 @@ class ToolSettings(Input):
     )
 
 
+class SalvageSettings(Input):
+    push: bool = Field(
+        default=False,
+        description="push unfinished work to the repository, as `refs/pullyard/salvage/EXECUTION`; "
+        "false: it stays on its worker",
+    )
+
+
 class IsolationSettings(Input):
     sandbox: SandboxSettings = SandboxSettings()
     network: NetworkSettings = NetworkSettings()
+    salvage: SalvageSettings = SalvageSettings()
     protected_paths: list[GuardedPath] = Field(
         default=list(DEFAULT_PROTECTED_PATHS),
         max_length=500,

@@ -308,6 +308,21 @@ class Execution(Resource):
     finished_at: datetime | None
 
 
+class Salvage(Resource):
+    """Unfinished work of an execution, as its worker told of it when it was saved."""
+
+    execution_id: str
+    task_id: str
+    project_id: str
+    worker_id: str | None = Field(description="in whose mirror it is")
+    worker_name: str | None
+    reference: str = Field(description="in that mirror and, where it was pushed, in the repository")
+    repositories: list[dict[str, Any]] = Field(
+        description="each with `repository` (null: the project's own), `commit`, `base_commit`, `pushed`, "
+        "`diffstat` and, where the text policy lets it leave, `diff` and `diff_truncated`"
+    )
+
+
 class Worker(Resource):
     id: str
     name: str

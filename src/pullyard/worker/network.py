@@ -44,10 +44,12 @@ class Network:
     """To be opened in the sandbox of every command that may use the network; None opens none."""
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     """The execution's; it gets ``network``."""
+    own: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables of the repository's ``devcontainer.json``; the proxy's stand over them."""
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {} if self.port is None else proxy_environment(self.port)
+        return {**self.own, **({} if self.port is None else proxy_environment(self.port))}
 
     @asynccontextmanager
     async def serving(

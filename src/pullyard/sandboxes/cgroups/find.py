@@ -36,7 +36,7 @@ class Hierarchy:
 def hierarchies() -> tuple[Hierarchy, ...]:
     """Empty where this account can't bound anything. May move the worker itself into a leaf, once."""
     found: list[Hierarchy] = []
-    for version, names, directory in own_groups():
+    for version, names, directory in groups_of("self"):
         if version == 2:
             directory = directory.parent if directory.name == WORKER_GROUP else directory
             names = enable(directory, names)
@@ -45,10 +45,10 @@ def hierarchies() -> tuple[Hierarchy, ...]:
     return tuple(found)
 
 
-def own_groups() -> Iterator[tuple[int, tuple[str, ...], Path]]:
-    """Version, controllers of ours, and directory of each group that this process is in."""
+def groups_of(process: int | str) -> Iterator[tuple[int, tuple[str, ...], Path]]:
+    """Version, controllers of ours, and directory of each group a process is in; ``self`` is this one."""
     mounts = list(mounted())
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in Path(f"/proc/{process}/cgroup").read_text().splitlines():
         _, listed, path = line.split(":", 2)
         version = 1 if listed else 2
         for kind, options, root, place in mounts:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pullyard.sandboxes.cgroups.find import Hierarchy, groups_of, words
+from pullyard.sandboxes.cgroups.group import Group
 from pullyard.sandboxes.children import readable
 from pullyard.sandboxes.docker.engine import Connection, Engine, EngineRefused
 from pullyard.sandboxes.docker.images import Image
@@ -110,12 +112,15 @@ def bind(mount: Mount) -> dict[str, Any]:
 class Container:
     """Running. ``process_id`` is that of its first process as this machine has it."""
 
-    def __init__(self, engine: Engine, name: str, input_: Connection) -> None:
+    def __init__(self, engine: Engine, name: str, input_: Connection, limits: Limits) -> None:
         self.engine = engine
         self.name = name
         self.input = input_
         self.process_id = 0
         self.init: int | None = None
+        self.bounds = Group(name, limits)
+        self.exceeded: list[str] = []
+        """The limits that were run into, as sentences."""
         self.ended = False
 
     async def started(self) -> None:
@@ -127,28 +132,42 @@ class Container:
             )
         self.process_id = int(state["Pid"])
         if is_of(self.process_id, self.name):
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):
                 self.init = os.pidfd_open(self.process_id)
+                self.bounds.opened = [
+                    (Hierarchy(version, group, names), group)
+                    for version, names, group in groups_of(self.process_id)
+                ]
+
+    @property
+    def seen(self) -> bool:
+        """Whether the engine's processes are this machine's, to be watched and looked at."""
+        return self.init is not None
 
     async def run(self, command: Mapping[str, Any]) -> tuple[str, Connection]:
         """``command`` as the engine's API has it. Returns its name there and its streams' connection."""
         name = (await self.engine.call("POST", f"/containers/{self.name}/exec", dict(command)))["Id"]
         return name, await self.engine.take_over(f"/exec/{name}/start", {"Detach": False, "Tty": False})
 
-    async def empty(self) -> bool:
+    def empty(self) -> bool:
         """Whether nothing runs in it but its own two processes, as the kernel counts."""
-        query = {"stream": "false", "one-shot": "true"}
-        try:
-            stats = await self.engine.call("GET", f"/containers/{self.name}/stats", query=query)
-        except EngineRefused:
-            return False
-        return stats.get("pids_stats", {}).get("current") == OWN_PROCESSES
+        return any(words(group / "pids.current") == [str(OWN_PROCESSES)] for _, group in self.bounds.opened)
+
+    def look(self) -> None:
+        """At the engine's control group for it, which goes with it."""
+        self.exceeded += self.bounds.exceeded()
+
+    def told(self) -> list[str]:
+        """What was run into since this was last asked."""
+        news, self.exceeded = self.exceeded, []
+        return news
 
     async def end(self) -> None:
         """It and all that runs in it, at once. Repeatable."""
         if self.ended:
             return
         self.ended = True
+        self.look()
         if self.init is not None:
             # Where we may, we need not wait for the engine, nor for it to be there at all.
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -166,17 +185,17 @@ class Container:
 
 
 async def make_container(
-    engine: Engine, configured: Mapping[str, Any], platform: str | None, phase: Callable[[str], Any]
+    engine: Engine, spec: SandboxSpec, configured: Mapping[str, Any], phase: Callable[[str], Any]
 ) -> Container:
     """``phase`` gives a context for each step. Nothing is left of it where it fails."""
     with phase("create"):
-        query = {"platform": platform} if platform else {}
+        query = {"platform": spec.platform} if spec.platform else {}
         made = await engine.call("POST", "/containers/create", dict(configured), query=query)
     name = str(made["Id"])
     try:
         with phase("start"):
             input_ = await engine.take_over(f"/containers/{name}/attach?stream=1&stdin=1")
-            container = Container(engine, name, input_)
+            container = Container(engine, name, input_, spec.limits)
             await engine.call("POST", f"/containers/{name}/start")
             await container.started()
     except BaseException:

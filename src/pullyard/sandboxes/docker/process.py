@@ -69,21 +69,26 @@ class DockerProcess:
     async def finish(self) -> int:
         try:
             code = await self.exit_code()
-            reusable = not self.killed and await self.container.empty()
+            reusable = not self.killed and self.container.empty()
         except BaseException:
             await self.container.end()
             await self.carried()
             if self.killed:
-                self.exceeded = " ".join(self.sandbox.limits_met())
+                self.exceeded = self.limits_met()
                 return KILLED
             raise
-        if not reusable:
+        if reusable:
+            self.container.look()
+        else:
             await self.container.end()
         await self.carried()
-        self.exceeded = " ".join(self.sandbox.limits_met())
+        self.exceeded = self.limits_met()
         if reusable and not self.killed:
             self.sandbox.give_back(self.container)
         return code
+
+    def limits_met(self) -> str:
+        return " ".join([*self.sandbox.limits_met(), *self.container.told()])
 
     async def carried(self) -> None:
         """Until all that it printed has been passed on."""
@@ -104,8 +109,7 @@ class DockerProcess:
                 watched = True
                 await gone(state["Pid"])
                 continue
-            seen = watched or not state["Pid"]
-            await asyncio.sleep(POLL_SECONDS if seen else SLOW_POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS if self.container.seen else SLOW_POLL_SECONDS)
 
     async def state(self) -> dict[str, Any]:
         return await self.container.engine.call("GET", f"/exec/{self.name}/json")

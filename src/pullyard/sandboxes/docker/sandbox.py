@@ -18,7 +18,7 @@ from typing import Any
 
 from pullyard.sandboxes.disk_meter import DiskMeter
 from pullyard.sandboxes.docker.accounts import account_inside, ask_facts
-from pullyard.sandboxes.docker.container import Container, bind, configuration, is_of, make_container
+from pullyard.sandboxes.docker.container import Container, bind, configuration, make_container
 from pullyard.sandboxes.docker.engine import Engine, EngineRefused, find_socket
 from pullyard.sandboxes.docker.images import find_image
 from pullyard.sandboxes.docker.process import DockerProcess
@@ -85,7 +85,7 @@ class DockerSandbox:
     async def container(self) -> Container:
         if self.engine is None:
             raise SandboxUnavailable("The sandbox is not provisioned: call provision() before start().")
-        return await make_container(self.engine, self.configured, self.spec.platform, self.phase)
+        return await make_container(self.engine, self.spec, self.configured, self.phase)
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -168,7 +168,7 @@ async def open_port(container: Container, port: int | None) -> int | None:
     """A listening socket in the container's network."""
     if port is None:
         return None
-    if not is_of(container.process_id, container.name):
+    if not container.seen:
         raise SandboxUnavailable(
             "The engine's processes are not this worker's to see, so no port can be opened in a container: "
             "run the worker on the engine's own machine and not in a container."
