@@ -30,6 +30,7 @@ from pullyard.lifecycle.machine import mermaid
 from pullyard.lifecycle.reasons import REASONS
 from pullyard.lifecycle.task import TASK_TRANSITIONS
 from pullyard.lifecycle.worker import WORKER_TRANSITIONS
+from pullyard.worker.gateway.registries import REGISTRIES
 from pullyard.worker.settings import WorkerSettings
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
@@ -68,6 +69,12 @@ WORDS = {
     "anthropic_api_key": "the gateway adds it to the calls of `claude-code`; no sandbox sees it",
     "anthropic_base_url": "where the gateway sends the calls of `claude-code`",
 }
+
+
+def registries_table() -> str:
+    rows = ["| language | hosts |", "| --- | --- |"]
+    rows += [f"| {kind} | {', '.join(f'`{host}`' for host in hosts)} |" for kind, hosts in REGISTRIES.items()]
+    return "\n".join(rows)
 
 
 def settings_table(settings: type[BaseSettings]) -> str:
@@ -164,6 +171,7 @@ def diagram(table: Callable[[], str]) -> Callable[[], str]:
 
 PARTS: dict[str, Callable[[], str]] = {
     "coordinator-settings": lambda: settings_table(CoordinatorSettings),
+    "registries": registries_table,
     "worker-settings": lambda: settings_table(WorkerSettings),
     "task-diagram": diagram(lambda: mermaid(TASK_TRANSITIONS)),
     "execution-diagram": diagram(lambda: mermaid(EXECUTION_TRANSITIONS)),

@@ -50,7 +50,7 @@ def grant_row(c: Connection, execution: Row) -> Row:
         "project_agent": project["agent"],
         "project_verify": project["verify_commands"],
         "queued_seconds": 0.0,
-        **picked(task, "workflow", "repositories"),
+        **picked(task, "workflow", "repositories", "signature"),
         **picked(project, "workflow_nodes"),
         "resumed_commit": next(
             (

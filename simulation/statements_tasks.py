@@ -25,6 +25,7 @@ UNPLANNED = {
     "resolutions": 0,
     "workflow": "code-change",
     "repositories": [],
+    "signature": None,
     "avoid_worker_id": None,
     "avoid_until": None,
 }
@@ -282,9 +283,9 @@ def dependencies_set(c: Connection, p: Parameters) -> Answer:
 
 @answers("task_retry_facts")
 def task_retry_facts(c: Connection, p: Parameters) -> Answer:
-    executions = [one for one in c.tables.task_executions.values() if one["task_id"] == p["id"]]
-    newest = max(executions, key=lambda one: one["id"], default=None)
-    salvaged = newest["id"] if newest and newest["salvage_ref"] is not None else None
+    rows = c.tables.task_executions.values()
+    left = [one["id"] for one in rows if one["task_id"] == p["id"] and one["salvage_ref"] is not None]
+    salvaged = max(left, default=None)
     return Answer([{"open_dependencies": open_dependencies(c, p["id"]), "salvaged_execution": salvaged}])
 
 

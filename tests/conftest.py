@@ -2,7 +2,13 @@
 
 import pytest
 
-pytest_plugins = ["tests.postgres", "tests.coordinator", "tests.system", "tests.object_servers"]
+pytest_plugins = [
+    "tests.postgres",
+    "tests.coordinator",
+    "tests.system",
+    "tests.object_servers",
+    "tests.docker_engine",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,8 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pullyard.sandboxes.protocol import Command, Limits, Mount, Process, Sandbox, SandboxSpec, Workspace
+from pullyard.sandboxes.protocol import (
+    Command,
+    ContainerSettings,
+    Limits,
+    Mount,
+    Process,
+    Sandbox,
+    SandboxSpec,
+    Workspace,
+)
 from pullyard.sandboxes.registry import SANDBOXES
+from tests.docker_engine import BASE_IMAGE
 
 UID = 54321 if os.geteuid() == 0 else None
 """An account of its own where the suite runs as root, as each slot of a worker has one."""
@@ -38,7 +48,9 @@ def sandbox_at(
     name: str, place: Path, *, mounts: Sequence[Mount] = (), limits: Limits | None = None
 ) -> Sandbox:
     overlay = name != "unsafe-directory"
-    spec = SandboxSpec(workspace(place, overlay=overlay), mounts, limits or Limits(), UID)
+    containers = ContainerSettings(image=BASE_IMAGE)
+    layers = workspace(place, overlay=overlay)
+    spec = SandboxSpec(layers, mounts, limits or Limits(), UID, containers=containers)
     return SANDBOXES[name](spec)
 
 

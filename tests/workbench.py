@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pullyard.git.program import Git
+from pullyard.protocol.isolation import DEFAULT_PROTECTED_PATHS
 from pullyard.sandboxes.protocol import Command, Sandbox, SandboxSpec, Workspace
 from pullyard.sandboxes.registry import SANDBOXES
 from pullyard.worker.harvest import CommitText, Harvested, Source, harvest
@@ -76,7 +77,7 @@ class Workbench:
         workspace, source = await self.prepare(resume=resume)
         async with self.sandbox(workspace, source.mirror) as sandbox:
             await run_inside(sandbox, script)
-            return await harvest(sandbox, self.git, source, TEXT, limits)
+            return await harvest(sandbox, self.git, source, TEXT, limits, guarded=DEFAULT_PROTECTED_PATHS)
 
 
 async def run_inside(sandbox: Sandbox, script: str) -> tuple[int, str]:

@@ -18,6 +18,8 @@ async def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         # Nothing is mounted there, so its account must be able to walk to the working copy by itself.
         for parent in (tmp_path, *tmp_path.parents[:3]):
             parent.chmod(parent.stat().st_mode | 0o011)
+    if request.param == "docker":
+        request.getfixturevalue("docker_engine")
     mirror = directory(tmp_path / "mirror", {"objects": "packed\n"})
     made = sandbox_at(request.param, tmp_path, mounts=[Mount(mirror, "/mirror")])
     await made.provision()

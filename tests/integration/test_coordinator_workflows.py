@@ -80,9 +80,10 @@ async def test_the_built_in_workflows_are_shown(coordinator: RunningCoordinator)
         "prepare",
         "implement",
         "verify",
+        "protected-paths",
         "publish",
     ]
-    assert shown["repository-initialization"]["nodes"][2]["next"]["failed"] == "publish"
+    assert shown["repository-initialization"]["nodes"][2]["next"]["failed"] == "protected-paths"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ async def test_a_grant_carries_the_graph_with_the_projects_nodes(coordinator: Ru
     workflow = (await worker.claim()).workflow
     assert workflow is not None
     names = [node.name for node in workflow.nodes]
-    assert names == ["prepare", "implement", "lint", "verify", "look", "publish"]
+    assert names == ["prepare", "implement", "lint", "verify", "look", "protected-paths", "publish"]
 
 
 async def test_an_older_worker_gets_plain_tasks_only(coordinator: RunningCoordinator) -> None:

@@ -82,6 +82,8 @@ def test_everything_killed_at_once_loses_nothing(parent, place, postgres):
     supervisor = int(Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()[0])
     for process in [supervisor, parent.pid, *strays.processes_in(place / "cluster")]:
         strays.tell(process, signal.SIGKILL)
+    # Its lock is free once the system has taken it apart.
+    parent.wait()
     assert fetch(postgres.start(), "SELECT max(number) FROM told") >= int(told[-1])
 
 

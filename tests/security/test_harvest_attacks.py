@@ -118,15 +118,6 @@ async def test_links_out_of_the_tree_stay_links(bench: Workbench, tmp_path: Path
     assert os.lstat(secret).st_uid == os.geteuid()
 
 
-async def test_changes_that_steer_machines_are_flagged(bench: Workbench) -> None:
-    work = await bench.work(
-        "mkdir -p .github/workflows .claude; echo x | tee .github/workflows/ci.yml >.claude/settings.json; "
-        "echo '{}' >.mcp.json; echo x >fine"
-    )
-    assert work is not None
-    assert work.protected == (".claude/settings.json", ".github/workflows/ci.yml", ".mcp.json")
-
-
 @pytest.mark.parametrize(
     "name",
     [

@@ -87,7 +87,7 @@ def test_a_step_that_is_not_required_goes_on_where_it_fails() -> None:
     extended = extend(
         CODE_CHANGE, [AddedNode("lint", "verify", NodeKind.COMMAND, settings={"required": False})]
     )
-    assert extended.node("lint").next == {PASSED: "publish", FAILED: "publish"}
+    assert extended.node("lint").next == {PASSED: "protected-paths", FAILED: "protected-paths"}
 
 
 def test_no_edge_leads_round_an_added_node() -> None:

@@ -6,17 +6,20 @@ import shutil
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from pullyard.agents.claude_program import find_claude
 from pullyard.agents.protocol import AgentMissing
+from pullyard.cli import doctor_sandboxes
 from pullyard.cli.exit_codes import ExitCode
 from pullyard.cli.places import default_data_directory
 from pullyard.cli.terminal import Terminal
 from pullyard.git.errors import GitMissing
 from pullyard.git.program import Git
-from pullyard.sandboxes.probe import probe
+from pullyard.protocol.errors import RequestError
+from pullyard.protocol.isolation import Level
 from pullyard.sandboxes.protocol import Probe
 from pullyard.sandboxes.registry import SAFE, SANDBOXES
 
@@ -37,51 +40,59 @@ class Finding:
 
 
 @app.command()
-def doctor(context: typer.Context) -> None:
-    """Check sandboxes, git, Postgres, agents and disk. Fails where no sandbox is usable."""
+def doctor(
+    context: typer.Context,
+    *,
+    backend: Annotated[
+        list[str],
+        typer.Option(help="Measure only this sandbox, and fail where it is not usable. Repeatable."),
+    ] = [],  # noqa: B006
+    level: Annotated[
+        Level, typer.Option(help="Fail where no sandbox, or not each --backend, reaches this.")
+    ] = Level.ISOLATED,
+) -> None:
+    """Measure sandboxes, and look for git, Postgres, agents and disk. Fails where no sandbox is usable."""
     terminal: Terminal = context.obj
     data = terminal.data or default_data_directory()
-    probes, git = asyncio.run(measure())
-    findings = [*map(_sandbox, probes), git, _postgres(), claude_code(), _disk(data)]
-    terminal.rows(("", "WHAT", "FOUND"), [(mark(one), one.name, one.found) for one in findings])
-    for one in findings:
-        if one.remedy:
-            terminal.say()
-            terminal.say_text(f"{one.name}: {one.remedy}")
-    usable = any(found.available and all(found.escapes.values()) for found in probes)
+    for name in backend:
+        if name not in SANDBOXES:
+            raise RequestError(f"There is no sandbox '{name}': name one of {', '.join(SANDBOXES)}.")
+    probes = asyncio.run(doctor_sandboxes.measure_sandboxes(terminal, tuple(dict.fromkeys(backend)) or SAFE))
+    findings = [asyncio.run(_git()), _postgres(), claude_code(), _disk(data)]
+    show(terminal, probes, findings)
+    reached = [doctor_sandboxes.reaches(found, level) for found in probes]
+    usable = all(reached) if backend else any(reached)
     document = {
         "usable": usable,
+        "sandboxes": list(map(doctor_sandboxes.document, probes)),
         "findings": list(map(asdict, findings)),
-        "sandboxes": list(map(asdict, probes)),
     }
     terminal.finish(document)
     raise typer.Exit(ExitCode.OK if usable else ExitCode.FAILED)
 
 
-async def measure() -> tuple[list[Probe], Finding]:
-    probes = [await probe(SANDBOXES[name]) for name in SAFE]
+def show(terminal: Terminal, probes: list[Probe], findings: list[Finding]) -> None:
+    terminal.rows(doctor_sandboxes.HEADS, map(doctor_sandboxes.row, probes))
+    terminal.say()
+    terminal.rows(("", "WHAT", "FOUND"), [(mark(one), one.name, one.found) for one in findings])
+    lines = [(found.name, remedy) for found in probes for remedy in doctor_sandboxes.remedies(found)]
+    lines += [(one.name, one.remedy) for one in findings if one.remedy]
+    for name, remedy in lines:
+        terminal.say()
+        terminal.say_text(f"{name}: {remedy}")
+
+
+async def _git() -> Finding:
     try:
-        return probes, Finding("git", ok=True, found=await Git().check_version())
+        return Finding("git", ok=True, found=await Git().check_version())
     except GitMissing as error:
-        return probes, Finding("git", ok=False, found="not usable", remedy=str(error))
+        return Finding("git", ok=False, found="not usable", remedy=str(error))
 
 
 def mark(finding: Finding) -> str:
     if finding.ok:
         return "ok"
     return "MISSING" if finding.needed else "-"
-
-
-def _sandbox(found: Probe) -> Finding:
-    name = f"sandbox {found.name}"
-    if not found.available:
-        return Finding(name, ok=False, found="not usable", remedy=found.remedy)
-    leaks = [escape for escape, held in found.escapes.items() if not held]
-    started = f"starts in {(found.start_seconds or 0) * 1000:.0f} ms"
-    overlay = "overlays" if found.overlay else "no overlays: working copies are copied"
-    held = f"{len(found.escapes) - len(leaks)} of {len(found.escapes)} escapes held"
-    remedy = f"It does not hold {', '.join(leaks)} here, so it is not used." if leaks else None
-    return Finding(name, ok=not leaks, found=f"{started}, {overlay}, {held}", remedy=remedy)
 
 
 def _postgres() -> Finding:

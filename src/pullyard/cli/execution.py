@@ -1,6 +1,6 @@
 """``pullyard execution``: the steps of one try, what it asks, and the answer to it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,21 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=T
 ExecutionReference = Annotated[
     str, typer.Argument(metavar="EXECUTION", help="Its id, or its task: an id or PROJECT#NUMBER.")
 ]
+
+
+@app.command("show")
+def show(context: typer.Context, execution: ExecutionReference) -> None:
+    """One try: how it went, and what it reached over the network."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        shown = client.execution(find_execution(client, execution))
+    document = shown.model_dump(mode="json")
+    network = document["facts"].pop("network", None)
+    terminal.facts(document)
+    if network_rows := read_network(network):
+        terminal.say()
+        terminal.rows(("HOST", "REQUESTS", "REFUSED", "SENT", "RECEIVED"), network_rows)
+    terminal.finish(shown)
 
 
 @app.command("nodes")
@@ -66,6 +81,20 @@ def answer(
         answered = client.answer(execution_id, wish)
     terminal.say(f"Answered: {one_line(asked.question, characters=200)}")
     terminal.finish(answered)
+
+
+def read_network(network: Any) -> list[tuple[object, ...]]:
+    """A worker's own words, which are not believed to have the right shape."""
+    hosts = network.items() if isinstance(network, dict) else ()
+    counted = [(host, count) for host, count in hosts if isinstance(count, dict)]
+    return [
+        (
+            host,
+            *(count.get(name, "") for name in ("requests", "refused")),
+            *(f"{count.get(name, '')} B" for name in ("sent_bytes", "received_bytes")),
+        )
+        for host, count in counted
+    ]
 
 
 def find_execution(client: Client, reference: str) -> str:

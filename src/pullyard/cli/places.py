@@ -35,15 +35,3 @@ def make_data_directory(directory: Path) -> Path:
         # Whatever the umask says.
         directory.chmod(0o711)
     return directory
-
-
-def write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and readable by nobody else at any moment."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from pullyard.cli.places import config_directory, default_data_directory, write_private
+from pullyard.cli.places import config_directory, default_data_directory
 from pullyard.cli.terminal import Terminal
+from pullyard.files.writes import replace_file
 from pullyard.protocol.errors import RequestError
 from pullyard.sdk.client import Client
 
@@ -23,7 +24,8 @@ def login_profile_path() -> Path:
 
 
 def save_profile(path: Path, profile: Profile) -> None:
-    write_private(path, profile.model_dump_json() + "\n")
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    replace_file(path, f"{profile.model_dump_json()}\n".encode())
 
 
 def read_profile(path: Path) -> Profile | None:

@@ -7,6 +7,8 @@ import typer
 
 from pullyard.cli.follow import show_or_finish
 from pullyard.cli.inputs import checked, read_agent, read_json_file, split_commands
+from pullyard.cli.isolation_options import Cpus, Disk, Image, Memory, Sandbox, SandboxLevel, isolation_wish
+from pullyard.cli.network_options import AllowHost, DenyNetwork, Registries, RemoveHost, with_network
 from pullyard.cli.profile import connect
 from pullyard.cli.references import find_project
 from pullyard.cli.sanitise import one_line
@@ -33,6 +35,15 @@ def add(  # noqa: PLR0913
     verify: Annotated[list[str], typer.Option(help="A command that proves the work. Repeatable.")] = [],  # noqa: B006
     label: Annotated[list[str], typer.Option(help="What a worker must have. Repeatable.")] = [],  # noqa: B006
     max_running: Annotated[int | None, typer.Option(help="Tasks at the same time.")] = None,
+    sandbox: Sandbox = None,
+    level: SandboxLevel = None,
+    image: Image = None,
+    cpus: Cpus = None,
+    memory: Memory = None,
+    disk: Disk = None,
+    allow_host: AllowHost = [],  # noqa: B006
+    registries: Registries = None,
+    deny_network: DenyNetwork = False,
 ) -> None:
     """Add a repository. Verify commands are found on the base branch where none are given."""
     terminal: Terminal = context.obj
@@ -50,6 +61,15 @@ def add(  # noqa: PLR0913
             "verify_commands": split_commands(verify),
             "labels": label or None,
             "max_running": max_running,
+            "isolation": with_network(
+                isolation_wish(
+                    None, backend=sandbox, level=level, image=image, cpus=cpus, memory=memory, disk=disk
+                ),
+                None,
+                allow=allow_host,
+                registries=registries,
+                deny=deny_network,
+            ),
         },
     )
     with connect(terminal) as client:
@@ -139,6 +159,16 @@ def edit(  # noqa: PLR0913
     label: Annotated[list[str], typer.Option(help="Instead of those it has. Repeatable.")] = [],  # noqa: B006
     max_running: Annotated[int | None, typer.Option(help="Tasks at the same time.")] = None,
     tries: Annotated[int | None, typer.Option(help="How often a task is tried, the first included.")] = None,
+    sandbox: Sandbox = None,
+    level: SandboxLevel = None,
+    image: Image = None,
+    cpus: Cpus = None,
+    memory: Memory = None,
+    disk: Disk = None,
+    allow_host: AllowHost = [],  # noqa: B006
+    remove_host: RemoveHost = [],  # noqa: B006
+    registries: Registries = None,
+    deny_network: DenyNetwork = False,
 ) -> None:
     """Change a project's settings; tasks that run go on as they were granted."""
     terminal: Terminal = context.obj
@@ -154,6 +184,22 @@ def edit(  # noqa: PLR0913
             "labels": label or None,
             "max_running": max_running,
             "retry": None if retry is None else retry.model_dump(),
+            "isolation": with_network(
+                isolation_wish(
+                    found.isolation,
+                    backend=sandbox,
+                    level=level,
+                    image=image,
+                    cpus=cpus,
+                    memory=memory,
+                    disk=disk,
+                ),
+                found.isolation,
+                allow=allow_host,
+                remove=remove_host,
+                registries=registries,
+                deny=deny_network,
+            ),
         }
         edited = client.edit_project(found.id, checked(ProjectPatch, wish), version=found.version)
     terminal.say(f"Changed project {one_line(edited.name)}.")

@@ -4,7 +4,7 @@ import typer
 
 from pullyard.cli.coordinator_options import DEFAULT_PORT, Host, Port, PublicUrl, read_settings
 from pullyard.cli.crash import crash_where_asked
-from pullyard.cli.data_lock import DataLock
+from pullyard.cli.data_lock import lock_data
 from pullyard.cli.places import default_data_directory
 from pullyard.cli.terminal import Terminal
 from pullyard.coordinator.event_loop import run_coordinator
@@ -27,7 +27,7 @@ def server(
     data = (terminal.data or default_data_directory()).absolute()
     settings = read_settings(data, host=host, port=port, public_url=public_url)
     # Only the embedded database is tied to a directory: of other servers there may be many.
-    lock = DataLock(data) if settings.database_url is None else None
+    lock = lock_data(data) if settings.database_url is None else None
 
     def announce(served: Served) -> None:
         terminal.say(f"Pullyard's coordinator runs at {served.url}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pullyard.cli.coordinator_options import DEFAULT_PORT, Host, Port, PublicUrl, read_settings
-from pullyard.cli.data_lock import DataLock
+from pullyard.cli.data_lock import lock_data
 from pullyard.cli.demo_report import program
 from pullyard.cli.places import default_data_directory
 from pullyard.cli.system import run_system
@@ -35,7 +35,7 @@ def up(
     terminal: Terminal = context.obj
     data = (terminal.data or default_data_directory()).absolute()
     settings = read_settings(data, host=host, port=port, public_url=public_url)
-    lock = DataLock(data)
+    lock = lock_data(data)
     log_path = data / "coordinator.log"
     if log_path.exists() and log_path.stat().st_size > LOG_BYTES:
         log_path.rename(log_path.with_suffix(".log.1"))

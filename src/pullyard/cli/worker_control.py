@@ -1,6 +1,6 @@
 """``pullyard worker list`` and its like: the coordinator's workers, and a person's hand on them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,11 +9,16 @@ from pullyard.cli.profile import connect
 from pullyard.cli.references import find_worker
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
+from pullyard.protocol.isolation import Level
 from pullyard.protocol.resources import Intervention, QuarantineWish, Worker
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 WorkerReference = Annotated[str, typer.Argument(help="Its name or its id.")]
 Reason = Annotated[str | None, typer.Option(help="Why; it is kept in the audit log.")]
+
+LEVEL_LABEL = "level="
+MEASURED = ("sandboxes", "escapes_held")
+"""Shown as a table."""
 
 
 @app.command("list")
@@ -22,7 +27,7 @@ def list_workers(context: typer.Context) -> None:
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         workers = list(client.workers())
-    heads = ("WORKER", "NAME", "STATE", "RUNNING", "SEEN", "LABELS")
+    heads = ("WORKER", "NAME", "STATE", "RUNNING", "LEVEL", "SEEN", "LABELS")
     terminal.rows(heads, [_row(one) for one in workers])
     terminal.finish(workers)
 
@@ -30,7 +35,14 @@ def list_workers(context: typer.Context) -> None:
 def _row(worker: Worker) -> tuple[object, ...]:
     state = "revoked" if worker.revoked_at else worker.state
     running = f"{worker.running}/{worker.slots}"
-    return (worker.id, worker.name, state, running, worker.seen_at or "never", " ".join(worker.labels))
+    own = [label for label in worker.labels if not label.startswith(LEVEL_LABEL)]
+    seen = worker.seen_at or "never"
+    return (worker.id, worker.name, state, running, _level(worker), seen, " ".join(own))
+
+
+def _level(worker: Worker) -> str:
+    """The strongest that its sandboxes reach."""
+    return next((level for level in reversed(Level) if LEVEL_LABEL + level in worker.labels), "-")
 
 
 @app.command("show")
@@ -39,8 +51,29 @@ def show(context: typer.Context, worker: WorkerReference) -> None:
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         found = find_worker(client, worker)
-    terminal.facts(found.model_dump(mode="json"))
+    shown = found.model_dump(mode="json")
+    shown["facts"] = {name: fact for name, fact in found.facts.items() if name not in MEASURED}
+    terminal.facts({"level": _level(found), **shown})
+    measured = found.facts.get("sandboxes")
+    if isinstance(measured, dict) and measured:
+        terminal.say()
+        terminal.rows(("SANDBOX", "START", "ESCAPES", "BOUNDS"), map(_sandbox_row, measured.items()))
     terminal.finish(found)
+
+
+def _sandbox_row(measured: tuple[str, Any]) -> tuple[str, ...]:
+    """Another machine's words: whatever shape they have, a row comes of them."""
+    name, found = measured[0], measured[1] if isinstance(measured[1], dict) else {}
+    seconds = found.get("start_seconds")
+    start = f"{seconds * 1000:.0f} ms" if isinstance(seconds, int | float) else "-"
+    return (name, start, _held(found.get("escapes")), _held(found.get("bounds")))
+
+
+def _held(tried: object) -> str:
+    if not isinstance(tried, dict) or not tried:
+        return "not tried"
+    missed = [str(name) for name, kept in tried.items() if not kept]
+    return f"{len(tried) - len(missed)}/{len(tried)} held" + "".join(f", not {name}" for name in missed)
 
 
 @app.command("drain")

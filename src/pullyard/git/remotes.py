@@ -11,9 +11,11 @@ from pullyard.git.addresses import Address, Transport
 from pullyard.git.errors import PushRefused, RepositoryUnreachable
 from pullyard.git.names import check_branch, check_object_id
 from pullyard.git.program import Finished, Git
+from pullyard.protocol.errors import RequestError
 
 HEADS = "refs/heads/"
 TAGS = "refs/tags/"
+_OUR_REFERENCE = re.compile(r"refs/pullyard/[a-z]+/[A-Za-z0-9_-]{1,80}")
 
 _FOR_GOOD = re.compile(
     r"authentication failed|could not read username|permission denied|access denied|not found|does not exist"
@@ -91,31 +93,71 @@ class Remotes:
 
     async def push(self, address: Address, git_dir: Path, push: Push) -> None:
         """Repeatable: a branch that is at ``commit`` already is left as it is. Raises PushRefused."""
-        reference = HEADS + check_branch(push.branch)
-        expected = check_object_id(push.expected) if push.expected else ""
-        source = check_object_id(push.commit) if push.commit else ""
-        done = await self.git.run(
+        done = await self._swap(
+            address, git_dir, HEADS + check_branch(push.branch), push.expected, push.commit, 600
+        )
+        refused = _refused(address, done)
+        if refused is None:
+            return
+        # A push of a worker that was killed may have gone on without it, and arrived while this one waited.
+        if (await self.list(address)).branches.get(push.branch) == push.commit:
+            return
+        raise PushRefused(_refusal(push.branch, refused, done.stderr))
+
+    async def push_reference(
+        self, address: Address, git_dir: Path, reference: str, commit: str, *, timeout_seconds: float
+    ) -> None:
+        """Set a reference that is no branch, and that nobody else writes. Repeatable. Raises PushRefused."""
+        if not _OUR_REFERENCE.fullmatch(reference):
+            raise RequestError(f"{reference[:80]!r} is no reference of ours.", code="invalid-reference")
+        before = await self._look_up(address, reference)
+        if before == commit:
+            return
+        done = await self._swap(address, git_dir, reference, before, commit, timeout_seconds)
+        if refused := _refused(address, done):
+            raise PushRefused(_refusal(reference, refused, done.stderr))
+
+    async def _look_up(self, address: Address, reference: str) -> str | None:
+        served = _served_by(address, "upload-pack")
+        done = await self.git.run("ls-remote", *served, "--", address.url, reference, address=address)
+        if done.exit_code or done.truncated or done.timed_out:
+            raise unreachable(address, done)
+        found = [line.split("\t", 1)[0] for line in done.text.splitlines() if line.endswith(f"\t{reference}")]
+        return check_object_id(found[0]) if found else None
+
+    async def _swap(
+        self,
+        address: Address,
+        git_dir: Path,
+        reference: str,
+        expected: str | None,
+        commit: str | None,
+        timeout_seconds: float,
+    ) -> Finished:
+        source = check_object_id(commit) if commit else ""
+        return await self.git.run(
             "push",
             "--porcelain",
             "--no-verify",
-            f"--force-with-lease={reference}:{expected}",
+            f"--force-with-lease={reference}:{check_object_id(expected) if expected else ''}",
             *_served_by(address, "receive-pack"),
             "--",
             address.url,
             f"{source}:{reference}",
             git_dir=git_dir,
             address=address,
-            timeout_seconds=600,
+            timeout_seconds=timeout_seconds,
         )
-        if not done.exit_code and not done.timed_out:
-            return
-        refused = re.search(r"^!\t\S+\t(.*)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE)
-        if refused is None:
-            raise unreachable(address, done)
-        # A push of a worker that was killed may have gone on without it, and arrived while this one waited.
-        if (await self.list(address)).branches.get(push.branch) == push.commit:
-            return
-        raise PushRefused(_refusal(push.branch, refused[1], done.stderr))
+
+
+def _refused(address: Address, done: Finished) -> str | None:
+    """What the other side said against a push, None where it took it. Raises RepositoryUnreachable."""
+    if not done.exit_code and not done.timed_out:
+        return None
+    said = re.search(r"^!\t\S+\t(.*)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE)
+    if said is None:
+        raise unreachable(address, done)
+    return said[1]
 
 
 def unreachable(address: Address, done: Finished) -> RepositoryUnreachable:

@@ -63,6 +63,11 @@ class TreeReader:
         kind, size, _ = await self._ask("info", object_id)
         return None if kind == "missing" else size
 
+    async def content(self, object_id: str, limit_bytes: int) -> bytes | None:
+        """All of a blob; None where it is none, or larger than the limit."""
+        kind, size, _ = await self._ask("info", object_id)
+        return await self._read(object_id, size) if kind == "blob" and size <= limit_bytes else None
+
     async def tree_of(self, commit: str) -> str:
         """The tree of a commit. Raises UnreadableTree where there is none."""
         kind, _, object_id = await self._ask("info", f"{commit}^{{tree}}")
@@ -75,11 +80,13 @@ class TreeReader:
         kind, size, _ = await self._ask("info", tree)
         if kind != "tree" or size > TREE_BYTES:
             raise UnreadableTree(tree)
-        await self._ask("contents", tree)
+        return _parse(await self._read(tree, size), len(tree) // 2)
+
+    async def _read(self, object_id: str, size: int) -> bytes:
+        await self._ask("contents", object_id)
         assert self._process is not None
         assert self._process.stdout is not None
-        content = await self._process.stdout.readexactly(size + 1)
-        return _parse(content[:-1], len(tree) // 2)
+        return (await self._process.stdout.readexactly(size + 1))[:-1]
 
     async def _ask(self, command: str, object_id: str) -> tuple[str, int, str]:
         """Kind, size and id of the object; the kind is ``missing`` where there is none."""

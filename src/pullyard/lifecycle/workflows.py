@@ -27,7 +27,10 @@ class NodeKind(StrEnum):
     VERIFY = "verify"
     """Runs the verify commands on a clean checkout and leaves a receipt."""
     APPROVAL = "approval"
-    """Asks a person ``question`` and waits; with ``text`` any words are an answer, else approve or reject."""
+    """Asks a person ``question`` and waits; with ``text`` any words are an answer, else approve or reject.
+
+    With ``when`` ``protected`` it is walked only where the work touches what the project protects.
+    """
     PUBLISH = "publish"
     """Pushes what was harvested; ``onto`` ``change`` moves the branch of an existing change."""
 
@@ -91,6 +94,12 @@ def leads_on(node: Node, outcome: NodeOutcome) -> bool:
     return outcome is NodeOutcome.PASSED or outcome in node.next
 
 
+def walked_only(node: Node) -> str | None:
+    """The condition that a node is walked under; None is always. One that is not met counts as passed."""
+    when = node.settings.get("when")
+    return None if when is None else str(when)
+
+
 def works_last(workflow: Workflow, node: Node) -> bool:
     """Whether no later node works in the working copy: then what is there is what will be delivered."""
     after = following(workflow, node, NodeOutcome.PASSED)
@@ -104,6 +113,18 @@ def works_last(workflow: Workflow, node: Node) -> bool:
 def is_plain(workflow: Workflow) -> bool:
     """Whether a worker that knows nothing of workflows does the same by its fixed order of phases."""
     return workflow == CODE_CHANGE
+
+
+PROTECTED = "protected"
+"""The condition that the work touches paths which the project protects."""
+# Behind everything that proves the work, so that a person decides over what would be published.
+_LOOK = Node(
+    "protected-paths",
+    NodeKind.APPROVAL,
+    Phase.VERIFY,
+    {NodeOutcome.PASSED: "publish"},
+    settings={"when": PROTECTED, "question": "This touches protected paths. Shall it be published?"},
+)
 
 
 def _code_workflow(
@@ -120,7 +141,8 @@ def _code_workflow(
         (
             Node("prepare", NodeKind.PREPARE, Phase.PREPARE, {passed: "implement"}, settings=prepare or {}),
             Node("implement", NodeKind.AGENT, Phase.IMPLEMENT, {passed: "verify"}, settings=implement or {}),
-            Node("verify", NodeKind.VERIFY, Phase.VERIFY, {passed: "publish"}),
+            Node("verify", NodeKind.VERIFY, Phase.VERIFY, {passed: _LOOK.name}),
+            _LOOK,
             Node("publish", NodeKind.PUBLISH, Phase.PUBLISH, settings=publish or {}),
         ),
     )
@@ -168,8 +190,9 @@ REPOSITORY_INITIALIZATION = Workflow(
             "verify",
             NodeKind.VERIFY,
             Phase.VERIFY,
-            {NodeOutcome.PASSED: "publish", NodeOutcome.FAILED: "publish"},
+            {NodeOutcome.PASSED: _LOOK.name, NodeOutcome.FAILED: _LOOK.name},
         ),
+        _LOOK,
         Node("publish", NodeKind.PUBLISH, Phase.PUBLISH, settings={"unproved": "allowed"}),
     ),
     extensible=False,

@@ -19,6 +19,7 @@ Moment = Annotated[
     AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC))
 ]
 TaskId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_NUL)]
+Signature = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[A-Za-z0-9._-]+$")]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_NO_NUL)]
 Label = Annotated[
     str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._=/-]*$")

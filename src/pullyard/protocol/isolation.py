@@ -7,9 +7,12 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import msgspec
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from pullyard.lifecycle.command_rules import MAX_RULE_CHARACTERS, MAX_RULES, RuleInvalid, read_rule
+from pullyard.lifecycle.tool_routing import TOOLS, Verdict
 from pullyard.protocol.fields import Input
+from pullyard.protocol.hosts import HOST_CHARACTERS, HOST_PATTERN
 
 
 class Level(StrEnum):
@@ -32,11 +35,20 @@ DEFAULT_PROTECTED_PATHS = (
     ".drone.yml",
     "azure-pipelines.yml",
     "Jenkinsfile",
+    ".woodpecker/",
+    ".woodpecker.yml",
+    ".travis.yml",
+    "bitbucket-pipelines.yml",
     "CODEOWNERS",
-    ".github/CODEOWNERS",
-    "docs/CODEOWNERS",
+    ".gitmodules",
+    ".gitattributes",
+    ".lfsconfig",
 )
-"""A change of these runs with rights of its own once it is merged, or decides on who has to look at it."""
+"""A change of these runs with rights of its own once it is merged, or decides on who has to look at it.
+
+As in a ``.gitignore``: one without a slash but at its end is meant in every directory, any other from the top
+of the repository on. ``*`` and ``?`` stand for letters of one name. Letters' case does not matter.
+"""
 
 
 class SandboxWish(msgspec.Struct, kw_only=True):
@@ -68,17 +80,49 @@ class NetworkPolicy(msgspec.Struct, kw_only=True):
     hosts: list[HostRule] = []
 
 
+class ToolPolicy(msgspec.Struct, kw_only=True):
+    commands: list[str] = []
+    """Rules for set-up, verify and step commands, and for commands of an agent that asks us: the first that
+    fits wins, see ``lifecycle.command_rules``. Where none fits, a command is allowed."""
+    verdicts: dict[str, Verdict] = {}
+    """By the tool's name, instead of the verdict of ``lifecycle.tool_routing.TOOLS``."""
+
+
+class SalvagePolicy(msgspec.Struct, kw_only=True):
+    push: bool = False
+    """Unfinished work goes to the repository too, as ``refs/pullyard/salvage/<execution>``."""
+
+
 class Isolation(msgspec.Struct, kw_only=True):
     sandbox: SandboxWish = msgspec.field(default_factory=SandboxWish)
     network: NetworkPolicy = msgspec.field(default_factory=NetworkPolicy)
+    salvage: SalvagePolicy = msgspec.field(default_factory=SalvagePolicy)
     protected_paths: list[str] = msgspec.field(default_factory=lambda: list(DEFAULT_PROTECTED_PATHS))
+    tools: ToolPolicy = msgspec.field(default_factory=ToolPolicy)
+
+
+def check_rule(text: str) -> str:
+    """Raises ValueError, which pydantic turns into the request's error."""
+    try:
+        return read_rule(text).text
+    except RuleInvalid as error:
+        raise ValueError(str(error)) from error
+
+
+def check_tool(name: str) -> str:
+    if name not in TOOLS:
+        raise ValueError(f"there is no tool {name[:60]!r}: choose one of {', '.join(TOOLS)}")
+    return name
 
 
 MEBIBYTE = 1 << 20
-Host = Annotated[
+RuleText = Annotated[
     str,
-    StringConstraints(max_length=253, to_lower=True, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"),
+    StringConstraints(max_length=MAX_RULE_CHARACTERS, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$"),
+    AfterValidator(check_rule),
 ]
+ToolName = Annotated[str, AfterValidator(check_tool)]
+Host = Annotated[str, StringConstraints(max_length=HOST_CHARACTERS, to_lower=True, pattern=HOST_PATTERN)]
 Method = Annotated[str, StringConstraints(max_length=20, pattern=r"^[A-Z]+$")]
 UrlPath = Annotated[str, StringConstraints(max_length=1000, pattern=r"^/[\x21-\x7e]*$")]
 ImageName = Annotated[str, StringConstraints(max_length=300, pattern=r"^[a-z0-9][A-Za-z0-9._:/@-]*$")]
@@ -123,11 +167,34 @@ class NetworkSettings(Input):
     hosts: list[HostSettings] = Field(default=[], max_length=500)
 
 
+class ToolSettings(Input):
+    commands: list[RuleText] = Field(
+        default=[],
+        max_length=MAX_RULES,
+        description="such as `allow npm ci`, `ask git push **`, `deny curl **`; the first that fits wins, "
+        "and where none fits a command is allowed",
+    )
+    verdicts: dict[ToolName, Verdict] = Field(
+        default={}, description="by tool, `allow`, `ask` or `deny` instead of its usual verdict"
+    )
+
+
+class SalvageSettings(Input):
+    push: bool = Field(
+        default=False,
+        description="push unfinished work to the repository, as `refs/pullyard/salvage/EXECUTION`; "
+        "false: it stays on its worker",
+    )
+
+
 class IsolationSettings(Input):
     sandbox: SandboxSettings = SandboxSettings()
     network: NetworkSettings = NetworkSettings()
+    salvage: SalvageSettings = SalvageSettings()
     protected_paths: list[GuardedPath] = Field(
         default=list(DEFAULT_PROTECTED_PATHS),
         max_length=500,
-        description="a change of these waits for a person; a path that ends in / is a whole directory",
+        description="a change of these waits for a person; a path that ends in / is a whole directory; "
+        "one without another slash is meant in every directory",
     )
+    tools: ToolSettings = ToolSettings()

@@ -25,6 +25,7 @@ from pullyard.protocol.fields import (
     Name,
     Resource,
     Seconds,
+    Signature,
     TaskId,
     Text,
 )
@@ -195,6 +196,9 @@ class TaskInput(TaskTemplate):
     depends_on: list[TaskId] = Field(default_factory=list, max_length=100)
     start_at: Moment | None = Field(None, description="not before; the database's clock decides")
     draft: bool = Field(default=False, description="kept back until `POST …/ready`")
+    signature: Signature | None = Field(
+        None, description="of the work by the project's owner, for workers that demand one; `pullyard sign`"
+    )
 
 
 class TaskPatch(Input):
@@ -212,6 +216,7 @@ class TaskPatch(Input):
     depends_on: list[TaskId] | None = Field(None, max_length=100, description="replaces them all")
     start_at: Moment | None = None
     draft: bool | None = None
+    signature: Signature | None = None
 
 
 class TaskSource(StrEnum):
@@ -245,6 +250,7 @@ class Task(Resource):
     retry: RetrySettings | None = None
     workflow: str
     repositories: list[TaskRepository]
+    signature: str | None = Field(None, description="of the work by the project's owner")
     state: TaskState
     pending_reason: PendingReason | None
     held_until: datetime | None = Field(None, description="when a pending task is queued by itself")
@@ -300,6 +306,21 @@ class Execution(Resource):
     assigned_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class Salvage(Resource):
+    """Unfinished work of an execution, as its worker told of it when it was saved."""
+
+    execution_id: str
+    task_id: str
+    project_id: str
+    worker_id: str | None = Field(description="in whose mirror it is")
+    worker_name: str | None
+    reference: str = Field(description="in that mirror and, where it was pushed, in the repository")
+    repositories: list[dict[str, Any]] = Field(
+        description="each with `repository` (null: the project's own), `commit`, `base_commit`, `pushed`, "
+        "`diffstat` and, where the text policy lets it leave, `diff` and `diff_truncated`"
+    )
 
 
 class Worker(Resource):

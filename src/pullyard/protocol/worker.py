@@ -13,6 +13,7 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import NodeKind, NodeOutcome, Workflow
 from pullyard.protocol.isolation import Isolation
+from pullyard.protocol.receipts import Envelope
 
 
 class EnrolRequest(msgspec.Struct, kw_only=True):
@@ -175,6 +176,8 @@ class Grant(msgspec.Struct, kw_only=True):
     repositories: list[RepositoryGrant] = []
     change: ChangeStart | None = None
     """For a workflow that starts from a change and pushes to its branch again."""
+    signature: str | None = None
+    """By the project's owner, see ``protocol.signed_tasks``; the coordinator only passes it on."""
 
 
 class TaskListErrand(msgspec.Struct, kw_only=True):
@@ -288,13 +291,26 @@ class LogAnswer(msgspec.Struct, kw_only=True):
     end: int
 
 
+class Tally(msgspec.Struct, kw_only=True):
+    """Tests by their outcome, as the command's own output tells: the word of code that was just changed."""
+
+    framework: str
+    passed: int
+    failed: int
+    skipped: int
+
+
 class CommandResult(msgspec.Struct, kw_only=True):
     argv: list[str]
     exit_code: int | None
     """None where the command could not be started or was stopped by its time limit."""
     seconds: float
     outcome: str
-    """``passed``, ``failed``, ``timed-out`` or ``skipped``."""
+    """``passed``, ``failed``, ``timed-out``, or ``skipped`` where its program is not there."""
+    tests: Tally | None = None
+    """None where the output tells none."""
+    flaky: bool = False
+    """It failed, and passed on another fresh checkout of the same commit. The outcome stays ``failed``."""
 
 
 class Receipt(msgspec.Struct, kw_only=True):
@@ -308,7 +324,13 @@ class Receipt(msgspec.Struct, kw_only=True):
     """True where every command passed; with no commands at all it is False and ``warning`` says why."""
     seconds: float
     sandbox: dict[str, Any] = {}
+    """``name``, ``level``, ``own_account``, and ``network``, a SHA-256 of what may be reached."""
     warning: str | None = None
+    worker_id: str = ""
+    verified_at: str = ""
+    """When it ended by the worker's clock, in UTC as RFC 3339 has it."""
+    envelope: Envelope | None = None
+    """All of the above, signed by the worker: see ``protocol.receipts``. Passed on as it is."""
 
 
 class FileChange(msgspec.Struct, kw_only=True):
@@ -391,6 +413,19 @@ class FinishRequest(msgspec.Struct, kw_only=True):
     """The last state of every node that was walked."""
     further_changes: list[PublishedChange] = []
     """In the task's other repositories, each naming its ``repository``; with or without ``change``."""
+
+
+class SalvageReport(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/executions/{id}/salvage``: its unfinished work was saved after its end was told.
+
+    Taken also from the worker that lost the execution, because it changes nothing but what can be gone on
+    from. Repeatable.
+    """
+
+    fence: int
+    salvage_ref: str
+    salvage: dict[str, Any] = {}
+    """As ``facts["salvage"]`` of a finish."""
 
 
 class TaskListReport(msgspec.Struct, kw_only=True):

@@ -5,15 +5,19 @@ workspace and the writable mounts must already belong to it. As an ordinary user
 mapped into a user namespace. Inside, the account is always number 1000, called ``agent``.
 """
 
+import asyncio
 import os
 import resource
 import subprocess
 from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
 from typing import Self
 
 from pullyard.sandboxes import seccomp
 from pullyard.sandboxes.bubblewrap_process import BubblewrapProcess, StatusPipe
+from pullyard.sandboxes.cgroups.group import Group
 from pullyard.sandboxes.children import SYSTEM_PATH, Child, Setting, Streams
+from pullyard.sandboxes.disk_meter import DiskMeter
 from pullyard.sandboxes.inner_listener import InnerListener
 from pullyard.sandboxes.mount_namespace import MountNamespace
 from pullyard.sandboxes.protocol import WORKSPACE, Command, Limits, SandboxSpec, SandboxUnavailable
@@ -35,6 +39,7 @@ RUN = (
     ' || exit 126; shift 3; exec "$@"',
     "sh",
 )
+SPARE_PROCESSES = 64
 SHELL_BLOCK_BYTES = 512
 """The unit of a shell's limit on files."""
 
@@ -62,6 +67,9 @@ class Bubblewrap:
     def __init__(self, spec: SandboxSpec) -> None:
         self.spec = spec
         self.mounts = MountNamespace(spec)
+        self.group = Group(self.mounts.mark, spec.limits)
+        self.meter: asyncio.Task[None] | None = None
+        self.outgrown: list[str] = []
         self.processes: list[BubblewrapProcess] = []
 
     async def provision(self) -> None:
@@ -69,7 +77,18 @@ class Bubblewrap:
             raise SandboxUnavailable(explain("programs are missing"))
         if os.geteuid() == 0 and not self.spec.uid:
             raise SandboxUnavailable("A worker that runs as root must give each sandbox an account: set uid.")
+        self.group.open()
         await self.mounts.open()
+        self.meter = asyncio.create_task(DiskMeter(self.spec, self.outgrow).run())
+
+    async def outgrow(self, sentence: str) -> None:
+        """The workspace holds more than it may: nothing goes on in it."""
+        self.outgrown.append(sentence)
+        for process in self.processes:
+            await process.kill()
+
+    def limits_met(self) -> list[str]:
+        return [*self.outgrown, *self.group.exceeded()]
 
     async def start(self, command: Command) -> BubblewrapProcess:
         async with AsyncExitStack() as opened:
@@ -86,22 +105,34 @@ class Bubblewrap:
                 raise
             finally:
                 status.started()
-            process = BubblewrapProcess(outer, status)
+            # Moving a process takes the kernel ten milliseconds; this one makes its namespaces meanwhile.
+            entering = asyncio.create_task(asyncio.to_thread(self.group.enter, outer.id))
+            process = BubblewrapProcess(outer, status, self.limits_met)
             self.processes = [*(other for other in self.processes if other.exit_code is None), process]
             try:
-                await self.admit(process, gate, listener)
+                await self.admit(process, entering, gate, listener)
             except BaseException:
+                await asyncio.gather(entering, return_exceptions=True)
                 await process.kill()
                 raise
             return process
 
-    async def admit(self, process: BubblewrapProcess, gate: Gate, listener: InnerListener | None) -> None:
-        """Open the sandbox's port, and only then let the command run."""
+    async def admit(
+        self,
+        process: BubblewrapProcess,
+        entering: asyncio.Task[None],
+        gate: Gate,
+        listener: InnerListener | None,
+    ) -> None:
+        """Put it under its limits, open the sandbox's port, and only then let the command run."""
         init = await process.status.namespace_init()
+        await entering
         if init is None:
             await process.wait()
             return
         process.watch(init)
+        # It may have been born before the process that made it was moved.
+        self.group.enter(init)
         process.listener = await listener.open(init) if listener else None
         gate.open()
 
@@ -122,9 +153,16 @@ class Bubblewrap:
                 stderr=subprocess.STDOUT if command.stderr is None else command.stderr,
                 passed=[rules, arguments, status.writer, gate.closed],
             )
-            inner = ["bwrap", "--args", str(arguments), "--", *RUN, *bounds(self.spec.limits), *command.argv]
+            inner = ["bwrap", "--args", str(arguments), "--", *RUN, *self.bounds(), *command.argv]
             marked = Setting({"PATH": SYSTEM_PATH, "PULLYARD_SANDBOX": self.mounts.mark})
             return Child([*self.mounts.entering(), *inner], streams, marked)
+
+    def bounds(self) -> list[str]:
+        """The account's limit on processes stands behind the group's, which alone tells that it was met."""
+        limits = self.spec.limits
+        if self.group.bounds("pids"):
+            limits = replace(limits, processes=limits.processes + SPARE_PROCESSES)
+        return bounds(limits)
 
     def inside(self, relative: str) -> str:
         return f"{WORKSPACE}/{relative}"
@@ -136,7 +174,11 @@ class Bubblewrap:
         for process in self.processes:
             await process.kill()
         self.processes = []
+        if self.meter is not None:
+            self.meter.cancel()
+            await asyncio.gather(self.meter, return_exceptions=True)
         await self.mounts.close()
+        await self.group.close()
 
 
 def writable_view(spec: SandboxSpec, root: str) -> list[str]:

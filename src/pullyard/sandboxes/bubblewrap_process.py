@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+from collections.abc import Callable
 
 from pullyard.sandboxes.children import Child, readable
 from pullyard.sandboxes.protocol import SandboxUnavailable
@@ -46,8 +47,10 @@ class StatusPipe:
 
 
 class BubblewrapProcess:
-    def __init__(self, outer: Child, status: StatusPipe) -> None:
+    def __init__(self, outer: Child, status: StatusPipe, limits_met: Callable[[], list[str]]) -> None:
         self.listener: int | None = None
+        self.exceeded = ""
+        self.limits_met = limits_met
         self.outer = outer
         self.status = status
         self.init: int | None = None
@@ -79,6 +82,7 @@ class BubblewrapProcess:
             self.init = None
         self.failed = not self.status.command_ran() and code > 0 and not self.killed
         self.status.close()
+        self.exceeded = " ".join(self.limits_met())
         return code if code >= 0 else 128 - code
 
     async def kill(self) -> None:

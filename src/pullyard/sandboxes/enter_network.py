@@ -25,7 +25,10 @@ def main() -> None:
     channel = socket.socket(fileno=0)
     process_id = int(channel.recv(32))
     network = os.open(f"/proc/{process_id}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    enter(fcntl.ioctl(network, OWNING_USER_NAMESPACE), NEW_USER)
+    owner = fcntl.ioctl(network, OWNING_USER_NAMESPACE)
+    # Entering the one that we are in already is refused.
+    if not os.path.sameopenfile(owner, os.open("/proc/self/ns/user", os.O_RDONLY | os.O_CLOEXEC)):
+        enter(owner, NEW_USER)
     enter(network, NEW_NETWORK)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.IPPROTO_IP, FREE_BIND, 1)

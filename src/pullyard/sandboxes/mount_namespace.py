@@ -34,7 +34,7 @@ class MountNamespace:
     def __init__(self, spec: SandboxSpec) -> None:
         self.spec = spec
         self.stage = ""
-        self.mark = secrets.token_hex(16)
+        self.mark = f"{spec.worker or os.getpid()}-{secrets.token_hex(16)}"
         """In the environment of all that is started here, for the guard to know it by."""
         self.holder: Child | None = None
         self.held_open: int | None = None

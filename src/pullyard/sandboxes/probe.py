@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pullyard.sandboxes.bounds import try_bounds
 from pullyard.sandboxes.children import Child, Streams, readable
 from pullyard.sandboxes.escapes import ESCAPES, WITNESSED
 from pullyard.sandboxes.protocol import (
@@ -41,7 +42,7 @@ def unheard(_: str) -> None:
 
 
 async def probe(backend: type[Sandbox], uid: int | None = None, heard: Heard = unheard) -> Probe:
-    """Half a second for bubblewrap. ``uid`` is the account tried where the worker is root; None: nobody's."""
+    """A second for bubblewrap. ``uid`` is the account tried where the worker is root; None: nobody's."""
     account = (uid or NOBODY) if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="pullyard-probe-") as scratch:
         refused = None
@@ -101,12 +102,14 @@ async def measure(sandbox: Sandbox, scratch: Path, heard: Heard, *, overlay: boo
     # Nothing is held where nothing is closed off, and trying it there would harm the host.
     unsafe = sandbox.name == "unsafe-directory"
     escapes = dict.fromkeys([*ESCAPES, *WITNESSED], False) if unsafe else await try_escapes(sandbox, scratch)
+    heard("limits")
     return Probe(
         sandbox.name,
         available=True,
         start_seconds=statistics.median(seconds),
         overlay=overlay,
         escapes=escapes,
+        bounds={} if unsafe else await try_bounds(sandbox),
     )
 
 

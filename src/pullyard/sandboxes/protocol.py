@@ -24,9 +24,9 @@ class Limits:
     """None, here and below: no limit but the machine's."""
     memory_bytes: int | None = None
     disk_bytes: int | None = None
-    """What the workspace may grow by."""
+    """What the workspace's upper directory and the writable mounts may hold together."""
     inodes: int | None = None
-    """How many files the workspace may grow by."""
+    """How many files and directories they may hold."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,16 @@ class Workspace:
 
 
 @dataclass(frozen=True)
+class ContainerSettings:
+    """What a worker's owner says about containers, for the backends that make them."""
+
+    image: str = "mcr.microsoft.com/devcontainers/base:debian"
+    """Where ``SandboxSpec.image`` names none."""
+    runtime: str | None = None
+    """Of the engine, such as ``runsc``; None is the engine's own default."""
+
+
+@dataclass(frozen=True)
 class SandboxSpec:
     workspace: Workspace
     mounts: Sequence[Mount] = ()
@@ -63,6 +73,9 @@ class SandboxSpec:
     platform: str | None = None
     owner: str = ""
     """The execution that it is for: what is left behind of it is found by this name."""
+    worker: str = ""
+    """A short name for the worker's data directory, for its next start to find what a killed one left."""
+    containers: ContainerSettings = field(default_factory=ContainerSettings)
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,8 @@ class Command:
 class Process(Protocol):
     listener: int | None
     """A listening socket in the sandbox's network, a file descriptor of the worker; the caller closes it."""
+    exceeded: str
+    """Once ``wait`` has returned: the limits that were run into meanwhile, in sentences; else empty."""
 
     async def wait(self) -> int:
         """The exit code; 128 plus the signal's number where a signal ended it. Repeatable.

@@ -57,3 +57,39 @@ def explain(said: str) -> str:
             "--security-opt systempaths=unconfined', or run the worker on the host."
         )
     return f"The sandbox can't start: {message}."
+
+
+CGROUPS = (
+    "Memory, processors and processes are bounded by cgroups: run the worker as root, or as a systemd unit "
+    "with 'Delegate=yes'; in a container, mount /sys/fs/cgroup writable"
+)
+DISK = (
+    "The disk of an execution is bounded by a file system of its own: run the worker as root, with /dev/loop "
+    "devices in a container, or use a sandbox that has quotas"
+)
+BOUNDS = {
+    "": f"No limit was tried here. {CGROUPS}.",
+    "cpus": f"An execution can take more processors than its limit. {CGROUPS}.",
+    "memory_bytes": f"An execution can take more memory than its limit. {CGROUPS}.",
+    "processes": f"An execution can make more processes than its limit. {CGROUPS}.",
+    "disk_bytes": f"An execution can fill more of the disk than its limit. {DISK}.",
+    "inodes": f"An execution can make more files than its limit. {DISK}.",
+}
+ESCAPES = {
+    "host-network": "Something of the host's network is inside: start the engine's containers without one.",
+    "host-loopback": "The host's loopback is reached from inside: use network namespaces of their own.",
+    "user-namespace": "Namespaces can be made inside: use bubblewrap 0.8 or newer, which forbids it.",
+    "unfiltered-calls": "No system-call filter is on: the kernel needs CONFIG_SECCOMP_FILTER.",
+    "write-kernel-settings": "Settings of the kernel can be written inside: don't run the worker privileged.",
+}
+
+
+def mend_escape(name: str) -> str:
+    """What to do where this way out was not held; the sandbox is not used until then."""
+    known = ESCAPES.get(name, "Tell us with the output of 'pullyard doctor --json', as SECURITY.md says.")
+    return f"It does not hold '{name}', so it is not used. {known}"
+
+
+def mend_bound(name: str) -> str:
+    """What to do where this limit did not hold; an empty name: where none was tried."""
+    return BOUNDS.get(name, f"The limit '{name}' does not hold here. {CGROUPS}.")

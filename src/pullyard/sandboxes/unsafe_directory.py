@@ -23,6 +23,9 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class DirectoryProcess:
+    exceeded = ""
+    """Nothing is limited, so nothing is exceeded."""
+
     def __init__(self, child: Child, listener: int | None) -> None:
         self.child = child
         self.listener = listener

@@ -1,9 +1,9 @@
 """A cluster is a directory of Postgres data: making one, and the settings it runs with."""
 
-import os
 import shutil
 from pathlib import Path
 
+from pullyard.files.writes import rename_durably
 from pullyard.store.account import Account
 from pullyard.store.errors import StoreRefused
 from pullyard.store.programs import Programs, find_programs
@@ -77,10 +77,7 @@ def make_cluster(cluster: Path, account: Account, programs: Programs) -> None:
         text=f"ALTER DATABASE postgres RENAME TO {DATABASE}\n",
     )
     require(account, [initdb, "-S", "-D", unfinished])
-    unfinished.rename(cluster)
-    parent = os.open(cluster.parent, os.O_RDONLY)
-    os.fsync(parent)
-    os.close(parent)
+    rename_durably(unfinished, cluster)
 
 
 def require(account: Account, arguments: list[str | Path], *, text: str = "") -> None:

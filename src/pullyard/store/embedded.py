@@ -1,6 +1,5 @@
 """Postgres as a child process, for an installation that is one machine and one directory."""
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
+from pullyard.files.locks import holder_of, take
 from pullyard.store.account import choose_account
 from pullyard.store.cluster import DATABASE, ROLE, admit, last_lines, make_cluster, programs_for, settings_for
 from pullyard.store.errors import StoreRefused
@@ -72,26 +72,21 @@ class EmbeddedPostgres:
                     place.mkdir()
                     # Others may pass through, as the account of Postgres has to, but not look around.
                     place.chmod(0o711)
-            lock = self.held.enter_context((self.directory / "lock").open("a+"))
+            lock = take(self.directory / "lock")
         except OSError as error:
             raise StoreRefused(
                 f"The data directory can't be used: {error}. Give another one with --data.",
                 code="data-unreachable",
             ) from error
-        lock.seek(0)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = lock.read().strip() or "unknown"
-            self.held.close()
+        if lock is None:
+            holder = holder_of(self.directory / "lock") or "unknown"
             raise StoreRefused(
                 f"Pullyard already runs with the data in {self.directory} (process {holder}): "
                 "stop it first, or give another directory with --data.",
                 code="data-in-use",
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+            )
+        self.held.callback(lock.release)
+        lock.sign()
 
     def launch(self) -> str:
         account = choose_account()

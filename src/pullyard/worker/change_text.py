@@ -11,17 +11,28 @@ from pullyard.worker.copies import Copy
 TITLE_CHARACTERS = 200
 BODY_CHARACTERS = 60_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
-# Forges act on these words and names; a task's text must not.
+# Forges act on these words and names; a task's text must not. Each is broken by a character of no width.
 _CLOSING = re.compile(
-    r"\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(\s*:?\s+)(?=(?:[\w./-]+)?#\d)", re.IGNORECASE
+    r"\b(clos(?:e[sd]?|ing)|fix(?:e[sd]|ing)?|resolv(?:e[sd]?|ing)|implement(?:s|ed|ing)?)(\s*:?\s+)"
+    r"(?=(?:[\w./-]+)?[#!]\d|GH-\d|https?://)",
+    re.IGNORECASE,
 )
-_MENTION = re.compile(r"(?<![\w`])@(?=[A-Za-z0-9])")
+_BROKEN = (
+    (re.compile(r"(?<![\w`])@(?=[A-Za-z0-9])"), "@\u2060"),
+    (_CLOSING, "\\1\u2060\\2"),
+    # What only machines see: comments of HTML, orders of GitLab, and what switches the tests off.
+    (re.compile(r"<(?=!--)"), "<\u2060"),
+    (re.compile(r"^([ \t]*)/(?=[a-z])", re.MULTILINE), "\\1\u2060/"),
+    (re.compile(r"\[(?=(?:skip|no)[ -]|(?:ci|actions)[ -]skip)", re.IGNORECASE), "[\u2060"),
+    (re.compile(r"^(skip-checks)(?=\s*:)", re.IGNORECASE | re.MULTILINE), "\\1\u2060"),
+)
 
 
 def harmless(text: str) -> str:
-    """Text of a task as a forge may show it: no control characters, no mentions, no closing words."""
-    visible = _CONTROL.sub("", text)
-    return _MENTION.sub("@\u2060", _CLOSING.sub("\\1\u2060\\2", visible))
+    """Others' words as a forge may show them: nothing hidden, nobody called, nothing closed."""
+    for pattern, replacement in ((_CONTROL, ""), *_BROKEN):
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def change_title(grant: Grant) -> str:
@@ -36,7 +47,7 @@ def change_body(context: Context, copy: Copy) -> str:
         wanted = "\n".join(f"- {harmless(criterion)}" for criterion in grant.task.acceptance_criteria)
         parts.append(f"**Acceptance criteria**\n\n{wanted}")
     if notes := context.facts.get("notes"):
-        parts.append(str(notes))
+        parts.append(harmless(str(notes)))
     parts.append(receipt_text(receipt))
     if beside := [one.label for one in context.changed if one is not copy]:
         parts.append(f"Belongs to the change in {', '.join(beside)}, on a branch of the same name.")

@@ -9,10 +9,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pullyard.files.locks import FileLock, locked, take
+from pullyard.files.writes import replace_file
 from pullyard.git.errors import GitFailed
 from pullyard.git.program import Git
 from pullyard.worker import trees
-from pullyard.worker.file_locks import FileLock, locked, take
 from pullyard.worker.mirrors import Mirror
 from pullyard.worker.threads import in_thread
 
@@ -99,8 +100,7 @@ class Checkouts:
         # A submodule's empty directory makes this end with 1; what matters it has done by then.
         refresh = ("update-index", "-q", "--refresh")
         await self.git.run(*refresh, git_dir=mirror.path, environment=here, timeout_seconds=600)
-        (place / "commit.new").write_text(commit)
-        (place / "commit.new").rename(place / "commit")
+        replace_file(place / "commit", commit.encode())
 
 
 def commit_of(place: Path) -> str | None:

@@ -10,6 +10,7 @@ import structlog
 
 from pullyard.lifecycle.ids import Kind, is_id
 from pullyard.protocol.errors import LostLease, ProtocolViolation, RemoteFailure, RequestError
+from pullyard.protocol.versions import PROTOCOL_VERSION
 from pullyard.protocol.worker import (
     AskRequest,
     ClaimAnswer,
@@ -26,6 +27,7 @@ from pullyard.protocol.worker import (
     HeartbeatRequest,
     LogAnswer,
     PhaseReport,
+    SalvageReport,
 )
 from pullyard.telemetry.tracer import current
 
@@ -55,15 +57,23 @@ class CoordinatorClient:
             headers={"content-type": "application/json"},
         )
         self.credential = ""
+        self.protocol_version = PROTOCOL_VERSION
+        """As agreed with the coordinator; until then our own."""
+        self.worker_id = ""
+        """As this coordinator knows the worker."""
 
     async def close(self) -> None:
         await self._http.aclose()
 
     async def enrol(self, token: str, request: EnrolRequest) -> Enrolment:
-        return await self._call("/worker/v1/enrol", request, Enrolment, bearer=token)
+        enrolment = await self._call("/worker/v1/enrol", request, Enrolment, bearer=token)
+        self.protocol_version, self.worker_id = enrolment.protocol_version, enrolment.worker_id
+        return enrolment
 
     async def connect(self, request: ConnectRequest) -> Connected:
-        return await self._call("/worker/v1/connect", request, Connected)
+        connected = await self._call("/worker/v1/connect", request, Connected)
+        self.protocol_version, self.worker_id = connected.protocol_version, connected.worker_id
+        return connected
 
     async def renew(self) -> Credential:
         return await self._call("/worker/v1/credential", Done(), Credential)
@@ -90,6 +100,9 @@ class CoordinatorClient:
 
     async def finish(self, execution_id: str, request: FinishRequest) -> Done:
         return await self._call(f"/worker/v1/executions/{execution_id}/finish", request, Done)
+
+    async def salvaged(self, execution_id: str, report: SalvageReport) -> Done:
+        return await self._call(f"/worker/v1/executions/{execution_id}/salvage", report, Done)
 
     async def errand(self, errand_id: str, report: ErrandReport) -> Done:
         return await self._call(f"/worker/v1/errands/{errand_id}", report, Done)

@@ -30,7 +30,9 @@ async def run_command_node(context: Context, node: Node) -> NodeOutcome:
     async with opened_sandbox(context, *clean_checkouts(context)) as sandbox:
         log, limits = context.log(node.phase), context.grant.limits
         await set_up(context, sandbox, log, time.monotonic() + limits.prepare_seconds)
-        result = await run_command(sandbox, argv_of(node), log, deadline(context, node))
+        result = await run_command(
+            sandbox, argv_of(node), log, deadline(context, node), network=context.network
+        )
     judge(context, node, result)
     return NodeOutcome.PASSED
 
@@ -38,7 +40,9 @@ async def run_command_node(context: Context, node: Node) -> NodeOutcome:
 async def run_in_working_copy(context: Context, node: Node) -> NodeOutcome:
     async with opened_sandbox(context, *working_copies(context)) as sandbox:
         log = context.log(node.phase)
-        result = await run_command(sandbox, argv_of(node), log, deadline(context, node))
+        result = await run_command(
+            sandbox, argv_of(node), log, deadline(context, node), network=context.network
+        )
         judge(context, node, result)
         if not works_last(context.workflow, node):
             return NodeOutcome.PASSED

@@ -1,8 +1,9 @@
 """What the phases of one execution share: the worker's tools, the execution's record, its logs."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,17 @@ from pullyard.worker import trees
 from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.copies import REPOSITORIES, Copy
+from pullyard.worker.gateway.pinned import Dialer
 from pullyard.worker.gateway.upstream import Upstream
-from pullyard.worker.journal import JOURNAL, CopyRecord, Journal, Record
+from pullyard.worker.images.supply import ImageSupply
+from pullyard.worker.journal import CopyRecord, Journal, Record
 from pullyard.worker.lease import Lease
 from pullyard.worker.logs import LogFile
 from pullyard.worker.mirrors import Mirrors
+from pullyard.worker.network import Network, bound_of, network_of
+from pullyard.worker.policy.decide import Decider, Permit
+from pullyard.worker.policy.model import default_policy
+from pullyard.worker.receipt_key import ReceiptKey
 from pullyard.worker.sandbox_choice import SandboxChoice
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.stop import Stop
@@ -43,7 +50,20 @@ class Tools:
     sandboxes: SandboxChoice
     """As they were found to be when the worker started."""
     upstream: Upstream
+    receipt_key: ReceiptKey
+    images: ImageSupply | None = None
+    """None where no backend has images."""
+    dialer: Dialer = field(default_factory=Dialer)
     tracer: Tracer = field(default_factory=NoTracer)
+    decider: Decider = field(default_factory=lambda: Decider(default_policy(local_repositories=True)))
+    """What the worker's owner allows."""
+
+
+@dataclass(frozen=True)
+class TakenImage:
+    id: str
+    environment: Mapping[str, str]
+    setup: list[list[str]]
 
 
 @dataclass
@@ -57,10 +77,16 @@ class Context:
     changes: list[PublishedChange] = field(default_factory=list[PublishedChange])
     """What was published, for the finish."""
     answers: Answers = field(default_factory=Answers)
+    image: TakenImage | None = None
+    """Set before the first sandbox; stays None for backends without images."""
     keep_directory: bool = False
     """Set where the work could not be salvaged: then its directory stays for a person."""
 
+    permit: Permit = field(init=False)
+    """What was sent, until the owner's policy has decided."""
+
     def __post_init__(self) -> None:
+        self.permit = Permit(self.record.grant)
         grant, record = self.grant, self.record
         own = Copy(
             name=None,
@@ -89,10 +115,27 @@ class Context:
         """What the execution's kind of sandbox was measured to be."""
         return self.tools.sandboxes.probe(self.grant.isolation.sandbox)
 
+    @cached_property
+    def network(self) -> Network:
+        """What its commands may reach, the same in every phase."""
+        bound = bound_of(self.tools.settings)
+        network = network_of(self.grant, self.probe.name, self.tools.dialer, bound, facts=self.facts)
+        return replace(network, own=self.image.environment) if self.image else network
+
+    @property
+    def setup_commands(self) -> list[list[str]]:
+        """The project's; where it has none, those of the repository's devcontainer.json."""
+        return self.grant.setup_commands or (self.image.setup if self.image else [])
+
     def sandbox(self, workspace: Workspace, mounts: Sequence[Mount] = ()) -> Sandbox:
         """Not provisioned yet: see ``opened_sandbox``."""
         return self.tools.sandboxes.make(
-            self.grant.isolation.sandbox, workspace, mounts, uid=self.uid, owner=self.grant.execution_id
+            self.grant.isolation.sandbox,
+            workspace,
+            mounts,
+            uid=self.uid,
+            owner=self.grant.execution_id,
+            image=self.image.id if self.image else None,
         )
 
     @property
@@ -105,6 +148,16 @@ class Context:
         return [copy for copy in self.copies if copy.record.harvested is not None]
 
     @property
+    def protected(self) -> list[str]:
+        """What the work touches of the paths that a person must look at, for people; see the harvest."""
+        return [
+            f"{copy.name}:{path}" if copy.name else path
+            for copy in self.changed
+            if copy.record.harvested is not None
+            for path in copy.record.harvested.protected
+        ]
+
+    @property
     def uid(self) -> int | None:
         """The slot's account, where the worker is root."""
         return self.tools.settings.first_uid + self.record.slot if os.geteuid() == 0 else None
@@ -115,7 +168,8 @@ class Context:
 
     @property
     def grant(self) -> Grant:
-        return self.journal.record.grant
+        """Within what the worker's owner allows, once that is decided; the record keeps it as it was sent."""
+        return self.permit.grant
 
     @property
     def workflow(self) -> Workflow:
@@ -152,7 +206,7 @@ class Context:
         if not self.grant.text_policy.logs:
             keep_logs(self.directory, self.tools.settings.data_directory / KEPT_LOGS)
         if self.keep_directory:
-            (self.directory / JOURNAL).unlink()
+            self.journal.keep()
         else:
             self.journal.remove()
 
@@ -160,6 +214,8 @@ class Context:
 def keep_logs(directory: Path, kept: Path) -> None:
     """Move an execution's logs to where its owner finds them; only the newest executions' are kept."""
     kept.mkdir(exist_ok=True)
-    (directory / "logs").rename(kept / directory.name)
+    # A directory that was kept has been here before.
+    if not (kept / directory.name).exists():
+        (directory / "logs").rename(kept / directory.name)
     for old in sorted(kept.iterdir())[:-KEPT_LOGS_COUNT]:
         trees.remove(old)

@@ -1,19 +1,20 @@
-"""Which commands verify a repository, by the files at its top: a table, the first row that fits wins."""
+"""Which commands verify a repository, by the files at its top: a table, the first row that fits wins.
+
+Only the top is looked at: what is in a repository of several projects is for its owner to say.
+"""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 ReadFile = Callable[[str], Awaitable[bytes | None]]
 """Reads one file of the base commit by its path; None where there is none. Bounded by the reader."""
+Commands = Sequence[Sequence[str]]
 
-NPM_INSTALLS = {
-    "pnpm-lock.yaml": ["pnpm", "install", "--frozen-lockfile", "--offline"],
-    "yarn.lock": ["yarn", "install", "--frozen-lockfile", "--offline"],
-    "package-lock.json": ["npm", "ci", "--offline"],
-}
 PLACEHOLDER_TEST = "no test specified"
+CONFIGURED = "configured"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Detected:
     source: str = ""
     warning: str | None = None
 
+    @property
+    def configured(self) -> bool:
+        """Whether the task or the project names the commands, so that all of them have to be there."""
+        return self.source == CONFIGURED
+
 
 NOTHING = Detected(
     [],
@@ -32,12 +38,19 @@ NOTHING = Detected(
 )
 
 
-async def detect(names: Sequence[str], read: ReadFile) -> Detected:
-    """``names`` are the entries at the top of the base commit's tree."""
+async def detect(names: Sequence[str], read: ReadFile, *, online: bool) -> Detected:
+    """``names`` are the entries at the top of the base commit's tree.
+
+    ``online`` says that package registries can be reached: then the commands fetch what they need.
+    """
     present = set(names)
     return (
-        from_package(await read("package.json") if "package.json" in present else None, present)
-        or by_file(present)
+        from_package(
+            await read("package.json") if "package.json" in present else None, present, online=online
+        )
+        or by_file(_COMPILED, present, online=online)
+        or await by_python_lock(present, read, online=online)
+        or by_file(_INTERPRETED, present, online=online)
         or await by_recipe(present, read)
         or by_suffix(present)
         or await by_python_sources(present, read)
@@ -45,11 +58,56 @@ async def detect(names: Sequence[str], read: ReadFile) -> Detected:
     )
 
 
-def by_file(present: set[str]) -> Detected | None:
-    for name, commands in _BY_FILE:
+def lookup_of(argv: Sequence[str]) -> list[str] | None:
+    """A command that fails where the program of ``argv`` is not installed; None for one of the repository's own."""
+    if list(argv[:2]) == ["python3", "-m"]:
+        module = {"venv": "ensurepip"}.get(argv[2], argv[2])
+        return ["python3", "-I", "-c", f"import {module}"]
+    program = argv[2] if argv[0] == "env" else argv[0]
+    return None if "/" in program else ["sh", "-c", 'command -v "$1"', "sh", program]
+
+
+def by_file(table: Sequence["_Row"], present: set[str], *, online: bool) -> Detected | None:
+    for name, commands, offline in table:
         if name in present:
-            return Detected([list(command) for command in commands], source=name)
+            chosen = commands if online or offline is None else offline
+            return Detected([list(command) for command in chosen], source=name)
     return None
+
+
+async def by_python_lock(present: set[str], read: ReadFile, *, online: bool) -> Detected | None:
+    """uv, Poetry and pip: what is locked is installed first, into an environment of the checkout's own."""
+    lock = next((name for name in _PYTHON_LOCKS if name in present), None)
+    if lock is None:
+        return None
+    pytest = present & {"pytest.ini", "conftest.py", "tox.ini"} or any(
+        name in present and b"pytest" in (await read(name) or b"")
+        for name in ("pyproject.toml", "setup.cfg", *_REQUIREMENTS)
+    )
+    if not pytest and not present & {"tests", "test"}:
+        return None
+    test = ["pytest", "-q"] if pytest else ["python", "-m", "unittest", "discover"]
+    if lock == "uv.lock":
+        network = [] if online else ["--offline"]
+        return Detected(
+            [["uv", "sync", "--locked", *network], ["uv", "run", "--no-sync", *test]], source=lock
+        )
+    if lock == "poetry.lock":
+        # Poetry knows no way to install without a network: what is there already has to do.
+        install = [["poetry", "install", "--no-interaction"]] if online else []
+        return Detected([*install, ["poetry", "run", *test]], source=lock)
+    if not online:
+        return None
+    files = [word for name in _REQUIREMENTS if name in present for word in ("-r", name)]
+    python = f"{ENVIRONMENT}/bin/python"
+    return Detected(
+        [
+            ["python3", "-m", "venv", "--system-site-packages", ENVIRONMENT],
+            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *files],
+            [python, "-m", *(test if pytest else test[2:])],
+        ],
+        source=lock,
+    )
 
 
 async def by_recipe(present: set[str], read: ReadFile) -> Detected | None:
@@ -77,33 +135,57 @@ async def by_python_sources(present: set[str], read: ReadFile) -> Detected | Non
 
 
 PYTEST = ["python3", "-m", "pytest", "-q"]
+ENVIRONMENT = ".venv"
+_REQUIREMENTS = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-test.txt",
+    "dev-requirements.txt",
+    "test-requirements.txt",
+)
+_PYTHON_LOCKS = ("uv.lock", "poetry.lock", *_REQUIREMENTS)
 
 
-_BY_FILE: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
-    ("Cargo.toml", [["cargo", "test", "--offline"]]),
-    ("go.mod", [["go", "test", "./..."]]),
-    ("pytest.ini", [PYTEST]),
-    ("conftest.py", [PYTEST]),
-    ("tox.ini", [PYTEST]),
-    ("pom.xml", [["mvn", "--offline", "--batch-mode", "test"]]),
-    ("gradlew", [["./gradlew", "--offline", "test"]]),
-    ("build.gradle", [["gradle", "--offline", "test"]]),
-    ("build.gradle.kts", [["gradle", "--offline", "test"]]),
-    ("mix.exs", [["mix", "test"]]),
-    ("Package.swift", [["swift", "test"]]),
-    ("deno.json", [["deno", "test", "--cached-only"]]),
-    ("pubspec.yaml", [["dart", "test"]]),
-    ("build.zig", [["zig", "build", "test"]]),
-    ("dune-project", [["dune", "test"]]),
-    ("stack.yaml", [["stack", "test"]]),
-    ("phpunit.xml", [["vendor/bin/phpunit"]]),
-    ("phpunit.xml.dist", [["vendor/bin/phpunit"]]),
-    (".rspec", [["bundle", "exec", "rspec"]]),
-    ("MODULE.bazel", [["bazel", "test", "//..."]]),
+_Row = tuple[str, Commands, Commands | None]
+"""A file, the commands for it, and those without a network where they are others."""
+
+_COMPILED: Sequence[_Row] = (
+    ("Cargo.lock", [["cargo", "test", "--locked"]], [["cargo", "test", "--locked", "--offline"]]),
+    ("Cargo.toml", [["cargo", "test"]], [["cargo", "test", "--offline"]]),
+    ("go.mod", [["go", "test", "./..."]], [["env", "GOPROXY=off", "go", "test", "./..."]]),
+    ("mvnw", [["./mvnw", "--batch-mode", "test"]], [["./mvnw", "--offline", "--batch-mode", "test"]]),
+    ("pom.xml", [["mvn", "--batch-mode", "test"]], [["mvn", "--offline", "--batch-mode", "test"]]),
+    ("gradlew", [["./gradlew", "test"]], [["./gradlew", "--offline", "test"]]),
+    ("build.gradle", [["gradle", "test"]], [["gradle", "--offline", "test"]]),
+    ("build.gradle.kts", [["gradle", "test"]], [["gradle", "--offline", "test"]]),
+)
+
+_INTERPRETED: Sequence[_Row] = (
+    ("pytest.ini", [PYTEST], None),
+    ("conftest.py", [PYTEST], None),
+    ("tox.ini", [PYTEST], None),
+    ("mix.exs", [["mix", "test"]], None),
+    ("Package.swift", [["swift", "test"]], None),
+    ("deno.json", [["deno", "test"]], [["deno", "test", "--cached-only"]]),
+    ("pubspec.yaml", [["dart", "test"]], None),
+    ("build.zig", [["zig", "build", "test"]], None),
+    ("dune-project", [["dune", "test"]], None),
+    ("stack.yaml", [["stack", "test"]], None),
+    ("phpunit.xml", [["vendor/bin/phpunit"]], None),
+    ("phpunit.xml.dist", [["vendor/bin/phpunit"]], None),
+    (".rspec", [["bundle", "exec", "rspec"]], None),
+    ("MODULE.bazel", [["bazel", "test", "//..."]], None),
 )
 
 # Files of named recipes, which are only a proof where there is one for it.
-_RECIPE_FILES = (("justfile", "just"), ("Makefile", "make"), ("GNUmakefile", "make"), ("makefile", "make"))
+_RECIPE_FILES = (
+    ("justfile", "just"),
+    ("Justfile", "just"),
+    (".justfile", "just"),
+    ("Makefile", "make"),
+    ("GNUmakefile", "make"),
+    ("makefile", "make"),
+)
 
 _BUILD = "build"
 _BY_SUFFIX: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
@@ -121,20 +203,49 @@ _BY_SUFFIX: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
 )
 
 
-def from_package(content: bytes | None, present: set[str]) -> Detected | None:
+_NODE: Sequence[tuple[str, str, Sequence[str], Sequence[str]]] = (
+    # A lock file, its program, and how that installs exactly what is locked, with and without a network.
+    (
+        "pnpm-lock.yaml",
+        "pnpm",
+        ["pnpm", "install", "--frozen-lockfile"],
+        ["pnpm", "install", "--frozen-lockfile", "--offline"],
+    ),
+    # The one of these two that the first version of Yarn does not know comes first.
+    (
+        ".yarnrc.yml",
+        "yarn",
+        ["yarn", "install", "--immutable"],
+        ["env", "YARN_ENABLE_NETWORK=0", "yarn", "install", "--immutable"],
+    ),
+    (
+        "yarn.lock",
+        "yarn",
+        ["yarn", "install", "--frozen-lockfile"],
+        ["yarn", "install", "--frozen-lockfile", "--offline"],
+    ),
+    ("package-lock.json", "npm", ["npm", "ci"], ["npm", "ci", "--offline"]),
+    ("npm-shrinkwrap.json", "npm", ["npm", "ci"], ["npm", "ci", "--offline"]),
+)
+
+
+def from_package(content: bytes | None, present: set[str], *, online: bool) -> Detected | None:
     package = read_package(content)
     scripts = package.get("scripts")
     if not isinstance(scripts, dict):
         return None
-    commands = [["npm", "run", "build"]] if "build" in scripts else []
+    row = next((row for row in _NODE if row[0] in present), None)
+    program = row[1] if row else "npm"
+    commands = [[program, "run", "build"]] if "build" in scripts else []
     test = scripts.get("test")
     if isinstance(test, str) and PLACEHOLDER_TEST not in test:
-        commands.append(["npm", "test"])
+        commands.append([program, "test"])
     if not commands:
         return None
-    if isinstance(package.get("dependencies"), dict) or isinstance(package.get("devDependencies"), dict):
-        install = next((argv for lock, argv in NPM_INSTALLS.items() if lock in present), None)
-        commands = [install, *commands] if install else commands
+    if any(isinstance(package.get(kind), dict) for kind in ("dependencies", "devDependencies", "workspaces")):
+        unlocked = [["npm", "install", "--no-save", "--no-package-lock"]] if online else []
+        install = [list(row[2] if online else row[3])] if row else unlocked
+        commands = [*install, *commands]
     return Detected(commands, source="package.json")
 
 
@@ -147,10 +258,12 @@ def read_package(content: bytes | None) -> dict[str, Any]:
     return package if isinstance(package, dict) else {}
 
 
+_RECIPE = re.compile(rb"^@?(?:[\w.-]+[ \t]+){0,20}(test|check)(?:[ \t]+[^:=#\s]+){0,20}[ \t]*::?(?!=)")
+
+
 def test_recipe(content: bytes | None) -> str | None:
     """The recipe that proves the work: ``test``, else ``check``; None where there is neither."""
-    lines = (content or b"").splitlines()
-    return next(
-        (name for name in ("test", "check") if any(line.startswith(f"{name}:".encode()) for line in lines)),
-        None,
-    )
+    found = {
+        match[1].decode() for line in (content or b"").splitlines() if (match := _RECIPE.match(line[:1000]))
+    }
+    return next((name for name in ("test", "check") if name in found), None)

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pullyard.git.errors import GitFailed
@@ -56,10 +56,16 @@ def read_counts(fields: deque[bytes]) -> Iterator[tuple[bytes, int | None, int |
             yield path, int(added), int(removed)
 
 
-async def read_diff(git: Git, repository: Path, base: str, commit: str, limit_bytes: int) -> tuple[str, bool]:
-    """The unified diff, and whether it was cut, at a line end, to fit the limit."""
+async def read_diff(
+    git: Git, repository: Path, base: str, commit: str, limit_bytes: int, paths: Sequence[bytes] = ()
+) -> tuple[str, bool]:
+    """The unified diff, and whether it was cut, at a line end, to fit the limit; ``paths`` () is of all."""
     words = ("diff-tree", "-r", "-p", "-M", "-l1000", "--no-color", "--no-ext-diff", "--no-textconv")
-    done = await git.run(*words, base, commit, git_dir=repository, limit_bytes=limit_bytes)
+    named = ("--", *map(os.fsdecode, paths))
+    plain = {"GIT_LITERAL_PATHSPECS": "1"}
+    done = await git.run(
+        *words, base, commit, *named, git_dir=repository, environment=plain, limit_bytes=limit_bytes
+    )
     if done.exit_code and not done.truncated:
         raise GitFailed("diff-tree", done.exit_code, done.stderr)
     content = done.stdout

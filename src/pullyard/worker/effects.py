@@ -2,6 +2,7 @@
 
 from pullyard.lifecycle.workflows import NodeKind
 from pullyard.worker.approval import wait_for_approval
+from pullyard.worker.command_gate import gate
 from pullyard.worker.command_node import run_command_node
 from pullyard.worker.implement import implement
 from pullyard.worker.initialize import initialize
@@ -21,6 +22,7 @@ EFFECTS = Effects(
         NodeKind.APPROVAL: wait_for_approval,
         NodeKind.PUBLISH: publish,
     },
+    gate=gate,
     reopen=reopen,
     rescue=rescue,
 )

@@ -33,6 +33,7 @@ class Errands:
 async def do_errand(tools: Tools, errand: Errand) -> None:
     """Do it and report; an errand that is no longer ours is dropped, another worker has it."""
     try:
+        tools.decider.check_errand(errand)
         if errand.kind in CHANGE_ERRANDS:
             report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))
         else:

@@ -17,7 +17,9 @@ from pullyard.worker.context import Context, Tools
 from pullyard.worker.effects import EFFECTS
 from pullyard.worker.failures import Stopped, as_failure
 from pullyard.worker.journal import Journal
+from pullyard.worker.kept import tell_saved
 from pullyard.worker.logs import LogShipper, ship
+from pullyard.worker.policy.decide import nothing
 from pullyard.worker.reports import Reports
 from pullyard.worker.stop import Stop
 from pullyard.worker.threads import in_thread
@@ -48,6 +50,7 @@ class Execution:
         self.answers.ask = self._reports.ask
 
     async def run(self) -> None:
+        refusal = self._ask_policy()
         grant = self._context.grant
         structlog.contextvars.bind_contextvars(
             execution_id=self.id,
@@ -63,9 +66,10 @@ class Execution:
         try:
             if self._recovered:
                 self._tell_again()
-            await self._decide()
+            await self._decide(refusal)
             self._shipper.complete()
-            await self._deliver(shipping)
+            if not await self._deliver(shipping):
+                await self._tell_saved()
             await in_thread(self._context.close)
             reached("execution-forgotten")
         finally:
@@ -84,12 +88,28 @@ class Execution:
             watched=lambda: self.watched,
         )
 
-    async def _decide(self) -> None:
+    def _ask_policy(self) -> PullyardError | OSError | None:
+        """Bring the grant within what the worker's owner allows; what forbids it is returned.
+
+        It is asked again after a restart, and then an expiry meanwhile does not matter.
+        """
+        context, record = self._context, self._context.record
+        now = record.begun_at if record.nodes else None
+        try:
+            context.permit = context.tools.decider.permit(record.grant, now=now)
+        except (PullyardError, OSError) as error:
+            context.permit = nothing(record.grant)
+            return error
+        return None
+
+    async def _decide(self, refusal: PullyardError | OSError | None) -> None:
         """Come to an end, whatever it is, and write it down before anybody is told."""
         record = self._context.record
         if record.finish is not None:
             return
         try:
+            if refusal is not None:
+                raise refusal
             walk = Walk(self._context, self._effects, began=self._began)
             await walk.run(recovered=self._recovered)
             finish = self._finish(None, "")
@@ -158,8 +178,14 @@ class Execution:
             nodes=record.nodes,
         )
 
-    async def _deliver(self, shipping: asyncio.Task[None]) -> None:
-        """Send the rest of the log, then the end; wait out a coordinator that is away."""
+    async def _tell_saved(self) -> None:
+        """An execution that was lost has no end to be told, but work that can be gone on from."""
+        finish = self._context.record.finish
+        if finish is not None and finish.salvage_ref is not None:
+            await tell_saved(self._context.tools.client, self._context, finish.salvage_ref)
+
+    async def _deliver(self, shipping: asyncio.Task[None]) -> bool:
+        """Send the rest of the log, then the end; wait out a coordinator that is away. False: it is lost."""
         finish = self._context.record.finish
         assert finish is not None
 
@@ -176,10 +202,12 @@ class Execution:
             await asyncio.wait({delivering, lost}, return_when=asyncio.FIRST_COMPLETED)
             if delivering.done():
                 delivering.result()
-                return
+                return True
             logger.warning("given up: the execution is no longer this worker's")
+            return False
         except LostLease:
             logger.warning("refused: the execution is no longer this worker's")
+            return False
         except PullyardError as error:
             logger.exception("the end was refused", code=error.code)
         finally:
@@ -187,3 +215,4 @@ class Execution:
             delivering.cancel()
             with suppress(asyncio.CancelledError, PullyardError):
                 await delivering
+        return True

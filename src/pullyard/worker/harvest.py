@@ -7,6 +7,7 @@ hooks and configuration are never looked at. Outside, git only ever sees the pac
 import asyncio
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,14 @@ from pullyard.git.tree_walk import TreeReader
 from pullyard.protocol.worker import Diffstat
 from pullyard.sandboxes.protocol import Command, Sandbox
 from pullyard.worker.diffs import read_diff, read_diffstat
-from pullyard.worker.harvest_rules import HarvestLimits, HarvestRefused, check_changes, protected_paths
+from pullyard.worker.guarded_paths import GuardedPaths
+from pullyard.worker.harvest_contents import ATTRIBUTES, beside_lfs, leading_out, refuse_new_pointers
+from pullyard.worker.harvest_rules import Change, HarvestLimits, HarvestRefused, check_changes, notable
 from pullyard.worker.harvest_script import SCRIPT
 from pullyard.worker.mirrors import MIRROR_INSIDE, Mirror
 
 REPORT_BYTES = 64 << 10
+SHOWN_PATHS = 200
 ALLOCATION_LIMIT = "268435456"
 """Bytes that git may allocate at once while it reads what the agent made."""
 
@@ -52,7 +56,9 @@ class Harvested:
     repository: Path
     """The execution's bare repository, which holds ``commit`` and borrows the mirror's objects."""
     protected: tuple[str, ...] = ()
-    """Changed files that steer continuous integration, agents or git itself: a person should look."""
+    """What a person has to look at before it takes effect, for people: at most ``SHOWN_PATHS``."""
+    notable: tuple[str, ...] = ()
+    """Sentences without an end on what else a person should know of; as many."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,17 @@ class Source:
 
 
 async def harvest(
-    sandbox: Sandbox, git: Git, source: Source, text: CommitText, limits: HarvestLimits | None = None
+    sandbox: Sandbox,
+    git: Git,
+    source: Source,
+    text: CommitText,
+    limits: HarvestLimits | None = None,
+    *,
+    guarded: Sequence[str] | None = None,
 ) -> Harvested | None:
     """The work as one commit on the base, or None where no file differs. Repeatable.
 
+    ``guarded`` are the protected paths; None is for work that is only kept: nothing in it is looked at.
     ``sandbox`` shows the working copy and ``mirror.objects``; nothing of the agent runs in it any more.
     Raises HarvestRefused, which names the file, and SandboxUnavailable.
     """
@@ -88,11 +101,29 @@ async def harvest(
         if tree == base_tree:
             return None
         changes = await check_changes(reader, base_tree, tree, limits)
+        protected = [] if guarded is None else await look_at(reader, source, base_tree, changes, guarded)
     commit = await make_commit(git, bare, base, tree, text)
     diffstat, (diff, truncated) = await asyncio.gather(
         read_diffstat(git, bare, base, commit), read_diff(git, bare, base, commit, limits.diff_bytes)
     )
-    return Harvested(commit, tree, diffstat, diff, truncated, bare, protected_paths(changes))
+    shown = tuple(protected[:SHOWN_PATHS]), notable(changes)[:SHOWN_PATHS]
+    return Harvested(commit, tree, diffstat, diff, truncated, bare, *shown)
+
+
+async def look_at(
+    reader: TreeReader, source: Source, base_tree: str, changes: Sequence[Change], guarded: Sequence[str]
+) -> list[str]:
+    """What has to wait for a person. Raises HarvestRefused for what no person may let through."""
+    await refuse_new_pointers(reader, base_tree, changes)
+    paths = GuardedPaths(guarded)
+    found = {change.path: change.shown for change in changes if paths.covers(change.path)}
+    others = [change for change in changes if change.path not in found]
+    attributed = ATTRIBUTES in await reader.entries(base_tree)
+    return [
+        *sorted(set(found.values())),
+        *await leading_out(reader, others),
+        *(await beside_lfs(reader, str(source.base_index), others) if attributed else ()),
+    ]
 
 
 async def take_out(sandbox: Sandbox, git: Git, source: Source, bare: Path, limits: HarvestLimits) -> str:

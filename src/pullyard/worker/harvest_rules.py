@@ -2,25 +2,27 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pullyard.git.tree_walk import Entry, TreeReader, UnreadableTree
 from pullyard.protocol.errors import PullyardError
+from pullyard.worker.guarded_paths import folded
 
 FILE_MODES = ("100644", "100755", "120000")
 TREE = "40000"
 GITLINK = "160000"
 
-# Files that act on their own once they are pushed, checked out or opened.
-PROTECTED = re.compile(
-    r"(?:^|/)(?:\.gitmodules|\.gitattributes|CODEOWNERS|task_lists\.md|\.mcp\.json|\.envrc|\.pre-commit-config\.yaml)$"
+# Files that steer an agent, an editor or a shell where they are opened: shown, whatever the project protects.
+NOTABLE = re.compile(
+    r"(?:^|/)(?:task_lists\.md|\.mcp\.json|\.envrc|\.pre-commit-config\.yaml)$"
     r"|(?:^|/)\.(?:claude|cursor|devcontainer|vscode|husky|codex)/"
-    r"|^\.(?:github|gitlab|gitea|forgejo|circleci|buildkite|woodpecker|ci)/"
-    r"|^(?:\.gitlab-ci|\.travis|\.woodpecker|\.drone|azure-pipelines|bitbucket-pipelines)\.ya?ml$"
-    r"|^Jenkinsfile$",
+    r"|^\.(?:github|gitlab|ci)/",
     re.IGNORECASE,
 )
+EXECUTABLE = "100755"
+LINK = "120000"
+LINK_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class HarvestLimits:
     """For all of it."""
     cpu_seconds: int = 4
     """For unpacking, which honest work of this size needs a fraction of."""
+    distinct_names: bool = True
+    """Whether new names that some file system takes for one are refused."""
 
 
 SALVAGE_LIMITS = HarvestLimits(
@@ -47,6 +51,7 @@ SALVAGE_LIMITS = HarvestLimits(
     diff_bytes=0,
     seconds=120.0,
     cpu_seconds=60,
+    distinct_names=False,
 )
 
 
@@ -59,9 +64,17 @@ class HarvestRefused(PullyardError):
 
 @dataclass(frozen=True)
 class Change:
-    path: str
+    """Of a file, a link, or a directory that is gone."""
+
+    path: bytes
+    before: Entry | None
+    """None for an addition."""
     entry: Entry | None
     """None for a deletion."""
+
+    @property
+    def shown(self) -> str:
+        return shown(self.path)
 
 
 def shown(path: bytes) -> str:
@@ -84,7 +97,9 @@ async def check_changes(
             new = await reader.entries(after)
         except (UnreadableTree, ValueError) as error:
             raise HarvestRefused(f"The directory {shown(path)!r} is too large or damaged.") from error
-        changes += [Change(shown(path + name), None) for name in old.keys() - new.keys()]
+        if limits.distinct_names:
+            check_collisions(path, old, new)
+        changes += [Change(path + name, old[name], None) for name in old.keys() - new.keys()]
         for name, entry in new.items():
             known = old.get(name)
             if entry == known:
@@ -98,12 +113,14 @@ async def check_changes(
             check_entry(here, name, entry, limits)
             if entry.mode == TREE:
                 below = known.object_id if known and known.mode == TREE else None
+                if known and below is None:
+                    changes.append(Change(here, known, None))
                 pending.append((here + b"/", below, entry.object_id))
                 continue
             total += await _size(reader, here, entry, limits)
             if total > limits.total_bytes:
                 raise HarvestRefused(f"The changes are larger than {limits.total_bytes >> 20} MiB in all.")
-            changes.append(Change(shown(here), entry))
+            changes.append(Change(here, known, entry))
     return changes
 
 
@@ -133,9 +150,48 @@ def means_dot_git(name: bytes) -> bool:
     return False
 
 
-def protected_paths(changes: Sequence[Change]) -> tuple[str, ...]:
-    """Changed files that a person should look at before they take effect."""
-    return tuple(sorted(change.path for change in changes if PROTECTED.search(change.path)))
+def check_collisions(path: bytes, old: Mapping[bytes, Entry], new: Mapping[bytes, Entry]) -> None:
+    """Raises HarvestRefused for a new name that some file system takes for another one beside it."""
+    added = new.keys() - old.keys()
+    if not added:
+        return
+    known: dict[str, bytes] = {}
+    # The base's own pairs are not the agent's doing: only what is new may not make one.
+    for name in sorted(new, key=lambda name: name in added):
+        other = known.setdefault(folded(name.decode("utf-8", "surrogateescape")), name)
+        if other != name and name in added:
+            raise HarvestRefused(
+                f"{shown(path + name)!r} and {shown(path + other)!r} are the same name on some file systems: "
+                "rename one."
+            )
+
+
+def notable(changes: Sequence[Change]) -> tuple[str, ...]:
+    """What a person should know of, besides what is protected; for people."""
+    found = []
+    for change in changes:
+        if NOTABLE.search(change.shown):
+            found.append(f"{change.shown} steers agents, editors or builds")
+        elif change.before and change.entry and change.entry.mode == EXECUTABLE != change.before.mode:
+            found.append(f"{change.shown} can be executed now")
+    return tuple(sorted(found))
+
+
+def leads_out(path: bytes, target: bytes) -> bool:
+    """Whether a link at ``path`` names a place outside of the repository, or one of git's own."""
+    if target.startswith(b"/") or b"\\" in target or b"\0" in target or re.match(rb"[A-Za-z]:", target):
+        return True
+    place = path.split(b"/")[:-1]
+    for name in target.split(b"/"):
+        if name == b".." and not place:
+            return True
+        if means_dot_git(name):
+            return True
+        if name == b"..":
+            place.pop()
+        elif name not in (b"", b"."):
+            place.append(name)
+    return False
 
 
 async def _size(reader: TreeReader, path: bytes, entry: Entry, limits: HarvestLimits) -> int:

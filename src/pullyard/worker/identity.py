@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from pullyard import __version__
+from pullyard.files.writes import replace_file
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION
 from pullyard.protocol.worker import Connected, ConnectRequest, EnrolRequest
@@ -49,6 +50,7 @@ class Identity:
         self._client = client
         self._facts = facts
         self._path = settings.data_directory / "identity.json"
+        self._worker_id = ""
 
     async def connect(self) -> Connected:
         """Connect with the stored credential, or enrol. Waits while the coordinator is away.
@@ -58,6 +60,7 @@ class Identity:
         stored = _load(self._path)
         if stored and same_coordinator(stored.coordinator_url, self._settings.coordinator_url):
             self._client.credential = stored.credential
+            self._worker_id = stored.worker_id
             try:
                 return await until_answered(self._connect)
             except CredentialRefused:
@@ -104,13 +107,14 @@ class Identity:
             lease_seconds=enrolment.lease_seconds,
         )
 
-    async def keep_fresh(self, worker_id: str) -> None:
+    async def keep_fresh(self) -> None:
         """Renew the credential at half its life, for ever."""
         stored = _load(self._path)
         pause = (stored.renew_at if stored else 0.0) - time.time()
         while True:
             # A wall clock that was set back must not make this oversleep the credential's life.
             await asyncio.sleep(min(max(1.0, pause), LONGEST_UNRENEWED_SECONDS))
+            asked_as = self._worker_id
             try:
                 answer = await until_answered(self._client.renew)
             except CredentialRefused as refused:
@@ -118,21 +122,22 @@ class Identity:
                 logger.warning("credential not renewed", problem=refused.message)
                 pause = REFUSED_PAUSE_SECONDS
                 continue
-            self._keep(worker_id, answer.credential, answer.credential_seconds)
+            if asked_as != self._worker_id:
+                # Enrolled again meanwhile: this answer is of the worker that it was before.
+                continue
+            self._keep(asked_as, answer.credential, answer.credential_seconds)
             pause = answer.credential_seconds / 2
 
     def _keep(self, worker_id: str, credential: str, seconds: int) -> None:
         self._client.credential = credential
+        self._worker_id = worker_id
         stored = Stored(
             coordinator_url=self._settings.coordinator_url,
             worker_id=worker_id,
             credential=credential,
             renew_at=time.time() + seconds / 2,
         )
-        temporary = self._path.with_suffix(".new")
-        temporary.touch(mode=0o600)
-        temporary.write_bytes(msgspec.json.encode(stored))
-        temporary.rename(self._path)
+        replace_file(self._path, msgspec.json.encode(stored))
 
 
 def same_coordinator(known: str, configured: str) -> bool:

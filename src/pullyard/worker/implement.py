@@ -22,11 +22,10 @@ from pullyard.worker.disk import has_room
 from pullyard.worker.failures import PhaseFailed, disk_full
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.providers import PROVIDERS
-from pullyard.worker.gateway.serve import Gateway
+from pullyard.worker.network import GATEWAY_PORT, Model, Network
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.take_work import take_work
 
-GATEWAY_PORT = 7421
 SCRAP_BYTES = 1 << 20
 
 
@@ -128,11 +127,13 @@ async def run_agent(
     context.log(Phase.IMPLEMENT).line(f"The agent {agent.name} begins.")
     async with AsyncExitStack() as stack:
         output = AgentOutput(context, agent)
-        process = await start(sandbox, relocate(invocation, sandbox.path_of), output)
+        process = await start(sandbox, relocate(invocation, sandbox.path_of), output, context.network)
         stack.push_async_callback(process.kill)
-        if invocation.gateway is not None and process.listener is not None:
-            gateway = Gateway(process.listener, invocation.gateway, context.tools.upstream, ledger)
-            await stack.enter_async_context(gateway)
+        model = None
+        if invocation.gateway is not None:
+            model = Model(invocation.gateway, context.tools.upstream, ledger)
+        log = context.log(Phase.IMPLEMENT)
+        await stack.enter_async_context(context.network.serving(process, log, model))
         return await output.follow(process)
 
 
@@ -149,7 +150,7 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> Path:
     return directory
 
 
-async def start(sandbox: Sandbox, invocation: Invocation, output: AgentOutput) -> Process:
+async def start(sandbox: Sandbox, invocation: Invocation, output: AgentOutput, network: Network) -> Process:
     with ExitStack() as opened:
         stdout = output.descriptor()
         opened.callback(os.close, stdout)
@@ -162,9 +163,9 @@ async def start(sandbox: Sandbox, invocation: Invocation, output: AgentOutput) -
         return await sandbox.start(
             Command(
                 argv=invocation.argv,
-                environment=invocation.environment,
+                environment={**network.environment, **invocation.environment},
                 stdin=stdin,
                 stdout=stdout,
-                listen_port=GATEWAY_PORT if invocation.gateway else None,
+                listen_port=GATEWAY_PORT if invocation.gateway else network.port,
             )
         )

@@ -5,20 +5,25 @@ Layout of ``<data>/executions/<id>/``: ``journal.json`` (this file), ``logs/<str
 further repositories have ``repositories/<name>/`` with ``ws/``, ``verify/`` and ``harvest.git`` of their own.
 """
 
-import os
 import re
 import time
 from pathlib import Path
 
 import msgspec
+import structlog
 
+from pullyard.files.writes import rename_durably, replace_file
 from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import ProtocolViolation
 from pullyard.protocol.worker import FinishRequest, Grant, NodeFact, Receipt, Usage
 from pullyard.worker import trees
 
 JOURNAL = "journal.json"
+KEPT = "kept.json"
+"""The journal of an execution that ended and whose work could not be saved."""
 
+
+logger = structlog.get_logger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
@@ -28,6 +33,8 @@ class HarvestedCommit(msgspec.Struct, kw_only=True):
 
     commit: str
     tree: str
+    protected: list[str] = []
+    """What in it waits for a person, for people."""
 
 
 class CopyRecord(msgspec.Struct, kw_only=True):
@@ -80,27 +87,37 @@ class Journal:
         return journal
 
     @classmethod
-    def find_all(cls, executions: Path) -> list["Journal"]:
-        """Every execution that was not finished when the worker ended, oldest first."""
+    def find_all(cls, executions: Path, name: str = JOURNAL) -> list["Journal"]:
+        """Every execution that was not finished when the worker ended, oldest first; with ``KEPT`` those whose
+        work is still to be saved."""
         found = []
-        for path in sorted(executions.glob(f"exec_*/{JOURNAL}")):
+        for path in sorted(executions.glob(f"exec_*/{name}")):
             try:
                 record = msgspec.json.decode(path.read_bytes(), type=Record)
-            except msgspec.DecodeError:
-                # Written by another version: its lease runs out and the coordinator gives the task again.
+                check_names(record.grant)
+            except (msgspec.DecodeError, UnicodeDecodeError, ProtocolViolation, OSError) as error:
+                # Written by another version, or damaged: its lease runs out and the task is given again.
+                logger.warning(
+                    "a journal can't be read; if its ws/ holds work that you need, copy it from there",
+                    path=str(path),
+                    problem=str(error),
+                )
                 continue
             found.append(cls(path.parent, record))
         return found
 
     def save(self) -> None:
-        temporary = self.directory / f"{JOURNAL}.new"
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.encode(self.record))
-            file.flush()
-            os.fsync(file.fileno())
-        reached("journal-before-rename")
-        temporary.rename(self.directory / JOURNAL)
+        replace_file(
+            self.directory / JOURNAL,
+            msgspec.json.encode(self.record),
+            before_rename=lambda: reached("journal-before-rename"),
+        )
         reached("journal-saved")
+
+    def keep(self) -> None:
+        """The execution is over, but its work is still in its directory alone. Repeatable."""
+        if (self.directory / JOURNAL).exists():
+            rename_durably(self.directory / JOURNAL, self.directory / KEPT)
 
     def remove(self) -> None:
         """Forget the execution. Only what was published or salvaged may be removed."""

@@ -50,6 +50,12 @@ class LogFile:
         """For a process's output; the caller closes it. Appending, so that both writers keep their words."""
         return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
 
+    def tail(self, start: int, limit_bytes: int) -> bytes:
+        """The end of what was written after the first ``start`` bytes, at most so much of it."""
+        with self.path.open("rb") as file:
+            file.seek(max(start, self.size_bytes - limit_bytes))
+            return file.read(limit_bytes)
+
     @property
     def size_bytes(self) -> int:
         try:

@@ -1,19 +1,25 @@
 """One bare mirror per repository, shared by all executions and worker processes of this machine.
 
-Layout of ``<root>/<key>/``: ``repository.git``, ``listing.json`` (the references at the last refresh) and,
-beside it, ``<key>.lock`` (held while it changes) and ``<key>.use`` (shared by whoever reads it).
+Layout of ``<root>/<key>/``: ``repository.git``, ``listing.json`` (the references at the last refresh),
+``about.json`` (for people), ``salvage/`` (see ``saved_work``) and, beside it, ``<key>.lock`` (held while it
+changes) and ``<key>.use`` (shared by whoever reads it). ``<key>.damaged`` is one that was made anew and whose
+salvage is not moved yet.
 """
 
 import asyncio
 import hashlib
 import os
+import re
 import shutil
-from contextlib import suppress
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
+import structlog
 
+from pullyard.files.locks import FileLock, locked, take
+from pullyard.files.writes import rename_durably, replace_file
 from pullyard.git.addresses import Address, Transport, read_address
 from pullyard.git.bare import make_bare, object_format
 from pullyard.git.errors import BaseBranchMissing, GitFailed, RepositoryEmpty, RepositoryUnreachable
@@ -22,12 +28,26 @@ from pullyard.git.program import Git
 from pullyard.git.remotes import HEADS, TAGS, Listing, Remotes
 from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Mount
-from pullyard.worker.file_locks import FileLock, locked, take
+from pullyard.worker.saved_work import REPOSITORY, SavedWork, salvage_ref, saved_in, write_note
 from pullyard.worker.threads import in_thread
 
-SALVAGE = "refs/pullyard/salvage/"
+logger = structlog.get_logger(__name__)
+
 MIRROR_INSIDE = "/mirror/objects"
 """Where a sandbox sees the mirror's objects, and nothing else of it."""
+
+
+KEY = re.compile(r"[0-9a-f]{32}")
+
+
+class AboutMirror(msgspec.Struct, kw_only=True):
+    """The file ``about.json``, for whoever looks into the directory."""
+
+    repository: str
+    """The address, without a login."""
+    changed_at: float
+    """When the mirror last fetched something, in seconds since 1970; its directory's time is its last use."""
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -39,6 +59,10 @@ class Mirror:
     address: Address
     listing: Listing
     git: Git
+
+    @property
+    def place(self) -> Path:
+        return self.path.parent
 
     @property
     def objects(self) -> Mount:
@@ -90,13 +114,15 @@ class Mirrors:
         async with locked(self.root / f"{key}.lock"):
             place = self.root / key
             known = _read_listing(place)
-            before = Mirror(key, place / "repository.git", address, known or Listing(None), self.git)
+            before = Mirror(key, place / REPOSITORY, address, known or Listing(None), self.git)
             listing, sound = await self._look(address, before)
             mirror = replace(before, listing=listing)
-            if known == listing and sound:
+            if known == listing and sound and not self._damaged(key):
                 os.utime(self.root / key)
                 return mirror
             listing = await self._update(mirror)
+            await self._reclaim(mirror)
+            await in_thread(write_about, mirror)
         await self.collect(keep=key)
         return replace(mirror, listing=listing)
 
@@ -124,6 +150,7 @@ class Mirrors:
         """Make a mirror anew whose objects turned out to be damaged."""
         async with locked(self.root / f"{mirror.key}.lock"):
             await self._rebuild(mirror)
+            await self._reclaim(mirror)
 
     def hold(self, mirror: Mirror) -> FileLock:
         """Keep the mirror from being collected until the lock is released."""
@@ -135,28 +162,16 @@ class Mirrors:
     async def collect(self, *, keep: str | None = None) -> None:
         """Remove the mirrors used least recently until all fit the quota; never salvage, nor one in use."""
         places = sorted(
-            (path for path in self.root.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime
+            (path for path in self.root.iterdir() if KEY.fullmatch(path.name)),
+            key=lambda path: path.stat().st_mtime,
         )
         sizes = {path: await in_thread(size_bytes, path) for path in places}
         total = sum(sizes.values())
         for place in places:
             if total <= self.quota_bytes:
                 return
-            if place.name != keep and await self._give_up(place):
+            if place.name != keep and await in_thread(give_up, place) is None:
                 total -= sizes[place]
-
-    async def _give_up(self, place: Path) -> bool:
-        """Remove a mirror that nobody uses or changes now and that holds no salvage; False where one does."""
-        locks = [take(self.root / f"{place.name}.{kind}") for kind in ("lock", "use")]
-        try:
-            if None in locks or await self._salvage_refs(place / "repository.git"):
-                return False
-            await in_thread(shutil.rmtree, place)
-            return True
-        finally:
-            for lock in locks:
-                if lock is not None:
-                    lock.release()
 
     async def _update(self, mirror: Mirror) -> Listing:
         """Fetch; where that fails for want of a sound mirror, or does not make it sound, start again."""
@@ -218,27 +233,76 @@ class Mirrors:
         return Listing(mirror.listing.head, found[HEADS], found[TAGS])
 
     async def _rebuild(self, mirror: Mirror) -> Listing:
-        place = mirror.path.parent
-        aside = place.with_name(f"{place.name}.damaged")
-        shutil.rmtree(aside, ignore_errors=True)
-        place.rename(aside)
+        place = mirror.place
+        number = len(self._damaged(mirror.key))
+        aside = place.with_name(f"{place.name}.damaged" + (f"-{number}" if number else ""))
+        logger.warning("a mirror is damaged and made anew", repository=mirror.address.url, mirror=str(place))
+        rename_durably(place, aside)
         try:
-            listing = await self._fetch(mirror)
+            return await self._fetch(mirror)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
-            aside.rename(place)
+            rename_durably(aside, place)
             raise
-        for reference in await self._salvage_refs(aside / "repository.git"):
-            # Each by itself: one that is damaged must not cost the others.
-            with suppress(RepositoryUnreachable):
-                old = read_address(str(aside / "repository.git"))
-                await self.remotes.fetch(old, mirror.path, f"{reference}:{reference}")
-        shutil.rmtree(aside, ignore_errors=True)
-        return listing
 
-    async def _salvage_refs(self, repository: Path) -> list[str]:
-        done = await self.git.run("for-each-ref", "--format=%(refname)", SALVAGE, git_dir=repository)
-        return done.text.splitlines()
+    def _damaged(self, key: str) -> list[Path]:
+        return sorted(self.root.glob(f"{key}.damaged*"))
+
+    async def _reclaim(self, mirror: Mirror) -> None:
+        """Move the salvage of damaged mirrors into the sound one, and remove those that are empty then."""
+        for aside in self._damaged(mirror.key):
+            saved = await in_thread(saved_in, aside)
+            for work in saved.values():
+                # Before its references are touched: a crash from here on finds the notes.
+                write_note(aside, work)
+            moved = [await self._move_saved(aside / REPOSITORY, mirror, work) for work in saved.values()]
+            if all(moved):
+                await in_thread(shutil.rmtree, aside)
+            else:
+                logger.error(
+                    "unfinished work in a damaged mirror can't be read; mend it there by hand, or drop it with "
+                    "'pullyard worker salvage drop'",
+                    directory=str(aside),
+                )
+
+    async def _move_saved(self, old: Path, mirror: Mirror, work: SavedWork) -> bool:
+        """Each by itself: one that is damaged must not cost the others."""
+        reference = salvage_ref(work.execution_id)
+        if await self.find(mirror, reference) is None:
+            try:
+                # Head, settings and references may be what was damaged; what is missing of the base is here.
+                shutil.rmtree(old / "refs", ignore_errors=True)
+                (old / "packed-refs").unlink(missing_ok=True)
+                make_bare(old, borrows=[mirror.path / "objects"], object_format=object_format(work.commit))
+                refspec = f"{check_object_id(work.commit)}:{reference}"
+                await self.remotes.fetch(read_address(str(old)), mirror.path, refspec)
+            except (OSError, RepositoryUnreachable):
+                return False
+        write_note(mirror.place, work)
+        return True
+
+
+def give_up(place: Path) -> str | None:
+    """Remove a mirror; or why it stays: it is used or changed now, or holds unfinished work."""
+    locks = [take(place.with_name(f"{place.name}.{kind}")) for kind in ("lock", "use")]
+    try:
+        if None in locks:
+            return "in use"
+        if saved := saved_in(place):
+            return f"unfinished work of {', '.join(sorted(saved))}"
+        shutil.rmtree(place)
+        return None
+    finally:
+        for lock in locks:
+            if lock is not None:
+                lock.release()
+
+
+def write_about(mirror: Mirror) -> None:
+    about = AboutMirror(
+        repository=mirror.address.url, changed_at=time.time(), size_bytes=size_bytes(mirror.place)
+    )
+    replace_file(mirror.place / "about.json", msgspec.json.format(msgspec.json.encode(about), indent=2))
 
 
 def size_bytes(directory: Path) -> int:
@@ -246,8 +310,10 @@ def size_bytes(directory: Path) -> int:
     total = 0
     for folder, _, names in os.walk(directory):
         for name in names:
-            with suppress(FileNotFoundError):
+            try:
                 total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+            except FileNotFoundError:
+                continue
     return total
 
 
@@ -259,6 +325,4 @@ def _read_listing(place: Path) -> Listing | None:
 
 
 def _write_listing(place: Path, listing: Listing) -> None:
-    temporary = place / "listing.json.new"
-    temporary.write_bytes(msgspec.json.encode(listing))
-    temporary.rename(place / "listing.json")
+    replace_file(place / "listing.json", msgspec.json.encode(listing))

@@ -1,22 +1,28 @@
 """The phase that makes the working copies, from the mirrors and the prepared checkouts."""
 
 import time
+from contextlib import suppress
 
+from pullyard.git.errors import RepositoryUnreachable
 from pullyard.git.names import check_object_id
 from pullyard.git.provenance import Provenance, read_provenance
+from pullyard.git.remotes import Remotes
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.sandboxes.protocol import Sandbox, Workspace
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.begin_repository import begin_repository
+from pullyard.worker.command_check import check_found
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 from pullyard.worker.failures import PhaseFailed
+from pullyard.worker.images.take_image import take_image
 from pullyard.worker.logs import LogFile
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.run_command import describe, run_command
 from pullyard.worker.salvage import list_salvage
+from pullyard.worker.saved_work import salvage_ref
 from pullyard.worker.workspaces import Start
 
 
@@ -30,6 +36,7 @@ async def prepare(context: Context, node: Node) -> NodeOutcome:
     for copy in context.copies:
         await find_base(context, copy, node)
     context.journal.save()
+    await take_image(context)
     for copy in context.copies:
         copy.workspace = await context.tools.workspaces.prepare(
             copy.mirror,
@@ -38,7 +45,7 @@ async def prepare(context: Context, node: Node) -> NodeOutcome:
             context.uid,
             resume=await find_resumed(context, copy),
         )
-    if grant.setup_commands:
+    if context.setup_commands:
         async with opened_sandbox(context, *working_copies(context)) as sandbox:
             await set_up(context, sandbox, log, time.monotonic() + grant.limits.prepare_seconds)
     return NodeOutcome.PASSED
@@ -89,6 +96,14 @@ async def find_resumed(context: Context, copy: Copy) -> str | None:
     if grant.resume_from is None:
         return None
     kept = (await list_salvage(context.tools.git, copy.mirror)).get(grant.resume_from)
+    if kept is None and grant.isolation.salvage.push:
+        # It was made on another worker, perhaps, and pushed from there.
+        reference = salvage_ref(grant.resume_from)
+        with suppress(RepositoryUnreachable):
+            await Remotes(context.tools.git).fetch(
+                copy.mirror.address, copy.mirror.path, f"{reference}:{reference}"
+            )
+            kept = await context.tools.mirrors.find(copy.mirror, reference)
     if kept is None and grant.resume_commit is not None and copy is context.main:
         # It was pushed, so it came with the mirror, on whatever worker it was made.
         kept = await context.tools.mirrors.find(copy.mirror, check_object_id(grant.resume_commit))
@@ -103,6 +118,8 @@ async def reopen(context: Context) -> None:
     """After a restart: the mirrors again, and the working copies as the agent left them."""
     for copy in context.copies:
         copy.mirror = await context.tools.mirrors.refresh(copy.url)
+    await take_image(context)
+    for copy in context.copies:
         copy.workspace = await context.tools.workspaces.reopen(
             copy.mirror, start_of(context, copy), copy.agent_directory, context.uid
         )
@@ -110,8 +127,9 @@ async def reopen(context: Context) -> None:
 
 async def set_up(context: Context, sandbox: Sandbox, log: LogFile, deadline: float) -> None:
     """Run the project's set-up commands. Raises PhaseFailed at the first that does not pass."""
-    for argv in context.grant.setup_commands:
-        result = await run_command(sandbox, argv, log, deadline)
+    check_found(context, context.setup_commands)
+    for argv in context.setup_commands:
+        result = await run_command(sandbox, argv, log, deadline, network=context.network)
         if result.outcome != "passed":
             raise PhaseFailed(Reason.SETUP_FAILED, f"Set-up failed: {describe(result)}")
 

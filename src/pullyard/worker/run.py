@@ -4,20 +4,24 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 
 from pullyard.agents.registry import AGENTS
+from pullyard.files.locks import FileLock, wait_for
 from pullyard.git.addresses import Login
 from pullyard.git.errors import GitMissing
 from pullyard.git.program import Git, GitSettings
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import Connected
-from pullyard.sandboxes.protocol import SandboxUnavailable
+from pullyard.sandboxes.docker.engine import Engine, find_socket
+from pullyard.sandboxes.docker.sandbox import DockerSandbox
+from pullyard.sandboxes.protocol import Probe, SandboxUnavailable
 from pullyard.sandboxes.registry import SAFE, usable
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.telemetry.tracer import open_tracer
@@ -26,13 +30,19 @@ from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
 from pullyard.worker.errands import Errands
 from pullyard.worker.execution import Execution
-from pullyard.worker.file_locks import FileLock, wait_for
 from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.identity import Identity
+from pullyard.worker.images.build import BuildLimits
+from pullyard.worker.images.supply import ImageSupply, SupplyLimits
 from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from pullyard.worker.mirrors import Mirrors
+from pullyard.worker.network import bound_of, dialer_of
+from pullyard.worker.policy.decide import Decider
+from pullyard.worker.policy.load import find_policy, load_policy
+from pullyard.worker.policy.nonces import SIGNATURES, Nonces
+from pullyard.worker.receipt_key import load_key
 from pullyard.worker.sandbox_choice import SandboxChoice
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.workspaces import Workspaces
@@ -88,7 +98,7 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     )
     background = [
         asyncio.create_task(heart.run(settings.offline_seconds)),
-        asyncio.create_task(identity.keep_fresh(connected.worker_id)),
+        asyncio.create_task(identity.keep_fresh()),
         asyncio.create_task(drain_when_told(loop, signalled)),
     ]
     loop.recover()
@@ -127,6 +137,9 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
             plain_http=settings.allow_plain_http,
         )
     )
+    dialer = dialer_of(settings)
+    # What can't be read is told at the start, and not by the first task.
+    bound_of(settings)
     uid = settings.first_uid if os.geteuid() == 0 else None
     try:
         await git.check_version()
@@ -144,6 +157,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
     # A sandbox is shown what it needs; without one, its account has to pass through. Others never look in.
     if data.stat().st_uid == os.geteuid():
         data.chmod(0o711 if probes[0].name == UnsafeDirectory.name else 0o700)
+    images = await open_images(settings, probes, stack)
     checkouts = data / "checkouts"
     return Tools(
         settings=settings,
@@ -154,8 +168,41 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         workspaces=Workspaces(checkouts, git, mirrors, overlay=probes[0].overlay),
         sandboxes=SandboxChoice(probes),
         upstream=upstream,
+        receipt_key=load_key(data),
+        images=images,
+        dialer=dialer,
         tracer=tracer,
+        decider=open_decider(settings, probes),
     )
+
+
+def open_decider(settings: WorkerSettings, probes: Sequence[Probe]) -> Decider:
+    """Raises RequestError where the policy can't be used: a worker does not start without its rules."""
+    path = find_policy(settings.policy_file, settings.data_directory)
+    host = urlsplit(settings.coordinator_url).hostname
+    policy = load_policy(path, local_coordinator=host in ("127.0.0.1", "localhost", "::1"))
+    nonces = Nonces(settings.data_directory / SIGNATURES)
+    nonces.forget_expired()
+    logger.info("policy", source=policy.title, rules=len(policy.rules))
+    return Decider(policy, nonces, probes)
+
+
+async def open_images(
+    settings: WorkerSettings, probes: Sequence[Probe], stack: AsyncExitStack
+) -> ImageSupply | None:
+    """None where no sandbox of this worker has images."""
+    if DockerSandbox.name not in {probe.name for probe in probes}:
+        return None
+    engine = Engine(find_socket())
+    stack.push_async_callback(engine.close)
+    limits = SupplyLimits(
+        pull_seconds=settings.image_pull_seconds,
+        builds=settings.image_builds,
+        build=BuildLimits(network=settings.image_build_network, seconds=settings.image_build_seconds),
+    )
+    images = ImageSupply(engine, limits)
+    stack.push_async_callback(images.close)
+    return images
 
 
 def measured_facts(tools: Tools) -> dict[str, Any]:
@@ -168,6 +215,7 @@ def measured_facts(tools: Tools) -> dict[str, Any]:
         "escapes_held": dict(best.escapes),
         "sandboxes": {name: msgspec.to_builtins(probe) for name, probe in tools.sandboxes.probes.items()},
         "agents": sorted(AGENTS),
+        "receipt_key": tools.receipt_key.public,
         "free_bytes": free_bytes(tools.settings.data_directory),
     }
 

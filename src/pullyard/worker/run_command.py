@@ -9,12 +9,19 @@ from collections.abc import Sequence
 from pullyard.protocol.worker import CommandResult
 from pullyard.sandboxes.protocol import Command, Sandbox
 from pullyard.worker.logs import LogFile
+from pullyard.worker.network import Network
 
 NOT_FOUND = 127
 
 
 async def run_command(
-    sandbox: Sandbox, argv: Sequence[str], log: LogFile, deadline: float, *, directory: str | None = None
+    sandbox: Sandbox,
+    argv: Sequence[str],
+    log: LogFile,
+    deadline: float,
+    *,
+    network: Network,
+    directory: str | None = None,
 ) -> CommandResult:
     """``deadline`` is by the monotonic clock. Whatever the command started is gone on return."""
     log.append(f"$ {shlex.join(argv)}\n".encode())
@@ -23,11 +30,18 @@ async def run_command(
     outcome = "timed-out"
     stdout = log.descriptor()
     try:
-        process = await sandbox.start(Command(argv=argv, stdout=stdout, directory=directory))
+        command = Command(
+            argv=argv,
+            environment=network.environment,
+            directory=directory,
+            stdout=stdout,
+            listen_port=network.port,
+        )
+        process = await sandbox.start(command)
     finally:
         os.close(stdout)
     try:
-        async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+        async with network.serving(process, log), asyncio.timeout(max(0.0, deadline - time.monotonic())):
             exit_code = await process.wait()
         outcome = "passed" if exit_code == 0 else "failed"
     except TimeoutError:

@@ -1,22 +1,14 @@
 """Unfinished work, kept in the mirror as a commit that a later execution can go on from."""
 
-import re
-
 from pullyard.git.addresses import read_address
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git
 from pullyard.git.remotes import Remotes
-from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Sandbox
 from pullyard.worker.harvest import CommitText, Source, harvest
 from pullyard.worker.harvest_rules import SALVAGE_LIMITS
-from pullyard.worker.mirrors import SALVAGE, Mirror
-
-
-def salvage_ref(execution_id: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", execution_id):
-        raise RequestError(f"{execution_id[:80]!r} is not an execution's id.", code="invalid-execution")
-    return f"{SALVAGE}{execution_id}"
+from pullyard.worker.mirrors import Mirror
+from pullyard.worker.saved_work import SALVAGE, remove_note, salvage_ref
 
 
 async def salvage(
@@ -51,4 +43,5 @@ async def list_salvage(git: Git, mirror: Mirror) -> dict[str, str]:
 
 async def drop_salvage(git: Git, mirror: Mirror, execution_id: str) -> None:
     """Forget one. Repeatable."""
+    remove_note(mirror.place, execution_id)
     await git.ok("update-ref", "-d", salvage_ref(execution_id), git_dir=mirror.path)

@@ -34,15 +34,22 @@ class SandboxChoice:
         return self.probes[wish.backend]
 
     def make(
-        self, wish: SandboxWish, workspace: Workspace, mounts: Sequence[Mount], *, uid: int | None, owner: str
+        self,
+        wish: SandboxWish,
+        workspace: Workspace,
+        mounts: Sequence[Mount],
+        *,
+        uid: int | None,
+        owner: str,
+        image: str | None = None,
     ) -> Sandbox:
-        """Not provisioned yet. ``owner`` is the execution's id."""
+        """Not provisioned yet. ``owner`` is the execution's id, ``image`` what was found for the wish."""
         spec = SandboxSpec(
             workspace=workspace,
             mounts=mounts,
             limits=limits_of(wish),
             uid=uid,
-            image=wish.image,
+            image=image or wish.image,
             platform=wish.platform,
             owner=owner,
         )

@@ -3,7 +3,7 @@
 import platform
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import (
@@ -12,6 +12,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+RepositoryKind = Literal["node", "python", "go", "rust", "java", "plain"]
 
 
 class GitCredential(BaseSettings):
@@ -40,10 +42,25 @@ class WorkerSettings(BaseSettings):
     exit_with_parent: bool = False
     """End when standard input does, so that a worker never outlives the process that started it."""
 
+    policy_file: Path | None = None
+    """What the owner allows, whatever the coordinator sends; null: ``policy.toml`` in the data directory, or
+    ``/etc/pullyard/policy.toml``, or the default policy."""
     sandbox: str | None = None
     """None takes the best measured one; ``unsafe-directory`` must be named here to be used at all."""
     first_uid: int = Field(default=210_000, ge=1000)
     """As root, slot N runs its sandboxes as this account number plus N."""
+
+    images: dict[RepositoryKind, str] = Field(default_factory=dict[RepositoryKind, str])
+    """Of the sandbox ``docker``: the image by kind of repository, ``node``, ``python``, ``go``, ``rust``,
+    ``java`` or ``plain``, where neither project nor ``devcontainer.json`` names one; a JSON object."""
+    image_registries: tuple[str, ...] = ("docker.io", "ghcr.io", "mcr.microsoft.com", "quay.io")
+    """Those whose images a repository's own files may name; a JSON list."""
+    image_builds: bool = True
+    """Build the Dockerfile that a ``devcontainer.json`` names: a step is held less than in a sandbox."""
+    image_build_network: bool = False
+    """True: build steps reach whatever the engine's network reaches."""
+    image_build_seconds: float = Field(default=1800.0, gt=0)
+    image_pull_seconds: float = Field(default=1800.0, gt=0)
 
     drain_seconds: float = Field(default=60.0, ge=0)
     """On SIGTERM: how long running executions may finish before they are stopped and salvaged."""
@@ -60,6 +77,19 @@ class WorkerSettings(BaseSettings):
     """Allow repositories over HTTP without TLS on hosts other than this machine."""
     git_credentials: dict[str, GitCredential] = Field(default_factory=dict)
     """By host name."""
+
+    network: bool = True
+    """False: no sandbox reaches any host, whatever a project allows."""
+    network_hosts: tuple[str, ...] | None = None
+    """The most that any project may reach: ``host``, ``host:port`` or ``registries``; a JSON list; null: what
+    the project allows."""
+    network_allow_private: tuple[str, ...] = ()
+    """Private addresses that sandboxes may reach where a project allows the name: ``10.1.0.0/16:443``; a JSON
+    list. A cloud's metadata stays closed."""
+    network_resolve: dict[str, str] = Field(default_factory=dict)
+    """Addresses by host name, instead of DNS, for sandboxes; a JSON object."""
+    upstream_proxy: str | None = None
+    """Sandboxes' requests go by this proxy, ``http://host:port``, which then resolves the names."""
 
     log_json: bool = False
     """Write JSON lines."""

@@ -29,6 +29,7 @@ async def take_work(context: Context, sandbox: Sandbox) -> NodeOutcome:
     for copy in context.copies[1:]:
         async with opened_sandbox(context, *alone(copy)) as single:
             await take_copy(context, copy, single)
+    context.facts["protected_paths"] = context.protected
     return NodeOutcome.PASSED if context.changed else NodeOutcome.UNCHANGED
 
 
@@ -39,7 +40,12 @@ async def take_copy(context: Context, copy: Copy, sandbox: Sandbox) -> None:
         change_title(grant), f"{harmless(grant.task.description)}\n\n{trailers}", context.record.begun_at
     )
     work = await harvest(
-        sandbox, context.tools.git, source_of(copy), text, HarvestLimits(diff_bytes=DIFF_BYTES)
+        sandbox,
+        context.tools.git,
+        source_of(copy),
+        text,
+        HarvestLimits(diff_bytes=DIFF_BYTES),
+        guarded=grant.isolation.protected_paths,
     )
     copy.record.harvested = None
     if work is None:
@@ -49,13 +55,17 @@ async def take_copy(context: Context, copy: Copy, sandbox: Sandbox) -> None:
         f"Files changed{where}: {len(work.diffstat.files)}; lines added: {work.diffstat.additions}, "
         f"removed: {work.diffstat.deletions}."
     )
+    guarded = bool(grant.isolation.protected_paths)
     for path in work.protected:
-        log.line(f"Look closely: {harmless(path)}{where} steers builds, agents or git itself.")
-    protected = [f"{copy.name}:{path}" if copy.name else path for path in work.protected]
-    context.facts["protected_paths"] = [*context.facts.get("protected_paths", []), *protected]
+        waits = "waits for a person before it is published" if guarded else "should be looked at"
+        log.line(f"Look closely: {harmless(path)}{where} {waits}.")
+    for sentence in work.notable:
+        log.line(f"Look closely: {harmless(sentence)}{where}.")
     if copy.record.start_commit is None:
         copy.described = (work.diffstat, work.diff, work.diff_truncated)
-    copy.record.harvested = HarvestedCommit(commit=work.commit, tree=work.tree)
+    copy.record.harvested = HarvestedCommit(
+        commit=work.commit, tree=work.tree, protected=list(work.protected) if guarded else []
+    )
 
 
 def source_of(copy: Copy) -> Source:

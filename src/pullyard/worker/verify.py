@@ -1,46 +1,101 @@
 """The phase that proves the work: the base branch's commands on a fresh checkout of exactly its commit."""
 
+import shlex
 import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
-from pullyard.protocol.worker import CommandResult, Receipt
+from pullyard.protocol.worker import CommandResult
 from pullyard.sandboxes.protocol import Sandbox, Workspace
 from pullyard.worker.base_files import read_file, top_names
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
-from pullyard.worker.detect import NOTHING, Detected, detect
+from pullyard.worker.counts import TAIL_BYTES, count_tests
+from pullyard.worker.detect import CONFIGURED, NOTHING, Detected, detect, lookup_of
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.open_sandbox import clean_checkouts, opened_sandbox
 from pullyard.worker.prepare import set_up, start_of
-from pullyard.worker.run_command import describe, run_command
+from pullyard.worker.receipts import make_receipt, sign_receipt
+from pullyard.worker.run_command import NOT_FOUND, describe, run_command
 
 TOP_FILE_BYTES = 1 << 20
+LOOKUP_SECONDS = 10.0
 
 
 async def verify(context: Context, node: Node) -> NodeOutcome:
-    """Leave a receipt for every copy that has changed. Raises PhaseFailed where a command failed.
+    """Leave a signed receipt for every copy that has changed. Raises PhaseFailed where a command failed.
 
     The commands of one copy see the clean checkouts of all. Skipping is no failure.
     """
     del node
-    began = time.monotonic()
     chosen = {copy: await choose_commands(context, copy) for copy in context.changed}
-    for copy in context.copies:
-        copy.checkout = await clean_checkout(context, copy)
-    async with opened_sandbox(context, *clean_checkouts(context)) as sandbox:
-        if any(one.commands for one in chosen.values()):
-            log = context.log(Phase.VERIFY)
-            await set_up(context, sandbox, log, time.monotonic() + context.grant.limits.prepare_seconds)
-        for copy, commands in chosen.items():
-            results = await run_all(context, copy, sandbox, commands)
-            seconds = time.monotonic() - began
-            copy.record.receipt = make_receipt(context, copy, sandbox, commands, (results, seconds))
-            began = time.monotonic()
+    ran = await run_once(context, chosen)
+    for copy, (results, seconds) in ran.items():
+        warning = chosen[copy].warning or missing_program(results)
+        copy.record.receipt = make_receipt(context, copy, results, seconds=seconds, warning=warning)
+    if failed := {copy: chosen[copy] for copy, (results, _) in ran.items() if may_be_flaky(results)}:
+        await try_again(context, failed)
     for copy in context.changed:
         judge(copy)
     return NodeOutcome.PASSED
+
+
+async def run_once(
+    context: Context, chosen: Mapping[Copy, Detected]
+) -> dict[Copy, tuple[list[CommandResult], float]]:
+    """On checkouts that nothing has touched yet: each copy's results, and the seconds that they took."""
+    began = time.monotonic()
+    log = context.log(Phase.VERIFY)
+    for copy in context.copies:
+        copy.checkout = await clean_checkout(context, copy)
+    ran: dict[Copy, tuple[list[CommandResult], float]] = {}
+    async with opened_sandbox(context, *clean_checkouts(context)) as sandbox:
+        if any(one.commands for one in chosen.values()):
+            await set_up(context, sandbox, log, time.monotonic() + context.grant.limits.prepare_seconds)
+        for copy, commands in chosen.items():
+            results = await run_all(context, copy, sandbox, commands)
+            ran[copy] = results, time.monotonic() - began
+            began = time.monotonic()
+    return ran
+
+
+def may_be_flaky(results: Sequence[CommandResult]) -> bool:
+    return bool(results) and results[-1].outcome == "failed" and results[-1].exit_code != NOT_FOUND
+
+
+async def try_again(context: Context, failed: Mapping[Copy, Detected]) -> None:
+    """On another fresh checkout, only to mark a command that passes there as flaky; the outcome stays."""
+    log = context.log(Phase.VERIFY)
+    log.line("Once more on another fresh checkout, to tell whether it is flaky. What failed stays failed.")
+    try:
+        again = await run_once(context, failed)
+    except PhaseFailed as failure:
+        log.line(f"It could not be tried again: {failure.message}")
+        return
+    for copy, (results, _) in again.items():
+        receipt = copy.record.receipt
+        assert receipt is not None
+        place = len(receipt.commands) - 1
+        if len(results) > place and results[place].outcome == "passed":
+            flaky = msgspec.structs.replace(receipt.commands[place], flaky=True)
+            commands = [*receipt.commands[:place], flaky]
+            copy.record.receipt = sign_receipt(
+                context, copy, msgspec.structs.replace(receipt, commands=commands)
+            )
+
+
+def missing_program(results: Sequence[CommandResult]) -> str | None:
+    skipped = next((result for result in results if result.outcome == "skipped"), None)
+    if skipped is None:
+        return None
+    return (
+        f"'{shlex.join(skipped.argv)[:200]}' was skipped, with all after it: its program is not in the "
+        "sandbox. Install it on the worker, or set verify_commands."
+    )
 
 
 async def clean_checkout(context: Context, copy: Copy) -> Workspace:
@@ -65,54 +120,50 @@ async def run_all(context: Context, copy: Copy, sandbox: Sandbox, chosen: Detect
     deadline = time.monotonic() + context.grant.limits.verify_seconds
     results: list[CommandResult] = []
     for argv in chosen.commands:
-        results.append(await run_command(sandbox, argv, log, deadline, directory=directory))
-        if results[-1].outcome != "passed":
+        start = log.size_bytes
+        result = await run_command(sandbox, argv, log, deadline, network=context.network, directory=directory)
+        result.tests = count_tests(log.tail(start, TAIL_BYTES))
+        results.append(result)
+        if result.outcome == "failed" and await is_skipped(context, sandbox, chosen, argv):
+            result.outcome = "skipped"
+        if result.outcome != "passed":
             break
-    if chosen.warning:
-        log.line(f"Skipped. {chosen.warning}")
+    if warning := chosen.warning or missing_program(results):
+        log.line(f"Skipped. {warning}")
     return results
 
 
-def make_receipt(
-    context: Context,
-    copy: Copy,
-    sandbox: Sandbox,
-    chosen: Detected,
-    ran: tuple[list[CommandResult], float],
-) -> Receipt:
-    """``ran`` is the commands' results and the seconds that all of it took."""
-    results, seconds = ran
-    assert copy.record.harvested is not None
-    assert copy.record.base_commit is not None
-    return Receipt(
-        commit=copy.record.harvested.commit,
-        tree=copy.record.harvested.tree,
-        base_commit=copy.record.base_commit,
-        commands=results,
-        passed=bool(results) and all(result.outcome == "passed" for result in results),
-        seconds=round(seconds, 3),
-        sandbox={"name": sandbox.name, "own_account": context.uid is not None},
-        warning=chosen.warning,
-    )
+async def is_skipped(context: Context, sandbox: Sandbox, chosen: Detected, argv: Sequence[str]) -> bool:
+    """Whether a command that nobody asked for by name failed because its program is not installed.
+
+    Looked up outside of the checkout, so that no file in it can make a failure look like that.
+    """
+    lookup = None if chosen.configured else lookup_of(argv)
+    if lookup is None:
+        return False
+    log, deadline = context.log(Phase.VERIFY), time.monotonic() + LOOKUP_SECONDS
+    looked = await run_command(sandbox, lookup, log, deadline, network=context.network, directory="/")
+    return looked.outcome == "failed"
 
 
 def judge(copy: Copy) -> None:
     """Raises PhaseFailed unless every command passed; nothing to run is no failure but a warning."""
     receipt = copy.record.receipt
     assert receipt is not None
-    if receipt.passed or not receipt.commands:
+    if receipt.passed or not receipt.commands or receipt.commands[-1].outcome == "skipped":
         return
     last = receipt.commands[-1]
     reason = Reason.VERIFY_TIMED_OUT if last.outcome == "timed-out" else Reason.VERIFY_FAILED
     where = f" in {copy.name}" if copy.name else ""
-    raise PhaseFailed(reason, f"Verification failed{where}: {describe(last)}")
+    flaky = " It passed when it was tried again: it is flaky." if last.flaky else ""
+    raise PhaseFailed(reason, f"Verification failed{where}: {describe(last)}{flaky}")
 
 
 async def choose_commands(context: Context, copy: Copy) -> Detected:
     """The task's or the project's commands, else what the base branch's files tell."""
     given = copy.verify_commands
     if given is not None:
-        return Detected(given, source="configured", warning=None if given else NOTHING.warning)
+        return Detected(given, source=CONFIGURED, warning=None if given else NOTHING.warning)
     base_commit = copy.record.base_commit
     assert base_commit is not None
     git, mirror = context.tools.git, copy.mirror.path
@@ -120,4 +171,5 @@ async def choose_commands(context: Context, copy: Copy) -> Detected:
     async def read(path: str) -> bytes | None:
         return await read_file(git, mirror, base_commit, path, TOP_FILE_BYTES)
 
-    return await detect(await top_names(git, mirror, base_commit), read)
+    online = context.grant.isolation.network.registries
+    return await detect(await top_names(git, mirror, base_commit), read, online=online)

@@ -13,7 +13,15 @@ import structlog
 
 from pullyard.agents.protocol import AgentMissing
 from pullyard.lifecycle.reasons import REASONS, Reason
-from pullyard.lifecycle.workflows import Node, NodeKind, NodeOutcome, following, leads_on
+from pullyard.lifecycle.workflows import (
+    PROTECTED,
+    Node,
+    NodeKind,
+    NodeOutcome,
+    following,
+    leads_on,
+    walked_only,
+)
 from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import NodeFact, PhaseLimits
 from pullyard.sandboxes.protocol import SandboxUnavailable
@@ -22,6 +30,11 @@ from pullyard.worker.failures import PhaseFailed, Stopped, as_failure
 
 Handler = Callable[[Context, Node], Awaitable[NodeOutcome]]
 """Does what a kind of node is there for, and may be called again after any crash. Raises as phases do."""
+
+
+async def open_gate(context: Context, node: Node) -> NodeOutcome:
+    del context, node
+    return NodeOutcome.PASSED
 
 
 @dataclass(frozen=True)
@@ -33,6 +46,8 @@ class Effects:
     """After a restart: makes the context ready for any node but one that prepares. Repeatable."""
     rescue: Callable[[Context], Coroutine[Any, Any, str | None]]
     """Before a teardown: keeps unfinished work; the salvage reference, None for none. Repeatable."""
+    gate: Handler = open_gate
+    """Before each attempt and outside of its time limit: ``rejected`` where a person said no to it."""
 
 
 logger = structlog.get_logger(__name__)
@@ -41,6 +56,8 @@ FAILURES = (PullyardError, AgentMissing, SandboxUnavailable, OSError)
 MAX_INTERRUPTIONS = 5
 """A node that was under way at so many ends of the worker is taken to be their cause."""
 APPROVAL_SECONDS = 7 * 86_400.0
+ASKING = "asking"
+"""In a node's facts while its gate waits for a person: a restart then goes on with the same attempt."""
 
 _TIMEOUTS = {
     NodeKind.AGENT: Reason.AGENT_TIMED_OUT,
@@ -89,7 +106,14 @@ class Walk:
             if not leads_on(node, outcome):
                 reason, sentence = _DEAD_ENDS[outcome]
                 raise PhaseFailed(reason, sentence.format(node.name))
-            node = following(self._workflow, node, outcome)
+            node = self._after(node, outcome)
+
+    def _after(self, node: Node, outcome: NodeOutcome) -> Node | None:
+        """The next node that is due; one whose condition is not met leaves no trace."""
+        after = following(self._workflow, node, outcome)
+        while after is not None and not is_due(self._context, after):
+            after = following(self._workflow, after, NodeOutcome.PASSED)
+        return after
 
     async def _take_up(self, first: Node) -> Node:
         """The node that a killed worker was at; ``first`` where it had begun none."""
@@ -106,7 +130,7 @@ class Walk:
             raise Stopped(Reason.INTERRUPTED, "The worker was restarted while the agent was at work.")
         if interrupted >= MAX_INTERRUPTIONS:
             raise Stopped(Reason.INTERRUPTED, f"The worker ended too often during the step '{node.name}'.")
-        if last.outcome is None and node.kind is not NodeKind.APPROVAL:
+        if last.outcome is None and node.kind is not NodeKind.APPROVAL and ASKING not in last.facts:
             _close(last, NodeOutcome.FAILED, Reason.INTERRUPTED, "The worker was restarted.")
         if node.kind is not NodeKind.PREPARE:
             await self._context.stop.race(self._effects.reopen(self._context))
@@ -118,6 +142,10 @@ class Walk:
         while True:
             fact = self._begin(node)
             try:
+                fact.outcome = await self._context.stop.race(self._effects.gate(self._context, node))
+                if fact.outcome is NodeOutcome.REJECTED:
+                    return fact.outcome
+                fact.outcome = None
                 return await self._attempt(node, fact)
             except Stopped as stopped:
                 _close(fact, NodeOutcome.FAILED, stopped.reason, stopped.message)
@@ -184,6 +212,11 @@ class Walk:
         return fact.outcome
 
 
+def is_due(context: Context, node: Node) -> bool:
+    """A condition that this version does not know is taken as met: rather asked too often than not at all."""
+    return walked_only(node) != PROTECTED or bool(context.protected)
+
+
 def limit_seconds(node: Node, limits: PhaseLimits, *, copies: int = 1) -> float:
     """``copies`` are the repositories that a verification has to prove one after the other."""
     if node.limit_seconds is not None:
@@ -192,8 +225,9 @@ def limit_seconds(node: Node, limits: PhaseLimits, *, copies: int = 1) -> float:
         case NodeKind.APPROVAL:
             return APPROVAL_SECONDS
         case NodeKind.VERIFY:
-            # The commands have the limit for themselves; the checkout before them gets its own time.
-            return limits.verify_seconds * copies + limits.prepare_seconds
+            # The commands have the limit for themselves; the checkout before them gets its own time. Both
+            # happen once more where a failure may be a flaky one.
+            return 2 * (limits.verify_seconds * copies + limits.prepare_seconds)
         case _:
             return getattr(limits, f"{node.phase}_seconds")
 

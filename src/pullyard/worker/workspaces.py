@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from pullyard.files.locks import FileLock
 from pullyard.git.errors import GitFailed
 from pullyard.git.names import check_branch, check_object_id
 from pullyard.git.program import Git
@@ -16,7 +17,6 @@ from pullyard.sandboxes.protocol import Workspace
 from pullyard.worker import trees
 from pullyard.worker.agent_git import make_agent_git
 from pullyard.worker.checkouts import Checkout, Checkouts
-from pullyard.worker.file_locks import FileLock
 from pullyard.worker.mirrors import MIRROR_INSIDE, Mirror, Mirrors
 from pullyard.worker.threads import in_thread
 

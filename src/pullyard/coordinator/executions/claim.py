@@ -104,6 +104,7 @@ def build_grant(row: Any) -> Grant:
         workflow=granted_workflow(row.workflow, row.workflow_nodes),
         repositories=granted_repositories(row.repositories),
         change=granted_change(row),
+        signature=row.signature,
     )
 
 

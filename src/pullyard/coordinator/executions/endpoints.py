@@ -8,6 +8,7 @@ from pullyard.coordinator.executions.read import (
     execution_resource,
     list_executions,
     read_execution,
+    read_salvage,
 )
 from pullyard.coordinator.executions.requeue import requeue_execution
 from pullyard.coordinator.news import queue_changed
@@ -15,7 +16,7 @@ from pullyard.coordinator.paging import Cursor, Limit, before, page
 from pullyard.coordinator.reasons import said_by_person
 from pullyard.coordinator.services import ServicesNeeded
 from pullyard.lifecycle.execution import ExecutionState
-from pullyard.protocol.resources import Execution, Intervention, Page
+from pullyard.protocol.resources import Execution, Intervention, Page, Salvage
 
 router = APIRouter(prefix="/api/v1/executions", tags=["executions"])
 
@@ -27,6 +28,8 @@ async def list_all(
     project_id: str | None = None,
     task_id: str | None = None,
     state: ExecutionState | None = None,
+    salvaged: bool = False,  # noqa: FBT001
+    # A query parameter; true shows only those that left unfinished work.
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[Execution]:
@@ -34,7 +37,7 @@ async def list_all(
         rows = await list_executions(
             connection,
             person.tenant_id,
-            where=ExecutionFilter(project_id, task_id, state),
+            where=ExecutionFilter(project_id, task_id, state, salvaged),
             before_id=before(cursor),
             limit=limit + 1,
         )
@@ -45,6 +48,13 @@ async def list_all(
 async def show(execution_id: str, person: Person, services: ServicesNeeded) -> Execution:
     async with services.database.transaction() as connection:
         return await read_execution(connection, person.tenant_id, execution_id)
+
+
+@router.get("/{execution_id}/salvage")
+async def show_salvage(execution_id: str, person: Person, services: ServicesNeeded) -> Salvage:
+    """The unfinished work it left: where it is, and what it is as far as the project lets it leave."""
+    async with services.database.transaction() as connection:
+        return await read_salvage(connection, person.tenant_id, execution_id)
 
 
 @router.post("/{execution_id}/requeue")

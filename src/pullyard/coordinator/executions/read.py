@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.lifecycle.reasons import REASONS, Reason
 from pullyard.protocol.errors import NotFound
-from pullyard.protocol.resources import Execution
+from pullyard.protocol.resources import Execution, Salvage
 from pullyard.store.queries import named
 
 
@@ -18,6 +18,8 @@ class ExecutionFilter:
     project_id: str | None = None
     task_id: str | None = None
     state: str | None = None
+    salvaged: bool = False
+    """Only those that left unfinished work."""
 
 
 _EVERYTHING = ExecutionFilter()
@@ -45,6 +47,7 @@ async def list_executions(
             "task_id": where.task_id,
             "project_id": where.project_id,
             "state": where.state,
+            "salvaged": where.salvaged,
             "before": before_id,
             "limit": limit,
         },
@@ -57,3 +60,13 @@ async def read_execution(connection: AsyncConnection, tenant_id: str, execution_
     if not rows:
         raise NotFound("execution")
     return execution_resource(rows[0])
+
+
+async def read_salvage(connection: AsyncConnection, tenant_id: str, execution_id: str) -> Salvage:
+    parameters = {"tenant_id": tenant_id, "id": execution_id}
+    row = (await connection.execute(named("execution_salvage"), parameters)).mappings().one_or_none()
+    if row is None:
+        raise NotFound("salvage")
+    # Workers wrote it, of whatever version they are.
+    told = row["repositories"] if isinstance(row["repositories"], list) else []
+    return Salvage.model_validate({**row, "repositories": [one for one in told if isinstance(one, dict)]})

@@ -61,6 +61,8 @@ async def create_task(
         project_labels = await connection.scalar(named("project_labels"), {"project_id": project_id})
         await lane_for(connection, tenant_id, [*wish.labels, *(project_labels or [])], member_id)
         created = (await connection.execute(named("task_create"), parameters)).one()
+    if wish.signature is not None:
+        await connection.execute(named("task_sign"), {"id": task_id, "signature": wish.signature})
     if needs_new_worker(wish):
         await connection.execute(named("task_workflow"), {**parameters, "responds_to": responds_to})
     if held or wish.retry is not None:

@@ -18,6 +18,7 @@ from pullyard.coordinator.executions.finish import finish_execution
 from pullyard.coordinator.executions.phase import begin_phase
 from pullyard.coordinator.executions.poll import poll_for_work
 from pullyard.coordinator.executions.requeue import take_back
+from pullyard.coordinator.executions.salvaged import note_salvage
 from pullyard.coordinator.logs.append import append_log
 from pullyard.coordinator.news import errands_changed, events_written, log_grew, queue_changed
 from pullyard.coordinator.services import services_of
@@ -38,6 +39,7 @@ from pullyard.protocol.worker import (
     HeartbeatRequest,
     LogAnswer,
     PhaseReport,
+    SalvageReport,
 )
 from pullyard.store.hot import HotConnection
 
@@ -148,6 +150,12 @@ async def finish(request: Request) -> Response:
     return answer(Done())
 
 
+async def salvaged(request: Request) -> Response:
+    await fenced(request, SalvageReport, note_salvage)
+    events_written(services_of(request))
+    return answer(Done())
+
+
 async def errand(request: Request) -> Response:
     await fenced(request, ErrandReport, report_errand)
     services = services_of(request)
@@ -224,6 +232,7 @@ ROUTES = [
     Route("/worker/v1/executions/{id}/phase", phase, methods=["POST"]),
     Route("/worker/v1/executions/{id}/ask", ask, methods=["POST"]),
     Route("/worker/v1/executions/{id}/finish", finish, methods=["POST"]),
+    Route("/worker/v1/executions/{id}/salvage", salvaged, methods=["POST"]),
     Route("/worker/v1/executions/{id}/logs/{stream}", append, methods=["POST"]),
     Route("/worker/v1/errands/{id}", errand, methods=["POST"]),
 ]

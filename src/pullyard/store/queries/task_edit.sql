@@ -8,6 +8,7 @@ UPDATE tasks SET
     budget_micros = :budget_micros,
     base_branch = :base_branch,
     agent = :agent,
+    signature = :signature,
     version = version + 1,
     updated_at = now()
 WHERE id = :id

@@ -14,11 +14,15 @@ _OWN_HOSTS = ("127.0.0.1", "localhost")
 
 
 class Malformed(Exception):
-    """A request outside of the grammar: ``status`` and the message are the answer."""
+    """A request that does not pass: ``status`` and the message are the answer.
 
-    def __init__(self, status: int, message: str) -> None:
+    ``plain`` is for people and programs that ask for the world, and not for the model provider.
+    """
+
+    def __init__(self, status: int, message: str, *, plain: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.plain = plain
 
 
 def split_target(request: h11.Request) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""Serves one execution's gateway on a listening socket."""
+"""Serves a sandbox's gateway on a listening socket: the model provider's API, and the way out by proxy."""
 
 import asyncio
 import socket
@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 import h11
 import structlog
 
+from pullyard.worker.gateway.egress import Client, Egress
 from pullyard.worker.gateway.exchange import Exchange
 from pullyard.worker.gateway.grammar import BODY_LIMIT_BYTES, Malformed
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.providers import PROVIDERS, Provider, encode_error
+from pullyard.worker.gateway.targets import is_for_proxy
 from pullyard.worker.gateway.upstream import Upstream
 
-MOST_CONNECTIONS = 32
+MOST_CONNECTIONS = 64
 BODIES_LIMIT_BYTES = 2 * BODY_LIMIT_BYTES
 """Of all requests that are held at once, so that an agent can't fill the worker's memory."""
 FREE_PIECES = 256
@@ -35,15 +37,18 @@ class Gateway:
     """
 
     listener: int
-    provider_name: str
-    upstream: Upstream
-    ledger: Ledger
+    provider_name: str | None = None
+    """None for commands that are no agent's: they have no model."""
+    upstream: Upstream | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+    egress: Egress | None = None
+    """None lets nothing out but to the provider."""
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
     _held_bytes: int = 0
 
     @property
-    def provider(self) -> Provider:
-        return PROVIDERS[self.provider_name]
+    def provider(self) -> Provider | None:
+        return PROVIDERS[self.provider_name] if self.provider_name else None
 
     async def __aenter__(self) -> "Gateway":
         listener = socket.socket(fileno=self.listener)
@@ -80,14 +85,20 @@ class Gateway:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT_BYTES)
         body = bytearray()
         while True:
+            request = None
             try:
-                request = await self._receive(connection, reader, writer, body)
+                request = await self._receive_head(connection, reader)
                 if request is None:
                     return
-                exchange = Exchange(self.provider, self.port, self.upstream, self.ledger, connection, writer)
-                await exchange.run(request, bytes(body))
+                if self.egress is not None and is_for_proxy(request):
+                    await self.egress.handle(request, Client(connection, reader, writer))
+                elif not await self._receive_body(connection, reader, writer, body):
+                    return
+                else:
+                    await self._exchange(connection, writer).run(request, bytes(body))
             except Malformed as error:
-                await self._refuse(connection, reader, writer, error)
+                head_only = request is not None and request.method == b"HEAD"
+                await self._refuse(connection, reader, writer, error, head_only=head_only)
                 return
             finally:
                 self._held_bytes -= len(body)
@@ -98,15 +109,28 @@ class Gateway:
             # Requests that came in one piece are answered without a wait; others get their turn between them.
             await asyncio.sleep(0)
 
-    async def _receive(
+    def _exchange(self, connection: h11.Connection, writer: asyncio.StreamWriter) -> Exchange:
+        if self.provider is None or self.upstream is None:
+            raise Malformed(404, "There is no model here: this port is a proxy for HTTP and HTTPS.")
+        return Exchange(self.provider, self.port, self.upstream, self.ledger, connection, writer)
+
+    async def _receive_head(
+        self, connection: h11.Connection, reader: asyncio.StreamReader
+    ) -> h11.Request | None:
+        """None where the client has closed. Raises Malformed."""
+        while (event := next_event(connection)) is h11.NEED_DATA:
+            async with asyncio.timeout(IDLE_SECONDS):
+                connection.receive_data(await reader.read(_READ_BYTES))
+        return event if isinstance(event, h11.Request) else None
+
+    async def _receive_body(
         self,
         connection: h11.Connection,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         body: bytearray,
-    ) -> h11.Request | None:
-        """One whole request; None where the client has closed. Raises Malformed."""
-        request: h11.Request | None = None
+    ) -> bool:
+        """Whether it came whole; False where the client has closed. Raises Malformed."""
         pieces = 0
         while True:
             event = next_event(connection)
@@ -116,8 +140,6 @@ class Gateway:
                     writer.write(connection.send(informed) or b"")
                 async with asyncio.timeout(IDLE_SECONDS):
                     connection.receive_data(await reader.read(_READ_BYTES))
-            elif isinstance(event, h11.Request):
-                request = event
             elif isinstance(event, h11.Data):
                 body += event.data
                 self._held_bytes += len(event.data)
@@ -127,7 +149,7 @@ class Gateway:
                 if len(body) > BODY_LIMIT_BYTES or self._held_bytes > BODIES_LIMIT_BYTES:
                     raise Malformed(413, f"A request holds at most {BODY_LIMIT_BYTES} bytes.")
             else:
-                return request if isinstance(event, h11.EndOfMessage) else None
+                return isinstance(event, h11.EndOfMessage)
 
     async def _refuse(
         self,
@@ -135,17 +157,25 @@ class Gateway:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         error: Malformed,
+        *,
+        head_only: bool,
     ) -> None:
-        body = encode_error(self.provider, error.status, str(error))
-        headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
-        response = h11.Response(status_code=error.status, headers=[*headers, ("connection", "close")])
-        writer.write(connection.send(response) or b"")
-        writer.write(connection.send(h11.Data(data=body)) or b"")
+        kind, body = self._explain(error)
+        headers = [("content-type", kind), ("content-length", str(len(body))), ("connection", "close")]
+        writer.write(connection.send(h11.Response(status_code=error.status, headers=headers)) or b"")
+        if not head_only:
+            writer.write(connection.send(h11.Data(data=body)) or b"")
         writer.write_eof()
         # Closing with unread bytes would reset the connection before the client has read why.
         async with asyncio.timeout(LINGER_SECONDS):
             while await reader.read(_READ_BYTES):
                 continue
+
+    def _explain(self, error: Malformed) -> tuple[str, bytes]:
+        """In the provider's own shape where an agent waits for that; in plain words to everybody else."""
+        if self.provider is None or error.plain:
+            return "text/plain; charset=utf-8", f"{error}\n".encode()
+        return "application/json", encode_error(self.provider, error.status, str(error))
 
 
 def next_event(connection: h11.Connection) -> object:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 POLL_SECONDS = 0.02
+NOTE_BYTES = 20
 
 
 class FileLock:
@@ -21,6 +22,12 @@ class FileLock:
         assert self._descriptor is not None
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
+    def sign(self) -> None:
+        """Write this process's number into the file, for whoever finds it held: see ``holder_of``."""
+        assert self._descriptor is not None
+        os.truncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+
     def release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -28,7 +35,7 @@ class FileLock:
 
 
 def take(path: Path, *, shared: bool = False) -> FileLock | None:
-    """The lock, or None where somebody else's stands against it."""
+    """The lock, or None where somebody else's stands against it. Raises OSError."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -36,6 +43,13 @@ def take(path: Path, *, shared: bool = False) -> FileLock | None:
         os.close(descriptor)
         return None
     return FileLock(descriptor)
+
+
+def holder_of(path: Path) -> int | None:
+    """The number of the process that signed the lock last; None where none did."""
+    with path.open("rb") as file:
+        note = file.read(NOTE_BYTES).decode("ascii", "replace").strip()
+    return int(note) if note.isdecimal() else None
 
 
 async def wait_for(path: Path) -> FileLock:

@@ -1,0 +1,113 @@
+"""What a task will be granted as, put together from what the coordinator shows, to be signed by its owner."""
+
+import secrets
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from pullyard.lifecycle.workflow_rules import AddedNode, WorkflowInvalid, extend
+from pullyard.lifecycle.workflows import REVIEW_RESPONSE, WORKFLOWS, Workflow
+from pullyard.protocol.errors import RequestError
+from pullyard.protocol.isolation import Isolation
+from pullyard.protocol.resources import Project, Task, TaskInput
+from pullyard.protocol.signed_tasks import sign
+from pullyard.protocol.worker import (
+    AgentSpec,
+    Grant,
+    PhaseLimits,
+    RepositoryGrant,
+    RepositorySpec,
+    TaskBrief,
+    TextPolicy,
+)
+
+KEY_BYTES = 16_384
+
+
+def work_of(project: Project, task: TaskInput | Task) -> Grant:
+    """The work as a worker will be sent it, if nobody changes the task or the project before.
+
+    Raises RequestError for a task that can't be signed: its work depends on what only its worker will find.
+    """
+    if task.workflow == REVIEW_RESPONSE.name:
+        raise RequestError(
+            "A response to a review can't be signed, as it goes on from a change: sign a new task for it."
+        )
+    agent = task.agent or project.agent
+    verify = project.verify_commands if task.verify_commands is None else task.verify_commands
+    return Grant(
+        execution_id="",
+        fence=0,
+        project_id=project.id,
+        project_name=project.name,
+        correlation_id="",
+        task=TaskBrief(
+            id="",
+            number=0,
+            title=task.title,
+            description=task.description,
+            acceptance_criteria=task.acceptance_criteria,
+            target_files=task.target_files,
+            budget_micros=task.budget_micros,
+            base_branch=task.base_branch or project.default_branch,
+        ),
+        repository=RepositorySpec(url=project.repository, forge=project.forge),
+        agent=AgentSpec(name=agent.name, settings=agent.settings),
+        limits=PhaseLimits(),
+        branch="",
+        setup_commands=project.setup_commands,
+        verify_commands=verify,
+        text_policy=msgspec.convert(project.text_policy.model_dump(), TextPolicy),
+        isolation=msgspec.convert(project.isolation.model_dump(mode="json"), Isolation),
+        workflow=workflow_of(project, task.workflow),
+        repositories=[
+            RepositoryGrant(
+                name=one.name,
+                url=one.repository,
+                forge=one.forge,
+                base_branch=one.base_branch,
+                verify_commands=one.verify_commands,
+            )
+            for one in task.repositories
+        ],
+    )
+
+
+def workflow_of(project: Project, name: str) -> Workflow:
+    try:
+        workflow = WORKFLOWS[name]
+        nodes: list[dict[str, Any]] = [node.model_dump(mode="json") for node in project.workflow_nodes]
+        added = msgspec.convert(nodes, list[AddedNode])
+        return extend(workflow, added) if added and workflow.extensible else workflow
+    except (KeyError, WorkflowInvalid, msgspec.ValidationError) as error:
+        raise RequestError(
+            f"The workflow {name!r} can't be put together here, so it can't be signed: update this program."
+        ) from error
+
+
+def sign_work(work: Grant, key: Ed25519PrivateKey, hours: float) -> str:
+    """With a fresh nonce; good for ``hours`` from now."""
+    return sign(work, key, nonce=secrets.token_urlsafe(24), expires_at=int(time.time() + hours * 3600))
+
+
+def expiry_text(hours: float) -> str:
+    return datetime.fromtimestamp(time.time() + hours * 3600, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """An unencrypted PEM file, as ``pullyard sign keygen`` writes it. Raises RequestError."""
+    try:
+        with path.open("rb") as file:
+            key = load_pem_private_key(file.read(KEY_BYTES), password=None)
+    except OSError as error:
+        raise RequestError(f"The key {path} can't be read: {error.strerror}.") from error
+    except (ValueError, TypeError) as error:
+        raise RequestError(f"{path} holds no private key: make one with 'pullyard sign keygen'.") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise RequestError(f"{path} holds another kind of key: make one with 'pullyard sign keygen'.")
+    return key

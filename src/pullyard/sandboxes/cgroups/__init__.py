@@ -1,0 +1,1 @@
+"""What the kernel bounds for one sandbox as a whole: processors, memory and processes."""

@@ -1,0 +1,221 @@
+"""One container that commands are run in, and everything that closes it off.
+
+Its first process only waits for the end of its input, which the worker holds: when the worker is gone, so is
+the container, however the worker ended. That process has an account that no command has, so no command can
+take hold of it.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pullyard.sandboxes.cgroups.find import Hierarchy, groups_of, words
+from pullyard.sandboxes.cgroups.group import Group
+from pullyard.sandboxes.children import readable
+from pullyard.sandboxes.docker.engine import Connection, Engine, EngineRefused
+from pullyard.sandboxes.docker.images import Image
+from pullyard.sandboxes.protocol import WORKSPACE, Limits, Mount, SandboxSpec
+
+OWNER_LABEL, WORKER_LABEL = "pullyard.owner", "pullyard.worker"
+KEEPER = "65534:65534"
+OWN_PROCESSES = 2
+"""The init and the process that waits."""
+WAIT = ("sh", "-c", "exec cat >/dev/null")
+END_SECONDS = 20.0
+
+MASKED = (
+    *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore", "/proc/keys"),
+    *("/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats"),
+    *("/sys/firmware", "/sys/fs/selinux", "/sys/devices/virtual/powercap"),
+)
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def labels(spec: SandboxSpec) -> dict[str, str]:
+    return {OWNER_LABEL: spec.owner, WORKER_LABEL: spec.worker}
+
+
+def configuration(spec: SandboxSpec, image: Image, mounts: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "Image": image.id,
+        "Entrypoint": list(WAIT),
+        "Cmd": [],
+        "User": KEEPER,
+        "WorkingDir": "/",
+        "Labels": labels(spec),
+        "Hostname": "sandbox",
+        "NetworkDisabled": True,
+        "Healthcheck": {"Test": ["NONE"]},
+        "OpenStdin": True,
+        "StdinOnce": True,
+        "AttachStdin": True,
+        "HostConfig": host_configuration(spec, image, mounts),
+    }
+
+
+def host_configuration(spec: SandboxSpec, image: Image, mounts: list[dict[str, Any]]) -> dict[str, Any]:
+    limits = spec.limits
+    memory = limits.memory_bytes or 0
+    runtime = {"Runtime": spec.containers.runtime} if spec.containers.runtime else {}
+    return runtime | {
+        "NetworkMode": "none",
+        "IpcMode": "private",
+        "CgroupnsMode": "private",
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "MaskedPaths": list(MASKED),
+        "ReadonlyPaths": list(READ_ONLY),
+        "ReadonlyRootfs": True,
+        "Init": True,
+        "PidsLimit": limits.processes,
+        "Memory": memory,
+        "MemorySwap": memory,
+        "NanoCpus": round((limits.cpus or 0) * 1e9),
+        "ShmSize": limits.shared_memory_bytes,
+        "Tmpfs": temporary_places(limits, image),
+        "Ulimits": [
+            ulimit("nofile", limits.open_files),
+            ulimit("fsize", limits.file_size_bytes),
+            ulimit("core", 0),
+        ],
+        "Mounts": mounts,
+        "LogConfig": {"Type": "none"},
+        "RestartPolicy": {"Name": "no"},
+    }
+
+
+def ulimit(name: str, most: int) -> dict[str, Any]:
+    return {"Name": name, "Soft": most, "Hard": most}
+
+
+def temporary_places(limits: Limits, image: Image) -> dict[str, str]:
+    """A place that the image declares as a volume would else be one on the disk, without any bound."""
+    options = f"rw,nosuid,nodev,exec,mode=1777,size={limits.temporary_bytes}"
+    places = {"/tmp", "/var/tmp", *image.volumes}
+    return {place: options for place in places if place.strip("/") not in ("", WORKSPACE.strip("/"))}
+
+
+def bind(mount: Mount) -> dict[str, Any]:
+    return {
+        "Type": "bind",
+        "Source": str(mount.outside.resolve()),
+        "Target": mount.inside,
+        "ReadOnly": not mount.writable,
+        "BindOptions": {"Propagation": "rprivate"},
+    }
+
+
+class Container:
+    """Running. ``process_id`` is that of its first process as this machine has it."""
+
+    def __init__(self, engine: Engine, name: str, input_: Connection, limits: Limits) -> None:
+        self.engine = engine
+        self.name = name
+        self.input = input_
+        self.process_id = 0
+        self.init: int | None = None
+        self.bounds = Group(name, limits)
+        self.exceeded: list[str] = []
+        """The limits that were run into, as sentences."""
+        self.ended = False
+
+    async def started(self) -> None:
+        """Learn of its first process, once it runs."""
+        state = (await self.engine.call("GET", f"/containers/{self.name}/json"))["State"]
+        if not state["Running"]:
+            raise EngineRefused(
+                0, f"it ended at once with exit code {state['ExitCode']} {state['Error']}".strip()
+            )
+        self.process_id = int(state["Pid"])
+        if is_of(self.process_id, self.name):
+            with contextlib.suppress(OSError):
+                self.init = os.pidfd_open(self.process_id)
+                self.bounds.opened = [
+                    (Hierarchy(version, group, names), group)
+                    for version, names, group in groups_of(self.process_id)
+                ]
+
+    @property
+    def seen(self) -> bool:
+        """Whether the engine's processes are this machine's, to be watched and looked at."""
+        return self.init is not None
+
+    async def run(self, command: Mapping[str, Any]) -> tuple[str, Connection]:
+        """``command`` as the engine's API has it. Returns its name there and its streams' connection."""
+        name = (await self.engine.call("POST", f"/containers/{self.name}/exec", dict(command)))["Id"]
+        return name, await self.engine.take_over(f"/exec/{name}/start", {"Detach": False, "Tty": False})
+
+    def empty(self) -> bool:
+        """Whether nothing runs in it but its own two processes, as the kernel counts."""
+        return any(words(group / "pids.current") == [str(OWN_PROCESSES)] for _, group in self.bounds.opened)
+
+    def look(self) -> None:
+        """At the engine's control group for it, which goes with it."""
+        self.exceeded += self.bounds.exceeded()
+
+    def told(self) -> list[str]:
+        """What was run into since this was last asked."""
+        news, self.exceeded = self.exceeded, []
+        return news
+
+    async def end(self) -> None:
+        """It and all that runs in it, at once. Repeatable."""
+        if self.ended:
+            return
+        self.ended = True
+        self.look()
+        if self.init is not None:
+            # Where we may, we need not wait for the engine, nor for it to be there at all.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(self.init, signal.SIGKILL)
+        self.input[1].close()
+        try:
+            await remove_container(self.engine, self.name)
+        finally:
+            if self.init is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(END_SECONDS):
+                        await readable(self.init)
+                os.close(self.init)
+                self.init = None
+
+
+async def make_container(
+    engine: Engine, spec: SandboxSpec, configured: Mapping[str, Any], phase: Callable[[str], Any]
+) -> Container:
+    """``phase`` gives a context for each step. Nothing is left of it where it fails."""
+    with phase("create"):
+        query = {"platform": spec.platform} if spec.platform else {}
+        made = await engine.call("POST", "/containers/create", dict(configured), query=query)
+    name = str(made["Id"])
+    try:
+        with phase("start"):
+            input_ = await engine.take_over(f"/containers/{name}/attach?stream=1&stdin=1")
+            container = Container(engine, name, input_, spec.limits)
+            await engine.call("POST", f"/containers/{name}/start")
+            await container.started()
+    except BaseException:
+        await asyncio.shield(remove_container(engine, name))
+        raise
+    return container
+
+
+async def remove_container(engine: Engine, name: str) -> None:
+    """By force; one that is gone or going is no mistake."""
+    try:
+        await engine.call("DELETE", f"/containers/{name}", query={"force": "true", "v": "true"})
+    except EngineRefused as refused:
+        if refused.status not in (0, 404, 409):
+            raise
+
+
+def is_of(process_id: int, container: str) -> bool:
+    """Whether the engine's number means that process here, too: the engine may count in another namespace."""
+    try:
+        return container in Path(f"/proc/{process_id}/cgroup").read_text()
+    except OSError:
+        return False

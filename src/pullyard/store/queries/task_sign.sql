@@ -1,0 +1,1 @@
+UPDATE tasks SET signature = :signature WHERE id = :id

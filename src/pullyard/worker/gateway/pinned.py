@@ -1,0 +1,217 @@
+"""Connections to where a name was checked to lead: resolved once, outside, and every address looked at.
+
+One address that may not be reached refuses the whole name, so that nobody wins by mixing them. What is
+connected to is an address that was checked, never the name again: a second answer of DNS is not asked for.
+"""
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from pullyard.protocol.errors import RequestError
+from pullyard.protocol.hosts import read_host, read_port
+from pullyard.worker.gateway.rules import Place
+
+CONNECT_SECONDS = 10.0
+RESOLVE_SECONDS = 10.0
+REMEMBERED_SECONDS = 60.0
+REMEMBERED_NAMES = 256
+ANSWER_BYTES = 16 << 10
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+# Beyond what the registries of special addresses (IANA) call global: relays, and clouds' own metadata.
+_NEVER_GLOBAL = tuple(
+    map(ip_network, ("192.88.99.0/24", "168.63.129.16/32", "2001::/23", "2002::/16", "3fff::/20"))
+)
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_PROXY = re.compile(r"http://\[?(?P<host>[A-Za-z0-9.:-]+)\]?:(?P<port>[0-9]+)/?")
+METADATA = frozenset(
+    map(ip_address, ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254"))
+)
+"""Where clouds give credentials to whoever asks: no setting opens these."""
+
+
+class Unreachable(Exception):
+    """``status`` and the sentence are the proxy's answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def is_public(address: Address) -> bool:
+    """Whether it is an ordinary address of the internet: all kinds of tunnels into others are none."""
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
+    special = address.is_multicast or address.is_reserved or not address.is_global
+    return not special and not any(address in network for network in _NEVER_GLOBAL)
+
+
+@dataclass(frozen=True)
+class PrivatePlace:
+    """Addresses that the worker's owner lets sandboxes reach although they are not public, at one port."""
+
+    network: Network
+    port: int
+
+
+def read_private_place(text: str) -> PrivatePlace:
+    """``127.0.0.1:8080``, ``10.1.0.0/16:443`` or ``[fd00::/8]:443``. Raises RequestError."""
+    name, _, digits = text.rpartition(":")
+    port = read_port(digits)
+    try:
+        network = ip_network(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        network = None
+    if network is None or port is None:
+        raise RequestError(
+            f"{text[:80]!r} in network_allow_private is no place: write 10.1.0.0/16:443 or [fd00::1]:443."
+        )
+    return PrivatePlace(network, port)
+
+
+def read_known(entries: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The owner's own names, as of ``/etc/hosts``. Raises RequestError."""
+    known: dict[str, tuple[str, ...]] = {}
+    for name, address in entries.items():
+        host = read_host(name)
+        try:
+            known[host or ""] = (str(ip_address(address)),)
+        except ValueError:
+            host = None
+        if host is None:
+            raise RequestError(f"{name[:80]!r} in network_resolve needs a host's name and one address.")
+    return known
+
+
+async def resolve_by_system(host: str, port: int) -> Sequence[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+@dataclass
+class Dialer:
+    """One of a worker. The proxy variables of the worker's own environment are not looked at."""
+
+    private: Sequence[PrivatePlace] = ()
+    known: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    upstream_proxy: Place | None = None
+    """Then that proxy resolves the names, and its owner keeps it from private places."""
+    resolve: Resolve = resolve_by_system
+    _remembered: dict[Place, tuple[float, list[Address]]] = field(
+        default_factory=dict[Place, tuple[float, list[Address]]]
+    )
+
+    async def connect(self, place: Place) -> socket.socket:
+        """A connected socket that doesn't block; the caller closes it. Raises Unreachable."""
+        if self.upstream_proxy is not None and place[0] not in self.known:
+            return await self._connect_through(self.upstream_proxy, place)
+        failed = "no address"
+        for address in await self.addresses(place):
+            try:
+                return await _open(str(address), place[1])
+            except (OSError, TimeoutError) as error:
+                failed = getattr(error, "strerror", None) or "no answer in time"
+        raise Unreachable(502, f"{place[0]} can't be reached from this worker: {failed}.")
+
+    async def addresses(self, place: Place) -> list[Address]:
+        """All of them checked. Raises Unreachable."""
+        now = asyncio.get_running_loop().time()
+        until, known = self._remembered.get(place, (0.0, []))
+        if now < until:
+            return known
+        found = await self._look_up(place)
+        for address in found:
+            self._check(place, address)
+        if len(self._remembered) >= REMEMBERED_NAMES:
+            self._remembered.clear()
+        self._remembered[place] = (now + REMEMBERED_SECONDS, found)
+        return found
+
+    async def _look_up(self, place: Place) -> list[Address]:
+        host, port = place
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                texts = self.known.get(host) or await self.resolve(host, port)
+            found = [ip_address(text) for text in dict.fromkeys(texts)]
+        except (OSError, UnicodeError, ValueError, TimeoutError):
+            found = []
+        if not found:
+            raise Unreachable(502, f"{host} has no address: its name can't be resolved on this worker.")
+        return found
+
+    def _check(self, place: Place, address: Address) -> None:
+        if address in METADATA:
+            raise Unreachable(403, f"{place[0]} leads to a cloud's metadata, which no sandbox may reach.")
+        opened = any(place[1] == one.port and address in one.network for one in self.private)
+        if not opened and not is_public(address):
+            raise Unreachable(
+                403,
+                f"{place[0]} leads to a private address, which no sandbox may reach "
+                "unless the worker's owner opens it by network_allow_private.",
+            )
+
+    async def _connect_through(self, proxy: Place, place: Place) -> socket.socket:
+        name = f"{place[0]}:{place[1]}"
+        try:
+            connection = await _open(*proxy)
+        except (OSError, TimeoutError):
+            raise Unreachable(502, "This worker's upstream_proxy can't be reached.") from None
+        try:
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(CONNECT_SECONDS):
+                request = f"CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n\r\n"
+                await loop.sock_sendall(connection, request.encode("ascii"))
+                answer = await _read_head(connection)
+            if answer.split(b" ", 2)[1:2] != [b"200"]:
+                raise Unreachable(502, f"This worker's upstream_proxy refuses {name}.")
+        except (OSError, TimeoutError) as error:
+            connection.close()
+            raise Unreachable(502, f"This worker's upstream_proxy did not answer for {name}.") from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+async def _read_head(connection: socket.socket) -> bytes:
+    """Byte by byte at the end, so that nothing of what follows is taken."""
+    loop, head = asyncio.get_running_loop(), b""
+    while not head.endswith(b"\r\n\r\n"):
+        piece = await loop.sock_recv(connection, 1)
+        if not piece or len(head) > ANSWER_BYTES:
+            raise ConnectionResetError("The proxy's answer is none.")
+        head += piece
+    return head
+
+
+async def _open(host: str, port: int) -> socket.socket:
+    """Raises OSError, TimeoutError."""
+    loop = asyncio.get_running_loop()
+    [(family, kind, protocol, _, where), *_] = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    connection = socket.socket(family, kind, protocol)
+    try:
+        connection.settimeout(0)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await loop.sock_connect(connection, where)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def read_proxy(url: str) -> Place:
+    """``http://proxy.example.org:3128``, or an address in place of the name. Raises RequestError."""
+    match = _PROXY.fullmatch(url)
+    port = read_port(match["port"]) if match else None
+    if match is None or port is None:
+        raise RequestError("upstream_proxy is written as http://host:port, without an account.")
+    return match["host"], port

@@ -1,0 +1,118 @@
+"""One execution's network: what its commands are told of the proxy, and the proxy while one of them runs.
+
+Set-up, agent, steps and verification all have the same. ``unsafe-directory`` has the host's own network and
+no proxy: nothing would make a command use it.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pullyard.protocol.worker import Grant
+from pullyard.sandboxes.protocol import Process
+from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
+from pullyard.worker.gateway.egress import Egress
+from pullyard.worker.gateway.ledger import Ledger
+from pullyard.worker.gateway.pinned import Dialer, read_known, read_private_place, read_proxy
+from pullyard.worker.gateway.rules import Bound, allowed, owner_bound
+from pullyard.worker.gateway.serve import Gateway
+from pullyard.worker.gateway.upstream import Upstream
+from pullyard.worker.logs import LogFile
+from pullyard.worker.settings import WorkerSettings
+
+GATEWAY_PORT = 7421
+"""On the loopback of every sandbox: the model provider's API and the proxy."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_OWN = "localhost,127.0.0.1,::1"
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model provider that an agent's gateway leads to."""
+
+    provider: str
+    upstream: Upstream
+    ledger: Ledger
+
+
+@dataclass
+class Network:
+    egress: Egress
+    port: int | None
+    """To be opened in the sandbox of every command that may use the network; None opens none."""
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The execution's; it gets ``network``."""
+    own: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables of the repository's ``devcontainer.json``; the proxy's stand over them."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {**self.own, **({} if self.port is None else proxy_environment(self.port))}
+
+    @asynccontextmanager
+    async def serving(
+        self, process: Process, log: LogFile, model: Model | None = None
+    ) -> AsyncIterator[None]:
+        """Until the block ends, and with it every connection. Refused hosts are told in ``log``."""
+        if process.listener is None:
+            yield
+            return
+        self.egress.tell = log.line
+        egress = self.egress if self.port is not None else None
+        gateway = Gateway(process.listener, egress=egress)
+        if model is not None:
+            gateway = Gateway(process.listener, model.provider, model.upstream, model.ledger, egress)
+        try:
+            async with gateway:
+                yield
+        finally:
+            if counted := self.egress.counts.facts():
+                self.facts["network"] = counted
+
+
+def network_of(
+    grant: Grant, backend: str, dialer: Dialer, *bounds: Bound, facts: dict[str, Any] | None = None
+) -> Network:
+    """``backend`` is the sandbox's name. ``bounds`` are the owner's, and a policy's where there is one."""
+    project = grant.project_name if _NAME.fullmatch(grant.project_name) else grant.project_id
+    rules = allowed(grant.isolation.network, *bounds, project=project)
+    port = None if backend == UnsafeDirectory.name else GATEWAY_PORT
+    return Network(Egress(rules, dialer), port, {} if facts is None else facts)
+
+
+def dialer_of(settings: WorkerSettings) -> Dialer:
+    """Raises RequestError for a setting that can't be read."""
+    return Dialer(
+        private=[read_private_place(text) for text in settings.network_allow_private],
+        known=read_known(settings.network_resolve),
+        upstream_proxy=None if settings.upstream_proxy is None else read_proxy(settings.upstream_proxy),
+    )
+
+
+def bound_of(settings: WorkerSettings) -> Bound:
+    """Raises RequestError for a setting that can't be read."""
+    return owner_bound(network=settings.network, hosts=settings.network_hosts)
+
+
+def proxy_environment(port: int) -> dict[str, str]:
+    """What curl, git, pip, npm, pnpm, yarn, cargo, go, gem, Maven, Gradle and Node look at."""
+    address = f"http://127.0.0.1:{port}"
+    java = " ".join(
+        f"-D{scheme}.proxyHost=127.0.0.1 -D{scheme}.proxyPort={port}" for scheme in ("http", "https")
+    )
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+    return {
+        **dict.fromkeys(names, address),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), _OWN),
+        "npm_config_noproxy": _OWN,
+        "YARN_HTTP_PROXY": address,
+        "YARN_HTTPS_PROXY": address,
+        "CARGO_HTTP_PROXY": address,
+        # Cargo's own git ignores the proxy's list of exceptions.
+        "CARGO_NET_GIT_FETCH_WITH_CLI": "true",
+        "NODE_USE_ENV_PROXY": "1",
+        "MAVEN_OPTS": java,
+        "GRADLE_OPTS": java,
+    }

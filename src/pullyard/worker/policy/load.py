@@ -1,0 +1,184 @@
+"""Reads ``policy.toml`` strictly: whatever is not understood is an error that names its line."""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from pullyard.lifecycle.command_rules import RuleInvalid, read_rule
+from pullyard.lifecycle.tool_routing import TOOLS
+from pullyard.protocol.errors import RequestError
+from pullyard.protocol.hosts import read_host
+from pullyard.protocol.signed_tasks import SignatureRefused, read_public
+from pullyard.worker.policy.model import POLICY_FILE, Policy, Rule, default_policy
+from pullyard.worker.policy.places import read_pattern
+
+SYSTEM_FILE = Path("/etc/pullyard") / POLICY_FILE
+MAX_BYTES = 1 << 20
+MAX_RULES = 1000
+_OTHERS_MAY_WRITE = 0o002
+_AT = re.compile(r"(?P<what>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?", re.DOTALL)
+_TABLE = re.compile(r"\s*(\[\[?)\s*([^\]#]+?)\s*\]\]?\s*(#.*)?")
+_KEY = re.compile(r"\s*([A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')\s*[=.]")
+T = TypeVar("T")
+
+Path_ = tuple[str | int, ...]
+
+
+class PolicyInvalid(RequestError):
+    """The file can't be used; the message names it, the line and what is wrong."""
+
+
+def find_policy(named: Path | None, data_directory: Path) -> Path | None:
+    """The file that holds: the one that is named, else the data directory's, else the system's.
+
+    Raises PolicyInvalid where a named one is missing: a worker must not run without the rules it was given.
+    """
+    if named is not None:
+        if not named.is_file():
+            raise PolicyInvalid(f"The policy file {named} is not there: make it, or name another one.")
+        return named
+    return next((one for one in (data_directory / POLICY_FILE, SYSTEM_FILE) if one.is_file()), None)
+
+
+def load_policy(path: Path | None, *, local_coordinator: bool) -> Policy:
+    """``path`` None is the default policy. Raises PolicyInvalid."""
+    if path is None:
+        return default_policy(local_repositories=local_coordinator)
+    try:
+        if path.stat().st_mode & _OTHERS_MAY_WRITE:
+            raise PolicyInvalid(f"Everybody may write {path}: take that away with 'chmod o-w'.")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise PolicyInvalid(f"The policy file {path} can't be read: {error.strerror}.") from error
+    return read_policy(content, str(path))
+
+
+def read_policy(content: bytes, source: str) -> Policy:
+    """Raises PolicyInvalid for anything but a policy."""
+    if len(content) > MAX_BYTES:
+        raise PolicyInvalid(f"{source} is longer than {MAX_BYTES >> 20} MiB.")
+    try:
+        text = content.decode()
+        document = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise PolicyInvalid(f"{source} is not UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyInvalid(f"{source} is not TOML: {error}.") from error
+    except (RecursionError, ValueError) as error:
+        raise PolicyInvalid(f"{source} can't be read: {str(error)[:200]}.") from error
+    return _Reader(text, source).policy(document)
+
+
+class _Reader:
+    def __init__(self, text: str, source: str) -> None:
+        self._lines = text.split("\n")
+        self._source = source
+
+    def policy(self, document: dict[str, Any]) -> Policy:
+        for key in document:
+            if key not in ("default", "repository"):
+                raise self._fault((key,), f"unknown key {key!r}: write [default] or [[repository]]")
+        default, tables = document.get("default", {}), document.get("repository", [])
+        if not isinstance(default, dict):
+            raise self._fault(("default",), "write it as a table, [default]")
+        if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+            raise self._fault(("repository",), "write it as [[repository]], with two brackets")
+        if len(tables) > MAX_RULES:
+            raise self._fault(("repository", MAX_RULES), f"there are more than {MAX_RULES} rules")
+        if "match" in default:
+            raise self._fault(("default", "match"), "it belongs to a [[repository]]")
+        shared = cast(dict[str, Any], default)
+        self._rule({**shared, "match": ["*"]}, ("default",))
+        for number, table in enumerate(tables):
+            self._rule(table, ("repository", number))
+        return Policy(tuple(self._merged(shared, one) for one in tables), self._source)
+
+    def _rule(self, table: dict[str, Any], at: Path_) -> Rule:
+        """Checks one table as it stands in the file, so that a fault has its place."""
+        try:
+            rule = msgspec.convert(table, Rule)
+        except msgspec.ValidationError as error:
+            raise self._of_msgspec(str(error), at) from error
+        if not rule.match:
+            raise self._fault((*at, "match"), "name at least one repository")
+        self._all(rule.match, (*at, "match"), read_pattern)
+        self._all(rule.commands, (*at, "commands"), read_rule)
+        self._all(rule.signed_by, (*at, "signed_by"), read_public)
+        self._all(rule.network.hosts, (*at, "network", "hosts"), _check_host)
+        self._all(rule.ssh_hosts, (*at, "ssh_hosts"), _check_host)
+        self._all(list(rule.tools), (*at, "tools"), _check_tool)
+        for name in ("cpus", "memory_bytes", "disk_bytes", "inodes", "processes"):
+            bound = getattr(rule.sandbox, name)
+            if bound is not None and not 0 < bound < 1 << 53:
+                raise self._fault((*at, "sandbox", name), "write a number above 0")
+        return rule
+
+    def _all(self, values: Sequence[str], at: Path_, check: Callable[[str], object]) -> None:
+        for value in values:
+            try:
+                check(value)
+            except (RequestError, RuleInvalid, SignatureRefused) as error:
+                raise self._fault(at, str(error).rstrip(".")) from error
+
+    def _merged(self, default: Mapping[str, Any], table: Mapping[str, Any]) -> Rule:
+        """A key that the rule has takes the place of the default's; tables are merged key by key."""
+        merged = {**default, **table}
+        for name in ("sandbox", "network", "text"):
+            merged[name] = {**default.get(name, {}), **table.get(name, {})}
+        return msgspec.convert(merged, Rule)
+
+    def _of_msgspec(self, message: str, at: Path_) -> PolicyInvalid:
+        found = _AT.fullmatch(message)
+        assert found is not None
+        inner = re.findall(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]", found["path"] or "")
+        path: Path_ = (*at, *(name or int(number) for name, number in inner))
+        if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", found["what"]):
+            return self._fault((*path, unknown[1]), f"unknown key {unknown[1][:60]!r}")
+        if missing := re.fullmatch(r"Object missing required field `(.*)`", found["what"]):
+            return self._fault(path, f"{missing[1]} is missing")
+        return self._fault(path, found["what"][:1].lower() + found["what"][1:200].replace("`", "'"))
+
+    def _fault(self, path: Path_, what: str) -> PolicyInvalid:
+        line = line_of(self._lines, path)
+        place = f"line {line}" if line else "its content"
+        named = ".".join(str(part) for part in path if isinstance(part, str))
+        return PolicyInvalid(f"{self._source}, {place}: {named[:100]}: {what}.", code="invalid-policy")
+
+
+def line_of(lines: Sequence[str], path: Path_) -> int | None:
+    """Where a key or its table begins, counted from 1; None where that can't be told."""
+    names = [part for part in path if isinstance(part, str)]
+    wanted = next((part for part in path if isinstance(part, int)), 0) if names[:1] == ["repository"] else 0
+    table: list[str] = []
+    seen, best = -1, None
+    for number, line in enumerate(lines, 1):
+        if found := _TABLE.fullmatch(line):
+            table = [part.strip().strip("\"'") for part in found[2].split(".")]
+            seen += found[1] == "[[" and table == ["repository"]
+            key: list[str] = []
+        elif found := _KEY.match(line):
+            key = [found[1].strip("\"'")]
+        else:
+            continue
+        here = [*table, *key]
+        if (names[:1] != ["repository"] or seen == wanted) and here and here == names[: len(here)]:
+            if len(here) == len(names):
+                return number
+            best = number
+    return best
+
+
+def _check_host(text: str) -> None:
+    name = text.removeprefix("*.")
+    if text != "*" and read_host(name) is None:
+        raise RequestError(f"{text[:80]!r} is no host: write a name, '*.' and the end of one, or '*'.")
+
+
+def _check_tool(name: str) -> None:
+    if name not in TOOLS:
+        raise RequestError(f"There is no tool {name[:60]!r}: choose one of {', '.join(TOOLS)}.")

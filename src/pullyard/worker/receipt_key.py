@@ -1,0 +1,56 @@
+"""The key that a worker signs its receipts with: made at its first start, and never sent anywhere."""
+
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from pullyard.files.writes import replace_file
+from pullyard.protocol.errors import RequestError
+from pullyard.protocol.signing import public_text
+
+NAME = "receipt-key.pem"
+"""In the worker's data directory, readable by its owner alone; PKCS #8, so that openssl reads it too."""
+MAX_BYTES = 4096
+
+
+class ReceiptKey:
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public = public_text(key.public_key())
+
+    def sign(self, data: bytes) -> bytes:
+        return self._key.sign(data)
+
+
+def load_key(data_directory: Path) -> ReceiptKey:
+    """Under the lock of the data directory. Raises RequestError where the file holds no such key."""
+    path = data_directory / NAME
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES)
+    except FileNotFoundError:
+        key = Ed25519PrivateKey.generate()
+        replace_file(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return ReceiptKey(key)
+    try:
+        key = load_pem_private_key(content, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _unusable(path) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _unusable(path)
+    path.chmod(0o600)
+    return ReceiptKey(key)
+
+
+def _unusable(path: Path) -> RequestError:
+    return RequestError(
+        f"{path} holds no Ed25519 key: put the worker's own back, or move the file away for a new one.",
+        code="receipt-key-damaged",
+    )

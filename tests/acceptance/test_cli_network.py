@@ -1,0 +1,64 @@
+"""A host that is refused, and allowed by the line that the log gives: from the command line, all for real."""
+
+import json
+import re
+
+from tests.cli_program import Program, program
+from tests.web_host import web_host
+
+__all__ = ["program"]
+
+NAME = "files.example"
+
+
+def test_a_refused_host_is_allowed_by_the_line_in_the_log(program: Program) -> None:
+    with web_host() as port:
+        owner = {
+            "PULLYARD_WORKER_NETWORK_ALLOW_PRIVATE": json.dumps([f"127.0.0.1:{port}"]),
+            "PULLYARD_WORKER_NETWORK_RESOLVE": json.dumps({NAME: "127.0.0.1"}),
+        }
+        program.environment |= owner
+        with program.up():
+            url = f"http://{NAME}:{port}/list"
+            program.ok(
+                *("project", "add", str(program.repository()), "--verify", f"curl -sSf {url}"),
+                *("--setup", f"curl -sSf {url}"),
+            )
+            words = ["task", "add", "shop", "Fetch", "--command", f"curl -sSf {url} > fetched", "--wait"]
+            refused = program.run(*words)
+            assert refused.returncode != 0
+            said = program.ok("logs", "shop#1")
+            (line,) = re.findall(r"pullyard (project edit \S+ --allow-host \S+)", said)
+            assert program.json("execution", "show", "shop#1")["facts"]["network"][f"{NAME}:{port}"] == {
+                "requests": 0,
+                "refused": 1,
+                "sent_bytes": 0,
+                "received_bytes": 0,
+            }
+            program.ok(*line.split())
+            program.ok(*words)
+            counted = program.json("execution", "show", "shop#2")["facts"]["network"][f"{NAME}:{port}"]
+            assert counted["requests"] == 4, "set-up and the agent, set-up again and verification"
+            assert f"{NAME}:{port}" in program.ok("execution", "show", "shop#2")
+
+
+def test_the_options_of_a_project_are_kept_and_taken_back(program: Program) -> None:
+    with program.up():
+        allow = ["--allow-host", "Git.Example.org", "--allow-host", "cache.example.org:8080"]
+        added = program.json("project", "add", str(program.repository()), *allow, "--cpus", "1")
+        network = added["isolation"]["network"]
+        assert [(host["host"], host["port"]) for host in network["hosts"]] == [
+            ("git.example.org", 443),
+            ("cache.example.org", 8080),
+        ]
+        assert (network["registries"], added["isolation"]["sandbox"]["cpus"]) == (True, 1)
+        edit = ["project", "edit", "shop"]
+        edited = program.json(*edit, "--no-registries", "--remove-host", "git.example.org")["isolation"]
+        assert (edited["network"]["registries"], len(edited["network"]["hosts"])) == (False, 1)
+        assert edited["sandbox"]["cpus"] == 1
+        denied = program.json(*edit, "--registries", "--deny-network")["isolation"]["network"]
+        assert denied == {"registries": True, "hosts": []}
+        assert program.json(*edit, "--deny-network")["isolation"]["network"]["registries"] is False
+        for wrong in ("127.0.0.1", "a b", "http://x", "host:0", "x."):
+            done = program.run(*edit, "--allow-host", wrong)
+            assert (done.returncode, "is no host" in done.stderr) == (2, True), wrong
