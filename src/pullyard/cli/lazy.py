@@ -21,6 +21,7 @@ COMMANDS = {
     "task": ("pullyard.cli.task", "Add, show, edit, cancel and retry tasks."),
     "automation": ("pullyard.cli.automation", "Work off a project's queue and its task list, unattended."),
     "execution": ("pullyard.cli.execution", "Show a task's steps, and answer what it asks."),
+    "salvage": ("pullyard.cli.salvage", "Show the unfinished work that executions left."),
     "logs": ("pullyard.cli.logs", "Show or follow what a task's agent printed."),
     "change": ("pullyard.cli.change", "Show, merge and close changes."),
     "schedule": ("pullyard.cli.schedule", "Make tasks by a cron text."),
@@ -77,7 +78,12 @@ def shared_options(
 
 def with_shared_options(command: Any) -> Any:
     """The same command, or group of commands, with ``--json`` and ``--data`` on every leaf."""
-    leaves = list(command.commands.values()) if isinstance(command, TyperGroup) else [command]
+    leaves = [command]
+    if isinstance(command, TyperGroup):
+        groups = [inner for inner in command.commands.values() if isinstance(inner, TyperGroup)]
+        leaves = [inner for inner in command.commands.values() if inner not in groups]
+        for group in groups:
+            with_shared_options(group)
     if isinstance(command, TyperGroup) and command.invoke_without_command:
         leaves.append(command)
     for leaf in leaves:

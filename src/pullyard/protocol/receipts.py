@@ -100,7 +100,7 @@ def open_envelope(given: Any, keys: Sequence[str]) -> tuple[Statement, str]:
             return _read_statement(payload), public_text(key)
     named = next((one.keyid for one in envelope.signatures), "nobody")
     raise ReceiptRefused(
-        "The receipt was altered after it was signed, or it is signed by somebody else: none of the keys that "
+        "The receipt was altered after it was signed, or somebody else signed it: none of the keys that "
         f"are trusted fits (it names {named[:60]!r})."
     )
 

@@ -13,7 +13,7 @@ _EXACT_FLOATS = 2**53
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted names, no spaces, only ASCII, and one spelling for each number (as RFC 8785 has it)."""
+    """JSON with sorted names, no spaces, only ASCII and one spelling for each number (as RFC 8785 has it)."""
     return json.dumps(
         _one_spelling(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     ).encode()

@@ -19,6 +19,7 @@ from pullyard.protocol.resources import (
     Project,
     ProjectInput,
     ProjectPatch,
+    Salvage,
     Session,
     Task,
     TaskInput,
@@ -126,6 +127,13 @@ class Client:
 
     def executions(self, task_id: str) -> Iterator[Execution]:
         return self._pages(f"/tasks/{task_id}/executions", Execution)
+
+    def salvaged_executions(self, *, project_id: str | None = None) -> Iterator[Execution]:
+        """Those that left unfinished work, the newest first."""
+        return self._pages("/executions", Execution, project_id=project_id, salvaged=True)
+
+    def salvage(self, execution_id: str) -> Salvage:
+        return self._transport.get(f"/executions/{execution_id}/salvage", Salvage)
 
     def execution(self, execution_id: str) -> Execution:
         return self._transport.get(f"/executions/{execution_id}", Execution)

@@ -25,6 +25,6 @@ def check_found(context: Context, commands: Sequence[Sequence[str]]) -> None:
         check_command(context.permit, argv)
         if needs_word(context, argv):
             raise PolicyRefused(
-                f"A person has to allow '{shlex.join(argv)[:200]}', which the repository's own files name: put "
-                "it into the project's setup_commands, where it can be asked about."
+                f"A person has to allow '{shlex.join(argv)[:200]}', which the repository's own files name: "
+                "put it into the project's setup_commands, where it can be asked about."
             )

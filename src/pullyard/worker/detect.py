@@ -59,7 +59,7 @@ async def detect(names: Sequence[str], read: ReadFile, *, online: bool) -> Detec
 
 
 def lookup_of(argv: Sequence[str]) -> list[str] | None:
-    """A command that fails where the program of ``argv`` is not installed; None for one of the repository's own."""
+    """Fails where ``argv``'s program is not installed; None for one of the repository's own."""
     if list(argv[:2]) == ["python3", "-m"]:
         module = {"venv": "ensurepip"}.get(argv[2], argv[2])
         return ["python3", "-I", "-c", f"import {module}"]
@@ -80,9 +80,8 @@ async def by_python_lock(present: set[str], read: ReadFile, *, online: bool) -> 
     lock = next((name for name in _PYTHON_LOCKS if name in present), None)
     if lock is None:
         return None
-    pytest = present & {"pytest.ini", "conftest.py", "tox.ini"} or any(
-        name in present and b"pytest" in (await read(name) or b"")
-        for name in ("pyproject.toml", "setup.cfg", *_REQUIREMENTS)
+    pytest = bool(present & {"pytest.ini", "conftest.py", "tox.ini"}) or bool(
+        await _first_with(b"pytest", ("pyproject.toml", "setup.cfg", *_REQUIREMENTS), present, read)
     )
     if not pytest and not present & {"tests", "test"}:
         return None
@@ -126,11 +125,17 @@ def by_suffix(present: set[str]) -> Detected | None:
 
 
 async def by_python_sources(present: set[str], read: ReadFile) -> Detected | None:
-    for name in ("pyproject.toml", "setup.cfg"):
-        if name in present and b"pytest" in (await read(name) or b""):
-            return Detected([PYTEST], source=name)
+    if source := await _first_with(b"pytest", ("pyproject.toml", "setup.cfg"), present, read):
+        return Detected([PYTEST], source=source)
     if present & {"pyproject.toml", "setup.py", "tests"}:
         return Detected([["python3", "-m", "unittest", "discover"]], source="Python sources")
+    return None
+
+
+async def _first_with(word: bytes, names: Sequence[str], present: set[str], read: ReadFile) -> str | None:
+    for name in names:
+        if name in present and word in (await read(name) or b""):
+            return name
     return None
 
 

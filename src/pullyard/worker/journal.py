@@ -88,8 +88,10 @@ class Journal:
 
     @classmethod
     def find_all(cls, executions: Path, name: str = JOURNAL) -> list["Journal"]:
-        """Every execution that was not finished when the worker ended, oldest first; with ``KEPT`` those whose
-        work is still to be saved."""
+        """Every execution that was not finished when the worker ended, oldest first.
+
+        With ``KEPT`` those whose work is still to be saved.
+        """
         found = []
         for path in sorted(executions.glob(f"exec_*/{name}")):
             try:

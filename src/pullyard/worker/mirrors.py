@@ -260,8 +260,8 @@ class Mirrors:
                 await in_thread(shutil.rmtree, aside)
             else:
                 logger.error(
-                    "unfinished work in a damaged mirror can't be read; mend it there by hand, or drop it with "
-                    "'pullyard worker salvage drop'",
+                    "unfinished work in a damaged mirror can't be read; mend it there by hand, or drop it "
+                    "with 'pullyard worker salvage drop'",
                     directory=str(aside),
                 )
 

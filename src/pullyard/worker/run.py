@@ -35,6 +35,7 @@ from pullyard.worker.heartbeat import Heart
 from pullyard.worker.identity import Identity
 from pullyard.worker.images.build import BuildLimits
 from pullyard.worker.images.supply import ImageSupply, SupplyLimits
+from pullyard.worker.kept import save_kept_work
 from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from pullyard.worker.mirrors import Mirrors
@@ -102,6 +103,7 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
         asyncio.create_task(drain_when_told(loop, signalled)),
     ]
     loop.recover()
+    saving = asyncio.create_task(save_kept_work(tools, settings.data_directory / "executions"))
     claiming = asyncio.create_task(claim_until_stopped(loop, identity, once=settings.once))
     try:
         ended, _ = await asyncio.wait({claiming, *background}, return_when=asyncio.FIRST_COMPLETED)
@@ -111,9 +113,9 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
         await claiming
         await loop.finished()
     finally:
-        for task in (claiming, *background):
+        for task in (claiming, saving, *background):
             task.cancel()
-        await asyncio.gather(claiming, *background, return_exceptions=True)
+        await asyncio.gather(claiming, saving, *background, return_exceptions=True)
     return 0
 
 

@@ -51,7 +51,7 @@ def salvage_ref(execution_id: str) -> str:
 
 
 def saved_in(place: Path) -> dict[str, SavedWork]:
-    """All that the mirror directory ``place`` holds, by execution. Raises OSError where it can't be looked at."""
+    """All that the mirror directory ``place`` holds, by execution. Raises OSError where it is unreadable."""
     notes = {
         note.execution_id: note for note in map(_read_note, sorted((place / NOTES).glob("*.json"))) if note
     }

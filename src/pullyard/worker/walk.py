@@ -5,7 +5,7 @@ Each step is in the journal before it begins, so a worker that was killed goes o
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from pullyard.sandboxes.protocol import SandboxUnavailable
 from pullyard.worker.context import Context
 from pullyard.worker.failures import PhaseFailed, Stopped, as_failure
 
-Handler = Callable[[Context, Node], Awaitable[NodeOutcome]]
+Handler = Callable[[Context, Node], Coroutine[Any, Any, NodeOutcome]]
 """Does what a kind of node is there for, and may be called again after any crash. Raises as phases do."""
 
 

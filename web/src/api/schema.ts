@@ -447,6 +447,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/executions/{execution_id}/salvage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Salvage
+         * @description The unfinished work it left: where it is, and what it is as far as the project lets it leave.
+         */
+        get: operations["show_salvage_api_v1_executions__execution_id__salvage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/members": {
         parameters: {
             query?: never;
@@ -2049,7 +2069,7 @@ export interface components {
             network: components["schemas"]["NetworkSettings"];
             /**
              * Protected Paths
-             * @description a change of these waits for a person; a path that ends in / is a whole directory
+             * @description a change of these waits for a person; a path that ends in / is a whole directory; one without another slash is meant in every directory
              * @default [
              *       ".github/workflows/",
              *       ".github/actions/",
@@ -2061,12 +2081,23 @@ export interface components {
              *       ".drone.yml",
              *       "azure-pipelines.yml",
              *       "Jenkinsfile",
+             *       ".woodpecker/",
+             *       ".woodpecker.yml",
+             *       ".travis.yml",
+             *       "bitbucket-pipelines.yml",
              *       "CODEOWNERS",
-             *       ".github/CODEOWNERS",
-             *       "docs/CODEOWNERS"
+             *       ".gitmodules",
+             *       ".gitattributes",
+             *       ".lfsconfig"
              *     ]
              */
             protected_paths: string[];
+            /**
+             * @default {
+             *       "push": false
+             *     }
+             */
+            salvage: components["schemas"]["SalvageSettings"];
             /**
              * @default {
              *       "cpus": 2,
@@ -2078,6 +2109,13 @@ export interface components {
              *     }
              */
             sandbox: components["schemas"]["SandboxSettings"];
+            /**
+             * @default {
+             *       "commands": [],
+             *       "verdicts": {}
+             *     }
+             */
+            tools: components["schemas"]["ToolSettings"];
         };
         JsonValue: unknown;
         /** LaneState */
@@ -2623,10 +2661,18 @@ export interface components {
              *         ".drone.yml",
              *         "azure-pipelines.yml",
              *         "Jenkinsfile",
+             *         ".woodpecker/",
+             *         ".woodpecker.yml",
+             *         ".travis.yml",
+             *         "bitbucket-pipelines.yml",
              *         "CODEOWNERS",
-             *         ".github/CODEOWNERS",
-             *         "docs/CODEOWNERS"
+             *         ".gitmodules",
+             *         ".gitattributes",
+             *         ".lfsconfig"
              *       ],
+             *       "salvage": {
+             *         "push": false
+             *       },
              *       "sandbox": {
              *         "cpus": 2,
              *         "disk_bytes": 10737418240,
@@ -2634,6 +2680,10 @@ export interface components {
              *         "inodes": 1000000,
              *         "memory_bytes": 4294967296,
              *         "processes": 512
+             *       },
+             *       "tools": {
+             *         "commands": [],
+             *         "verdicts": {}
              *       }
              *     }
              */
@@ -2935,6 +2985,46 @@ export interface components {
              */
             title?: string | null;
         };
+        /**
+         * Salvage
+         * @description Unfinished work of an execution, as its worker told of it when it was saved.
+         */
+        Salvage: {
+            /** Execution Id */
+            execution_id: string;
+            /** Project Id */
+            project_id: string;
+            /**
+             * Reference
+             * @description in that mirror and, where it was pushed, in the repository
+             */
+            reference: string;
+            /**
+             * Repositories
+             * @description each with `repository` (null: the project's own), `commit`, `base_commit`, `pushed`, `diffstat` and, where the text policy lets it leave, `diff` and `diff_truncated`
+             */
+            repositories: {
+                [key: string]: unknown;
+            }[];
+            /** Task Id */
+            task_id: string;
+            /**
+             * Worker Id
+             * @description in whose mirror it is
+             */
+            worker_id: string | null;
+            /** Worker Name */
+            worker_name: string | null;
+        };
+        /** SalvageSettings */
+        SalvageSettings: {
+            /**
+             * Push
+             * @description push unfinished work to the repository, as `refs/pullyard/salvage/EXECUTION`; false: it stays on its worker
+             * @default false
+             */
+            push: boolean;
+        };
         /** SandboxSettings */
         SandboxSettings: {
             /**
@@ -3163,6 +3253,11 @@ export interface components {
              */
             schedule_id?: string | null;
             /**
+             * Signature
+             * @description of the work by the project's owner
+             */
+            signature?: string | null;
+            /**
              * @description where it came from
              * @default request
              */
@@ -3238,6 +3333,11 @@ export interface components {
             /** @description null: as the project says */
             retry?: components["schemas"]["RetrySettings"] | null;
             /**
+             * Signature
+             * @description of the work by the project's owner, for workers that demand one; `pullyard sign`
+             */
+            signature?: string | null;
+            /**
              * Start At
              * @description not before; the database's clock decides
              */
@@ -3295,6 +3395,8 @@ export interface components {
             /** Priority */
             priority?: number | null;
             retry?: components["schemas"]["RetrySettings"] | null;
+            /** Signature */
+            signature?: string | null;
             /** Start At */
             start_at?: string | null;
             /** Target Files */
@@ -3510,6 +3612,28 @@ export interface components {
              */
             seconds?: number | null;
         };
+        /** ToolSettings */
+        ToolSettings: {
+            /**
+             * Commands
+             * @description such as `allow npm ci`, `ask git push **`, `deny curl **`; the first that fits wins, and where none fits a command is allowed
+             * @default []
+             */
+            commands: string[];
+            /**
+             * Verdicts
+             * @description by tool, `allow`, `ask` or `deny` instead of its usual verdict
+             * @default {}
+             */
+            verdicts: {
+                [key: string]: components["schemas"]["Verdict"];
+            };
+        };
+        /**
+         * Verdict
+         * @enum {string}
+         */
+        Verdict: "allow" | "ask" | "deny";
         /** Version */
         Version: {
             /** Protocol Versions */
@@ -5214,11 +5338,12 @@ export interface operations {
     list_all_api_v1_executions_get: {
         parameters: {
             query?: {
+                cursor?: string | null;
+                limit?: number;
                 project_id?: string | null;
                 task_id?: string | null;
                 state?: components["schemas"]["ExecutionState"] | null;
-                cursor?: string | null;
-                limit?: number;
+                salvaged?: boolean;
             };
             header?: never;
             path?: never;
@@ -6576,6 +6701,118 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Execution"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_salvage_api_v1_executions__execution_id__salvage_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                execution_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Salvage"];
                 };
             };
             /** @description Bad Request */

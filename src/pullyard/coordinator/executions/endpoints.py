@@ -1,6 +1,8 @@
 """Executions: every try at a task, with its receipt."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
 
 from pullyard.coordinator.auth.identify import Person
 from pullyard.coordinator.executions.read import (
@@ -15,7 +17,6 @@ from pullyard.coordinator.news import queue_changed
 from pullyard.coordinator.paging import Cursor, Limit, before, page
 from pullyard.coordinator.reasons import said_by_person
 from pullyard.coordinator.services import ServicesNeeded
-from pullyard.lifecycle.execution import ExecutionState
 from pullyard.protocol.resources import Execution, Intervention, Page, Salvage
 
 router = APIRouter(prefix="/api/v1/executions", tags=["executions"])
@@ -25,11 +26,7 @@ router = APIRouter(prefix="/api/v1/executions", tags=["executions"])
 async def list_all(
     person: Person,
     services: ServicesNeeded,
-    project_id: str | None = None,
-    task_id: str | None = None,
-    state: ExecutionState | None = None,
-    salvaged: bool = False,  # noqa: FBT001
-    # A query parameter; true shows only those that left unfinished work.
+    where: Annotated[ExecutionFilter, Depends()],
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[Execution]:
@@ -37,7 +34,7 @@ async def list_all(
         rows = await list_executions(
             connection,
             person.tenant_id,
-            where=ExecutionFilter(project_id, task_id, state, salvaged),
+            where=where,
             before_id=before(cursor),
             limit=limit + 1,
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.lifecycle.execution import ExecutionState
 from pullyard.lifecycle.reasons import REASONS, Reason
 from pullyard.protocol.errors import NotFound
 from pullyard.protocol.resources import Execution, Salvage
@@ -17,7 +18,7 @@ class ExecutionFilter:
 
     project_id: str | None = None
     task_id: str | None = None
-    state: str | None = None
+    state: ExecutionState | None = None
     salvaged: bool = False
     """Only those that left unfinished work."""
 

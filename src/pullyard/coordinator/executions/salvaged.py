@@ -14,7 +14,7 @@ from pullyard.store.queries import named
 async def note_salvage(
     connection: AsyncConnection, tenant_id: str, worker_id: str, execution_id: str, report: SalvageReport
 ) -> None:
-    """Repeatable. Raises LostLease for another's execution, Conflict for one that has not ended without it."""
+    """Repeatable. Raises LostLease for another's execution, Conflict for one not ended without it."""
     row = await lock_own_execution(connection, tenant_id, worker_id, execution_id, report.fence)
     if is_live(row) or row.state == ExecutionState.SUCCEEDED:
         raise Conflict(
