@@ -65,6 +65,8 @@ WORDS = {
     "arch": "the processor's architecture",
     "slots": "tasks at the same time; also `--slots`",
     "mirror_quota_bytes": "most bytes of all mirrors together; the one unused for longest goes first",
+    "image_build_seconds": "most for building an image",
+    "image_pull_seconds": "most for pulling an image",
     "git_credentials": "by host name, see below",
     "anthropic_api_key": "the gateway adds it to the calls of `claude-code`; no sandbox sees it",
     "anthropic_base_url": "where the gateway sends the calls of `claude-code`",

@@ -167,6 +167,7 @@ def test_any_text_is_refused_with_a_sentence(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "ed25519:", "ed25519:AAAA", KEYS[0] + "=", KEYS[0].removeprefix("ed25519:"), "rsa:" + "A" * 44],
+    ids=["empty", "no-key", "short", "too-long", "no-kind", "other-kind"],
 )
 def test_no_public_key(text: str) -> None:
     with pytest.raises(SignatureRefused):
