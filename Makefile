@@ -8,6 +8,8 @@ PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/fast/.installed
 PEERS_SLOW_STAMP := $(PEERS)/slow/.installed
 export UV_NO_PROGRESS ?= 1
+# Some images switch this off, and then each of a run's many processes compiles every module anew.
+export PYTHONDONTWRITEBYTECODE :=
 # Node trusts only its own list of authorities; a machine's owner may have added one.
 export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 
