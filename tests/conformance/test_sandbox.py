@@ -67,7 +67,9 @@ async def test_streams_go_where_they_are_told(sandbox: Sandbox, tmp_path: Path) 
 
 
 async def test_errors_join_the_output_unless_told_otherwise(sandbox: Sandbox) -> None:
-    assert await run(sandbox, "sh", "-c", "echo out; echo bad >&2") == (0, "out\nbad\n")
+    """In the order in which they were written: a test's last words belong behind what led to them."""
+    many = "for i in 1 2 3 4 5 6 7 8; do echo out; echo bad >&2; done"
+    assert await run(sandbox, "sh", "-c", many) == (0, "out\nbad\n" * 8)
 
 
 async def test_standard_input_is_empty_unless_given(sandbox: Sandbox) -> None:

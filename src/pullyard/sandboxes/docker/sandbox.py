@@ -28,8 +28,14 @@ from pullyard.sandboxes.docker.workspace import OverlayVolume, account_files, ch
 from pullyard.sandboxes.inner_listener import InnerListener
 from pullyard.sandboxes.protocol import WORKSPACE, Command, Mount, SandboxSpec, SandboxUnavailable
 
-# What the engine adds to the environment by itself is taken out again.
-RUN = ("sh", "-c", 'unset HOSTNAME container; [ -z "$1" ] || export "HOSTNAME=$1"; shift; exec "$@"', "sh")
+# What the engine adds to the environment by itself is taken out again. It reads output and errors by two
+# pipes at once, so only what is one pipe inside keeps its order.
+RUN = (
+    *("sh", "-c"),
+    'unset HOSTNAME container; [ -z "$1" ] || export "HOSTNAME=$1"; [ "$2" = apart ] || exec 2>&1; shift 2; '
+    'exec "$@"',
+    "sh",
+)
 
 
 class DockerSandbox:
@@ -119,7 +125,7 @@ class DockerSandbox:
         variables = {"HOME": "/tmp", "LANG": "C.UTF-8", **command.environment}
         own_name = variables.pop("HOSTNAME", "")
         return {
-            "Cmd": [*RUN, own_name, *command.argv],
+            "Cmd": [*RUN, own_name, "joined" if command.stderr is None else "apart", *command.argv],
             "Env": [f"{name}={value}" for name, value in variables.items()],
             "WorkingDir": command.directory or WORKSPACE,
             "User": self.account,
