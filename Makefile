@@ -15,7 +15,7 @@ export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 
 WEB := src/pullyard/coordinator/static/index.html
 
-.PHONY: web web-if-possible demo up test check bench simulate soak lock clean system system-for-tests
+.PHONY: web web-if-possible demo up test attacks check bench simulate soak lock clean system system-for-tests
 
 demo: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard demo $(ARGS)
@@ -25,6 +25,10 @@ up: $(STAMP) system web-if-possible
 
 test: $(STAMP) system-for-tests web-if-possible
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+# The tests of the attack catalogue alone, and a table of what held in which sandbox.
+attacks: $(STAMP) system-for-tests
+	@$(BIN)/python -m pytest --attacks -n auto --dist worksteal $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check src tests bench simulation

@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.system",
     "tests.object_servers",
     "tests.docker_engine",
+    "tests.attack_report",
 ]
 
 

@@ -147,6 +147,7 @@ async def test_an_http_repository_with_an_odd_path_is_served(system: System) -> 
     assert git_in(system.root / "-ü po.git", "show", f"{change['branch']}:a.txt") == "b"
 
 
+@pytest.mark.attack("git: addresses of other protocols", "requests: address of a repository")
 @pytest.mark.parametrize(
     ("path", "wish"),
     [

@@ -1,5 +1,7 @@
 """Verification that fails, hangs, is missing or misbehaves: the work is kept, and nothing is published."""
 
+import pytest
+
 from tests.bad_runs import Wish, kept, linger, nothing_left, processes, run_all, untouched
 from tests.repositories import branches_of, git_in
 from tests.system import System
@@ -67,6 +69,7 @@ async def test_a_missing_verification_is_skipped_with_a_warning(system: System) 
         assert b"nothing was verified" in await system.log(run.execution["id"], "verify")
 
 
+@pytest.mark.attack("verify: tests tampered with", backend="bubblewrap")
 async def test_what_verification_does_to_its_checkout_is_no_part_of_the_change(system: System) -> None:
     repository, stays = system.repository(), linger()
     await system.start_worker()
@@ -81,6 +84,7 @@ async def test_what_verification_does_to_its_checkout_is_no_part_of_the_change(s
     await nothing_left(system)
 
 
+@pytest.mark.attack("verify: tests tampered with", backend="bubblewrap")
 async def test_an_agent_can_not_choose_its_own_verification(system: System) -> None:
     repository = system.repository({"Makefile": "test:\n\ttest -e proof.txt\n"})
     await system.start_worker()

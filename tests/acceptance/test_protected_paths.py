@@ -19,6 +19,7 @@ async def answer(system: System, execution: dict[str, Any], words: str) -> None:
     await system.coordinator.post(f"/executions/{execution['id']}/answer", {"answer": words}, 200)
 
 
+@pytest.mark.attack("verify: files of continuous integration", backend="bubblewrap")
 async def test_a_protected_path_waits_and_an_approved_one_is_published(system: System) -> None:
     await system.start_worker()
     repository = system.repository()

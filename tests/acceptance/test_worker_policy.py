@@ -39,6 +39,7 @@ async def signed(system: System, project_id: str, **fields: Any) -> str:
     return sign_work(work_of(project, wish), KEY, 1)
 
 
+@pytest.mark.attack("coordinator: a hostile one")
 async def test_only_named_repositories_and_signed_work(system: System) -> None:
     allowed, other = system.repository(), system.repository(name="other")
     await start(system, f'[[repository]]\nmatch = ["{allowed}"]\nsigned_by = ["{PUBLIC}"]\n')
@@ -86,6 +87,7 @@ async def test_a_refused_task_can_be_signed_and_tried_again(system: System) -> N
     assert (await system.until(task["id"], "completed", "cancelled"))["message"] == ""
 
 
+@pytest.mark.attack("coordinator: a hostile one")
 async def test_what_may_leave_is_the_owner_s_word(system: System) -> None:
     repository = system.repository()
     await start(

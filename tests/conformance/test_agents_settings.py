@@ -76,6 +76,7 @@ def test_the_prompt_holds_the_whole_task() -> None:
     assert "- a.py" in prompt
 
 
+@pytest.mark.attack("words: prompt injection", backend="bubblewrap")
 @pytest.mark.parametrize("line", ["printf %s {title}", 'printf %s "{title}"', "printf %s '{title}'"])
 async def test_a_title_is_never_shell_code(line: str, tmp_path: Path) -> None:
     workplace = Workplace(tmp_path)

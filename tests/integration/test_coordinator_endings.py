@@ -1,10 +1,13 @@
 """How an execution ends, and what its task does then."""
 
+import pytest
+
 from pullyard.coordinator.maintenance import running_database
 from pullyard.store.queries import named
 from tests.coordinator import RunningCoordinator, change_of, running_coordinator
 
 
+@pytest.mark.attack("leases: double completion")
 async def test_finishing_twice_changes_nothing(coordinator: RunningCoordinator) -> None:
     worker = await coordinator.worker()
     task = await coordinator.task(await coordinator.project())
@@ -14,6 +17,7 @@ async def test_finishing_twice_changes_nothing(coordinator: RunningCoordinator) 
     assert len((await coordinator.get(f"/changes?project_id={task['project_id']}"))["items"]) == 1
 
 
+@pytest.mark.attack("leases: stale writes")
 async def test_a_stale_fence_writes_nothing(coordinator: RunningCoordinator) -> None:
     worker = await coordinator.worker()
     task = await coordinator.task(await coordinator.project())
@@ -23,6 +27,7 @@ async def test_a_stale_fence_writes_nothing(coordinator: RunningCoordinator) -> 
     assert (await coordinator.get(f"/tasks/{task['id']}"))["state"] == "running"
 
 
+@pytest.mark.attack("leases: stale writes", "workers: stolen tokens")
 async def test_another_worker_can_not_finish_it(coordinator: RunningCoordinator) -> None:
     owner, thief = await coordinator.worker(), await coordinator.worker()
     await coordinator.task(await coordinator.project())
@@ -139,6 +144,7 @@ async def test_a_restart_gives_every_lease_its_full_length(database_url: str) ->
         assert (await worker.beat(grant)).lost == []
 
 
+@pytest.mark.attack("workers: stolen tokens")
 async def test_revoking_a_worker_puts_its_work_back(coordinator: RunningCoordinator) -> None:
     worker = await coordinator.worker()
     task = await coordinator.task(await coordinator.project())

@@ -43,6 +43,7 @@ async def test_a_group_holds_good_ones_and_bad_ones(database_url: str) -> None:
         assert tasks[1]["message"] == "a\ufffdb"
 
 
+@pytest.mark.attack("leases: double completion")
 async def test_the_same_finish_twice_at_once_is_one(coordinator: RunningCoordinator) -> None:
     worker = await coordinator.worker()
     (grant,) = await grants(coordinator, worker, 1)

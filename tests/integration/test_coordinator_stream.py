@@ -177,6 +177,7 @@ async def test_nobody_is_let_in_without_a_credential_of_a_person(coordinator: Ru
         assert await refused_with(coordinator, token=token) == 403
 
 
+@pytest.mark.attack("live stream: a page of another site")
 async def test_a_ticket_is_for_one_connection(coordinator: RunningCoordinator) -> None:
     ticket = (await coordinator.post("/stream/ticket"))["ticket"]
     async with listening(coordinator, query=f"?ticket={ticket}", token=None) as socket:
@@ -185,6 +186,7 @@ async def test_a_ticket_is_for_one_connection(coordinator: RunningCoordinator) -
     assert await refused_with(coordinator, query=f"?ticket={ticket}", token=None) == 403
 
 
+@pytest.mark.attack("live stream: a page of another site")
 async def test_a_page_of_another_site_is_refused_and_ours_is_not(coordinator: RunningCoordinator) -> None:
     link = (await coordinator.served.login_url()).partition("token=")[2]
     browser = coordinator.client()
@@ -199,6 +201,7 @@ async def test_a_page_of_another_site_is_refused_and_ours_is_not(coordinator: Ru
         assert (await hear(socket))["type"] == "pong"
 
 
+@pytest.mark.attack("live stream: another tenant's news")
 async def test_revoking_a_token_closes_its_connection(coordinator: RunningCoordinator) -> None:
     token = await coordinator.post("/tokens", {"name": "short"})
     async with listening(coordinator, token=token["secret"]) as socket:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from pullyard.protocol.isolation import HostRule
 from pullyard.worker.gateway.counts import Counts
 from tests.egress import HOST, Host, ask, egress_at, opened
@@ -89,6 +91,7 @@ async def test_a_body_is_passed_on_and_headers_of_one_hop_are_not() -> None:
     assert b"x-secret: 1" not in answer
 
 
+@pytest.mark.attack("egress: data through an allowed host")
 async def test_methods_and_paths_hold_over_plain_http() -> None:
     async with Host() as host:
         rule = HostRule(host=HOST, port=host.port, methods=["GET"], paths=["/packages/"])
@@ -100,6 +103,7 @@ async def test_methods_and_paths_hold_over_plain_http() -> None:
     assert [request.target for request in host.requests] == [b"/packages/a"]
 
 
+@pytest.mark.attack("egress: data through an allowed host")
 async def test_a_tunnel_to_a_host_with_paths_is_refused_with_the_reason() -> None:
     async with Host() as host:
         rule = HostRule(host=HOST, port=host.port, paths=["/packages/"])

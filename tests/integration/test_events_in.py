@@ -94,6 +94,7 @@ async def test_an_event_becomes_a_task_and_its_words_are_never_read_as_places(
     assert (received["matched"], received["duplicate"]) == (True, False)
 
 
+@pytest.mark.attack("webhooks: replay")
 async def test_an_event_that_is_delivered_twice_makes_one_task(coordinator: RunningCoordinator) -> None:
     await rule(coordinator, await coordinator.project())
     first = await send(coordinator, event())

@@ -314,6 +314,7 @@ def test_the_key_goes_to_no_unsafe_address(address: str) -> None:
         open_upstream({"anthropic": ProviderSettings(None, address)})
 
 
+@pytest.mark.attack("requests: redirects")
 async def test_a_redirect_is_not_followed() -> None:
     elsewhere = Failure(302, headers=[("location", "http://127.0.0.1:1/")])
     async with ModelServer([elsewhere]) as server, gateway_to(server) as (_, client):

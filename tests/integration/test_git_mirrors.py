@@ -65,6 +65,7 @@ async def test_an_unreachable_repository(mirrors: Mirrors, url: str, retryable: 
     assert failure.value.retryable is retryable
 
 
+@pytest.mark.attack("git: addresses of other protocols", "requests: address of a repository")
 @pytest.mark.parametrize(
     "url",
     ["", "-x", "ext::sh -c id", "fd::7", "a\nb", "http://example.com/x", "ftp://x/y", "h:-oX=x"],
@@ -97,7 +98,7 @@ async def test_many_at_once_share_one(mirrors: Mirrors, repository: Path, tmp_pa
 async def test_the_quota_takes_the_oldest_that_nobody_uses(mirrors: Mirrors, tmp_path: Path) -> None:
     places = [make_repository(tmp_path / name, {"a": name}) for name in ("one", "two", "three")]
     first, second, third = [await mirrors.refresh(str(place)) for place in places]
-    held = mirrors.hold(first)
+    held = await mirrors.hold(first)
     mirrors.quota_bytes = 0
     await mirrors.collect(keep=third.key)
     assert [mirror.path.exists() for mirror in (first, second, third)] == [True, False, True]

@@ -56,6 +56,7 @@ async def test_the_second_request_is_given_the_first_ones_answer(coordinator: Ru
     assert await titles(coordinator) == ["once"]
 
 
+@pytest.mark.attack("routes: another's idempotency key")
 async def test_another_body_under_the_same_key_is_refused(coordinator: RunningCoordinator) -> None:
     path = f"/projects/{await coordinator.project()}/tasks"
     await send(coordinator, path, {"title": "once"})
@@ -64,6 +65,7 @@ async def test_another_body_under_the_same_key_is_refused(coordinator: RunningCo
     assert await titles(coordinator) == ["once"]
 
 
+@pytest.mark.attack("routes: another's idempotency key")
 async def test_a_key_is_of_one_address_one_member_and_one_tenant(coordinator: RunningCoordinator) -> None:
     paths = [f"/projects/{await coordinator.project()}/tasks" for _ in range(2)]
     for path in paths:

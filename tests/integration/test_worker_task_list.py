@@ -101,6 +101,7 @@ async def test_who_never_gets_through_says_so(tmp_path: Path) -> None:
     assert "- [ ] One" in site.main("show", "main:docs/plan.md")
 
 
+@pytest.mark.attack("paths: .., %2e, NUL, absolute")
 async def test_only_a_plain_file_below_the_top_is_a_list(tmp_path: Path) -> None:
     site = Site(tmp_path)
     (site.work / "link.md").symlink_to("/etc/passwd")

@@ -1,5 +1,7 @@
 """A task's words in a change's title, text and commit: forges act on none of them."""
 
+import pytest
+
 from tests.repositories import git_in
 from tests.system import System
 
@@ -21,6 +23,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.attack("words: titles, branches and Markdown")
 async def test_a_tasks_words_order_no_forge_about(system: System) -> None:
     repository = system.repository()
     await system.start_worker()
@@ -40,6 +43,7 @@ async def test_a_tasks_words_order_no_forge_about(system: System) -> None:
     assert "thanks @" in shown, "the words themselves stay readable"
 
 
+@pytest.mark.attack("words: titles, branches and Markdown")
 async def test_a_branch_that_is_an_order_is_refused(system: System) -> None:
     project = await system.project("/srv/example.git")
     for branch in ("-x", "a..b", "a b", "x.lock", "a~1", "@{u}", "refs//x", "\u202e\n"):

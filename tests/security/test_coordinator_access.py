@@ -109,6 +109,7 @@ async def test_every_route_wants_the_credential_of_a_person(
             assert_problem(refused, 401)
 
 
+@pytest.mark.attack("routes: another tenant's ids")
 async def test_another_tenant_finds_nothing_behind_any_id(
     coordinator: RunningCoordinator, ids: dict[str, str], stranger: httpx.AsyncClient
 ) -> None:
@@ -130,6 +131,7 @@ async def test_another_tenant_finds_nothing_behind_any_id(
         assert answer.json()["code"] == "not-found"
 
 
+@pytest.mark.attack("routes: another tenant's ids")
 async def test_another_tenant_sees_empty_lists_whatever_it_filters_by(
     coordinator: RunningCoordinator, ids: dict[str, str], stranger: httpx.AsyncClient
 ) -> None:
@@ -146,6 +148,7 @@ async def test_another_tenant_sees_empty_lists_whatever_it_filters_by(
             assert not any(value in str(answer) for value in ids.values() if value != "implement")
 
 
+@pytest.mark.attack("routes: another tenant's ids", "workers: stolen tokens")
 async def test_another_tenants_worker_reaches_nothing(
     coordinator: RunningCoordinator, ids: dict[str, str], stranger: httpx.AsyncClient
 ) -> None:
@@ -231,6 +234,7 @@ async def test_a_protocol_that_is_not_spoken_is_told_whom_to_upgrade(
     assert "upgrade" in problem["detail"]
 
 
+@pytest.mark.attack("secrets: at the coordinator", "workers: stolen tokens")
 async def test_no_secret_is_anywhere_in_the_database(database_url: str) -> None:
     async with running_coordinator(database_url) as coordinator:
         worker = await coordinator.worker()
@@ -256,6 +260,7 @@ async def test_no_secret_is_anywhere_in_the_database(database_url: str) -> None:
         assert bare.encode().hex() not in dump
 
 
+@pytest.mark.attack("live stream: another tenant's news")
 async def test_another_tenant_hears_nothing_of_ours(
     coordinator: RunningCoordinator, ids: dict[str, str], stranger: httpx.AsyncClient
 ) -> None:

@@ -50,6 +50,7 @@ def poisoned(marker: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.attack("git: poisoned configuration", "git: hooks", backend="bubblewrap")
 @pytest.mark.parametrize("vector", list(poisoned("x")))
 async def test_a_poisoned_repository_runs_nothing(bench: Workbench, tmp_path: Path, vector: str) -> None:
     outside, inside = tmp_path / "marker", "/ws/marker-inside"
@@ -66,6 +67,9 @@ async def test_a_poisoned_repository_runs_nothing(bench: Workbench, tmp_path: Pa
     assert "marker" not in git_in(work.repository, "ls-tree", "-r", "--name-only", work.commit)
 
 
+@pytest.mark.attack(
+    "git: nested repositories", "git: names that mean .git", "git: hostile submodules", backend="bubblewrap"
+)
 @pytest.mark.parametrize(
     ("script", "named"),
     [
@@ -102,6 +106,7 @@ async def test_names_and_kinds_that_never_get_through(
         await bench.work(f"{person}; {script}")
 
 
+@pytest.mark.attack("paths: links out of the workspace", backend="bubblewrap")
 async def test_links_out_of_the_tree_stay_links(bench: Workbench, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret of the worker")
@@ -118,6 +123,7 @@ async def test_links_out_of_the_tree_stay_links(bench: Workbench, tmp_path: Path
     assert os.lstat(secret).st_uid == os.geteuid()
 
 
+@pytest.mark.attack("git: names that mean .git")
 @pytest.mark.parametrize(
     "name",
     [
@@ -224,6 +230,7 @@ async def harvest_lie(bench: Workbench, tree: str, pack: bytes) -> None:
     await harvest(Liar(tree, pack), Git(), source, TEXT, HarvestLimits(seconds=20))  # type: ignore[arg-type]
 
 
+@pytest.mark.attack("size: a tree of 10^10 files")
 async def test_a_tree_of_ten_to_the_tenth_files(bench: Workbench) -> None:
     inner, blob = blob_object(b"x")
     objects, mode = [blob], "100644"
@@ -237,6 +244,7 @@ async def test_a_tree_of_ten_to_the_tenth_files(bench: Workbench) -> None:
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.attack("size: pack bomb")
 @pytest.mark.parametrize("kind", ["blob", "tree"])
 async def test_two_gigabytes_in_two_megabytes(bench: Workbench, kind: str) -> None:
     size = 2 << 30
@@ -249,6 +257,7 @@ async def test_two_gigabytes_in_two_megabytes(bench: Workbench, kind: str) -> No
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.attack("paths: .., %2e, NUL, absolute", "git: names that mean .git")
 @pytest.mark.parametrize(
     ("mode", "name"),
     [
@@ -281,6 +290,7 @@ async def test_a_tree_that_is_not_there(bench: Workbench) -> None:
         await harvest_lie(bench, "1" * 40, pack_of(blob_object(b"x")[1]))
 
 
+@pytest.mark.attack("size: pack bomb")
 async def test_many_files_that_unpack_to_much(bench: Workbench) -> None:
     size = 100 << 20
     bomb = packed("blob", size, zlib.compress(bytes(size), 9))

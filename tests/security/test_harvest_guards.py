@@ -75,6 +75,7 @@ def test_the_language_of_patterns(pattern: str, path: str, *, covered: bool) -> 
     assert GuardedPaths([pattern]).covers(path.encode()) == covered
 
 
+@pytest.mark.attack("verify: files of continuous integration", backend="bubblewrap")
 async def test_changes_that_steer_machines_wait_or_are_told(bench: Workbench) -> None:
     work = await bench.work(
         "mkdir -p .github/workflows .claude; echo x | tee .github/workflows/ci.yml >.claude/settings.json; "
@@ -92,6 +93,7 @@ async def test_changes_that_steer_machines_wait_or_are_told(bench: Workbench) ->
     assert set(modes) <= {"100644", "100755"}
 
 
+@pytest.mark.attack("verify: files of continuous integration", backend="bubblewrap")
 @pytest.mark.parametrize(
     "script",
     [
@@ -109,6 +111,7 @@ async def test_taking_a_protected_path_away_waits_as_well(bench: Workbench, scri
     assert work.protected
 
 
+@pytest.mark.attack("paths: links out of the workspace", backend="bubblewrap")
 @pytest.mark.parametrize(
     "target", ["/etc/passwd", "../../x", "a/../../x", "C:/x", "\\\\host\\x", ".git/config"]
 )
@@ -120,6 +123,7 @@ async def test_a_link_out_of_the_repository_waits(bench: Workbench, target: str)
     assert leads_out(b"out", target.encode())
 
 
+@pytest.mark.attack("git: Git LFS", backend="bubblewrap")
 async def test_a_new_lfs_pointer_is_refused_and_an_old_one_may_move(bench: Workbench) -> None:
     with pytest.raises(HarvestRefused, match=r"'fake\.bin' is a new Git LFS pointer"):
         await bench.work(POINTER.format(1, "fake.bin"))
@@ -131,6 +135,7 @@ async def test_a_new_lfs_pointer_is_refused_and_an_old_one_may_move(bench: Workb
         await bench.work(POINTER.format(2, "lib/big.bin"))
 
 
+@pytest.mark.attack("git: Git LFS", backend="bubblewrap")
 async def test_what_belongs_into_lfs_waits_and_no_filter_runs(bench: Workbench) -> None:
     old = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 1\n"
     commit(bench, {".gitattributes": "*.bin filter=lfs -text\n", "a.bin": old, "b.bin": old})
@@ -140,6 +145,7 @@ async def test_what_belongs_into_lfs_waits_and_no_filter_runs(bench: Workbench) 
     assert git_in(work.repository, "show", f"{work.commit}:a.bin") == "the content itself"
 
 
+@pytest.mark.attack("git: names that collide", backend="bubblewrap")
 @pytest.mark.parametrize(
     "script",
     [

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 
+import pytest
+
 from tests.cli_program import Program, program
 from tests.system import System
 
@@ -32,6 +34,7 @@ def printing(content: bytes) -> str:
     return f"/usr/bin/python3 -c '{PRINT}' {base64.b64encode(content).decode()}; echo done > result.txt"
 
 
+@pytest.mark.attack("logs: bytes that steer a terminal", "logs: forged control lines", backend="bubblewrap")
 async def test_hostile_bytes_are_kept_and_shown_harmlessly(system: System, program: Program) -> None:
     await system.start_worker()
     project = await system.project(system.repository(), verify_commands=[["true"]])
@@ -57,6 +60,7 @@ async def test_hostile_bytes_are_kept_and_shown_harmlessly(system: System, progr
     assert "<script>" in shown
 
 
+@pytest.mark.attack("logs: a line of 100 MB", backend="bubblewrap")
 async def test_a_line_of_a_hundred_megabytes_harms_nobody(system: System) -> None:
     await system.start_worker(slots="2", log_limit_bytes=str(1 << 20))
     project = await system.project(system.repository(), verify_commands=[["true"]], max_running=2)

@@ -88,6 +88,7 @@ REQUESTS = [
 ]
 
 
+@pytest.mark.attack("egress: a host that is not listed")
 @pytest.mark.parametrize(
     "request_text", REQUESTS, ids=lambda text: text[:60].encode().decode("ascii", "ignore")
 )
@@ -101,6 +102,7 @@ async def test_what_is_not_exactly_listed_connects_to_nothing(request_text: str)
     assert answer[9:12] in (b"400", b"403", b"404", b"414", b"431", b"501"), answer[:200]
 
 
+@pytest.mark.attack("egress: private ranges", "egress: IPv6")
 @pytest.mark.parametrize(
     "address",
     [
@@ -123,6 +125,7 @@ async def test_a_public_address_is_not(address: str) -> None:
     assert await Dialer(known={HOST: (address,)}).addresses((HOST, 443)) == [ip_address(address)]
 
 
+@pytest.mark.attack("egress: metadata address")
 @pytest.mark.parametrize("address", sorted(map(str, METADATA)))
 async def test_no_setting_opens_a_cloud_s_metadata(address: str) -> None:
     everything = [read_private_place("0.0.0.0/0:80"), read_private_place("[::/0]:80")]
@@ -151,6 +154,7 @@ def test_an_upstream_proxy_is_written_exactly(text: str) -> None:
         read_proxy(text)
 
 
+@pytest.mark.attack("requests: DNS rebinding")
 async def test_a_name_that_changes_its_address_is_connected_to_where_it_was_checked() -> None:
     answers = iter([["127.0.0.1"], ["127.0.0.2"], ["127.0.0.3"]])
     asked = 0
@@ -172,6 +176,7 @@ async def test_a_name_that_changes_its_address_is_connected_to_where_it_was_chec
             assert b" 403 " in await ask(gateway.port, raw), "a later answer is checked like the first"
 
 
+@pytest.mark.attack("egress: private ranges", "requests: DNS rebinding")
 async def test_one_private_address_among_public_ones_refuses_the_name() -> None:
     async def mixed(host: str, port: int) -> Sequence[str]:
         del host, port
@@ -181,6 +186,7 @@ async def test_one_private_address_among_public_ones_refuses_the_name() -> None:
         await Dialer(resolve=mixed).connect((HOST, 443))
 
 
+@pytest.mark.attack("requests: redirects")
 @pytest.mark.parametrize("target", ["http://169.254.169.254/latest/", "http://evil.example:{0}/"])
 async def test_a_redirect_is_not_followed(target: str) -> None:
     async with Host() as host:
@@ -248,6 +254,7 @@ WORDS = st.one_of(NAMES, st.sampled_from(["GET ", "CONNECT ", "http://", "//", "
 HEADS = st.sampled_from(["Host: files.example:{0}\r\n", "Host: evil.example:{0}\r\n", "X\r\n", "\r\n", ""])
 
 
+@pytest.mark.attack("egress: a host that is not listed")
 @settings(max_examples=150, deadline=None)
 @given(parts=st.lists(WORDS, max_size=8), heads=st.lists(HEADS, max_size=3), rubbish=st.binary(max_size=40))
 def test_no_bytes_lead_to_another_host(parts: list[str], heads: list[str], rubbish: bytes) -> None:

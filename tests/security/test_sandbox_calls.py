@@ -36,6 +36,7 @@ async def errors(sandbox: Sandbox, calls: list[tuple[str, list[int]]]) -> dict[s
     return json.loads(printed)
 
 
+@pytest.mark.attack("sandbox: ways out", backend="bubblewrap")
 async def test_every_named_call_is_refused(sandbox: Sandbox) -> None:
     calls = MACHINES[platform.machine()].calls
     refused = [(name, [number, 0, 0, 0, 0, 0]) for name, number in calls.items() if name not in CHECKED]
@@ -45,6 +46,7 @@ async def test_every_named_call_is_refused(sandbox: Sandbox) -> None:
     assert absent == {"clone3", "io_uring_setup", "io_uring_enter", "io_uring_register"}
 
 
+@pytest.mark.attack("sandbox: ways out", backend="bubblewrap")
 async def test_no_namespace_can_be_made(sandbox: Sandbox) -> None:
     calls = MACHINES[platform.machine()].calls
     flags = {"user": NEW_USER, "mounts": NEW_MOUNTS, "time": 0x80}
@@ -53,6 +55,7 @@ async def test_no_namespace_can_be_made(sandbox: Sandbox) -> None:
     assert await errors(sandbox, [("clone", [calls["clone"], NEW_USER | 17, 0, 0, 0, 0])]) == {"clone": EPERM}
 
 
+@pytest.mark.attack("sandbox: ways out", backend="bubblewrap")
 async def test_only_everyday_sockets_can_be_made(sandbox: Sandbox) -> None:
     socket = MACHINES[platform.machine()].calls["socket"]
     families = {"unix": 1, "ipv4": 2, "ipv6": 10, "packet": 17, "alg": 38, "vsock": 40, "xdp": 44}
@@ -65,6 +68,7 @@ async def test_only_everyday_sockets_can_be_made(sandbox: Sandbox) -> None:
     }
 
 
+@pytest.mark.attack("sandbox: ways out", backend="bubblewrap")
 async def test_nothing_can_be_typed_into_a_terminal(sandbox: Sandbox) -> None:
     ioctl = MACHINES[platform.machine()].calls["ioctl"]
     found = await errors(sandbox, [("TIOCSTI", [ioctl, 0, 0x5412, 0]), ("TIOCGWINSZ", [ioctl, 0, 0x5413, 0])])

@@ -45,6 +45,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
     await made.destroy()
 
 
+@pytest.mark.attack("sandbox: ways out", backend="bubblewrap")
 async def test_every_known_way_out_is_held() -> None:
     measured = await probe(SANDBOXES["bubblewrap"])
     assert {name for name, held in measured.escapes.items() if not held} == set()
@@ -82,6 +83,7 @@ async def test_root_never_runs_a_sandbox_as_itself(tmp_path: Path) -> None:
             await SANDBOXES["bubblewrap"](spec).provision()
 
 
+@pytest.mark.attack("resources: fork bomb", backend="bubblewrap")
 async def test_a_fork_bomb_stays_within_the_limit(sandbox: Sandbox) -> None:
     code, printed = await run(sandbox, "/usr/bin/python3", "-c", FORK_UNTIL_REFUSED)
     assert code == 0
@@ -147,6 +149,7 @@ async def test_a_later_sandbox_goes_on_with_the_same_layers(sandbox: Sandbox) ->
     await later.destroy()
 
 
+@pytest.mark.attack("resources: leftover daemons", backend="bubblewrap")
 async def test_a_daemon_of_its_own_session_ends_with_its_command(sandbox: Sandbox) -> None:
     reader, writer = os.pipe()
     daemon = "import os,signal\nif os.fork() == 0:\n os.setsid()\n os.fork()\n signal.pause()"

@@ -31,6 +31,7 @@ def open_place() -> Iterator[Path]:
         yield Path(place)
 
 
+@pytest.mark.attack("resources: leftover daemons", backend="bubblewrap")
 async def test_no_process_is_left_when_the_worker_is_killed(tmp_path: Path) -> None:
     account = [] if UID is None else [str(UID)]
     worker = await asyncio.create_subprocess_exec(

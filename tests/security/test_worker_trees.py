@@ -38,6 +38,7 @@ def test_a_very_deep_tree_is_removed(tmp_path: Path) -> None:
         subprocess.run(["rm", "-rf", tmp_path / "upper"], check=True)
 
 
+@pytest.mark.attack("paths: swapped while they are read")
 def test_removal_follows_no_link(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir(mode=0o500)
@@ -47,6 +48,7 @@ def test_removal_follows_no_link(tmp_path: Path) -> None:
     assert outside.stat().st_mode & 0o777 == 0o500
 
 
+@pytest.mark.attack("coordinator: a hostile one", "paths: .., %2e, NUL, absolute")
 @pytest.mark.parametrize("name", ["../../../etc", "exec_1/../../x", "/root", "exec_" + "." * 26, ""])
 async def test_no_coordinator_chooses_the_directory_that_is_removed(name: str) -> None:
     grant = {

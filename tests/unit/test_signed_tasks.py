@@ -86,6 +86,7 @@ def test_every_part_has_a_hostile_row() -> None:
     assert {name for name, _ in HOSTILE} == parts_of(GRANT).keys()
 
 
+@pytest.mark.attack("coordinator: a hostile one")
 @pytest.mark.parametrize(("part", "sent"), HOSTILE)
 def test_a_changed_part_is_named(part: str, sent: Grant) -> None:
     with pytest.raises(SignatureRefused, match=f"this differs: {part}\\."):
@@ -118,6 +119,7 @@ def test_refused(text: str | None, said: str) -> None:
         check_signature(text, GRANT, KEYS, NOW)
 
 
+@pytest.mark.attack("coordinator: a hostile one")
 def test_a_payload_under_another_key_s_name_is_forged() -> None:
     """Signed by somebody else who claims to be the owner."""
     _, _, body, _ = signed().split(".")

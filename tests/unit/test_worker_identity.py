@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import pytest
 from pydantic import SecretStr
 
 from pullyard.protocol.worker import Credential, Enrolment
@@ -22,6 +23,7 @@ def enrolment(worker_id: str) -> httpx.Response:
     return httpx.Response(200, content=msgspec.json.encode(given))
 
 
+@pytest.mark.attack("workers: stolen tokens")
 async def test_a_renewal_is_written_down_for_the_worker_that_it_is_now(tmp_path: Path) -> None:
     renewed = asyncio.Event()
     enrolments = iter([enrolment("work_1"), enrolment("work_2")])
