@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulation.memory import Answer, Connection, Row, answers, begins
-from simulation.statements_tasks import Parameters, count, picked, write_event
+from simulation.statements_tasks import Parameters, count, picked, refusers, write_event
 
 GRANT_TASK = (
     *("number", "title", "description", "acceptance_criteria", "target_files", "budget_micros"),
@@ -97,6 +97,7 @@ def head_of(c: Connection, queue: Row, satisfied: set[int], worker_ids: Sequence
         and task["state"] == "queued"
         and task["lane_id"] in lanes
         and not (task["avoid_worker_id"] in worker_ids and task["avoid_until"] > c.tables.now())
+        and refusers(c, task).isdisjoint(worker_ids)
     ]
     first = min(waiting, key=lambda task: (-task["priority"], task["position"], task["id"]), default=None)
     return first["id"] if first else None

@@ -28,6 +28,8 @@ UNPLANNED = {
     "signature": None,
     "avoid_worker_id": None,
     "avoid_until": None,
+    "refused_by": None,
+    "refused_until": None,
 }
 """What few tasks have, as a column's default has it."""
 
@@ -291,7 +293,7 @@ def task_retry_facts(c: Connection, p: Parameters) -> Answer:
 
 @answers("task_retry", writes=True)
 def task_retry(c: Connection, p: Parameters) -> Answer:
-    again = {"draft": False, "start_at": None, "avoid_worker_id": None, "resolutions": 0}
+    again = {"draft": False, "start_at": None, "avoid_worker_id": None, "refused_by": None, "resolutions": 0}
     c.update("tasks", p["id"], tries=0, uncounted_tries=0, resume_from=p["resume_from"], **again)
     return Answer(rowcount=1)
 
@@ -349,15 +351,36 @@ def task_changes(c: Connection, p: Parameters) -> Answer:
 
 @answers("avoided_workers")
 def avoided_workers(c: Connection, p: Parameters) -> Answer:
-    avoided = {
-        task["avoid_worker_id"]
-        for task in c.tables.tasks.values()
-        if task["tenant_id"] == p["tenant_id"]
-        and task["state"] == "queued"
-        and task["avoid_worker_id"] in p["worker_ids"]
-        and task["avoid_until"] > c.tables.now()
-    }
-    return Answer([{"worker_id": one} for one in sorted(avoided)])
+    sets: set[tuple[str, ...]] = set()
+    for task in c.tables.tasks.values():
+        if task["tenant_id"] == p["tenant_id"] and task["state"] == "queued":
+            failed = task["avoid_worker_id"] is not None and task["avoid_until"] > c.tables.now()
+            avoided = refusers(c, task) | ({task["avoid_worker_id"]} if failed else set())
+            sets.add(tuple(one for one in p["worker_ids"] if one in avoided))
+    return Answer([{"worker_ids": list(one)} for one in sorted(sets) if one])
+
+
+def refusers(c: Connection, task: Row) -> set[str]:
+    """The workers that refused it of late."""
+    return set(task["refused_by"]) if task["refused_by"] and task["refused_until"] > c.tables.now() else set()
+
+
+@answers("task_refused", writes=True)
+def task_refused(c: Connection, p: Parameters) -> Answer:
+    task = c.tables.tasks[p["id"]]
+    before, needed = refusers(c, task), set(c.tables.lanes[task["lane_id"]]["key"][1])
+    others = [
+        worker
+        for worker in c.tables.workers.values()
+        if worker["id"] not in before | {p["worker_id"]}
+        and worker["state"] in ("idle", "busy")
+        and needed <= set(worker["labels"])
+    ]
+    if not others or len(before) >= p["most"]:
+        return Answer()
+    until = c.tables.now() + p["seconds"]
+    c.update("tasks", p["id"], refused_by=[*sorted(before), p["worker_id"]], refused_until=until)
+    return Answer([{"id": p["id"]}], 1)
 
 
 @answers("task_is_due")

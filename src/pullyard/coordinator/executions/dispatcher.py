@@ -252,14 +252,14 @@ class Dispatcher:
             self._hand_over(waiter, ClaimAnswer(grants=grants))
 
     async def _give_avoiding(self, tenant_id: str, labels: tuple[str, ...], waiters: list[Waiter]) -> bool:
-        """A task that failed on one of these workers is for the others; a claim for all passes it over."""
+        """What one of these workers failed at or refused is for the others; a claim for all passes it by."""
         worker_ids = sorted({waiter.worker_id for waiter in waiters})
         if len(worker_ids) == 1:
             return False
         wanted = {"tenant_id": tenant_id, "worker_ids": worker_ids}
         claimed = False
         for row in await self._database.hot.fetch("avoided_workers", wanted):
-            others = [one for one in waiters if one.worker_id != row.worker_id and self._is_open(one)]
+            others = [one for one in waiters if one.worker_id not in row.worker_ids and self._is_open(one)]
             claimed |= bool(others) and await self._give_tasks(tenant_id, labels, others)
         return claimed
 

@@ -20,6 +20,10 @@ from pullyard.store.queries import named
 
 # So long a task waits for another worker than the one of its failed try; afterwards anyone may have it.
 AVOID_SECONDS = 60
+# So long a worker that refused a task is not asked again; its owner may have changed the policy by then.
+REFUSED_SECONDS = 600
+MAX_REFUSALS = 10
+"""So many workers are asked before the task fails of what their owners do not allow."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,9 @@ async def settle_task(connection: AsyncConnection, execution: Any, outcome: Outc
     if execution.stop_requested:
         await put_back(connection, task, execution.id, outcome.salvage_ref)
         return
+    if await is_for_another_worker(connection, execution, outcome.reason):
+        await move_task(connection, task, TaskEvent.REQUEUE, reason=outcome.reason, message=outcome.message)
+        return
     counts = REASONS[outcome.reason].counts_as_try
     await note_try(connection, task.id, counted=counts)
     if outcome.reason is Reason.CANCELLED or execution.cancel_requested:
@@ -130,6 +137,20 @@ async def settle_task(connection: AsyncConnection, execution: Any, outcome: Outc
         )
     else:
         await move_task(connection, task, TaskEvent.REQUEUE, reason=outcome.reason, message=outcome.message)
+
+
+async def is_for_another_worker(connection: AsyncConnection, execution: Any, reason: Reason) -> bool:
+    """Whether a worker did not begin what its owner does not allow, and the owner of another one may."""
+    begun = execution.state != ExecutionState.ASSIGNED
+    if reason is not Reason.POLICY_REFUSED or begun or execution.cancel_requested:
+        return False
+    refusal = {
+        "id": execution.task_id,
+        "worker_id": execution.worker_id,
+        "seconds": REFUSED_SECONDS,
+        "most": MAX_REFUSALS,
+    }
+    return await connection.scalar(named("task_refused"), refusal) is not None
 
 
 async def prepare_next_try(

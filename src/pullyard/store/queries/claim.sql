@@ -2,7 +2,7 @@
 -- and one that another transaction holds is passed over. A snapshot may be older than the lock, so the task's
 -- state is looked at again when it is written, and only what was really written moves the summary.
 --
--- A task that had better not run on one of these workers is passed over; the dispatcher asks again without it.
+-- A task that had better not run on one of these workers, or that one refused, is passed over; the dispatcher asks again without it.
 --
 -- All limits but the project's own are counted here, from the live executions. That is exact because every
 -- claim of every replica runs under one advisory lock that its transaction took before this statement's
@@ -54,6 +54,8 @@ WITH live AS MATERIALIZED (
             WHERE t.project_id = q.project_id AND t.lane_id = lane.id AND t.state = 'queued'
                 AND (t.avoid_worker_id IS NULL OR t.avoid_until <= now()
                     OR t.avoid_worker_id <> ALL (CAST(:worker_ids AS text[])))
+                AND (t.refused_by IS NULL OR t.refused_until <= now()
+                    OR NOT t.refused_by && CAST(:worker_ids AS text[]))
             ORDER BY t.priority DESC, t.position, t.id
             LIMIT 1
         ) first
@@ -84,6 +86,8 @@ WITH live AS MATERIALIZED (
             WHERE t.project_id = h.project_id AND t.lane_id = lane.id AND t.state = 'queued'
                 AND (t.avoid_worker_id IS NULL OR t.avoid_until <= now()
                     OR t.avoid_worker_id <> ALL (CAST(:worker_ids AS text[])))
+                AND (t.refused_by IS NULL OR t.refused_until <= now()
+                    OR NOT t.refused_by && CAST(:worker_ids AS text[]))
             ORDER BY t.priority DESC, t.position, t.id
             LIMIT least(h.room, (SELECT tasks FROM share))
         ) several

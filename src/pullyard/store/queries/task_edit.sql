@@ -9,6 +9,7 @@ UPDATE tasks SET
     base_branch = :base_branch,
     agent = :agent,
     signature = :signature,
+    refused_by = NULL,
     version = version + 1,
     updated_at = now()
 WHERE id = :id
