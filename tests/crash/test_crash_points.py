@@ -27,6 +27,9 @@ TIMES = {
     "journal-before-rename": (2, 4),
     "phase-answered": (1, 3),
     "phase-after-commit": (1, 4),
+    # The first one is of the project, the second one of the task.
+    "request-before-commit": (2,),
+    "request-after-commit": (2,),
 }
 SAID = b"".join(b"%d\n" % number for number in range(1, 401))
 WORK = "seq 1 400; echo done > result.txt"
@@ -161,7 +164,8 @@ async def until_execution(site: Site, task_id: str, state: str) -> None:
 
 
 async def check_delivery(site: Site, repository: Path, task: dict[str, Any]) -> None:
-    """One branch, one change, and every byte of the log: looked up at the forge and in the store."""
+    """One task, one branch, one change, and every byte of the log: at the forge and in the store."""
+    assert [one["id"] for one in (await site.get("/tasks"))["items"]] == [task["id"]]
     changes = (await site.get("/changes"))["items"]
     branches = branches_of(repository)
     branches.pop("main")

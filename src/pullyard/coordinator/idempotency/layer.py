@@ -23,6 +23,7 @@ from pullyard.coordinator.idempotency.stored import (
 )
 from pullyard.coordinator.problems import answer_for
 from pullyard.coordinator.services import Services, services_of
+from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import RequestError
 
 logger = structlog.get_logger(__name__)
@@ -74,6 +75,7 @@ class Changes:
                 raise
             await response(scope, receive, send)
             return
+        reached("request-after-commit")
         for message in exchange.sent:
             await send(message)
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from pullyard.coordinator.services import Services
+from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import Conflict, RequestError
 from pullyard.store.queries import named
 
@@ -82,6 +83,7 @@ async def exactly_once(
             whole.give_up()
         else:
             await keep(services, request, answer)
+            reached("request-before-commit")
     return answer, False
 
 
