@@ -21,6 +21,8 @@ from pullyard.sandboxes.docker.images import Image
 from pullyard.sandboxes.protocol import WORKSPACE, Limits, Mount, SandboxSpec
 
 OWNER_LABEL, WORKER_LABEL = "pullyard.owner", "pullyard.worker"
+ENVIRONMENT_LABEL = "pullyard.environment"
+"""Of the volume that a project's tasks share, with the project's id."""
 KEEPER = "65534:65534"
 OWN_PROCESSES = 2
 """The init and the process that waits."""

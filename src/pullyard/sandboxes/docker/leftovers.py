@@ -1,0 +1,55 @@
+"""What a killed worker left on the engine, found by the worker's mark, and its removal."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from pullyard.sandboxes.docker.container import ENVIRONMENT_LABEL, WORKER_LABEL, remove_container
+from pullyard.sandboxes.docker.engine import Engine, EngineRefused
+from pullyard.sandboxes.docker.workspace import remove_volume
+
+AT_ONCE = 4
+"""Removals that an engine is asked for side by side."""
+
+
+async def remove_leftovers(engine: Engine, owner_label: str) -> dict[str, int]:
+    """How many containers, networks and volumes there were. Repeatable; raises EngineRefused.
+
+    ``owner_label`` is the mark of a worker of which no process runs any more (``SandboxSpec.worker``); where
+    it is empty nothing is removed. The volumes of reused environments stay: they are wanted again.
+    """
+    if not owner_label:
+        return {}
+    query = {"filters": {"label": [f"{WORKER_LABEL}={owner_label}"]}}
+    containers = await engine.call("GET", "/containers/json", query={"all": "true", **query})
+    # Networks and volumes can only go once no container has them.
+    await in_turn([remove_container(engine, str(found["Id"])) for found in containers or ()])
+    networks = await engine.call("GET", "/networks", query=query)
+    await in_turn([remove_network(engine, str(found["Id"])) for found in networks or ()])
+    volumes = (await engine.call("GET", "/volumes", query=query) or {}).get("Volumes") or ()
+    ours = [found for found in volumes if not is_environment(found)]
+    await in_turn([remove_volume(engine, str(found["Name"])) for found in ours])
+    return {"containers": len(containers or ()), "networks": len(networks or ()), "volumes": len(ours)}
+
+
+def is_environment(volume: Mapping[str, Any]) -> bool:
+    return ENVIRONMENT_LABEL in (volume.get("Labels") or {})
+
+
+async def remove_network(engine: Engine, name: str) -> None:
+    try:
+        await engine.call("DELETE", f"/networks/{quote(name, safe='')}")
+    except EngineRefused as refused:
+        if refused.status != 404:
+            raise
+
+
+async def in_turn(removals: list[Any]) -> None:
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one(removal: Any) -> None:
+        async with turn:
+            await removal
+
+    await asyncio.gather(*map(one, removals))
