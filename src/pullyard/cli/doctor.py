@@ -20,7 +20,7 @@ from pullyard.git.errors import GitMissing
 from pullyard.git.program import Git
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.isolation import Level
-from pullyard.sandboxes.protocol import Probe
+from pullyard.sandboxes.protocol import ContainerSettings, Probe
 from pullyard.sandboxes.registry import SAFE, SANDBOXES
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -50,6 +50,14 @@ def doctor(
     level: Annotated[
         Level, typer.Option(help="Fail where no sandbox, or not each --backend, reaches this.")
     ] = Level.ISOLATED,
+    docker_image: Annotated[
+        str | None,
+        typer.Option(envvar="PULLYARD_WORKER_DOCKER_IMAGE", help="What containers are measured with."),
+    ] = None,
+    docker_runtime: Annotated[
+        str | None,
+        typer.Option(envvar="PULLYARD_WORKER_DOCKER_RUNTIME", help="Of the engine, such as runsc."),
+    ] = None,
 ) -> None:
     """Measure sandboxes, and look for git, Postgres, agents and disk. Fails where no sandbox is usable."""
     terminal: Terminal = context.obj
@@ -57,7 +65,9 @@ def doctor(
     for name in backend:
         if name not in SANDBOXES:
             raise RequestError(f"There is no sandbox '{name}': name one of {', '.join(SANDBOXES)}.")
-    probes = asyncio.run(doctor_sandboxes.measure_sandboxes(terminal, tuple(dict.fromkeys(backend)) or SAFE))
+    containers = ContainerSettings(docker_image or ContainerSettings().image, docker_runtime)
+    names = tuple(dict.fromkeys(backend)) or SAFE
+    probes = asyncio.run(doctor_sandboxes.measure_sandboxes(terminal, names, containers))
     findings = [asyncio.run(_git()), _postgres(), claude_code(), _disk(data)]
     show(terminal, probes, findings)
     reached = [doctor_sandboxes.reaches(found, level) for found in probes]

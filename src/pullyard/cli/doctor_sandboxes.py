@@ -9,7 +9,7 @@ from typing import Any
 from pullyard.cli.terminal import Terminal
 from pullyard.protocol.isolation import Level
 from pullyard.sandboxes.probe import probe
-from pullyard.sandboxes.protocol import Probe
+from pullyard.sandboxes.protocol import ContainerSettings, Probe
 from pullyard.sandboxes.registry import SANDBOXES
 from pullyard.sandboxes.remedies import mend_bound, mend_escape
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
@@ -19,12 +19,14 @@ HEADS = ("BACKEND", "LEVEL", "START", "ONCE", "ESCAPES", "BOUNDS", "WHAT TO DO")
 QUIET_SECONDS = 1.0
 
 
-async def measure_sandboxes(terminal: Terminal, names: Sequence[str]) -> list[Probe]:
+async def measure_sandboxes(
+    terminal: Terminal, names: Sequence[str], containers: ContainerSettings
+) -> list[Probe]:
     """One after the other, as they would disturb each other's times."""
     probes: list[Probe] = []
     for name in names:
         async with said_where_slow(terminal, name) as heard:
-            probes.append(await probe(SANDBOXES[name], heard=heard))
+            probes.append(await probe(SANDBOXES[name], heard=heard, containers=containers))
     return probes
 
 

@@ -18,6 +18,7 @@ from pullyard.sandboxes.children import Child, Streams, readable
 from pullyard.sandboxes.escapes import ESCAPES, WITNESSED
 from pullyard.sandboxes.protocol import (
     Command,
+    ContainerSettings,
     Limits,
     Probe,
     Sandbox,
@@ -41,15 +42,20 @@ def unheard(_: str) -> None:
     pass
 
 
-async def probe(backend: type[Sandbox], uid: int | None = None, heard: Heard = unheard) -> Probe:
+async def probe(
+    backend: type[Sandbox],
+    uid: int | None = None,
+    heard: Heard = unheard,
+    containers: ContainerSettings | None = None,
+) -> Probe:
     """A second for bubblewrap. ``uid`` is the account tried where the worker is root; None: nobody's."""
+    settings = containers or ContainerSettings()
     account = (uid or NOBODY) if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="pullyard-probe-") as scratch:
         refused = None
         for overlay in (True, False):
-            sandbox = backend(
-                SandboxSpec(workspace_in(Path(scratch), account, overlay=overlay), (), SMALL, account)
-            )
+            layers = workspace_in(Path(scratch), account, overlay=overlay)
+            sandbox = backend(SandboxSpec(layers, (), SMALL, account, containers=settings))
             phases: dict[str, float] = {}
             found = None
             try:

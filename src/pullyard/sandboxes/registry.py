@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pullyard.sandboxes.bubblewrap import Bubblewrap
 from pullyard.sandboxes.docker.sandbox import DockerSandbox
 from pullyard.sandboxes.probe import probe
-from pullyard.sandboxes.protocol import Probe, Sandbox, SandboxUnavailable
+from pullyard.sandboxes.protocol import ContainerSettings, Probe, Sandbox, SandboxUnavailable
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 
 SANDBOXES: dict[str, type[Sandbox]] = {
@@ -18,7 +18,9 @@ SANDBOXES: dict[str, type[Sandbox]] = {
 SAFE = tuple(name for name in SANDBOXES if name != UnsafeDirectory.name)
 
 
-async def usable(allowed: Sequence[str] = SAFE, uid: int | None = None) -> list[Probe]:
+async def usable(
+    allowed: Sequence[str] = SAFE, uid: int | None = None, containers: ContainerSettings | None = None
+) -> list[Probe]:
     """The allowed sandboxes that start here and hold every escape tried just now, the best first.
 
     ``unsafe-directory`` is taken only where it is the only one allowed: that is its owner's explicit choice,
@@ -31,7 +33,7 @@ async def usable(allowed: Sequence[str] = SAFE, uid: int | None = None) -> list[
     for name in SAFE:
         if name not in allowed:
             continue
-        measured = await probe(SANDBOXES[name], uid)
+        measured = await probe(SANDBOXES[name], uid, containers=containers)
         leaks = [escape for escape, held in measured.escapes.items() if not held]
         if measured.available and not leaks:
             found.append(measured)

@@ -21,7 +21,7 @@ from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import Connected
 from pullyard.sandboxes.docker.engine import Engine, find_socket
 from pullyard.sandboxes.docker.sandbox import DockerSandbox
-from pullyard.sandboxes.protocol import Probe, SandboxUnavailable
+from pullyard.sandboxes.protocol import ContainerSettings, Probe, SandboxUnavailable
 from pullyard.sandboxes.registry import SAFE, usable
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.telemetry.tracer import open_tracer
@@ -44,7 +44,7 @@ from pullyard.worker.policy.decide import Decider
 from pullyard.worker.policy.load import find_policy, load_policy
 from pullyard.worker.policy.nonces import SIGNATURES, Nonces
 from pullyard.worker.receipt_key import load_key
-from pullyard.worker.sandbox_choice import SandboxChoice
+from pullyard.worker.sandbox_choice import SandboxChoice, worker_mark
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.workspaces import Workspaces
 
@@ -145,7 +145,8 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
     uid = settings.first_uid if os.geteuid() == 0 else None
     try:
         await git.check_version()
-        probes = await usable((settings.sandbox,) if settings.sandbox else SAFE, uid)
+        containers = containers_of(settings)
+        probes = await usable((settings.sandbox,) if settings.sandbox else SAFE, uid, containers)
     except (GitMissing, SandboxUnavailable) as missing:
         raise RequestError(str(missing), code="worker-incomplete") from missing
     upstream = open_upstream(
@@ -168,7 +169,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         git=git,
         mirrors=mirrors,
         workspaces=Workspaces(checkouts, git, mirrors, overlay=probes[0].overlay),
-        sandboxes=SandboxChoice(probes),
+        sandboxes=SandboxChoice(probes, worker_mark(data), containers),
         upstream=upstream,
         receipt_key=load_key(data),
         images=images,
@@ -176,6 +177,11 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         tracer=tracer,
         decider=open_decider(settings, probes),
     )
+
+
+def containers_of(settings: WorkerSettings) -> ContainerSettings:
+    named = {"image": settings.docker_image} if settings.docker_image else {}
+    return ContainerSettings(runtime=settings.docker_runtime, **named)
 
 
 def open_decider(settings: WorkerSettings, probes: Sequence[Probe]) -> Decider:

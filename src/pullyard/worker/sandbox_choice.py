@@ -1,9 +1,12 @@
 """The sandboxes that this worker has measured, and the one for an execution among them."""
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from pullyard.protocol.isolation import Level, SandboxWish
 from pullyard.sandboxes.protocol import (
+    ContainerSettings,
     Limits,
     Mount,
     Probe,
@@ -14,13 +17,24 @@ from pullyard.sandboxes.protocol import (
 )
 from pullyard.sandboxes.registry import SANDBOXES
 
+WORKER_MARK_LETTERS = 12
+
+
+def worker_mark(data_directory: Path) -> str:
+    """What everything that a worker starts outside of itself is marked with; its next start has it again."""
+    return hashlib.sha256(str(data_directory.resolve()).encode()).hexdigest()[:WORKER_MARK_LETTERS]
+
 
 class SandboxChoice:
-    """``probes`` are what may be used here, the best first."""
+    """``probes`` are what may be used here, the best first; ``worker`` is its ``worker_mark``."""
 
-    def __init__(self, probes: Sequence[Probe]) -> None:
+    def __init__(
+        self, probes: Sequence[Probe], worker: str = "", containers: ContainerSettings | None = None
+    ) -> None:
         self.probes = {probe.name: probe for probe in probes}
         self.best = probes[0]
+        self.worker = worker
+        self.containers = containers or ContainerSettings()
 
     def probe(self, wish: SandboxWish) -> Probe:
         """Raises SandboxUnavailable where the wanted backend is none of this worker's."""
@@ -52,6 +66,8 @@ class SandboxChoice:
             image=image or wish.image,
             platform=wish.platform,
             owner=owner,
+            worker=self.worker,
+            containers=self.containers,
         )
         return SANDBOXES[self.probe(wish).name](spec)
 

@@ -50,6 +50,12 @@ class WorkerSettings(BaseSettings):
     first_uid: int = Field(default=210_000, ge=1000)
     """As root, slot N runs its sandboxes as this account number plus N."""
 
+    docker_image: str | None = None
+    """What containers are measured with, at each start; it must be on the engine already, and hold a shell and
+    git. null: ``mcr.microsoft.com/devcontainers/base:debian``."""
+    docker_runtime: str | None = None
+    """The engine's runtime for containers, such as ``runsc`` of gVisor; null: the engine's own default. It is
+    used only where it passes the same measuring."""
     images: dict[RepositoryKind, str] = Field(default_factory=dict[RepositoryKind, str])
     """Of the sandbox ``docker``: the image by kind of repository, ``node``, ``python``, ``go``, ``rust``,
     ``java`` or ``plain``, where neither project nor ``devcontainer.json`` names one; a JSON object."""
