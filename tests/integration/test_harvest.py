@@ -8,7 +8,7 @@ import pytest
 from pullyard.sandboxes.protocol import SandboxUnavailable
 from pullyard.worker.harvest import harvest
 from pullyard.worker.harvest_rules import HarvestLimits, HarvestRefused
-from pullyard.worker.salvage import drop_salvage, keep, list_salvage, salvage
+from pullyard.worker.salvage import keep, list_salvage, salvage
 from pullyard.worker.workspaces import Start
 from tests.repositories import git_in
 from tests.workbench import SLOT_UID, TEXT, Workbench, run_inside
@@ -158,8 +158,6 @@ async def test_salvage_is_kept_and_gone_on_from(bench: Workbench) -> None:
     assert git_in(work.repository, "show", f"{work.commit}:seen") == (
         "D README.md\n M src/app.py\n?? half.txt\n?? seen"
     )
-    await drop_salvage(bench.git, source.mirror, "exec_1")
-    assert await list_salvage(bench.git, source.mirror) == {}
 
 
 async def test_salvage_outlives_refresh_and_collection(bench: Workbench) -> None:

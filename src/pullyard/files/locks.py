@@ -52,10 +52,25 @@ def holder_of(path: Path) -> int | None:
     return int(note) if note.isdecimal() else None
 
 
-async def wait_for(path: Path) -> FileLock:
+def is_free(path: Path) -> bool:
+    """Whether nobody holds the lock, shared or alone; nothing is made. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+async def wait_for(path: Path, *, shared: bool = False) -> FileLock:
     """Wait for the lock without a thread, so that a cancelled waiter leaves nothing behind."""
     while True:
-        lock = take(path)
+        lock = take(path, shared=shared)
         if lock is not None:
             return lock
         await asyncio.sleep(POLL_SECONDS)

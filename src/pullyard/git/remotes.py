@@ -17,6 +17,9 @@ HEADS = "refs/heads/"
 TAGS = "refs/tags/"
 _OUR_REFERENCE = re.compile(r"refs/pullyard/[a-z]+/[A-Za-z0-9_-]{1,80}")
 
+# Few objects would be written one by one, and those git does not wait for.
+_DURABLY = ("-c", "fetch.unpackLimit=1", "-c", "core.fsync=committed,reference")
+
 _FOR_GOOD = re.compile(
     r"authentication failed|could not read username|permission denied|access denied|not found|does not exist"
     r"|does not appear to be a git repository|not a git repository|repository .* not|host key verification"
@@ -71,9 +74,12 @@ class Remotes:
         git_dir: Path,
         *refspecs: str,
         prune: bool = False,
+        durable: bool = False,
         timeout_seconds: float = 1800,
     ) -> None:
+        """``durable``: objects and references are on the disk on return, whatever happens to the machine."""
         done = await self.git.run(
+            *(_DURABLY if durable else ()),
             "fetch",
             "--quiet",
             "--no-tags",

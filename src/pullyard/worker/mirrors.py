@@ -12,13 +12,14 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from pullyard.files.locks import FileLock, locked, take
+from pullyard.files.locks import FileLock, locked, take, wait_for
 from pullyard.files.writes import rename_durably, replace_file
 from pullyard.git.addresses import Address, Transport, read_address
 from pullyard.git.bare import make_bare, object_format
@@ -28,7 +29,9 @@ from pullyard.git.program import Git
 from pullyard.git.remotes import HEADS, TAGS, Listing, Remotes
 from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Mount
-from pullyard.worker.saved_work import REPOSITORY, SavedWork, salvage_ref, saved_in, write_note
+from pullyard.worker.journal import KEPT, Journal
+from pullyard.worker.mirror_repair import break_locks, is_whole, remove_half_packs
+from pullyard.worker.saved_work import REPOSITORY, SavedWork, lost_in, salvage_ref, saved_in, write_note
 from pullyard.worker.threads import in_thread
 
 logger = structlog.get_logger(__name__)
@@ -38,6 +41,9 @@ MIRROR_INSIDE = "/mirror/objects"
 
 
 KEY = re.compile(r"[0-9a-f]{32}")
+EXECUTIONS = "executions"
+"""Beside the mirrors."""
+HOLD_SECONDS = 60.0
 
 
 class AboutMirror(msgspec.Struct, kw_only=True):
@@ -109,7 +115,7 @@ class Mirrors:
         the salvage that can still be read is kept.
         """
         address = self.check_place(self.git.check_allowed(read_address(url)))
-        key = hashlib.sha256(address.url.encode()).hexdigest()[:32]
+        key = key_of(address)
         self.root.mkdir(parents=True, exist_ok=True)
         async with locked(self.root / f"{key}.lock"):
             place = self.root / key
@@ -117,7 +123,7 @@ class Mirrors:
             before = Mirror(key, place / REPOSITORY, address, known or Listing(None), self.git)
             listing, sound = await self._look(address, before)
             mirror = replace(before, listing=listing)
-            if known == listing and sound and not self._damaged(key):
+            if known == listing and sound and not self._damaged(key) and not lost_in(place):
                 os.utime(self.root / key)
                 return mirror
             listing = await self._update(mirror)
@@ -152,12 +158,30 @@ class Mirrors:
             await self._rebuild(mirror)
             await self._reclaim(mirror)
 
-    def hold(self, mirror: Mirror) -> FileLock:
-        """Keep the mirror from being collected until the lock is released."""
-        held = take(self.root / f"{mirror.key}.use", shared=True)
-        if held is None:
-            raise RepositoryUnreachable("The mirror was just given up for space: try again.", retryable=True)
+    async def hold(self, mirror: Mirror) -> FileLock:
+        """Keep the mirror from being collected until the lock is released.
+
+        One that was given up for space since its refresh is fetched again. Raises RepositoryUnreachable.
+        """
+        held = await self._share(mirror)
+        try:
+            if not mirror.path.exists():
+                async with locked(self.root / f"{mirror.key}.lock"):
+                    await self._update(mirror)
+        except BaseException:
+            held.release()
+            raise
         return held
+
+    async def _share(self, mirror: Mirror) -> FileLock:
+        """Somebody who gives the mirror up, or looks whether it may be, is waited for."""
+        try:
+            async with asyncio.timeout(HOLD_SECONDS):
+                return await wait_for(self.root / f"{mirror.key}.use", shared=True)
+        except TimeoutError:
+            raise RepositoryUnreachable(
+                "The mirror is being given up for space: try again.", retryable=True
+            ) from None
 
     async def collect(self, *, keep: str | None = None) -> None:
         """Remove the mirrors used least recently until all fit the quota; never salvage, nor one in use."""
@@ -167,21 +191,37 @@ class Mirrors:
         )
         sizes = {path: await in_thread(size_bytes, path) for path in places}
         total = sum(sizes.values())
+        if total <= self.quota_bytes:
+            return
+        needed = needed_by(self.closed / EXECUTIONS) if self.closed else {}
         for place in places:
             if total <= self.quota_bytes:
                 return
-            if place.name != keep and await in_thread(give_up, place) is None:
+            if place.name != keep and await in_thread(give_up, place, needed) is None:
                 total -= sizes[place]
 
     async def _update(self, mirror: Mirror) -> Listing:
         """Fetch; where that fails for want of a sound mirror, or does not make it sound, start again."""
+        if not mirror.path.exists() and saved_in(mirror.place):
+            # Notes of work that was here must not go with what is left.
+            return await self._rebuild(mirror)
         try:
-            listing = await self._fetch(mirror)
+            listing = await self._fetch_unlocked(mirror)
         except (RepositoryUnreachable, GitFailed):
             if not mirror.path.exists() or await self._is_sound(mirror):
                 raise
             return await self._rebuild(mirror)
         return listing if await self._is_sound(mirror) else await self._rebuild(mirror)
+
+    async def _fetch_unlocked(self, mirror: Mirror) -> Listing:
+        """Fetch, once more where a git that was killed has left its locks."""
+        await in_thread(remove_half_packs, mirror.path)
+        try:
+            return await self._fetch(mirror)
+        except (RepositoryUnreachable, GitFailed):
+            if not await break_locks(mirror.path):
+                raise
+            return await self._fetch(mirror)
 
     async def _look(self, address: Address, mirror: Mirror) -> tuple[Listing, bool]:
         """What the repository has, and at the same time whether the mirror is sound."""
@@ -250,6 +290,8 @@ class Mirrors:
 
     async def _reclaim(self, mirror: Mirror) -> None:
         """Move the salvage of damaged mirrors into the sound one, and remove those that are empty then."""
+        for work in lost_in(mirror.place).values():
+            await self._find_again(mirror, work)
         for aside in self._damaged(mirror.key):
             saved = await in_thread(saved_in, aside)
             for work in saved.values():
@@ -264,6 +306,19 @@ class Mirrors:
                     "with 'pullyard worker salvage drop'",
                     directory=str(aside),
                 )
+
+    async def _find_again(self, mirror: Mirror, work: SavedWork) -> None:
+        """A reference that was lost is set again from its note, where what it named is whole."""
+        reference, commit = salvage_ref(work.execution_id), check_object_id(work.commit)
+        if await is_whole(self.git, mirror.path, commit):
+            await self.git.ok("update-ref", reference, commit, git_dir=mirror.path)
+            logger.warning("found unfinished work again", execution_id=work.execution_id, commit=commit)
+            return
+        logger.error(
+            "unfinished work is lost from a mirror; forget it with 'pullyard worker salvage drop'",
+            execution_id=work.execution_id,
+            mirror=str(mirror.place),
+        )
 
     async def _move_saved(self, old: Path, mirror: Mirror, work: SavedWork) -> bool:
         """Each by itself: one that is damaged must not cost the others."""
@@ -282,14 +337,37 @@ class Mirrors:
         return True
 
 
-def give_up(place: Path) -> str | None:
-    """Remove a mirror; or why it stays: it is used or changed now, or holds unfinished work."""
+def key_of(address: Address) -> str:
+    return hashlib.sha256(address.url.encode()).hexdigest()[:32]
+
+
+def needed_by(executions: Path) -> dict[str, str]:
+    """By the mirror's key, an execution that is not over or not saved: its base may be nowhere else."""
+    needed: dict[str, str] = {}
+    for journal in (*Journal.find_all(executions), *Journal.find_all(executions, KEPT)):
+        grant = journal.record.grant
+        for repository in (grant.repository, *grant.repositories):
+            needed[key_of(read_address(repository.url))] = grant.execution_id
+    return needed
+
+
+def why_it_stays(place: Path, needed: Mapping[str, str]) -> str | None:
+    """What keeps a mirror that nobody uses now; None where it is a mere cache."""
+    if saved := saved_in(place):
+        return f"holds the unfinished work of {', '.join(sorted(saved))}"
+    if place.name in needed:
+        return f"needed by {needed[place.name]}"
+    return None
+
+
+def give_up(place: Path, needed: Mapping[str, str]) -> str | None:
+    """Remove a mirror; or why it stays: it is used or changed now, or holds or serves unfinished work."""
     locks = [take(place.with_name(f"{place.name}.{kind}")) for kind in ("lock", "use")]
     try:
         if None in locks:
             return "in use"
-        if saved := saved_in(place):
-            return f"unfinished work of {', '.join(sorted(saved))}"
+        if stays := why_it_stays(place, needed):
+            return stays
         shutil.rmtree(place)
         return None
     finally:

@@ -19,6 +19,7 @@ from pullyard.worker.copies import Copy
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.images.take_image import take_image
 from pullyard.worker.logs import LogFile
+from pullyard.worker.mirror_repair import is_whole
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.run_command import describe, run_command
 from pullyard.worker.salvage import list_salvage
@@ -107,10 +108,12 @@ async def find_resumed(context: Context, copy: Copy) -> str | None:
     if kept is None and grant.resume_commit is not None and copy is context.main:
         # It was pushed, so it came with the mirror, on whatever worker it was made.
         kept = await context.tools.mirrors.find(copy.mirror, check_object_id(grant.resume_commit))
+    log = context.log(Phase.PREPARE)
     if kept is None:
-        context.log(Phase.PREPARE).line(
-            "The work to go on from is not on this worker: starting from the base branch."
-        )
+        log.line("The work to go on from is not on this worker: starting from the base branch.")
+    elif not await is_whole(context.tools.git, copy.mirror.path, kept):
+        log.line("The work to go on from is damaged on this worker: starting from the base branch.")
+        return None
     return kept
 
 

@@ -8,7 +8,7 @@ from pullyard.sandboxes.protocol import Sandbox
 from pullyard.worker.harvest import CommitText, Source, harvest
 from pullyard.worker.harvest_rules import SALVAGE_LIMITS
 from pullyard.worker.mirrors import Mirror
-from pullyard.worker.saved_work import SALVAGE, remove_note, salvage_ref
+from pullyard.worker.saved_work import SALVAGE, salvage_ref
 
 
 async def salvage(
@@ -30,7 +30,7 @@ async def keep(git: Git, source: Source, execution_id: str, commit: str) -> str:
     reference = salvage_ref(execution_id)
     own = read_address(str(source.repository))
     refspec = f"+{check_object_id(commit)}:{reference}"
-    await Remotes(git).fetch(own, source.mirror.path, refspec)
+    await Remotes(git).fetch(own, source.mirror.path, refspec, durable=True)
     return reference
 
 
@@ -39,9 +39,3 @@ async def list_salvage(git: Git, mirror: Mirror) -> dict[str, str]:
     words = ("for-each-ref", "--format=%(objectname) %(refname)", SALVAGE)
     lines = (await git.ok(*words, git_dir=mirror.path)).decode().splitlines()
     return {name.removeprefix(SALVAGE): commit for commit, name in (line.split(" ", 1) for line in lines)}
-
-
-async def drop_salvage(git: Git, mirror: Mirror, execution_id: str) -> None:
-    """Forget one. Repeatable."""
-    remove_note(mirror.place, execution_id)
-    await git.ok("update-ref", "-d", salvage_ref(execution_id), git_dir=mirror.path)

@@ -17,7 +17,7 @@ from pullyard.worker.diffs import read_diff, read_diffstat
 from pullyard.worker.journal import KEPT, Journal
 from pullyard.worker.kept import lock_path
 from pullyard.worker.mirrors import KEY, size_bytes
-from pullyard.worker.saved_work import REPOSITORY, SavedWork, remove_note, salvage_ref, saved_in
+from pullyard.worker.saved_work import REPOSITORY, SavedWork, lost_in, remove_note, salvage_ref, saved_in
 
 DIFF_BYTES = 4 << 20
 PATCH_SECONDS = 600.0
@@ -31,7 +31,8 @@ class Kept:
     place: Path
     """The mirror; of work that is not saved yet, the execution's own directory."""
     state: str
-    """``saved``; ``damaged`` is in a mirror that was made anew without it; ``unsaved`` is files alone."""
+    """``saved``; ``damaged`` can't be read whole: its mirror was made anew without it, or has lost its
+    reference; ``unsaved`` is files alone."""
 
 
 def find_kept(data: Path) -> list[Kept]:
@@ -40,8 +41,11 @@ def find_kept(data: Path) -> list[Kept]:
     found: list[Kept] = []
     for place in sorted(mirrors.iterdir()) if mirrors.is_dir() else []:
         if place.is_dir():
-            state = "saved" if KEY.fullmatch(place.name) else "damaged"
-            found += [Kept(work, place, state) for work in saved_in(place).values()]
+            lost = lost_in(place)
+            found += [
+                Kept(work, place, "saved" if KEY.fullmatch(place.name) and name not in lost else "damaged")
+                for name, work in saved_in(place).items()
+            ]
     for journal in Journal.find_all(executions, KEPT) if executions.is_dir() else []:
         grant = journal.record.grant
         note = SavedWork(

@@ -52,15 +52,20 @@ def salvage_ref(execution_id: str) -> str:
 
 def saved_in(place: Path) -> dict[str, SavedWork]:
     """All that the mirror directory ``place`` holds, by execution. Raises OSError where it is unreadable."""
-    notes = {
-        note.execution_id: note for note in map(_read_note, sorted((place / NOTES).glob("*.json"))) if note
-    }
+    notes = _read_notes(place)
     found = dict(notes)
     for execution_id, commit in _references(place / REPOSITORY).items():
         known = notes.get(execution_id)
         if known is None or known.commit != commit:
             found[execution_id] = SavedWork(execution_id=execution_id, commit=commit)
     return found
+
+
+def lost_in(place: Path) -> dict[str, SavedWork]:
+    """Of what ``saved_in`` finds, that which no reference names any more: only its note tells of it."""
+    notes = _read_notes(place)
+    named = _references(place / REPOSITORY) if notes else {}
+    return {execution: note for execution, note in notes.items() if execution not in named}
 
 
 def write_note(place: Path, note: SavedWork) -> None:
@@ -73,6 +78,11 @@ def write_note(place: Path, note: SavedWork) -> None:
 def remove_note(place: Path, execution_id: str) -> None:
     salvage_ref(execution_id)
     (place / NOTES / f"{execution_id}.json").unlink(missing_ok=True)
+
+
+def _read_notes(place: Path) -> dict[str, SavedWork]:
+    notes = map(_read_note, sorted((place / NOTES).glob("*.json")))
+    return {note.execution_id: note for note in notes if note is not None}
 
 
 def _read_note(path: Path) -> SavedWork | None:

@@ -116,7 +116,7 @@ class Workspaces:
 
     async def _take(self, mirror: Mirror, commit: str, directory: Path, uid: int | None) -> Checkout:
         self.release(directory)
-        held = [self.mirrors.hold(mirror)]
+        held = [await self.mirrors.hold(mirror)]
         self._held[directory] = held
         try:
             checkout = await self.checkouts.take(mirror, commit, uid)

@@ -1,0 +1,56 @@
+"""What a killed git or a bad disk leaves in a mirror: locks that nobody holds, half packs, lost objects."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from pullyard.git.names import check_object_id
+from pullyard.git.program import Git
+
+LOCK_SECONDS = 10.0
+"""Git holds a lock of a reference for moments; one this old is of a git that is dead."""
+HALF_PACK_SECONDS = 3600.0
+"""A git of a killed worker may go on for a while without it."""
+
+
+async def break_locks(repository: Path) -> bool:
+    """Remove the locks of dead gits, waiting until young ones are old enough; whether there were any."""
+    found = _locks(repository)
+    if not found:
+        return False
+    newest = max(found.values())
+    await asyncio.sleep(min(LOCK_SECONDS, max(0.0, newest + LOCK_SECONDS - time.time())))
+    for path, changed_at in _locks(repository).items():
+        if found.get(path) == changed_at:
+            path.unlink(missing_ok=True)
+    return True
+
+
+def _locks(repository: Path) -> dict[Path, float]:
+    """When each was made. No reference's own name ends like that, as git forbids it."""
+    paths = (*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock"))
+    found: dict[Path, float] = {}
+    for path in paths:
+        try:
+            found[path] = path.lstat().st_mtime
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def remove_half_packs(repository: Path) -> None:
+    """Git never reads them again, and none of ours removes them."""
+    latest = time.time() - HALF_PACK_SECONDS
+    for path in (repository / "objects" / "pack").glob("tmp_*"):
+        try:
+            if path.lstat().st_mtime < latest:
+                path.unlink()
+        except FileNotFoundError:
+            continue
+
+
+async def is_whole(git: Git, repository: Path, commit: str) -> bool:
+    """Whether every object is there that ``commit`` adds to its parent."""
+    words = ("rev-list", "--objects", "--quiet", check_object_id(commit), f"^{commit}^")
+    done = await git.run(*words, git_dir=repository, timeout_seconds=600)
+    return not done.exit_code and not done.timed_out
