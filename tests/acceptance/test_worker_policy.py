@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pullyard.cli.signed_work import sign_work, work_of
 from pullyard.protocol.resources import Project, Task, TaskInput
-from pullyard.protocol.signed_tasks import public_text
+from pullyard.protocol.signing import public_text
 from tests.system import System
 
 KEY = Ed25519PrivateKey.generate()

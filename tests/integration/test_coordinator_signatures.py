@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pullyard.cli.signed_work import sign_work, work_of
 from pullyard.protocol.resources import Project, Task, TaskInput
-from pullyard.protocol.signed_tasks import SignatureRefused, check_signature, public_text
+from pullyard.protocol.signed_tasks import SignatureRefused, check_signature
+from pullyard.protocol.signing import public_text
 from pullyard.protocol.worker import Grant
 from tests.coordinator import RunningCoordinator
 

@@ -15,13 +15,12 @@ from pullyard.protocol.isolation import HostRule, Isolation, NetworkPolicy, Sand
 from pullyard.protocol.signed_tasks import (
     PREFIX,
     SignatureRefused,
-    canonical,
     check_signature,
     parts_of,
-    public_text,
     read_public,
     sign,
 )
+from pullyard.protocol.signing import canonical, public_text
 from pullyard.protocol.worker import (
     AgentSpec,
     ChangeStart,

@@ -10,7 +10,6 @@ so that a later version of Pullyard with more settings checks an older signature
 import base64
 import binascii
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -20,15 +19,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from pullyard.lifecycle.workflows import CODE_CHANGE
+from pullyard.protocol import signing
 from pullyard.protocol.isolation import Isolation
+from pullyard.protocol.signing import canonical, public_text
 from pullyard.protocol.worker import Grant, TextPolicy
 
 PREFIX = "pullyard-task.1"
-KEY_PREFIX = "ed25519:"
 MAX_CHARACTERS = 8192
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_EXACT_FLOATS = 2**53
 
 
 class SignatureRefused(Exception):
@@ -81,26 +80,6 @@ def _without(value: Any, usual: Any) -> Any:
         for name, one in given.items()
         if name not in known or one != known[name]
     }
-
-
-def canonical(value: Any) -> bytes:
-    """JSON with sorted names, no spaces, and one spelling for each number (as RFC 8785 has it)."""
-    return json.dumps(
-        _one_spelling(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    ).encode()
-
-
-def _one_spelling(value: Any) -> Any:
-    """A whole number may come as ``2`` or as ``2.0``, depending on who wrote it down."""
-    match value:
-        case float() if value.is_integer() and abs(value) < _EXACT_FLOATS:
-            return int(value)
-        case dict():
-            return {str(name): _one_spelling(one) for name, one in cast(dict[Any, Any], value).items()}
-        case list() | tuple():
-            return [_one_spelling(one) for one in cast(Sequence[Any], value)]
-        case _:
-            return value
 
 
 def digests_of(grant: Grant) -> dict[str, str]:
@@ -171,24 +150,14 @@ def _checked(payload: Payload) -> Payload:
     return payload
 
 
-def public_text(key: Ed25519PublicKey) -> str:
-    return KEY_PREFIX + base64.b64encode(key.public_bytes_raw()).decode()
-
-
 def read_public(text: str) -> Ed25519PublicKey:
-    """Raises SignatureRefused for anything but what ``public_text`` writes."""
+    """As ``signing.read_public``. Raises SignatureRefused."""
     try:
-        if not text.startswith(KEY_PREFIX):
-            raise ValueError(text)
-        raw = base64.b64decode(text.removeprefix(KEY_PREFIX), validate=True)
-        key = Ed25519PublicKey.from_public_bytes(raw)
-    except (ValueError, binascii.Error) as error:
+        return signing.read_public(text)
+    except ValueError as error:
         raise SignatureRefused(
             f"{text[:60]!r} is no public key: it is what 'pullyard sign keygen' prints, such as ed25519:…"
         ) from error
-    if public_text(key) != text:
-        raise SignatureRefused(f"{text[:60]!r} is spelled in an unusual way: write {public_text(key)}.")
-    return key
 
 
 def _encode(data: bytes) -> str:
