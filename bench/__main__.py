@@ -1,7 +1,8 @@
 """``python -m bench NAME [WORDS]``: measure, print a table, write ``bench/results/NAME.json``.
 
-Exit code 0 whether the goals are met or not, for a goal that is missed is a result; 2 for words that name
-nothing. ``core`` takes ``--only ROW`` (repeatable), ``--slow`` and ``--list``.
+Exit code 0 whether the goals are met or not, for a goal that is missed is a result; 1 where something failed
+and could not be measured, which costs nothing else; 2 for words that name nothing. ``core`` takes
+``--only ROW`` (repeatable), ``--slow`` and ``--list``.
 """
 
 import signal
@@ -29,7 +30,7 @@ def main(words: Sequence[str]) -> int:
     path = report.write(f"{name}-part" if "--only" in words else name, figures, before)
     report.show(name, figures, before)
     sys.stdout.write(f"Written to {path}.\n")
-    return 0
+    return 1 if any(figure.failed for figure in figures) else 0
 
 
 if __name__ == "__main__":

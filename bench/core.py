@@ -7,16 +7,22 @@ Such a module has a first line of docstring that says what it measures, and a fu
 import argparse
 import importlib
 import pkgutil
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NoReturn
 
 import bench
-from bench.figures import Figure, not_measured
+from bench import report
+from bench.figures import Figure, failed, not_measured
+from bench.installation import BenchFailed
 from bench.stage import Stage, stage
 
 PREFIX = "core_"
+ROW_SECONDS = 900
+"""A row that takes longer hangs."""
 
 
 def measure(words: Sequence[str]) -> list[Figure]:
@@ -35,17 +41,28 @@ def measure(words: Sequence[str]) -> list[Figure]:
                 figures.append(not_measured(name, "takes --slow"))
                 continue
             sys.stderr.write(f"bench core: {name} ...\n")
-            figures += measure_row(name, module, set_up)
+            row = measure_row(name, module, set_up)
+            # At once, for the whole may take half an hour and be ended from outside.
+            report.table(f"core: {name}", row)
+            figures += row
     return figures
 
 
 def measure_row(name: str, module: ModuleType, set_up: Stage) -> list[Figure]:
+    """One row that breaks or hangs must not cost the others, which may have taken half an hour."""
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(ROW_SECONDS)
     try:
         return module.measure(set_up)
     except Exception as error:  # noqa: BLE001
-        # One row that breaks must not cost the others, which may have taken half an hour.
         traceback.print_exc()
-        return [not_measured(name, f"broke: {type(error).__name__}: {error}"[:200])]
+        return [failed(name, error)]
+    finally:
+        signal.alarm(0)
+
+
+def give_up(*_: object) -> NoReturn:
+    raise BenchFailed(f"It did not end within {ROW_SECONDS} s.")
 
 
 def find_rows() -> dict[str, ModuleType]:

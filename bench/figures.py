@@ -37,6 +37,8 @@ class Figure:
     """The ratio is how many times faster than the comparison this is, not how many times slower."""
     conditions: str = ""
     """What has to be known to read this one: sizes, counts, durability, what the other leaves out."""
+    failed: bool = False
+    """It was to be measured and could not be; ``conditions`` then says what went wrong."""
 
     @property
     def ratio(self) -> float | None:
@@ -59,11 +61,19 @@ class Figure:
             "goal": self.goal.text(self.unit) if self.goal else None,
             "met": self.met,
             "conditions": self.conditions,
+            "failed": self.failed,
         }
 
 
 def not_measured(figure: str, why: str) -> Figure:
     return Figure(figure, None, "", conditions=why)
+
+
+def failed(figure: str, error: BaseException) -> Figure:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    why = f"failed: {type(error).__name__}: {error}"
+    return Figure(figure, None, "", conditions=why[:300], failed=True)
 
 
 def percentile_ms(seconds: Sequence[float], percent: float) -> float:

@@ -22,16 +22,21 @@ def write(name: str, figures: Sequence[Figure], conditions: dict[str, object]) -
 
 
 def show(name: str, figures: Sequence[Figure], conditions: dict[str, object]) -> None:
+    table(name, figures)
+    Console().print(", ".join(f"{name}: {value}" for name, value in conditions.items()), soft_wrap=True)
+
+
+def table(name: str, figures: Sequence[Figure]) -> None:
     # What several figures have in common is said once, under the table.
     notes = list(dict.fromkeys(figure.conditions for figure in figures if figure.conditions))
-    table = Table("figure", "value", "against", "ratio", "goal", "met", "note", title=f"bench {name}")
+    rows = Table("figure", "value", "against", "ratio", "goal", "met", "note", title=f"bench {name}")
     for figure in figures:
         against = "" if figure.against is None else figure.against
         if figure.against_value is not None:
             against += f": {figure.against_value:.4g} {figure.unit}"
-        table.add_row(
+        rows.add_row(
             figure.figure,
-            "not measured" if figure.value is None else f"{figure.value:.4g} {figure.unit}",
+            value_of(figure),
             against,
             "" if figure.ratio is None else f"{figure.ratio:.2f}",
             figure.goal.text(figure.unit) if figure.goal else "",
@@ -39,7 +44,12 @@ def show(name: str, figures: Sequence[Figure], conditions: dict[str, object]) ->
             str(notes.index(figure.conditions) + 1) if figure.conditions else "",
         )
     console = Console()
-    console.print(table)
+    console.print(rows)
     for number, note in enumerate(notes, 1):
         console.print(f"{number}. {note}", soft_wrap=True)
-    console.print(", ".join(f"{name}: {value}" for name, value in conditions.items()), soft_wrap=True)
+
+
+def value_of(figure: Figure) -> str:
+    if figure.value is None:
+        return "failed" if figure.failed else "not measured"
+    return f"{figure.value:.4g} {figure.unit}"

@@ -1,7 +1,5 @@
 """A heartbeat route without a database: ``own`` is ours in its whole application, ``bare`` a raw limit."""
 
-import asyncio
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +18,9 @@ from pullyard.coordinator.app import create_app
 from pullyard.coordinator.auth.credentials import CredentialKind
 from pullyard.coordinator.auth.identify import Principal
 from pullyard.coordinator.connections import Limits, bounded
+from pullyard.coordinator.event_loop import run_coordinator
 from pullyard.coordinator.metrics.instruments import Metrics
+from pullyard.coordinator.server import bind
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.workers import wire
 from pullyard.coordinator.workers.heartbeat import Beat
@@ -31,6 +31,10 @@ ANSWER = HeartbeatAnswer(lease_seconds=30.0)
 
 
 class NoDatabase:
+    @property
+    def hot(self) -> "NoDatabase":
+        return self
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         yield
@@ -71,11 +75,12 @@ def main(which: str) -> None:
     options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off"}
     if which == "own":
         options["http"] = bounded(Limits(1000, 15.0, 20.0, lambda _: None))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with bind("127.0.0.1", 0) as listener:
+        listener.listen()
         sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
         sys.stdout.flush()
         server = uvicorn.Server(uvicorn.Config({"own": own, "bare": bare}[which](), **options))
-        asyncio.run(server.serve([listener]))
+        run_coordinator(server.serve([listener]))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pullyard.store.embedded import EmbeddedPostgres
 from pullyard.store.urls import for_libpq, for_sqlalchemy
 
 LABEL = "bench-wire"
+STOP_SECONDS = 30
 POSTGRES = {"max_connections": "300", "log_line_prefix": "%d "}
 DURABLE = "Postgres with fsync and synchronous_commit on"
 
@@ -121,7 +122,11 @@ class Stage:
             yield Coordinator(process, said["url"], log_in(said["login_url"]), database_url)
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
             process.stdout.close()
 
 

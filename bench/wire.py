@@ -6,6 +6,7 @@ httpx takes longer for a request than the coordinator does to answer it, so it w
 import asyncio
 import platform
 import ssl
+import time
 from collections import deque
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
@@ -30,11 +31,17 @@ from pullyard.protocol.worker import (
     HeldExecution,
     PhaseReport,
 )
+from pullyard.worker.client import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 
 QUICK = (Phase.PREPARE, Phase.IMPLEMENT)
 """The phases of an execution that rightly changes nothing."""
+PATIENCE_SECONDS = 120.0
 AnswerT = TypeVar("AnswerT")
 encode = msgspec.json.encode
+
+
+class Lost(BenchFailed):
+    """The execution is another worker's by now, or nobody's."""
 
 
 class Line(asyncio.Protocol):
@@ -92,6 +99,8 @@ class Http:
         self._free: deque[Line] = deque()
         self._head = f" HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {bearer}\r\n"
         self._head += "content-type: application/json\r\n"
+        self.repeated = 0
+        """Requests sent again, because the coordinator was overrun and answered 503."""
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """The status and the body."""
@@ -108,11 +117,22 @@ class Http:
         return answer
 
     async def post(self, path: str, body: bytes) -> bytes:
-        """Raises BenchFailed for anything but 200 and 201."""
-        status, answer = await self.ask("POST", path, body)
-        if status not in (200, 201):
-            raise BenchFailed(f"POST {path} was answered {status}: {answer[:300]!r}")
-        return answer
+        """Repeated while the coordinator is overrun, with the pauses of a real worker.
+
+        Raises Lost, and BenchFailed for any other answer but 200 and 201, or once patience is at its end.
+        """
+        pause, began = FIRST_PAUSE_SECONDS, time.monotonic()
+        while True:
+            status, answer = await self.ask("POST", path, body)
+            if status in (200, 201):
+                return answer
+            if status == 409 and b'"lost-lease"' in answer:
+                raise Lost(path)
+            if status != 503 or time.monotonic() - began > PATIENCE_SECONDS:
+                raise BenchFailed(f"POST {path} was answered {status}: {answer[:300]!r}")
+            self.repeated += 1
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _connect(self) -> Line:
         _, line = await asyncio.get_running_loop().create_connection(
@@ -133,24 +153,9 @@ class WireWorker:
         self.http = http
         self.id = worker_id
         self.held: dict[str, Grant] = {}
-        self.retries = 0
-        """Answers of 503, after which it asked again as a real worker does."""
 
     async def _call(self, path: str, body: msgspec.Struct, answer: type[AnswerT]) -> AnswerT:
         return msgspec.json.decode(await self.http.post("/worker/v1" + path, encode(body)), type=answer)
-
-    async def _report(self, path: str, body: bytes) -> None:
-        """Repeated while the coordinator is overrun, with the pauses of a real worker."""
-        pause = 0.1
-        while True:
-            status, answer = await self.http.ask("POST", path, body)
-            if status == 200:
-                return
-            if status != 503:
-                raise BenchFailed(f"POST {path} was answered {status}: {answer[:300]!r}")
-            self.retries += 1
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, 5.0)
 
     async def claim(self, slots: int = 1, wait_seconds: float = 20.0) -> list[Grant]:
         wish = ClaimRequest(request_id=uuid4().hex, slots=slots, wait_seconds=wait_seconds)
@@ -163,18 +168,19 @@ class WireWorker:
     async def begin(self, grant: Grant, *phases: str) -> None:
         for phase in phases:
             report = msgspec.convert({"fence": grant.fence, "phase": phase}, PhaseReport)
-            await self._report(f"/worker/v1/executions/{grant.execution_id}/phase", encode(report))
+            await self.http.post(f"/worker/v1/executions/{grant.execution_id}/phase", encode(report))
 
     async def append(self, grant: Grant, stream: str, offset: int, frame: bytes) -> None:
         """One zstd frame of a log; ``offset`` counts raw bytes."""
         where = f"{stream}?fence={grant.fence}&offset={offset}"
-        await self._report(f"/worker/v1/executions/{grant.execution_id}/logs/{where}", frame)
+        await self.http.post(f"/worker/v1/executions/{grant.execution_id}/logs/{where}", frame)
 
     async def finish(self, grant: Grant, *phases: Phase, reason: Reason | None = None) -> None:
         """``phases`` are those that the finish tells of by itself, as a quick execution's does."""
-        self.held.pop(grant.execution_id, None)
         wish = FinishRequest(fence=grant.fence, reason=reason, message="bench", phases=list(phases))
-        await self._report(f"/worker/v1/executions/{grant.execution_id}/finish", encode(wish))
+        await self.http.post(f"/worker/v1/executions/{grant.execution_id}/finish", encode(wish))
+        # Not before: what a heartbeat does not name any more is taken back.
+        self.held.pop(grant.execution_id, None)
 
 
 async def enrol(coordinator: Coordinator, token: str, *, name: str = "bench", slots: int = 1) -> WireWorker:
