@@ -123,7 +123,7 @@ class Container:
         self.bounds = Group(name, limits)
         self.exceeded: list[str] = []
         """The limits that were run into, as sentences."""
-        self.ended = False
+        self.ending: asyncio.Task[None] | None = None
 
     async def started(self) -> None:
         """Learn of its first process, once it runs."""
@@ -165,10 +165,12 @@ class Container:
         return news
 
     async def end(self) -> None:
-        """It and all that runs in it, at once. Repeatable."""
-        if self.ended:
-            return
-        self.ended = True
+        """It and all that runs in it, at once. Repeatable: whoever calls waits until it is gone."""
+        if self.ending is None:
+            self.ending = asyncio.create_task(self.end_now())
+        await asyncio.shield(self.ending)
+
+    async def end_now(self) -> None:
         self.look()
         if self.init is not None:
             # Where we may, we need not wait for the engine, nor for it to be there at all.
