@@ -15,7 +15,7 @@ from typing import Any
 
 from pullyard.sandboxes.cgroups.find import Hierarchy, groups_of, words
 from pullyard.sandboxes.cgroups.group import Group
-from pullyard.sandboxes.children import readable
+from pullyard.sandboxes.children import own_mark, readable
 from pullyard.sandboxes.docker.engine import Connection, Engine, EngineRefused
 from pullyard.sandboxes.docker.images import Image
 from pullyard.sandboxes.protocol import WORKSPACE, Limits, Mount, SandboxSpec
@@ -38,7 +38,7 @@ READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tri
 
 
 def labels(spec: SandboxSpec) -> dict[str, str]:
-    return {OWNER_LABEL: spec.owner, WORKER_LABEL: spec.worker}
+    return {OWNER_LABEL: spec.owner, WORKER_LABEL: spec.worker or own_mark().removesuffix("-")}
 
 
 def configuration(spec: SandboxSpec, image: Image, mounts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -146,6 +146,11 @@ class Container:
         """Whether the engine's processes are this machine's, to be watched and looked at."""
         return self.init is not None
 
+    async def cut_off(self) -> None:
+        """Until the engine lets go of its input: then the engine is gone, or the container."""
+        with contextlib.suppress(OSError):
+            await self.input[0].read(1)
+
     async def run(self, command: Mapping[str, Any]) -> tuple[str, Connection]:
         """``command`` as the engine's API has it. Returns its name there and its streams' connection."""
         name = (await self.engine.call("POST", f"/containers/{self.name}/exec", dict(command)))["Id"]
@@ -196,6 +201,7 @@ async def make_container(
         query = {"platform": spec.platform} if spec.platform else {}
         made = await engine.call("POST", "/containers/create", dict(configured), query=query)
     name = str(made["Id"])
+    container = None
     try:
         with phase("start"):
             input_ = await engine.take_over(f"/containers/{name}/attach?stream=1&stdin=1")
@@ -203,7 +209,7 @@ async def make_container(
             await engine.call("POST", f"/containers/{name}/start")
             await container.started()
     except BaseException:
-        await asyncio.shield(remove_container(engine, name))
+        await asyncio.shield(container.end() if container else remove_container(engine, name))
         raise
     return container
 

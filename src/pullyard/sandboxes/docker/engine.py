@@ -61,15 +61,19 @@ class Engine:
             f"POST {path} HTTP/1.1\r\nHost: engine\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         )
+        status, words = 0, b""
         try:
             reader, writer = await asyncio.open_unix_connection(str(self.socket), limit=HEAD_BYTES)
-            writer.write(head.encode() + content)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            status = int(answer.split(b" ", 2)[1])
-            if status in (101, 200):
-                return reader, writer
-            words = await reader.read(HEAD_BYTES)
-            writer.close()
+            try:
+                writer.write(head.encode() + content)
+                answer = await reader.readuntil(b"\r\n\r\n")
+                status = int(answer.split(b" ", 2)[1])
+                if status in (101, 200):
+                    return reader, writer
+                words = await reader.read(HEAD_BYTES)
+            finally:
+                if status not in (101, 200):
+                    writer.close()
         except (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError) as lost:
             raise EngineRefused(0, f"The engine at {self.socket} does not answer: {lost!r}.") from lost
         raise EngineRefused(status, said(words))

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from pullyard.sandboxes.children import readable
 from pullyard.sandboxes.docker.container import Container, is_of
 from pullyard.sandboxes.docker.engine import Connection, EngineRefused
+from pullyard.sandboxes.docker.remedies import lost
 from pullyard.sandboxes.docker.streams import CommandStreams
 from pullyard.sandboxes.protocol import SandboxUnavailable
 
@@ -54,9 +56,7 @@ class DockerProcess:
         try:
             return await asyncio.shield(self.ending)
         except EngineRefused as refused:
-            raise SandboxUnavailable(
-                f"The container's engine was lost while a command ran: {refused}"
-            ) from refused
+            raise SandboxUnavailable(lost(refused)) from refused
 
     async def kill(self) -> None:
         if not self.over:
@@ -107,12 +107,23 @@ class DockerProcess:
                 return KILLED if self.killed else int(state["ExitCode"])
             if state["Pid"] and not watched and is_of(state["Pid"], self.container.name):
                 watched = True
-                await gone(state["Pid"])
+                # An engine that is killed leaves its containers running, and nobody else would tell.
+                await first_of(gone(state["Pid"]), self.container.cut_off())
                 continue
             await asyncio.sleep(POLL_SECONDS if self.container.seen else SLOW_POLL_SECONDS)
 
     async def state(self) -> dict[str, Any]:
         return await self.container.engine.call("GET", f"/exec/{self.name}/json")
+
+
+async def first_of(*waits: Coroutine[Any, Any, None]) -> None:
+    tasks = [asyncio.create_task(one) for one in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def gone(process_id: int) -> None:

@@ -2,17 +2,30 @@
 
 from pullyard.sandboxes.docker.engine import EngineRefused
 
+NO_RUNTIME = "Install that runtime for the engine, or unset docker_runtime."
+NO_SHELL = "The image must have a shell and the usual small programs."
+
 # Words of the engines, and what helps.
 REMEDIES = (
-    ("unknown or invalid runtime name", "Install that runtime for the engine, or unset docker_runtime."),
-    ("executable file not found", "The image must have a shell and the usual small programs."),
-    ("no such file or directory: unknown", "The image must have a shell and the usual small programs."),
+    ("unknown or invalid runtime name", NO_RUNTIME),
+    ("unknown runtime", NO_RUNTIME),
+    ("executable file not found", NO_SHELL),
+    ("no such file or directory: unknown", NO_SHELL),
+    ("exit code 127", NO_SHELL),
     ("exec format error", "Install emulation for that platform, or leave the project's platform open."),
     ("no space left", "Make room where the engine keeps its data: 'docker system df' shows what fills it."),
     ("mount", "Use a full copy where overlays can't be mounted: the data directory must lie on a real disk."),
     ("permission denied", "Give the worker's account the right to use the engine, or run it as root."),
     ("does not answer", "Start the engine, such as with 'systemctl start docker'."),
 )
+
+
+def lost(refused: EngineRefused) -> str:
+    message = str(refused).rstrip(".")
+    return (
+        f"The container's engine was lost while a command ran: {message}. See that it runs, such as with "
+        "'systemctl start docker', and retry the task; what was done until then is kept on this worker."
+    )
 
 
 def explain(phase: str, image: str, refused: EngineRefused) -> str:
