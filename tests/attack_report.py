@@ -17,7 +17,7 @@ from rich.table import Table
 from tests.attack_catalogue import BY_NAME, PLACES, ROWS, Row
 
 PROPERTY = "attack"
-NO_TEST = "NO TEST"
+NO_TEST = "no test ran"
 WIDTH = 150
 Cell = tuple[str, str]
 """A row's name and a place."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pullyard.sandboxes.protocol import (
     Command,
     ContainerSettings,
@@ -33,6 +35,16 @@ def directory(place: Path, files: Mapping[str, str] | None = None) -> Path:
         for path in (place, *place.rglob("*")):
             os.chown(path, UID, UID)
     return place
+
+
+def make_ready(backend: str, place: Path, request: pytest.FixtureRequest) -> None:
+    """For sandboxes of this kind below ``place``; skips the test where there can be none."""
+    if backend == "docker":
+        request.getfixturevalue("docker_engine")
+    if backend == "unsafe-directory" and os.geteuid() == 0:
+        # Nothing is mounted there, so its account must be able to walk to the working copy by itself.
+        for parent in (place, *place.parents[:3]):
+            parent.chmod(parent.stat().st_mode | 0o011)
 
 
 def workspace(place: Path, *, overlay: bool) -> Workspace:

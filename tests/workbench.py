@@ -9,12 +9,13 @@ from pathlib import Path
 
 from pullyard.git.program import Git
 from pullyard.protocol.isolation import DEFAULT_PROTECTED_PATHS
-from pullyard.sandboxes.protocol import Command, Sandbox, SandboxSpec, Workspace
+from pullyard.sandboxes.protocol import Command, ContainerSettings, Sandbox, SandboxSpec, Workspace
 from pullyard.sandboxes.registry import SANDBOXES
 from pullyard.worker.harvest import CommitText, Harvested, Source, harvest
 from pullyard.worker.harvest_rules import HarvestLimits
 from pullyard.worker.mirrors import Mirror, Mirrors
 from pullyard.worker.workspaces import BASE_INDEX, Start, Workspaces
+from tests.docker_engine import BASE_IMAGE
 from tests.repositories import make_repository
 
 SLOT_UID = 210_077 if os.geteuid() == 0 else None
@@ -35,13 +36,14 @@ class Workbench:
     git: Git
     mirrors: Mirrors
     workspaces: Workspaces
+    backend: str = "bubblewrap"
 
     @classmethod
-    def make(cls, place: Path, *, overlay: bool = True) -> "Workbench":
+    def make(cls, place: Path, *, overlay: bool = True, backend: str = "bubblewrap") -> "Workbench":
         git = Git()
         mirrors = Mirrors(place / "mirrors", git, 1 << 30)
         workspaces = Workspaces(place / "checkouts", git, mirrors, overlay=overlay)
-        return cls(place, make_repository(place / "repository", FILES), git, mirrors, workspaces)
+        return cls(place, make_repository(place / "repository", FILES), git, mirrors, workspaces, backend)
 
     def directory(self, name: str) -> Path:
         return self.place / "executions" / name
@@ -62,8 +64,9 @@ class Workbench:
 
     @asynccontextmanager
     async def sandbox(self, workspace: Workspace, mirror: Mirror) -> AsyncIterator[Sandbox]:
-        spec = SandboxSpec(workspace, mounts=[mirror.objects], uid=SLOT_UID)
-        sandbox = SANDBOXES["bubblewrap"](spec)
+        containers = ContainerSettings(image=BASE_IMAGE)
+        spec = SandboxSpec(workspace, mounts=[mirror.objects], uid=SLOT_UID, containers=containers)
+        sandbox = SANDBOXES[self.backend](spec)
         try:
             await sandbox.provision()
             yield sandbox
