@@ -26,11 +26,16 @@ logger = structlog.get_logger(__name__)
 _UNSTORABLE = frozenset({"22021", "22P05", "22P02", "22003"})
 # 40 is a deadlock: whoever asks again has his turn.
 _UNAVAILABLE_CLASSES = frozenset({"08", "40", "53", "57"})
+_DISK_FULL = "53100"
+# A 503 says when to ask again, which clients' libraries then do by themselves.
+RETRY_AFTER_SECONDS = "1"
 _SENTENCES = {
     404: ("not-found", "There is nothing at this address."),
     405: ("method-not-allowed", "This address does not take this method."),
     400: ("malformed", "The request can't be read as JSON of the expected shape."),
 }
+
+_HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": RETRY_AFTER_SECONDS}}
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
@@ -51,7 +56,7 @@ def problem(status: int, detail: str, code: str, details: dict[str, Any] | None 
         "code": code,
         "details": details or {},
     }
-    headers = {"www-authenticate": "Bearer"} if status == 401 else None
+    headers = _HEADERS.get(status)
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
@@ -103,6 +108,13 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
     sqlstate = str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
     if sqlstate in _UNSTORABLE:
         return problem(422, "The request holds text that can't be stored, such as NUL.", "unstorable-text")
+    if sqlstate == _DISK_FULL:
+        logger.error("the database's disk is full", path=request.url.path)
+        return problem(
+            503,
+            "The database's disk is full: make room there. Nothing of this was done, so ask again then.",
+            "disk-full",
+        )
     if sqlstate[:2] in _UNAVAILABLE_CLASSES or lost:
         logger.warning("database unavailable", path=request.url.path, sqlstate=sqlstate)
         return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
