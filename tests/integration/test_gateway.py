@@ -199,13 +199,24 @@ async def test_a_body_above_the_limit_is_refused() -> None:
         assert len(server.requests) == 1
 
 
-async def test_connections_are_bounded() -> None:
+async def test_connections_beyond_the_bound_wait_until_one_ends() -> None:
+    request = b"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
     async with ModelServer([Text("hi")]) as server, gateway_to(server) as (gateway, _):
-        held = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(MOST_CONNECTIONS)]
-        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        assert await asyncio.wait_for(reader.read(), 10) == b""
-        for _, other in [*held, (reader, writer)]:
-            other.close()
+        streams = [
+            await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(MOST_CONNECTIONS + 9)
+        ]
+        for _, writer in streams:
+            writer.write(request % gateway.port)
+        for reader, _ in streams[:MOST_CONNECTIONS]:
+            assert await reader.readline()
+        served = [task for task in asyncio.all_tasks() if "Gateway._talk" in repr(task)]
+        assert len(served) == MOST_CONNECTIONS
+        for _, writer in streams[:9]:
+            writer.close()
+        for reader, _ in streams[MOST_CONNECTIONS:]:
+            assert await reader.readline()
+        for _, writer in streams:
+            writer.close()
 
 
 async def test_stops_at_the_budget() -> None:

@@ -8,16 +8,19 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import h11
 import structlog
 
+from pullyard.worker.gateway.client_hello import UNRECOGNISED_NAME
 from pullyard.worker.gateway.counts import Counts, HostCount
 from pullyard.worker.gateway.grammar import Malformed
+from pullyard.worker.gateway.opening import Misled, read_opening
 from pullyard.worker.gateway.pinned import Dialer, Unreachable
 from pullyard.worker.gateway.plain_http import Forward
-from pullyard.worker.gateway.rules import Place, Rules
+from pullyard.worker.gateway.rules import CONNECT, Place, Rules
 from pullyard.worker.gateway.targets import Target, read_target
 from pullyard.worker.gateway.tunnel import Tunnel
 
@@ -63,7 +66,7 @@ class Egress:
         with remote:
             try:
                 if target.path is None:
-                    await self._tunnel(remote, client, count)
+                    await self._tunnel(remote, target.place, client, count)
                 else:
                     await self._forward(remote, request, target, client, count)
             except OSError as error:
@@ -71,26 +74,42 @@ class Egress:
                 raise ConnectionResetError(str(error)) from error
 
     def _refused(self, target: Target, count: HostCount, status: int, message: str) -> Malformed:
-        count.refused += 1
-        if target.place not in self._told and len(self._told) < MOST_TOLD:
-            self._told.add(target.place)
-            self.tell(f"Network: {message}")
+        self._note(target.place, count, message)
         logger.info("network.refused", host=target.place[0], port=target.place[1], status=status)
         return Malformed(status, message, plain=True)
 
-    async def _tunnel(self, remote: socket.socket, client: Client, count: HostCount) -> None:
+    def _note(self, place: Place, count: HostCount, message: str) -> None:
+        count.refused += 1
+        if place not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(place)
+            self.tell(f"Network: {message}")
+
+    def _misled(self, place: Place, count: HostCount, error: Misled) -> None:
+        count.requests -= 1
+        wanted = (error.wanted or "", place[1])
+        # A host that is allowed is only to be asked for by its own name.
+        allowed = not error.wanted or self.rules.refuse(CONNECT, wanted, None) is None
+        remedy = "" if allowed else f" To allow that host: {self.rules.line(wanted)}"
+        self._note(wanted, count, f"{error}{remedy}")
+        logger.info("network.misled", host=place[0], port=place[1], wanted=error.wanted)
+
+    async def _tunnel(self, remote: socket.socket, place: Place, client: Client, count: HostCount) -> None:
         early = await _take_over(client)
         loop = asyncio.get_running_loop()
         # The stream keeps its own descriptor, so that both can be watched.
         with socket.socket(fileno=os.dup(client.writer.get_extra_info("socket").fileno())) as ours:
+            ours.settimeout(0)
             await loop.sock_sendall(ours, ESTABLISHED)
-            if early:
-                await loop.sock_sendall(remote, early)
-                self.counts.move(count, sent=len(early))
-            await Tunnel(ours, remote).run(
-                lambda size: self.counts.move(count, sent=size),
-                lambda size: self.counts.move(count, received=size),
-            )
+            try:
+                await Tunnel(ours, remote).run(
+                    read_opening(ours, early, place),
+                    lambda size: self.counts.move(count, sent=size),
+                    lambda size: self.counts.move(count, received=size),
+                )
+            except Misled as error:
+                self._misled(place, count, error)
+                with suppress(OSError):
+                    await loop.sock_sendall(ours, UNRECOGNISED_NAME)
 
     async def _forward(
         self, remote: socket.socket, request: h11.Request, target: Target, client: Client, count: HostCount

@@ -1,6 +1,7 @@
 """One request over plain HTTP, passed on: both sides are parsed and written anew, so nothing is smuggled."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,6 +11,8 @@ from pullyard.worker.gateway.grammar import Malformed
 from pullyard.worker.gateway.targets import HTTP_PORT, Target
 
 READ_BYTES = 256 << 10
+TURN_EVENTS = 64
+"""Passed on before the worker's other work gets its turn: chunks of a byte cost much more than they move."""
 HEADER_LIMIT_BYTES = 64 << 10
 IDLE_SECONDS = 300.0
 TOTAL_SECONDS = 6 * 3600.0
@@ -71,7 +74,9 @@ class Forward:
             method=request.method, target=target.path or "/", headers=outgoing(request, target)
         )
         await self._tell_host(head, sent)
-        while True:
+        for number in itertools.count(1):
+            if number % TURN_EVENTS == 0:
+                await asyncio.sleep(0)
             event = self._client.next_event()
             if event is h11.NEED_DATA:
                 if self._client.they_are_waiting_for_100_continue:
@@ -97,7 +102,9 @@ class Forward:
                 await self._host_writer.drain()
 
     async def _download(self, received: Moved) -> None:
-        while True:
+        for number in itertools.count(1):
+            if number % TURN_EVENTS == 0:
+                await asyncio.sleep(0)
             event = self._host.next_event()
             if event is h11.NEED_DATA:
                 async with asyncio.timeout(IDLE_SECONDS):

@@ -15,7 +15,8 @@ from pullyard.worker.gateway.providers import PROVIDERS, Provider, encode_error
 from pullyard.worker.gateway.targets import is_for_proxy
 from pullyard.worker.gateway.upstream import Upstream
 
-MOST_CONNECTIONS = 64
+MOST_CONNECTIONS = 128
+"""Of a command, at one time; more wait outside of this process until one ends."""
 BODIES_LIMIT_BYTES = 2 * BODY_LIMIT_BYTES
 """Of all requests that are held at once, so that an agent can't fill the worker's memory."""
 FREE_PIECES = 256
@@ -23,7 +24,10 @@ LEAST_PIECE_BYTES = 256
 """On average, beyond the free ones: reading chunks of a byte would keep the worker from all else."""
 LINGER_SECONDS = 2.0
 HEADER_LIMIT_BYTES = 64 << 10
+HEAD_SECONDS = 30.0
+"""For the whole head of a request, from its first byte."""
 IDLE_SECONDS = 300.0
+ACCEPT_AGAIN_SECONDS = 1.0
 _READ_BYTES = 64 << 10
 
 logger = structlog.get_logger(__name__)
@@ -43,6 +47,7 @@ class Gateway:
     ledger: Ledger = field(default_factory=Ledger)
     egress: Egress | None = None
     """None lets nothing out but to the provider."""
+    head_seconds: float = HEAD_SECONDS
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
     _held_bytes: int = 0
 
@@ -51,26 +56,53 @@ class Gateway:
         return PROVIDERS[self.provider_name] if self.provider_name else None
 
     async def __aenter__(self) -> "Gateway":
-        listener = socket.socket(fileno=self.listener)
-        listener.settimeout(0)
-        self.port: int = listener.getsockname()[1]
-        self._server = await asyncio.start_server(self._accept, sock=listener, limit=_READ_BYTES)
+        self._listener = socket.socket(fileno=self.listener)
+        self._listener.settimeout(0)
+        self.port: int = self._listener.getsockname()[1]
+        self._accepting = asyncio.create_task(self._accept())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        self._accepting.cancel()
+        await asyncio.gather(self._accepting, return_exceptions=True)
+        self._listener.close()
         for connection in self._connections:
             connection.cancel()
-        # Not the server's own wait, which is for every client's socket: an agent may never read on its own.
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= MOST_CONNECTIONS:
+    async def _accept(self) -> None:
+        """No more than are served at once: a flood of them stays in the queue of its sandbox's network."""
+        room = asyncio.Semaphore(MOST_CONNECTIONS)
+        while True:
+            await room.acquire()
+            try:
+                reader, writer = await self._next()
+            except OSError as error:
+                logger.warning("gateway.not_accepted", problem=str(error))
+                room.release()
+                await asyncio.sleep(ACCEPT_AGAIN_SECONDS)
+            else:
+                self._begin(reader, writer, room)
+
+    async def _next(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        accepted, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+        try:
+            return await asyncio.open_connection(sock=accepted, limit=_READ_BYTES)
+        except BaseException:
+            accepted.close()
+            raise
+
+    def _begin(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, room: asyncio.Semaphore
+    ) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            self._connections.discard(task)
             writer.close()
-            return
+            room.release()
+
         connection = asyncio.create_task(self._talk(reader, writer))
         self._connections.add(connection)
-        connection.add_done_callback(self._connections.discard)
+        connection.add_done_callback(ended)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -78,8 +110,6 @@ class Gateway:
         except (ConnectionError, TimeoutError):
             # The client went away, or the provider broke off: the client sees an end without a last chunk.
             logger.debug("gateway.connection_ended", provider=self.provider_name)
-        finally:
-            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT_BYTES)
@@ -118,9 +148,14 @@ class Gateway:
         self, connection: h11.Connection, reader: asyncio.StreamReader
     ) -> h11.Request | None:
         """None where the client has closed. Raises Malformed."""
-        while (event := next_event(connection)) is h11.NEED_DATA:
-            async with asyncio.timeout(IDLE_SECONDS):
+        event, patience = next_event(connection), IDLE_SECONDS
+        until = 0.0
+        while event is h11.NEED_DATA:
+            async with asyncio.timeout(patience):
                 connection.receive_data(await reader.read(_READ_BYTES))
+            now = asyncio.get_running_loop().time()
+            until = until or now + self.head_seconds
+            event, patience = next_event(connection), until - now
         return event if isinstance(event, h11.Request) else None
 
     async def _receive_body(

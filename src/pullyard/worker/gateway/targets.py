@@ -12,6 +12,8 @@ from pullyard.worker.gateway.rules import CONNECT, Place
 HTTP_PORT = 80
 TARGET_BYTES = 8192
 HEADERS_BYTES = 32 << 10
+MOST_HEADERS = 256
+_VERSIONS = (b"1.0", b"1.1")
 _ABSOLUTE = re.compile(rb"http://([^/?#]{1,300})(/[!-~]*)?")
 _UNSAFE = re.compile(rb'[\\#"<>^`{|}]')
 
@@ -33,6 +35,8 @@ def read_target(request: h11.Request) -> Target:
     """Raises Malformed."""
     if len(request.target) > TARGET_BYTES:
         raise Malformed(414, f"An address has at most {TARGET_BYTES} bytes.", plain=True)
+    if request.http_version not in _VERSIONS:
+        raise Malformed(505, "The proxy takes HTTP/1.1.", plain=True)
     method = request.method.decode("ascii")
     if method == CONNECT:
         target = Target(method, _place(request.target, None), None)
@@ -61,10 +65,15 @@ def _place(raw: bytes, default_port: int | None) -> Place:
 def _check_headers(request: h11.Request, target: Target) -> None:
     """A second name that says something else is how requests are smuggled past a list."""
     default = target.place[1] if target.path is None else HTTP_PORT
+    if len(request.headers) > MOST_HEADERS:
+        raise Malformed(431, f"A request has at most {MOST_HEADERS} headers.", plain=True)
     if sum(len(name) + len(value) for name, value in request.headers) > HEADERS_BYTES:
         raise Malformed(431, f"A request's headers have at most {HEADERS_BYTES} bytes.", plain=True)
+    framing = {name for name, _ in request.headers} & {b"content-length", b"transfer-encoding"}
+    if target.path is None and framing:
+        raise Malformed(400, "A tunnel's request has no body.", plain=True)
+    if len(framing) > 1:
+        raise Malformed(400, "A request has one length: a number, or chunks.", plain=True)
     for name, value in request.headers:
-        if target.path is None and name in (b"content-length", b"transfer-encoding"):
-            raise Malformed(400, "A tunnel's request has no body.", plain=True)
         if name == b"host" and read_place(value.decode("latin-1"), default) != target.place:
             raise Malformed(400, "The Host header names another place than the request does.", plain=True)

@@ -7,7 +7,7 @@ import asyncio
 import fcntl
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 PIPE_BYTES = 1 << 20
@@ -28,10 +28,13 @@ class Tunnel:
         self._loop = asyncio.get_running_loop()
         self._moved_at = self._loop.time()
 
-    async def run(self, sent: Moved, received: Moved) -> None:
-        """``sent`` is told of the bytes from left to right. Raises ConnectionError, TimeoutError, OSError."""
+    async def run(self, opening: Awaitable[bytes], sent: Moved, received: Moved) -> None:
+        """``opening`` takes the first bytes of left and gives what may be passed on, or raises.
+
+        ``sent`` is told of the bytes from left to right. Raises ConnectionError, TimeoutError, OSError.
+        """
         pumps = [
-            asyncio.ensure_future(self._pump(self.left, self.right, sent)),
+            asyncio.ensure_future(self._begin(opening, sent)),
             asyncio.ensure_future(self._pump(self.right, self.left, received)),
         ]
         until = self._loop.time() + TOTAL_SECONDS
@@ -50,6 +53,12 @@ class Tunnel:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def _begin(self, opening: Awaitable[bytes], sent: Moved) -> None:
+        first = await opening
+        await self._loop.sock_sendall(self.right, first)
+        sent(len(first))
+        await self._pump(self.left, self.right, sent)
 
     async def _pump(self, source: socket.socket, sink: socket.socket, moved: Moved) -> None:
         """Until the source's end, which the sink is told."""

@@ -1,0 +1,124 @@
+"""More of everything than the proxy takes: connections, slow heads, bodies. Others are served meanwhile."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import pytest
+
+from pullyard.protocol.isolation import HostRule
+from pullyard.worker.gateway.egress import Egress
+from pullyard.worker.gateway.rules import Rules
+from pullyard.worker.gateway.serve import MOST_CONNECTIONS, Gateway
+from tests.egress import HOST, Host, ask, egress_at, opened
+from tests.eventually import eventually
+
+FLOOD = 400
+MOST_HELD_BYTES = 48 << 20
+"""In the kernel's buffers of four sockets and two pipes, and little else."""
+
+
+def get(port: int) -> bytes:
+    return f"GET http://{HOST}:{port}/ HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode()
+
+
+@contextmanager
+def flood(port: int) -> Iterator[None]:
+    """So many connections of a program that waits for none of them, each with half a request."""
+    connections = [socket.socket() for _ in range(FLOOD)]
+    try:
+        for connection in connections:
+            connection.settimeout(0)
+            connection.connect_ex(("127.0.0.1", port))
+            with suppress(OSError):
+                connection.send(b"GET http://")
+        yield
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+async def test_a_flood_of_connections_is_bounded_and_holds_up_nobody_else() -> None:
+    async def full() -> bool:
+        return sum("Gateway._talk" in repr(task) for task in asyncio.all_tasks()) >= MOST_CONNECTIONS
+
+    async with Host() as host:
+        rule = HostRule(host=HOST, port=host.port)
+        async with egress_at(rule, dialer=opened(host.port)) as (gateway, _):
+            with flood(gateway.port):
+                await eventually(full)
+                async with egress_at(rule, dialer=opened(host.port)) as (neighbour, _):
+                    for _ in range(20):
+                        assert b" 200 " in await ask(neighbour.port, get(host.port))
+                    served = sum("Gateway._talk" in repr(task) for task in asyncio.all_tasks())
+                    assert served <= MOST_CONNECTIONS + 1
+            assert b" 200 " in await ask(gateway.port, get(host.port))
+
+
+async def test_a_head_that_comes_byte_by_byte_is_cut_off() -> None:
+    listener = socket.create_server(("127.0.0.1", 0)).detach()
+    gateway = Gateway(listener, egress=Egress(Rules(), opened(1)), head_seconds=0.3)
+    async with gateway, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        answer = None
+        while answer is None:
+            writer.write(b"G")
+            with suppress(TimeoutError):
+                answer = await asyncio.wait_for(reader.read(), 0.05)
+        assert answer == b""
+        writer.close()
+
+
+@asynccontextmanager
+async def deaf_host() -> AsyncIterator[int]:
+    """It takes connections and never reads; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("method", ["PUT", "CONNECT"])
+async def test_a_body_that_nobody_takes_does_not_pile_up(method: str) -> None:
+    async with deaf_host() as port:
+        rule = HostRule(host=HOST, port=port)
+        async with egress_at(rule, dialer=opened(port)) as (gateway, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            place = f"{HOST}:{port}"
+            target, length = place, ""
+            if method == "PUT":
+                target, length = f"http://{place}/", "Content-Length: 999999999\r\n"
+            writer.write(f"{method} {target} HTTP/1.1\r\nHost: {place}\r\n{length}\r\n".encode())
+            if method == "CONNECT":
+                await reader.readuntil(b"\r\n\r\n")
+            sent, piece = 0, bytes(1 << 20)
+            with suppress(TimeoutError):
+                while sent < 2 * MOST_HELD_BYTES:
+                    writer.write(piece)
+                    await asyncio.wait_for(writer.drain(), 1)
+                    sent += len(piece)
+            assert sent < MOST_HELD_BYTES
+            writer.transport.abort()
+
+
+async def test_chunks_of_a_byte_leave_others_their_turn() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        chunks = b"1\r\na\r\n" * 20_000
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def longest_wait() -> float:
+        loop, longest = asyncio.get_running_loop(), 0.0
+        while not asking.done():
+            began = loop.time()
+            await asyncio.sleep(0)
+            longest = max(longest, loop.time() - began)
+        return longest
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, egress_at(HostRule(host=HOST, port=port), dialer=opened(port)) as (gateway, _):
+        asking = asyncio.ensure_future(ask(gateway.port, get(port)))
+        assert await longest_wait() < 0.25
+        assert (await asking).count(b"\r\na\r\n") == 20_000
