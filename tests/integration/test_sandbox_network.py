@@ -24,11 +24,11 @@ def network_to(
     place: Path, *rules: HostRule, port: int, registries: bool = False, **settings: Any
 ) -> Network:
     """As the worker makes it, from a grant and from its owner's settings."""
+    known = {HOST: "127.0.0.1", "elsewhere.example": "127.0.0.1"}
     owner = WorkerSettings(
         data_directory=place,
         network_allow_private=(f"127.0.0.1:{port}",),
-        network_resolve={HOST: "127.0.0.1", "elsewhere.example": "127.0.0.1"},
-        **settings,
+        **{"network_resolve": known, **settings},
     )
     policy = NetworkPolicy(registries=registries, hosts=list(rules))
     grant = Grant(
