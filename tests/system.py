@@ -172,6 +172,13 @@ class System:
                 if words in self.worker_log:
                     return
 
+    async def until_there(self, name: str) -> None:
+        """Return once the root directory has a file of this name; waits on the directory."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for _ in awatch(self.root, recursive=False, yield_on_timeout=True, rust_timeout=200):
+                if (self.root / name).exists():
+                    return
+
     async def log(self, execution_id: str, stream: str = "implement") -> bytes:
         """All of the stream, page by page."""
         content = b""

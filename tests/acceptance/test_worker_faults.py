@@ -2,15 +2,18 @@
 
 import asyncio
 import subprocess
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from tests.leftovers import left_by
 from tests.repositories import branches_of
 from tests.system import System
 
 LONG = "echo reached; sleep 3"
 PHASES = ["preparing", "implementing", "verifying", "publishing"]
+STREAMS = {"preparing": "prepare", "implementing": "implement", "verifying": "verify"}
 
 
 async def begin(system: System, phase: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -23,7 +26,7 @@ async def begin(system: System, phase: str) -> tuple[dict[str, Any], dict[str, A
     if phase == "publishing":
         hook = repository / "hooks" / "pre-receive"
         hook.parent.mkdir(exist_ok=True)
-        hook.write_text("#!/bin/sh\nsleep 3\n")
+        hook.write_text(f"#!/bin/sh\necho >{system.root}/reached\nsleep 3\n")
         hook.chmod(0o755)
     project = await system.project(repository, **fields)
     task = await system.task(project, f"{wait}echo done > result.txt")
@@ -43,14 +46,47 @@ async def delivered_once(system: System, task: dict[str, Any]) -> dict[str, Any]
 async def test_a_killed_worker_is_started_again_and_delivers_once(system: System, phase: str) -> None:
     await system.start_worker()
     task, first = await begin(system, phase)
-    await system.kill_worker()
-    await system.start_worker()
+    if phase in STREAMS:
+        await system.until_logged(first["id"], b"reached", STREAMS[phase])
+    else:
+        await system.until_there("reached")
+    with closing(left_by(system.worker_data)) as left:
+        assert left.temporary
+        assert left.processes
+        await system.kill_worker()
+        await start_anew(system)
+        assert left.still_there() == []
     ended = await delivered_once(system, task)
     executions = await system.executions(ended)
     # Every step is taken up again but an agent's, which is tried anew; that does not count as a try.
     assert len(executions) == (2 if phase == "implementing" else 1)
     assert executions[0]["id"] == first["id"]
     assert ended["tries"] == 1
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "unsafe-directory"])
+async def test_a_killed_worker_leaves_nothing_and_its_work_is_saved(system: System, sandbox: str) -> None:
+    await system.start_worker(sandbox=sandbox)
+    project = await system.project(system.repository(), verify_commands=[["true"]])
+    script = "echo half > half.txt; setsid sleep 900 & echo reached; wait"
+    task = await system.task(project, script)
+    first = await system.until_execution(task, "implementing")
+    await system.until_logged(first["id"], b"reached")
+    with closing(left_by(system.worker_data)) as left:
+        assert any("sleep 900" in words for words in left.processes)
+        await system.kill_worker()
+        await start_anew(system, sandbox=sandbox)
+        assert left.still_there() == []
+    await system.until_worker_said("execution ended")
+    first = (await system.executions(task))[0]
+    assert kept(system, first, "half.txt") == "half\n"
+
+
+async def start_anew(system: System, **environment: str) -> None:
+    """Until the new worker is about to take up work."""
+    (system.root / "worker.log").unlink()
+    await system.start_worker(**environment)
+    await system.until_worker_said("connected")
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -62,9 +98,8 @@ async def test_a_coordinator_that_is_away_loses_nothing(system: System, phase: s
     system.proxy.mend()
     ended = await delivered_once(system, task)
     assert [execution["id"] for execution in await system.executions(ended)] == [first["id"]]
-    streams = {"preparing": "prepare", "implementing": "implement", "verifying": "verify"}
-    if phase in streams:
-        assert (await system.log(first["id"], streams[phase])).count(b"reached\n") == 1
+    if phase in STREAMS:
+        assert (await system.log(first["id"], STREAMS[phase])).count(b"reached\n") == 1
 
 
 async def test_a_drained_worker_finishes_what_runs(system: System) -> None:

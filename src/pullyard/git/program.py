@@ -22,7 +22,11 @@ MINIMUM_VERSION = (2, 38)
 OUTPUT_LIMIT_BYTES = 64 << 20
 STDERR_BYTES = 64 << 10
 
-_INHERITED = ("PATH", "HOME", "SSH_AUTH_SOCK", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
+# The last one is the mark by which a worker finds what it left running when it was killed.
+_INHERITED = (
+    *("PATH", "HOME", "SSH_AUTH_SOCK", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"),
+    "PULLYARD_SANDBOX",
+)
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _FIXED_CONFIG = {
     "core.hooksPath": "/dev/null",

@@ -16,7 +16,7 @@ from typing import Self
 from pullyard.sandboxes import seccomp
 from pullyard.sandboxes.bubblewrap_process import BubblewrapProcess, StatusPipe
 from pullyard.sandboxes.cgroups.group import Group
-from pullyard.sandboxes.children import SYSTEM_PATH, Child, Setting, Streams
+from pullyard.sandboxes.children import MARK, SYSTEM_PATH, Child, Setting, Streams
 from pullyard.sandboxes.disk_meter import DiskMeter
 from pullyard.sandboxes.inner_listener import InnerListener
 from pullyard.sandboxes.mount_namespace import MountNamespace
@@ -154,7 +154,7 @@ class Bubblewrap:
                 passed=[rules, arguments, status.writer, gate.closed],
             )
             inner = ["bwrap", "--args", str(arguments), "--", *RUN, *self.bounds(), *command.argv]
-            marked = Setting({"PATH": SYSTEM_PATH, "PULLYARD_SANDBOX": self.mounts.mark})
+            marked = Setting({"PATH": SYSTEM_PATH, MARK: self.mounts.mark})
             return Child([*self.mounts.entering(), *inner], streams, marked)
 
     def bounds(self) -> list[str]:

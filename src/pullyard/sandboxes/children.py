@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import IO
 
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+MARK = "PULLYARD_SANDBOX"
+"""An environment variable: what is found by it belongs to this process, and is ended when it was killed."""
 
 Stream = int | IO[bytes]
 
@@ -26,9 +28,18 @@ class Streams:
     passed: Sequence[int] = ()
 
 
+def own_mark() -> str:
+    """What the mark of all that this process starts begins with; a worker has set one for all its lives."""
+    return os.environ.get(MARK) or f"{os.getpid()}-"
+
+
+def system_environment() -> dict[str, str]:
+    return {"PATH": SYSTEM_PATH, MARK: own_mark()}
+
+
 @dataclass(frozen=True)
 class Setting:
-    environment: Mapping[str, str] = field(default_factory=lambda: {"PATH": SYSTEM_PATH})
+    environment: Mapping[str, str] = field(default_factory=system_environment)
     directory: str = "/"
     uid: int | None = None
 

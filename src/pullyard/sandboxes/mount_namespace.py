@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pullyard.sandboxes.assemble_root import LENGTH_BYTES
-from pullyard.sandboxes.children import Child, Streams, readable
+from pullyard.sandboxes.children import Child, Streams, own_mark, readable
 from pullyard.sandboxes.protocol import WORKSPACE, SandboxSpec, SandboxUnavailable
 from pullyard.sandboxes.remedies import explain
 from pullyard.sandboxes.system_view import system_plan
@@ -34,7 +34,7 @@ class MountNamespace:
     def __init__(self, spec: SandboxSpec) -> None:
         self.spec = spec
         self.stage = ""
-        self.mark = f"{spec.worker or os.getpid()}-{secrets.token_hex(16)}"
+        self.mark = (f"{spec.worker}-" if spec.worker else own_mark()) + secrets.token_hex(16)
         """In the environment of all that is started here, for the guard to know it by."""
         self.holder: Child | None = None
         self.held_open: int | None = None

@@ -43,6 +43,7 @@ from pullyard.worker.network import bound_of, dialer_of
 from pullyard.worker.policy.decide import Decider
 from pullyard.worker.policy.load import find_policy, load_policy
 from pullyard.worker.policy.nonces import SIGNATURES, Nonces
+from pullyard.worker.reap import marked, reap
 from pullyard.worker.receipt_key import load_key
 from pullyard.worker.sandbox_choice import SandboxChoice, worker_mark
 from pullyard.worker.settings import WorkerSettings
@@ -58,8 +59,11 @@ async def run_worker(settings: WorkerSettings) -> int:
     settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o711)
     lock = await lock_directory(settings)
     try:
-        async with AsyncExitStack() as stack:
-            return await work(settings, stack)
+        mark = worker_mark(settings.data_directory)
+        await reap(settings.data_directory, mark)
+        with marked(mark):
+            async with AsyncExitStack() as stack:
+                return await work(settings, stack)
     finally:
         lock.release()
 

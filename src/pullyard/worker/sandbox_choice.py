@@ -1,9 +1,12 @@
 """The sandboxes that this worker has measured, and the one for an execution among them."""
 
-import hashlib
+import re
+import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from pullyard.files.writes import replace_file
 from pullyard.protocol.isolation import Level, SandboxWish
 from pullyard.sandboxes.protocol import (
     ContainerSettings,
@@ -17,12 +20,24 @@ from pullyard.sandboxes.protocol import (
 )
 from pullyard.sandboxes.registry import SANDBOXES
 
-WORKER_MARK_LETTERS = 12
+MARK_FILE = "mark"
+MARK_BYTES = 6
+MARK_PATTERN = re.compile(f"[0-9a-f]{{{2 * MARK_BYTES}}}")
 
 
 def worker_mark(data_directory: Path) -> str:
-    """What everything that a worker starts outside of itself is marked with; its next start has it again."""
-    return hashlib.sha256(str(data_directory.resolve()).encode()).hexdigest()[:WORKER_MARK_LETTERS]
+    """What everything that a worker starts outside of itself is marked with; its next start has it again.
+
+    By chance and not by the directory's path: two containers may each have a worker at the same path, on one
+    engine and one kernel. Whoever asks first holds the directory's lock.
+    """
+    file = data_directory / MARK_FILE
+    with suppress(FileNotFoundError):
+        if MARK_PATTERN.fullmatch(mark := file.read_bytes().decode("ascii", "replace")):
+            return mark
+    mark = secrets.token_hex(MARK_BYTES)
+    replace_file(file, mark.encode())
+    return mark
 
 
 class SandboxChoice:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pullyard.sandboxes.children import own_mark
+
 WRITABLE = {
     1: {"cpu": "cpu.cfs_quota_us", "memory": "memory.limit_in_bytes", "pids": "pids.max"},
     2: {"cpu": "cpu.max", "memory": "memory.max", "pids": "pids.max"},
@@ -106,7 +108,7 @@ def vacate(directory: Path) -> None:
 
 
 def tried(version: int, directory: Path, names: tuple[str, ...]) -> tuple[str, ...]:
-    trial = directory / f"{PREFIX}trial-{os.getpid()}"
+    trial = directory / f"{PREFIX}{own_mark()}trial-{os.getpid()}"
     try:
         trial.mkdir(exist_ok=True)
         return tuple(name for name in names if os.access(trial / WRITABLE[version][name], os.W_OK))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pullyard.sandboxes.cgroups.find import PREFIX, Hierarchy, hierarchies, words
@@ -94,15 +94,11 @@ class Group:
 
     async def close(self) -> None:
         """End what is still in it, and remove it. Repeatable."""
-        for _ in range(ENDING_ROUNDS):
-            if self.remove():
-                return
-            # An ended process leaves its group a moment after it was waited for.
-            await asyncio.sleep(ENDING_SECONDS)
+        left = await remove_all([directory for _, directory in self.opened])
+        self.opened = [opened for opened in self.opened if opened[1] in left]
 
-    def remove(self) -> bool:
+    def remove(self) -> None:
         self.opened = [(hierarchy, directory) for hierarchy, directory in self.opened if not end(directory)]
-        return not self.opened
 
 
 def settings(version: int, controller: str, limits: Limits) -> Iterator[tuple[str, str]]:
@@ -132,6 +128,17 @@ def bound(file: Path, value: str) -> None:
         # Version 1 refuses more processors than the group above has, whose limit then holds.
         if file.name != "cpu.cfs_quota_us":
             raise
+
+
+async def remove_all(directories: Sequence[Path]) -> Sequence[Path]:
+    """End what is in the groups and remove them; those that are still ending after a second."""
+    for _ in range(ENDING_ROUNDS):
+        directories = [directory for directory in directories if not end(directory)]
+        if not directories:
+            break
+        # An ended process leaves its group a moment after it was waited for.
+        await asyncio.sleep(ENDING_SECONDS)
+    return directories
 
 
 def end(directory: Path) -> bool:

@@ -1,0 +1,58 @@
+"""What a worker has on its machine outside of its data directory, found without the worker's own code."""
+
+import os
+import select
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+GONE_SECONDS = 10.0
+
+
+@dataclass
+class Left:
+    processes: dict[str, int]
+    """Descriptors of processes by what they run."""
+    groups: set[Path]
+    temporary: set[Path]
+    """A file in each of its directories for temporary ones."""
+
+    def still_there(self) -> list[str]:
+        places = [str(place) for place in (*self.groups, *self.temporary) if place.exists()]
+        return places + [words for words, one in self.processes.items() if not ended(one)]
+
+    def close(self) -> None:
+        for descriptor in self.processes.values():
+            os.close(descriptor)
+
+
+def ended(process: int) -> bool:
+    return bool(select.select([process], [], [], 0)[0])
+
+
+def left_by(data: Path) -> Left:
+    """Everything with the mark of the worker that has this data directory, and what is in its groups."""
+    mark = (data / "mark").read_text()
+    groups = {
+        Path(parent) / name
+        for parent, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name.startswith(f"pullyard-{mark}-")
+    }
+    numbers = {int(one) for group in groups for one in (group / "cgroup.procs").read_text().split()}
+    signs = (f"PULLYARD_SANDBOX={mark}-".encode(), f"HOME={data}/executions/".encode())
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            environment = (place / "environ").read_bytes()
+            if any(sign in environment for sign in signs):
+                numbers.add(int(place.name))
+    temporary = {place / "left" for place in Path(tempfile.gettempdir()).glob(f"pullyard-{mark}*")}
+    for file in temporary:
+        file.touch()
+    return Left(dict(map(opened, numbers)), groups, temporary)
+
+
+def opened(number: int) -> tuple[str, int]:
+    words = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return f"{number} {words[:60]}", os.pidfd_open(number)
