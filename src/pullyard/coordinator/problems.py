@@ -27,6 +27,8 @@ _UNSTORABLE = frozenset({"22021", "22P05", "22P02", "22003"})
 # 40 is a deadlock: whoever asks again has his turn.
 _UNAVAILABLE_CLASSES = frozenset({"08", "40", "53", "57"})
 _DISK_FULL = "53100"
+# A standby that is not yet the first server takes no writes; soon it does.
+_READ_ONLY = "25006"
 # A 503 says when to ask again, which clients' libraries then do by themselves.
 RETRY_AFTER_SECONDS = "1"
 _SENTENCES = {
@@ -115,7 +117,7 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
             "The database's disk is full: make room there. Nothing of this was done, so ask again then.",
             "disk-full",
         )
-    if sqlstate[:2] in _UNAVAILABLE_CLASSES or lost:
+    if sqlstate[:2] in _UNAVAILABLE_CLASSES or sqlstate == _READ_ONLY or lost:
         logger.warning("database unavailable", path=request.url.path, sqlstate=sqlstate)
         return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
     return await bug(request, error)

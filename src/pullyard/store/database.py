@@ -213,6 +213,8 @@ def create_engine(url: str, options: dict[str, Any], *, pool_size: int) -> Async
         for_sqlalchemy(url),
         pool_size=pool_size,
         max_overflow=0,
+        # An error of a statement goes into the log, and what people wrote does not.
+        hide_parameters=True,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         # The connection used last has its statements prepared and planned; a turn through all would not find
         # them so, and would hold every connection open for ever.
