@@ -149,7 +149,12 @@ _POINT = re.compile(r"(not )?ok\b")
 _READERS: tuple[tuple[str, Reader], ...] = (
     (
         "pytest",
-        _last(re.compile(r"\b\d+ (?:passed|failed|errors?|skipped|xfailed|xpassed)\b.* in \d[\d.]*s\b")),
+        _last(
+            re.compile(
+                r"^(?:=+ )?(?=.*\d (?:passed|failed|errors?|skipped|xfailed|xpassed)\b)"
+                r"(?:\d{1,8} \w{1,12}, ){0,10}\d{1,8} \w{1,12} in \d[\d.]*s\b"
+            )
+        ),
     ),
     ("unittest", _unittest),
     ("cargo", _sum(re.compile(r"^test result: (?:ok|FAILED)\. "))),

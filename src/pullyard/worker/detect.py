@@ -163,6 +163,8 @@ _COMPILED: Sequence[_Row] = (
     ("gradlew", [["./gradlew", "test"]], [["./gradlew", "--offline", "test"]]),
     ("build.gradle", [["gradle", "test"]], [["gradle", "--offline", "test"]]),
     ("build.gradle.kts", [["gradle", "test"]], [["gradle", "--offline", "test"]]),
+    ("settings.gradle", [["gradle", "test"]], [["gradle", "--offline", "test"]]),
+    ("settings.gradle.kts", [["gradle", "test"]], [["gradle", "--offline", "test"]]),
 )
 
 _INTERPRETED: Sequence[_Row] = (
@@ -239,7 +241,10 @@ def from_package(content: bytes | None, present: set[str], *, online: bool) -> D
     scripts = package.get("scripts")
     if not isinstance(scripts, dict):
         return None
-    row = next((row for row in _NODE if row[0] in present), None)
+    named = str(package.get("packageManager", ""))
+    # Yarn writes a lock file of the same name in all its versions.
+    modern = {".yarnrc.yml"} if re.match(r"yarn@(?!0|1\.)", named) else set[str]()
+    row = next((row for row in _NODE if row[0] in present | modern), None)
     program = row[1] if row else "npm"
     commands = [[program, "run", "build"]] if "build" in scripts else []
     test = scripts.get("test")
@@ -263,7 +268,10 @@ def read_package(content: bytes | None) -> dict[str, Any]:
     return package if isinstance(package, dict) else {}
 
 
-_RECIPE = re.compile(rb"^@?(?:[\w.-]+[ \t]+){0,20}(test|check)(?:[ \t]+[^:=#\s]+){0,20}[ \t]*::?(?!=)")
+# Parameters of a recipe of just may have defaults; a variable of make is no recipe.
+_RECIPE = re.compile(
+    rb"^@?(?:[\w.-]+[ \t]+){0,20}(test|check)(?:[ \t]+(?![?+!:]?=)[^:#\s]+){0,20}[ \t]*::?(?!=)"
+)
 
 
 def test_recipe(content: bytes | None) -> str | None:
