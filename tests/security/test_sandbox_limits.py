@@ -1,12 +1,14 @@
 """What one sandbox may take of the machine, driven against for real."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from pullyard.sandboxes.bubblewrap import Bubblewrap
 from pullyard.sandboxes.cgroups.find import hierarchies
+from pullyard.sandboxes.disk_meter import room_to_save
 from pullyard.sandboxes.probe import probe
 from pullyard.sandboxes.protocol import Command, Limits, Sandbox
 from tests.sandbox_places import first_line, run, sandbox_at
@@ -30,19 +32,29 @@ def bounded(controller: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(controller not in CONTROLLERS, reason=f"no group with {controller} here")
 
 
-async def sandbox_with(place: Path, limits: Limits) -> Sandbox:
-    made = sandbox_at("bubblewrap", place, limits=limits)
-    await made.provision()
-    return made
+Limited = Callable[[Limits], Awaitable[Bubblewrap]]
 
 
-def groups() -> set[Path]:
-    return {
-        group
-        for hierarchy in hierarchies()
-        for group in hierarchy.directory.glob("pullyard-*")
-        if group.is_dir()
-    }
+@pytest.fixture
+async def limited(tmp_path: Path) -> AsyncIterator[Limited]:
+    """Makes provisioned sandboxes over one workspace; what a failing test leaves in them ends with it."""
+    made: list[Bubblewrap] = []
+
+    async def make(limits: Limits) -> Bubblewrap:
+        sandbox = sandbox_at("bubblewrap", tmp_path, limits=limits)
+        assert isinstance(sandbox, Bubblewrap)
+        made.append(sandbox)
+        await sandbox.provision()
+        return sandbox
+
+    yield make
+    for sandbox in made:
+        await sandbox.destroy()
+
+
+def groups_of(sandbox: Bubblewrap) -> list[Path]:
+    places = [hierarchy.directory / sandbox.group.name for hierarchy in hierarchies()]
+    return [place for place in places if place.exists()]
 
 
 async def ended(sandbox: Sandbox, *argv: str) -> tuple[int, str]:
@@ -53,8 +65,8 @@ async def ended(sandbox: Sandbox, *argv: str) -> tuple[int, str]:
 
 
 @bounded("memory")
-async def test_memory_ends_at_the_limit_and_it_is_told(tmp_path: Path) -> None:
-    sandbox = await sandbox_with(tmp_path, Limits(memory_bytes=64 * MIB))
+async def test_memory_ends_at_the_limit_and_it_is_told(limited: Limited) -> None:
+    sandbox = await limited(Limits(memory_bytes=64 * MIB))
     assert await ended(
         sandbox, "sh", "-c", "head -c 300000000 /dev/zero | tail -c 250000000 | wc -c; exit 3"
     ) == (
@@ -62,67 +74,72 @@ async def test_memory_ends_at_the_limit_and_it_is_told(tmp_path: Path) -> None:
         "The sandbox ran out of its 64 MiB of memory.",
     )
     assert await ended(sandbox, "true") == (0, ""), "what was told is not told again"
-    await sandbox.destroy()
 
 
 @bounded("pids")
-async def test_processes_end_at_the_limit_and_it_is_told(tmp_path: Path) -> None:
-    sandbox = await sandbox_with(tmp_path, Limits(processes=30))
+async def test_processes_end_at_the_limit_and_it_is_told(limited: Limited) -> None:
+    sandbox = await limited(Limits(processes=30))
     code, exceeded = await ended(sandbox, "python3", "-c", FORK)
     assert (code, exceeded) == (0, "The sandbox reached its limit of 30 processes.")
-    await sandbox.destroy()
 
 
 @bounded("cpu")
-async def test_processors_are_shared_out_by_time(tmp_path: Path) -> None:
-    sandbox = await sandbox_with(tmp_path, Limits(cpus=0.2))
+async def test_processors_are_shared_out_by_time(limited: Limited) -> None:
+    sandbox = await limited(Limits(cpus=0.2))
     script = "import time\nwhile time.monotonic() < START + 1: pass\nprint(time.process_time())"
     script = script.replace("START", "start").replace(
         "import time\n", "import time\nstart = time.monotonic()\n"
     )
     _, printed = await run(sandbox, "python3", "-c", script)
     assert float(printed) < 0.5, "a fifth of one processor for a second, and what the last period gives"
-    await sandbox.destroy()
 
 
-async def test_a_workspace_that_grows_too_large_stops_its_sandbox(tmp_path: Path) -> None:
-    sandbox = await sandbox_with(tmp_path, Limits(disk_bytes=16 * MIB))
+async def test_a_workspace_that_grows_too_large_stops_its_sandbox(limited: Limited) -> None:
+    sandbox = await limited(Limits(disk_bytes=16 * MIB))
     code, exceeded = await ended(sandbox, "sh", "-c", "head -c 50000000 /dev/zero >fill; exec sleep 600")
     assert (code, exceeded) == (137, "The sandbox's workspace outgrew its 16 MiB of disk.")
-    await sandbox.destroy()
 
 
-async def test_a_workspace_of_too_many_files_stops_its_sandbox(tmp_path: Path) -> None:
-    sandbox = await sandbox_with(tmp_path, Limits(inodes=200))
+async def test_a_workspace_of_too_many_files_stops_its_sandbox(limited: Limited) -> None:
+    sandbox = await limited(Limits(inodes=200))
     code, exceeded = await ended(sandbox, "sh", "-c", "mkdir d; touch d/$(seq -s ' d/' 500); exec sleep 600")
     assert (code, exceeded) == (137, "The sandbox's workspace outgrew its 200 files.")
-    await sandbox.destroy()
 
 
-async def test_a_closed_directory_hides_nothing_of_a_workspace(tmp_path: Path) -> None:
-    sandbox = await sandbox_with(tmp_path, Limits(disk_bytes=16 * MIB))
+async def test_a_closed_directory_hides_nothing_of_a_workspace(limited: Limited) -> None:
+    sandbox = await limited(Limits(disk_bytes=16 * MIB))
     script = "mkdir shut; exec 5>shut/fill; chmod 0 shut; head -c 50000000 /dev/zero >&5; exec sleep 600"
     assert (await ended(sandbox, "sh", "-c", script))[0] == 137
+
+
+async def test_the_next_command_in_a_workspace_that_is_too_large_is_stopped_too(limited: Limited) -> None:
+    sandbox = await limited(Limits(disk_bytes=16 * MIB))
+    await ended(sandbox, "sh", "-c", "head -c 50000000 /dev/zero >fill; exec sleep 600")
+    assert (await ended(sandbox, "sleep", "600"))[0] == 137
+
+
+async def test_the_work_of_a_workspace_that_is_too_large_can_still_be_saved(limited: Limited) -> None:
+    sandbox = await limited(Limits(disk_bytes=16 * MIB))
+    await ended(sandbox, "sh", "-c", "head -c 50000000 /dev/zero >fill; exec sleep 600")
     await sandbox.destroy()
+    saving = await limited(await room_to_save(sandbox.spec))
+    assert await ended(saving, "sh", "-c", "sleep 1.5; wc -c fill >note") == (0, "")
+    assert (await ended(saving, "sh", "-c", "head -c 90000000 /dev/zero >more; exec sleep 600"))[0] == 137
 
 
-async def test_nothing_runs_before_it_is_in_its_group(tmp_path: Path) -> None:
-    sandbox = await sandbox_with(tmp_path, Limits(memory_bytes=64 * MIB))
-    process, seen = await first_line(
-        sandbox, "sh", "-c", "grep -c pullyard- /proc/self/cgroup; exec sleep 600"
-    )
+async def test_nothing_runs_before_it_is_in_its_group(limited: Limited) -> None:
+    sandbox = await limited(Limits(memory_bytes=64 * MIB))
+    script = f"grep -c {sandbox.group.name} /proc/self/cgroup; exec sleep 600"
+    _, seen = await first_line(sandbox, "sh", "-c", script)
     assert int(seen) == len(hierarchies())
-    await process.kill()
-    await sandbox.destroy()
 
 
-async def test_a_group_goes_with_its_sandbox(tmp_path: Path) -> None:
-    before = groups()
-    sandbox = await sandbox_with(tmp_path, Limits(memory_bytes=64 * MIB))
+async def test_a_group_goes_with_its_sandbox(limited: Limited) -> None:
+    sandbox = await limited(Limits(memory_bytes=64 * MIB))
     await first_line(sandbox, "sh", "-c", "setsid sleep 600 & echo up; exec sleep 600")
-    assert len(groups() - before) == len(hierarchies())
+    assert len(groups_of(sandbox)) == len(hierarchies())
     await sandbox.destroy()
-    assert groups() <= before
+    assert groups_of(sandbox) == []
 
 
 async def test_every_limit_is_driven_against(monkeypatch: pytest.MonkeyPatch) -> None:

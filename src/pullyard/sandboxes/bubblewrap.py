@@ -66,6 +66,7 @@ class Bubblewrap:
 
     def __init__(self, spec: SandboxSpec) -> None:
         self.spec = spec
+        self.phases: dict[str, float] = {}
         self.mounts = MountNamespace(spec)
         self.group = Group(self.mounts.mark, spec.limits)
         self.meter: asyncio.Task[None] | None = None
@@ -83,7 +84,7 @@ class Bubblewrap:
 
     async def outgrow(self, sentence: str) -> None:
         """The workspace holds more than it may: nothing goes on in it."""
-        self.outgrown.append(sentence)
+        self.outgrown = [sentence]
         for process in self.processes:
             await process.kill()
 

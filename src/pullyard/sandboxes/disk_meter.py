@@ -11,11 +11,11 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pullyard.sandboxes.children import Child, Streams, readable
-from pullyard.sandboxes.protocol import SandboxSpec
+from pullyard.sandboxes.protocol import Limits, SandboxSpec
 from pullyard.sandboxes.sizes import told_size
 
 LOOK_SECONDS = 0.25
@@ -23,6 +23,8 @@ COUNT_SECONDS = (0.5, 10.0)
 COUNT_SHARE = 20
 """The files are counted now and then even so, as a neighbour who deletes would hide one who writes: after
 this many times as long as the last count took, within these bounds."""
+SAVING_BYTES, SAVING_FILES = 64 << 20, 1000
+"""A workspace that is too large already may grow by so much while its work is saved."""
 
 Amounts = tuple[int, int]
 """Bytes and files."""
@@ -45,11 +47,10 @@ class Count:
 
 
 class DiskMeter:
-    """``run`` for as long as commands may write; it calls ``stop`` once, with a sentence, and ends."""
+    """``run`` for as long as commands may write: it calls ``stop`` with a sentence when there is too much."""
 
     def __init__(self, spec: SandboxSpec, stop: Callable[[str], Awaitable[None]]) -> None:
-        written = [mount.outside for mount in spec.mounts if mount.writable]
-        self.directories = [spec.workspace.upper, *written]
+        self.directories = written_by(spec)
         limits = spec.limits
         self.most: Bounds = (limits.disk_bytes, limits.inodes)
         self.sentences = (
@@ -59,42 +60,65 @@ class DiskMeter:
         self.stop = stop
 
     async def run(self) -> None:
-        """Nothing to do where neither is limited, or where the machine can't count."""
+        """Nothing to do where neither is limited. A count that fails is made again, and again."""
         if self.most == (None, None):
             return
-        # Most commands are over by then, and a start isn't made longer.
-        await asyncio.sleep(LOOK_SECONDS)
-        counting = await self.count()
-        if counting is None:
-            return
+        counting = None
         while True:
-            for holds, most, sentence in zip(counting.found, self.most, self.sentences, strict=True):
-                if most is not None and holds > most:
-                    await self.stop(sentence)
-                    return
+            # Most commands are over before the first count, and a start isn't made longer.
             await asyncio.sleep(LOOK_SECONDS)
-            if counting.is_old() or may_exceed(taken(self.directories[0]), counting, self.most):
-                counting = await self.count() or counting
+            try:
+                if counting is None or counting.is_old() or self.may_exceed(counting):
+                    counting = await count(self.directories) or counting
+            except OSError:
+                # The machine is short of processes or descriptors for a moment: none must unbound a sandbox.
+                continue
+            if counting is not None and (sentence := self.exceeded(counting.found)):
+                await self.stop(sentence)
+                counting = None
 
-    async def count(self) -> Count | None:
-        """None where it can't be done."""
-        began, before = time.monotonic(), taken(self.directories[0])
-        size, files = await asyncio.gather(
-            total(self.directories, "--block-size=1"), total(self.directories, "--inodes")
+    def exceeded(self, found: Amounts) -> str | None:
+        for holds, most, sentence in zip(found, self.most, self.sentences, strict=True):
+            if most is not None and holds > most:
+                return sentence
+        return None
+
+    def may_exceed(self, counting: Count) -> bool:
+        """Whether half of what was left to the workspace has gone from the file system since the count."""
+        now = taken(self.directories[0])
+        return any(
+            most is not None and taken_now - taken_before > (most - holds) // 2
+            for taken_now, taken_before, holds, most in zip(
+                now, counting.before, counting.found, self.most, strict=True
+            )
         )
-        if size is None or files is None:
-            return None
-        return Count((size, files), before, began, time.monotonic())
 
 
-def may_exceed(now: Amounts, counting: Count, bounds: Bounds) -> bool:
-    """Whether half of what was left to the workspace has gone from the file system since it was counted."""
-    return any(
-        most is not None and taken_now - taken_before > (most - holds) // 2
-        for taken_now, taken_before, holds, most in zip(
-            now, counting.before, counting.found, bounds, strict=True
-        )
+def written_by(spec: SandboxSpec) -> list[Path]:
+    return [spec.workspace.upper, *(mount.outside for mount in spec.mounts if mount.writable)]
+
+
+async def room_to_save(spec: SandboxSpec) -> Limits:
+    """The sandbox's limits, so far raised that the work in a workspace that outgrew them can be read out."""
+    limits = spec.limits
+    if (limits.disk_bytes, limits.inodes) == (None, None):
+        return limits
+    counted = await count(written_by(spec))
+    size, files = counted.found if counted else (0, 0)
+    return replace(
+        limits,
+        disk_bytes=limits.disk_bytes and max(limits.disk_bytes, size + SAVING_BYTES),
+        inodes=limits.inodes and max(limits.inodes, files + SAVING_FILES),
     )
+
+
+async def count(directories: Sequence[Path]) -> Count | None:
+    """None where it can't be done. Raises OSError where it can't be done just now."""
+    began, before = time.monotonic(), taken(directories[0])
+    size, files = await asyncio.gather(total(directories, "--block-size=1"), total(directories, "--inodes"))
+    if size is None or files is None:
+        return None
+    return Count((size, files), before, began, time.monotonic())
 
 
 def taken(directory: Path) -> Amounts:
@@ -107,10 +131,15 @@ async def total(directories: Sequence[Path], unit: str) -> int | None:
     """A program counts: it copes with any depth. A directory closed to its owner hides nothing from it."""
     # In a namespace of its own an ordinary account may look into everything that belongs to it.
     words = [] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--"]
-    words += ["nice", "du", "--summarize", "--total", "--one-file-system", unit, "--", *map(str, directories)]
+    words += ["du", "--summarize", "--total", "--one-file-system", unit, "--", *map(str, directories)]
     reader, writer = os.pipe()
-    counting = Child(words, Streams(stdout=writer, stderr=subprocess.DEVNULL))
-    os.close(writer)
+    try:
+        counting = Child(words, Streams(stdout=writer, stderr=subprocess.DEVNULL))
+    except OSError:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
     try:
         printed = b""
         while True:

@@ -3,7 +3,9 @@
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
+from pullyard.sandboxes.disk_meter import room_to_save
 from pullyard.sandboxes.protocol import Mount, Sandbox, Workspace
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
@@ -11,9 +13,12 @@ from pullyard.worker.copies import Copy
 
 @asynccontextmanager
 async def opened_sandbox(
-    context: Context, workspace: Workspace, mounts: Sequence[Mount] = ()
+    context: Context, workspace: Workspace, mounts: Sequence[Mount] = (), *, saving: bool = False
 ) -> AsyncIterator[Sandbox]:
+    """``saving``: to read out of a workspace that may have outgrown its limits already."""
     sandbox = context.sandbox(workspace, mounts)
+    if saving:
+        sandbox = type(sandbox)(replace(sandbox.spec, limits=await room_to_save(sandbox.spec)))
     began = time.monotonic()
     try:
         await sandbox.provision()

@@ -67,7 +67,7 @@ async def keep_copy(context: Context, copy: Copy) -> str | None:
     if copy.record.harvested is not None:
         return await keep(git, source_of(copy), execution_id, copy.record.harvested.commit)
     text = CommitText(f"Unfinished: {change_title(context.grant)}", "", context.record.begun_at)
-    async with opened_sandbox(context, *alone(copy)) as sandbox:
+    async with opened_sandbox(context, *alone(copy), saving=True) as sandbox:
         return await salvage(sandbox, git, source_of(copy), execution_id, text)
 
 

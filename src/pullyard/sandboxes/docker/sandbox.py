@@ -139,7 +139,7 @@ class DockerSandbox:
 
     async def outgrow(self, sentence: str) -> None:
         """The workspace holds more than it may: nothing goes on in it."""
-        self.outgrown.append(sentence)
+        self.outgrown = [sentence]
         for process in self.processes:
             await process.kill()
 
