@@ -235,3 +235,64 @@ async def test_a_person_and_a_tick_at_once_do_not_harm_each_other(coordinator: R
         assert {answer.status_code for answer in answers} == {200}
         schedule = await ticked(coordinator, schedule)
     assert len(await tasks_of(coordinator, project_id)) == 5
+
+
+async def execute(coordinator: RunningCoordinator, *statements: str) -> None:
+    async with coordinator.served.services.database.transaction() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+
+
+BUG = """
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a bug'; END $$
+"""
+
+
+async def test_a_schedule_that_fails_by_a_bug_does_not_hold_up_the_others(
+    coordinator: RunningCoordinator,
+) -> None:
+    project_id = await coordinator.project()
+    first = await make(coordinator, project_id, name="first", task={"title": "Bug"})
+    second = await make(coordinator, project_id, name="second")
+    on_insert = "CREATE TRIGGER fail BEFORE INSERT ON tasks FOR EACH ROW WHEN (new.title = 'Bug')"
+    await execute(coordinator, BUG, f"{on_insert} EXECUTE FUNCTION fail()")
+    await come_round(coordinator, first, "2 hours")
+    await come_round(coordinator, second, "1 hour")
+    assert (await ticked(coordinator, second))["last_outcome"] == "made a task"
+    assert (await ticked(coordinator, first))["last_outcome"].startswith("failed: This is a fault")
+
+
+async def test_a_schedule_whose_zone_is_gone_waits_for_an_edit(coordinator: RunningCoordinator) -> None:
+    """As after a move to a machine that knows fewer zones."""
+    project_id = await coordinator.project()
+    first = await make(coordinator, project_id, name="first")
+    second = await make(coordinator, project_id, name="second")
+    await execute(coordinator, "UPDATE schedules SET time_zone = 'Gone/Zone' WHERE name = 'first'")
+    await come_round(coordinator, first, "2 hours")
+    await come_round(coordinator, second, "1 hour")
+    assert (await ticked(coordinator, second))["last_outcome"] == "made a task"
+    after = await coordinator.get(f"/schedules/{first['id']}")
+    assert (after["next_at"], after["last_outcome"][:30]) == (None, "failed: There is no time zone ")
+    edit = {"time_zone": "Europe/Berlin"}
+    mended = await coordinator.http.patch(f"/api/v1/schedules/{first['id']}", json=edit)
+    assert mended.json()["next_at"] is not None
+
+
+async def test_a_due_task_that_fails_by_a_bug_does_not_hold_up_the_others(
+    coordinator: RunningCoordinator,
+) -> None:
+    project_id = await coordinator.project()
+    soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    bad, good = [
+        await coordinator.task(project_id, title=title, start_at=soon) for title in ("Bug", "Mend it")
+    ]
+    on_update = "CREATE TRIGGER fail BEFORE UPDATE ON tasks FOR EACH ROW WHEN (new.state = 'queued' AND"
+    await execute(
+        coordinator,
+        BUG,
+        f"{on_update} new.title = 'Bug') EXECUTE FUNCTION fail()",
+        "UPDATE tasks SET not_before = now() - interval '1 minute' WHERE title = 'Mend it'",
+        "UPDATE tasks SET not_before = now() - interval '1 hour' WHERE title = 'Bug'",
+    )
+    assert (await coordinator.until_task(good["id"], "queued"))["state"] == "queued"
+    assert (await coordinator.get(f"/tasks/{bad['id']}"))["state"] == "pending"

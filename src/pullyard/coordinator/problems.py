@@ -19,16 +19,13 @@ from pullyard.coordinator.log_fields import about_path
 from pullyard.lifecycle.machine import IllegalTransition
 from pullyard.protocol.errors import Conflict, PullyardError, RemoteFailure, RequestError
 from pullyard.protocol.resources import Problem
+from pullyard.store.errors import is_away, sqlstate_of
 
 logger = structlog.get_logger(__name__)
 
 # What Postgres says to a NUL, a lone surrogate and other text that it can't keep.
 _UNSTORABLE = frozenset({"22021", "22P05", "22P02", "22003"})
-# 40 is a deadlock: whoever asks again has his turn.
-_UNAVAILABLE_CLASSES = frozenset({"08", "40", "53", "57"})
 _DISK_FULL = "53100"
-# A standby that is not yet the first server takes no writes; soon it does.
-_READ_ONLY = "25006"
 # A 503 says when to ask again, which clients' libraries then do by themselves.
 RETRY_AFTER_SECONDS = "1"
 _SENTENCES = {
@@ -105,9 +102,7 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
     """Of SQLAlchemy, or of the driver itself where a statement went straight to it."""
-    lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    lost = lost or isinstance(error, asyncpg.InterfaceError)
-    sqlstate = str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
+    sqlstate = sqlstate_of(error)
     if sqlstate in _UNSTORABLE:
         return problem(422, "The request holds text that can't be stored, such as NUL.", "unstorable-text")
     if sqlstate == _DISK_FULL:
@@ -117,7 +112,7 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
             "The database's disk is full: make room there. Nothing of this was done, so ask again then.",
             "disk-full",
         )
-    if sqlstate[:2] in _UNAVAILABLE_CLASSES or sqlstate == _READ_ONLY or lost:
+    if is_away(error):
         logger.warning("database unavailable", path=request.url.path, sqlstate=sqlstate)
         return problem(503, "The database does not answer now; try again soon.", "database-unavailable")
     return await bug(request, error)

@@ -1,7 +1,7 @@
 """What the store refuses, for the operator to put right."""
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pullyard.protocol.errors import PullyardError
 
@@ -10,6 +10,25 @@ DATABASE_AWAY = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError,
 
 A connection that can't be made raises the driver's own error, and a pool that is used up SQLAlchemy's own.
 """
+
+# 40 is a deadlock: whoever asks again has his turn.
+_AWAY_CLASSES = frozenset({"08", "40", "53", "57"})
+# A standby that is not yet the first server takes no writes; soon it does.
+_READ_ONLY = "25006"
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """Five characters, of SQLAlchemy's error or the driver's own; empty where Postgres did not answer."""
+    return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the same may work soon, of what is in DATABASE_AWAY: else a statement itself is at fault."""
+    if isinstance(error, DBAPIError | asyncpg.PostgresError):
+        sqlstate = sqlstate_of(error)
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        return lost or sqlstate[:2] in _AWAY_CLASSES or sqlstate == _READ_ONLY
+    return isinstance(error, DATABASE_AWAY)
 
 
 class StoreRefused(PullyardError):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from pullyard.coordinator.caretakers.apart import apart
 from pullyard.coordinator.executions.requeue import lose_execution
 from pullyard.coordinator.log_fields import about_nothing
 from pullyard.lifecycle.crash_points import reached
@@ -63,20 +64,23 @@ async def take_back_overdue(
     for reason, pairs in ((Reason.LEASE_EXPIRED, expired), (Reason.GRANT_UNACKNOWLEDGED, unacknowledged)):
         for tenant_id, execution_id in pairs:
             about_nothing()
-            begun = attendance.clock()
-            async with services.database.transaction() as connection:
-                taken = await lose_execution(
-                    connection,
-                    tenant_id,
-                    execution_id,
-                    reason,
-                    acknowledge_seconds=services.settings.acknowledge_seconds,
-                )
-                attendance.demand(services)
-            attendance.last_seen = begun
-            if taken:
-                reached("lose-after-commit")
-                logger.warning("execution taken back", reason=reason.value)
-                changed = True
+            with apart(Absent):
+                changed |= await take_back(services, attendance, (tenant_id, execution_id), reason)
     about_nothing()
     return changed
+
+
+async def take_back(
+    services: "Services", attendance: Attendance, whose: tuple[str, str], reason: Reason
+) -> bool:
+    begun = attendance.clock()
+    async with services.database.transaction() as connection:
+        taken = await lose_execution(
+            connection, *whose, reason, acknowledge_seconds=services.settings.acknowledge_seconds
+        )
+        attendance.demand(services)
+    attendance.last_seen = begun
+    if taken:
+        reached("lose-after-commit")
+        logger.warning("execution taken back", reason=reason.value)
+    return taken

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from pullyard.coordinator.caretakers.apart import apart
 from pullyard.coordinator.caretakers.drift import repair_drift
 from pullyard.coordinator.caretakers.due import enqueue_due_tasks
 from pullyard.coordinator.caretakers.expire import remove_expired
@@ -89,11 +90,14 @@ class Caretakers:
         changed |= await fire_due_schedules(services, look.schedules)
         await read_due_lists(services, look.lists_due)
         if look.silent_workers:
-            await mark_offline(services)
+            with apart():
+                await mark_offline(services)
         if now - self._last_drift > settings.drift_seconds:
             self._last_drift = now
-            changed |= await repair_drift(services)
-            await remove_expired(services)
+            with apart():
+                changed |= await repair_drift(services)
+            with apart():
+                await remove_expired(services)
         if changed:
             queue_changed(services)
         next_due = settings.caretaker_seconds if look.next_due is None else float(look.next_due)

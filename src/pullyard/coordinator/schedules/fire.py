@@ -6,12 +6,14 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.coordinator.caretakers.apart import apart
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.schedules.cron import next_tick
 from pullyard.coordinator.schedules.write import lock_schedule
 from pullyard.coordinator.tasks.create import create_task
-from pullyard.protocol.errors import NotFound, PullyardError
+from pullyard.protocol.errors import NotFound, PullyardError, RequestError
 from pullyard.protocol.resources import TaskInput
+from pullyard.store.errors import is_away
 from pullyard.store.queries import named
 
 if TYPE_CHECKING:
@@ -24,12 +26,19 @@ async def fire_due_schedules(services: "Services", due: list[list[str]]) -> bool
     """Pairs of tenant and schedule; True where something was made."""
     changed = False
     for tenant_id, schedule_id in due:
-        changed |= await fire_schedule(services, tenant_id, schedule_id)
+        structlog.contextvars.bind_contextvars(schedule_id=schedule_id)
+        with apart():
+            changed |= await fire_schedule(services, tenant_id, schedule_id)
+    structlog.contextvars.unbind_contextvars("schedule_id")
     return changed
 
 
 async def fire_schedule(services: "Services", tenant_id: str, schedule_id: str) -> bool:
-    """Looks again under the lock: another replica may have been first, or a person edited it."""
+    """Looks again under the lock: another replica may have been first, or a person edited it.
+
+    Whatever goes wrong with it, the tick is over and its schedule says why. Raises what says that the
+    database is away, and NotFound.
+    """
     try:
         async with services.database.transaction() as connection:
             row = await lock_schedule(connection, tenant_id, schedule_id)
@@ -37,16 +46,21 @@ async def fire_schedule(services: "Services", tenant_id: str, schedule_id: str) 
                 await fire(connection, row)
             return row.due
     except NotFound:
-        return False
+        raise
     except (PullyardError, ValidationError) as error:
-        # Such as an agent that is not known any more. The tick is over, and its schedule says why.
-        logger.warning("schedule failed", schedule_id=schedule_id, error=type(error).__name__)
+        # Such as an agent that is not known any more.
+        logger.warning("schedule failed", error=type(error).__name__)
         said = error.message if isinstance(error, PullyardError) else "Its task can't be used any more."
-        async with services.database.transaction() as connection:
-            row = await lock_schedule(connection, tenant_id, schedule_id)
-            if row.due:
-                await end_tick(connection, row, None, f"failed: {said}")
-        return True
+    except Exception as error:
+        if is_away(error):
+            raise
+        logger.exception("a bug in a schedule")
+        said = "This is a fault of the coordinator; its log says more."
+    async with services.database.transaction() as connection:
+        row = await lock_schedule(connection, tenant_id, schedule_id)
+        if row.due:
+            await end_tick(connection, row, None, f"failed: {said}")
+    return True
 
 
 async def fire(connection: AsyncConnection, row: Any) -> None:
@@ -67,7 +81,11 @@ async def make_task(connection: AsyncConnection, row: Any) -> str:
 
 
 async def end_tick(connection: AsyncConnection, row: Any, task_id: str | None, outcome: str) -> None:
-    tick = next_tick(row.cron, row.time_zone, row.now)
+    try:
+        tick = next_tick(row.cron, row.time_zone, row.now)
+    except RequestError as error:
+        # Such as a time zone that this machine does not know: no tick comes before somebody edits it.
+        tick, outcome = None, f"failed: {error.message}"
     await connection.execute(
         named("schedule_tick"),
         {"id": row.id, "next_at": tick, "last_tick": row.next_at, "task_id": task_id, "outcome": outcome},
