@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import msgspec
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -29,8 +30,10 @@ from pullyard.lifecycle.execution import EXECUTION_TRANSITIONS
 from pullyard.lifecycle.machine import mermaid
 from pullyard.lifecycle.reasons import REASONS
 from pullyard.lifecycle.task import TASK_TRANSITIONS
+from pullyard.lifecycle.tool_routing import TOOLS
 from pullyard.lifecycle.worker import WORKER_TRANSITIONS
 from pullyard.worker.gateway.registries import REGISTRIES
+from pullyard.worker.policy.model import NetworkBounds, Rule, SandboxBounds, TextBounds
 from pullyard.worker.settings import WorkerSettings
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
@@ -73,6 +76,15 @@ WORDS = {
 }
 
 
+POLICY: dict[str, type[msgspec.Struct]] = {
+    "": Rule,
+    "sandbox.": SandboxBounds,
+    "network.": NetworkBounds,
+    "text.": TextBounds,
+}
+POLICY_TABLES = ("sandbox", "network", "text")
+
+
 def registries_table() -> str:
     rows = ["| language | hosts |", "| --- | --- |"]
     rows += [f"| {kind} | {', '.join(f'`{host}`' for host in hosts)} |" for kind, hosts in REGISTRIES.items()]
@@ -90,7 +102,34 @@ def settings_table(settings: type[BaseSettings]) -> str:
     return "\n".join(rows)
 
 
-def docstrings(settings: type[BaseSettings]) -> dict[str, str]:
+def policy_table() -> str:
+    rows = ["| key | default | meaning |", "| --- | --- | --- |"]
+    for prefix, shape in POLICY.items():
+        said = docstrings(shape)
+        for field in msgspec.structs.fields(shape):
+            if field.name not in POLICY_TABLES:
+                words = one_cell(said[field.name])
+                rows.append(f"| `{prefix}{field.name}` | {policy_default(field)} | {words} |")
+    return "\n".join(rows)
+
+
+def policy_default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+    return "no bound" if value is None else f"`{msgspec.json.encode(value).decode()}`"
+
+
+def tools_table() -> str:
+    rows = ["| tool | runs in | reaches | verdict | why |", "| --- | --- | --- | --- | --- |"]
+    rows += [
+        f"| `{name}` | {route.place} | {route.security} | {route.verdict} | {route.why} |"
+        for name, route in TOOLS.items()
+    ]
+    return "\n".join(rows)
+
+
+def docstrings(settings: type) -> dict[str, str]:
     """The strings under the attributes, which Python itself does not keep."""
     body = ast.parse(dedent(inspect.getsource(settings))).body[0]
     assert isinstance(body, ast.ClassDef)
@@ -174,6 +213,8 @@ def diagram(table: Callable[[], str]) -> Callable[[], str]:
 PARTS: dict[str, Callable[[], str]] = {
     "coordinator-settings": lambda: settings_table(CoordinatorSettings),
     "registries": registries_table,
+    "policy": policy_table,
+    "tools": tools_table,
     "worker-settings": lambda: settings_table(WorkerSettings),
     "task-diagram": diagram(lambda: mermaid(TASK_TRANSITIONS)),
     "execution-diagram": diagram(lambda: mermaid(EXECUTION_TRANSITIONS)),

@@ -19,6 +19,7 @@ COMMANDS = {
     "login": ("pullyard.cli.login", "Remember a coordinator's address and your token."),
     "project": ("pullyard.cli.project", "Add and show projects."),
     "task": ("pullyard.cli.task", "Add, show, edit, cancel and retry tasks."),
+    "sign": ("pullyard.cli.sign", "Sign tasks, for workers that do only what their owner has signed."),
     "automation": ("pullyard.cli.automation", "Work off a project's queue and its task list, unattended."),
     "execution": ("pullyard.cli.execution", "Show a task's steps, and answer what it asks."),
     "salvage": ("pullyard.cli.salvage", "Show the unfinished work that executions left."),

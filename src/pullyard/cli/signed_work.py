@@ -1,5 +1,6 @@
 """What a task will be granted as, put together from what the coordinator shows, to be signed by its owner."""
 
+import os
 import secrets
 import time
 from datetime import UTC, datetime
@@ -8,8 +9,15 @@ from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
+from pullyard.cli.places import config_directory
+from pullyard.files.writes import sync_directory
 from pullyard.lifecycle.workflow_rules import AddedNode, WorkflowInvalid, extend
 from pullyard.lifecycle.workflows import REVIEW_RESPONSE, WORKFLOWS, Workflow
 from pullyard.protocol.errors import RequestError
@@ -27,17 +35,20 @@ from pullyard.protocol.worker import (
 )
 
 KEY_BYTES = 16_384
+OTHERS = 0o077
 
 
 def work_of(project: Project, task: TaskInput | Task) -> Grant:
-    """The work as a worker will be sent it, if nobody changes the task or the project before.
-
-    Raises RequestError for a task that can't be signed: its work depends on what only its worker will find.
-    """
+    """As ``described``. Raises RequestError for a task that can't be signed, as it goes on from a change."""
     if task.workflow == REVIEW_RESPONSE.name:
         raise RequestError(
             "A response to a review can't be signed, as it goes on from a change: sign a new task for it."
         )
+    return described(project, task)
+
+
+def described(project: Project, task: TaskInput | Task) -> Grant:
+    """The work as a worker will be sent it, if nobody changes the task or the project before."""
     agent = task.agent or project.agent
     verify = project.verify_commands if task.verify_commands is None else task.verify_commands
     return Grant(
@@ -103,11 +114,39 @@ def read_key(path: Path) -> Ed25519PrivateKey:
     """An unencrypted PEM file, as ``pullyard sign keygen`` writes it. Raises RequestError."""
     try:
         with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & OTHERS:
+                raise RequestError(f"Others can get at the key {path}: take that away with 'chmod 600'.")
             key = load_pem_private_key(file.read(KEY_BYTES), password=None)
+    except FileNotFoundError as error:
+        raise RequestError(f"There is no key at {path}: make one with 'pullyard sign keygen'.") from error
     except OSError as error:
         raise RequestError(f"The key {path} can't be read: {error.strerror}.") from error
     except (ValueError, TypeError) as error:
         raise RequestError(f"{path} holds no private key: make one with 'pullyard sign keygen'.") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise RequestError(f"{path} holds another kind of key: make one with 'pullyard sign keygen'.")
+    return key
+
+
+def default_key() -> Path:
+    return config_directory() / "signing-key.pem"
+
+
+def make_key(path: Path) -> Ed25519PrivateKey:
+    """A new one, in a file that only its owner can read. Raises RequestError where something is there."""
+    key = Ed25519PrivateKey.generate()
+    content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(path.parent)
+    except FileExistsError as error:
+        raise RequestError(
+            f"{path} is there already, and a key is never replaced: name another file."
+        ) from error
+    except OSError as error:
+        raise RequestError(f"The key can't be written to {path}: {error.strerror}.") from error
     return key

@@ -10,6 +10,9 @@ from pullyard.cli.profile import connect
 from pullyard.cli.queue_place import read_place
 from pullyard.cli.references import find_project, find_task
 from pullyard.cli.sanitise import one_line
+from pullyard.cli.sign import HOURS, Hours, KeyFile
+from pullyard.cli.sign_review import sign_new_task
+from pullyard.cli.signed_work import default_key
 from pullyard.cli.terminal import Terminal
 from pullyard.cli.watch import Watch
 from pullyard.lifecycle.task import FINAL_TASK_STATES
@@ -47,6 +50,10 @@ def add(  # noqa: PLR0913
     agent: Annotated[str | None, typer.Option(help="command, claude-code or demo.")] = None,
     agent_option: Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = [],  # noqa: B006
     command: Annotated[str | None, typer.Option(help="The shell line of the agent 'command'.")] = None,
+    sign: Annotated[bool, typer.Option("--sign", help="Sign it, for workers that demand that.")] = False,
+    key: KeyFile = None,
+    hours: Hours = HOURS,
+    yes: Annotated[bool, typer.Option("--yes", help="Yes, sign it with the settings shown.")] = False,
     wait: Wait = False,
 ) -> None:
     """Put a task into a project's queue."""
@@ -73,7 +80,12 @@ def add(  # noqa: PLR0913
                 code="agent-missing",
             )
         wish["depends_on"] = [find_task(client, reference).id for reference in after] or None
-        task = client.add_task(home.id, checked(TaskInput, wish))
+        made = checked(TaskInput, wish)
+        if sign:
+            made = sign_new_task(
+                terminal, home, made, reference=project, key=key or default_key(), hours=hours, yes=yes
+            )
+        task = client.add_task(home.id, made)
         terminal.say(f"Added task {one_line(home.name)}#{task.number} ({task.id}).")
         if not wait:
             say_why_it_waits(terminal, task)

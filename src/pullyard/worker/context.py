@@ -195,7 +195,7 @@ class Context:
         told.mkdir(exist_ok=True)
         notice = LogFile(told, Phase.PREPARE)
         if not notice.size_bytes:
-            notice.line(f"This project's logs stay on its worker, below {KEPT_LOGS}/ of its data directory.")
+            notice.line(f"These logs stay on their worker, below {KEPT_LOGS}/ of its data directory.")
         return told
 
     def close(self) -> None:

@@ -196,6 +196,8 @@ def open_decider(settings: WorkerSettings, probes: Sequence[Probe]) -> Decider:
     nonces = Nonces(settings.data_directory / SIGNATURES)
     nonces.forget_expired()
     logger.info("policy", source=policy.title, rules=len(policy.rules))
+    for sentence in policy.unreachable():
+        logger.warning("policy", problem=sentence)
     return Decider(policy, nonces, probes)
 
 

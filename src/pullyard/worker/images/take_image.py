@@ -10,7 +10,7 @@ from pullyard.worker.images.choose import BaseTree, ChoiceRules, choose_image
 async def take_image(context: Context) -> None:
     """After the base commit is known and before any sandbox. Nothing is done for backends without images.
 
-    Raises PhaseFailed with the reason that there is none.
+    Raises PhaseFailed with the reason that there is none, PolicyRefused where the owner does not allow it.
     """
     tools, log, wish = context.tools, context.log(Phase.PREPARE), context.grant.isolation.sandbox
     if context.probe.name != DockerSandbox.name or tools.images is None:
@@ -23,6 +23,8 @@ async def take_image(context: Context) -> None:
     images = {str(kind): image for kind, image in tools.settings.images.items()}
     rules = ChoiceRules(images, tools.settings.image_registries)
     choice = await choose_image(base, wish.image, rules, WORKSPACE)
+    for name in choice.build.recipe.images if choice.build else [choice.name or ""]:
+        context.permit.check_image(name)
     log.line(f"Image {choice.name or 'to be built'}, by {choice.source}.")
     for warning in choice.warnings:
         log.line(f"Warning: {warning}")

@@ -1,5 +1,6 @@
 """Whether this worker does what it was sent, and within which bounds; decided before anything is touched."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -298,18 +299,20 @@ def check_commands(permit: Permit) -> None:
         *(argv_of(node) for node in nodes if node.kind is NodeKind.COMMAND),
     ]
     for argv in known:
-        check_command(permit, argv)
+        decision = check_command(permit, argv)
+        if decision.verdict is Verdict.ASK:
+            permit.notes.append(f"A person is asked before '{shlex.join(argv)[:200]}'. {decision.why}")
 
 
-def check_command(permit: Permit, argv: Sequence[str]) -> None:
-    """Raises PolicyRefused for a command that is denied; one that a person has to allow passes here."""
+def check_command(permit: Permit, argv: Sequence[str]) -> CommandDecision:
+    """Allowed, or to be asked about. Raises PolicyRefused for a command that is denied."""
     decision = permit.command(argv)
     if decision.verdict is Verdict.DENY:
-        line = " ".join(argv)[:200]
         raise PolicyRefused(
-            f"The command '{line}' is denied. {decision.why} Change the command, or allow it before that "
-            "rule, in the project's isolation.tools.commands or the worker's policy."
+            f"The command '{shlex.join(argv)[:200]}' is denied. {decision.why} Change the command, or allow "
+            "it before that rule, in the project's isolation.tools.commands or the worker's policy."
         )
+    return decision
 
 
 def argv_of(node: Node) -> list[str]:

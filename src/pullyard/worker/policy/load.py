@@ -1,8 +1,9 @@
 """Reads ``policy.toml`` strictly: whatever is not understood is an error that names its line."""
 
+import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,7 +23,8 @@ MAX_RULES = 1000
 _OTHERS_MAY_WRITE = 0o002
 _AT = re.compile(r"(?P<what>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?", re.DOTALL)
 _TABLE = re.compile(r"\s*(\[\[?)\s*([^\]#]+?)\s*\]\]?\s*(#.*)?")
-_KEY = re.compile(r"\s*([A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')\s*[=.]")
+_NAME = r"(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')"
+_KEY = re.compile(rf"\s*({_NAME}(?:\s*\.\s*{_NAME})*)\s*=")
 T = TypeVar("T")
 
 Path_ = tuple[str | int, ...]
@@ -49,13 +51,20 @@ def load_policy(path: Path | None, *, local_coordinator: bool) -> Policy:
     if path is None:
         return default_policy(local_repositories=local_coordinator)
     try:
-        if path.stat().st_mode & _OTHERS_MAY_WRITE:
-            raise PolicyInvalid(f"Everybody may write {path}: take that away with 'chmod o-w'.")
         with path.open("rb") as file:
+            check_owner(os.fstat(file.fileno()), path)
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise PolicyInvalid(f"The policy file {path} can't be read: {error.strerror}.") from error
     return read_policy(content, str(path))
+
+
+def check_owner(found: os.stat_result, path: Path) -> None:
+    """Raises PolicyInvalid for a file that others than the worker's owner may have written."""
+    if found.st_mode & _OTHERS_MAY_WRITE:
+        raise PolicyInvalid(f"Everybody may write {path}: take that away with 'chmod o-w'.")
+    if found.st_uid not in (0, os.geteuid()):
+        raise PolicyInvalid(f"{path} is another account's: give it to root or to the worker's with 'chown'.")
 
 
 def read_policy(content: bytes, source: str) -> Policy:
@@ -123,7 +132,7 @@ class _Reader:
             try:
                 check(value)
             except (RequestError, RuleInvalid, SignatureRefused) as error:
-                raise self._fault(at, str(error).rstrip(".")) from error
+                raise self._fault(at, str(error).rstrip("."), value) from error
 
     def _merged(self, default: Mapping[str, Any], table: Mapping[str, Any]) -> Rule:
         """A key that the rule has takes the place of the default's; tables are merged key by key."""
@@ -143,34 +152,45 @@ class _Reader:
             return self._fault(path, f"{missing[1]} is missing")
         return self._fault(path, found["what"][:1].lower() + found["what"][1:200].replace("`", "'"))
 
-    def _fault(self, path: Path_, what: str) -> PolicyInvalid:
-        line = line_of(self._lines, path)
+    def _fault(self, path: Path_, what: str, value: str = "") -> PolicyInvalid:
+        line = line_of(self._lines, path, value)
         place = f"line {line}" if line else "its content"
         named = ".".join(str(part) for part in path if isinstance(part, str))
         return PolicyInvalid(f"{self._source}, {place}: {named[:100]}: {what}.", code="invalid-policy")
 
 
-def line_of(lines: Sequence[str], path: Path_) -> int | None:
-    """Where a key or its table begins, counted from 1; None where that can't be told."""
+def line_of(lines: Sequence[str], path: Path_, value: str = "") -> int | None:
+    """Where a key or its table begins, or ``value`` in its list, from 1 on; None where nobody can tell."""
     names = [part for part in path if isinstance(part, str)]
-    wanted = next((part for part in path if isinstance(part, int)), 0) if names[:1] == ["repository"] else 0
+    wanted = next((part for part in path if isinstance(part, int)), None)
+    best, depth = None, 0
+    for number, here, rule in keys_of(lines):
+        if wanted is not None and names[0] == "repository" and rule != wanted:
+            continue
+        shared = min(len(here), len(names))
+        if shared > depth and here[:shared] == names[:shared]:
+            best, depth = number, shared
+    if best is None or not value:
+        return best
+    ends = next((number for number, *_ in keys_of(lines) if number > best), len(lines) + 1)
+    return next((number for number in range(best, ends) if value in lines[number - 1]), best)
+
+
+def keys_of(lines: Sequence[str]) -> Iterator[tuple[int, list[str], int]]:
+    """Each line that begins a table or a key: its number, the whole key, and the [[repository]] it is in."""
     table: list[str] = []
-    seen, best = -1, None
+    rule = -1
     for number, line in enumerate(lines, 1):
         if found := _TABLE.fullmatch(line):
-            table = [part.strip().strip("\"'") for part in found[2].split(".")]
-            seen += found[1] == "[[" and table == ["repository"]
-            key: list[str] = []
+            table = words_of(found[2])
+            rule += found[1] == "[[" and table == ["repository"]
+            yield number, table, rule
         elif found := _KEY.match(line):
-            key = [found[1].strip("\"'")]
-        else:
-            continue
-        here = [*table, *key]
-        if (names[:1] != ["repository"] or seen == wanted) and here and here == names[: len(here)]:
-            if len(here) == len(names):
-                return number
-            best = number
-    return best
+            yield number, [*table, *words_of(found[1])], rule
+
+
+def words_of(key: str) -> list[str]:
+    return [word.strip("\"'") for word in re.findall(_NAME, key)]
 
 
 def _check_host(text: str) -> None:
