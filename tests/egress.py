@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import h11
 
 from pullyard.protocol.isolation import HostRule, NetworkPolicy
+from pullyard.protocol.public_addresses import read_private_place
 from pullyard.worker.gateway.egress import Egress
-from pullyard.worker.gateway.pinned import Dialer, read_private_place
+from pullyard.worker.gateway.pinned import Dialer
 from pullyard.worker.gateway.rules import allowed
 from pullyard.worker.gateway.serve import Gateway
 

@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.isolation import HostRule
-from pullyard.worker.gateway.pinned import (
-    METADATA,
-    Dialer,
-    Unreachable,
-    is_public,
-    read_private_place,
-    read_proxy,
-)
+from pullyard.protocol.public_addresses import METADATA, is_public, read_private_place
+from pullyard.worker.gateway.pinned import Dialer, Unreachable, read_proxy
 from tests.egress import HOST, Host, ask, egress_at, opened
 
 EVIL = "evil.example"

@@ -43,8 +43,19 @@ class Address:
     """What was written into the URL itself."""
 
     @property
+    def hostname(self) -> str:
+        """Without a port or brackets; empty for a path."""
+        text = self.url if "://" in self.url else f"//{self.host}"
+        return urlsplit(text).hostname or ""
+
+    @property
+    def port(self) -> int | None:
+        """None where the usual one is meant."""
+        return urlsplit(self.url).port if "://" in self.url else None
+
+    @property
     def loopback(self) -> bool:
-        name = urlsplit(self.url).hostname or ""
+        name = self.hostname
         try:
             return ip_address(name).is_loopback
         except ValueError:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pullyard.git.addresses import Address, Login, Transport
 from pullyard.git.errors import GitFailed, GitMissing
+from pullyard.git.reach import Reach, Way, find_way
 from pullyard.protocol.errors import RequestError
 
 MINIMUM_VERSION = (2, 38)
@@ -24,7 +25,7 @@ STDERR_BYTES = 64 << 10
 
 # The last one is the mark by which a worker finds what it left running when it was killed.
 _INHERITED = (
-    *("PATH", "HOME", "SSH_AUTH_SOCK", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"),
+    *("PATH", "SSH_AUTH_SOCK", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"),
     "PULLYARD_SANDBOX",
 )
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -70,6 +71,8 @@ class GitSettings:
     """By host, with its port where the address names one: used for HTTP(S)."""
     plain_http: bool = False
     """Allow ``http://`` to other machines too; loopback always is."""
+    reach: Reach | None = None
+    """None: a repository may be at any address."""
     ssh_key: Path | None = None
     ssh_known_hosts: Path | None = None
     ssh_accept_new_hosts: bool = False
@@ -128,8 +131,12 @@ class Git:
 
         ``address`` allows that transport and no other; without one git can reach nothing at all.
         ``stdin`` is content, or a file descriptor that stays the caller's. Never raises for an exit code,
-        but for a full disk: that is an OSError.
+        but for a full disk: that is an OSError. Raises RequestError for an address that may not be reached,
+        RepositoryUnreachable for a host that is looked up here and has none.
         """
+        way = Way()
+        if address is not None and self.settings.reach is not None:
+            way = await find_way(address, self.settings.reach, self._ssh_command())
         process = await asyncio.create_subprocess_exec(
             *self.program,
             *([f"--git-dir={git_dir}"] if git_dir else []),
@@ -137,7 +144,7 @@ class Git:
             stdin=stdin if isinstance(stdin, int) else PIPE if stdin else DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
-            env=self.environment(address) | dict(environment or {}),
+            env=self.environment(address, way) | dict(environment or {}),
             start_new_session=True,
             umask=0o022,
         )
@@ -181,12 +188,15 @@ class Git:
             raise GitFailed(arguments[0], done.exit_code, done.stderr)
         return done.stdout
 
-    def environment(self, address: Address | None = None) -> dict[str, str]:
+    def environment(self, address: Address | None = None, way: Way | None = None) -> dict[str, str]:
         """All that git gets to see; a login travels here, never in an argument."""
-        config = dict(_FIXED_CONFIG)
+        way = way or Way()
+        config = {**_FIXED_CONFIG, **way.config}
         names = _INHERITED + _PROXIES
         environment = {name: os.environ[name] for name in names if name in os.environ} | {
             "LC_ALL": "C",
+            # No .netrc is found there; ssh looks its own files up by the account.
+            "HOME": "/nonexistent",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_ATTR_NOSYSTEM": "1",
@@ -199,7 +209,7 @@ class Git:
         }
         if address is not None:
             environment["GIT_ALLOW_PROTOCOL"] = self.check_allowed(address).transport.value
-            environment["GIT_SSH_COMMAND"] = self._ssh_command()
+            environment["GIT_SSH_COMMAND"] = self._ssh_command(way.ssh_options)
             login = address.login or self.settings.logins.get(address.host)
             if login is not None and address.transport in (Transport.HTTP, Transport.HTTPS):
                 config[f"credential.{address.transport}://{address.host}.helper"] = _HELPER
@@ -220,7 +230,7 @@ class Git:
             )
         return address
 
-    def _ssh_command(self) -> str:
+    def _ssh_command(self, further: Sequence[str] = ()) -> str:
         settings = self.settings
         options = ["BatchMode=yes", "ConnectTimeout=20", "ClearAllForwardings=yes"]
         options.append(f"StrictHostKeyChecking={'accept-new' if settings.ssh_accept_new_hosts else 'yes'}")
@@ -228,6 +238,7 @@ class Git:
             options.append(f"UserKnownHostsFile={settings.ssh_known_hosts}")
         if settings.ssh_key:
             options += ["IdentitiesOnly=yes", f"IdentityFile={settings.ssh_key}"]
+        options += further
         return shlex.join(["ssh", *(part for option in options for part in ("-o", option))])
 
 

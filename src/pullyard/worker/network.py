@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from pullyard.git.reach import SETTING, Reach
+from pullyard.protocol.public_addresses import read_private_place
 from pullyard.protocol.worker import Grant
 from pullyard.sandboxes.protocol import Process
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.gateway.egress import Egress
 from pullyard.worker.gateway.ledger import Ledger
-from pullyard.worker.gateway.pinned import Dialer, read_known, read_private_place, read_proxy
+from pullyard.worker.gateway.pinned import Dialer, read_known, read_proxy
 from pullyard.worker.gateway.rules import Bound, allowed, owner_bound
 from pullyard.worker.gateway.serve import Gateway
 from pullyard.worker.gateway.upstream import Upstream
@@ -89,6 +91,16 @@ def dialer_of(settings: WorkerSettings) -> Dialer:
         known=read_known(settings.network_resolve),
         upstream_proxy=None if settings.upstream_proxy is None else read_proxy(settings.upstream_proxy),
     )
+
+
+def reach_of(settings: WorkerSettings) -> Reach | None:
+    """Where repositories may be. Raises RequestError for a setting that can't be read."""
+    places = settings.git_allow_private
+    if places is None and settings.local_coordinator:
+        # Whoever names repositories is on this machine, and reaches what it reaches.
+        return None
+    private = tuple(read_private_place(text, SETTING) for text in places or ())
+    return Reach(private, named=frozenset(settings.git_credentials))
 
 
 def bound_of(settings: WorkerSettings) -> Bound:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -39,7 +38,7 @@ from pullyard.worker.kept import save_kept_work
 from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from pullyard.worker.mirrors import Mirrors
-from pullyard.worker.network import bound_of, dialer_of
+from pullyard.worker.network import bound_of, dialer_of, reach_of
 from pullyard.worker.policy.decide import Decider
 from pullyard.worker.policy.load import find_policy, load_policy
 from pullyard.worker.policy.nonces import SIGNATURES, Nonces
@@ -141,6 +140,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
                 for host, credential in settings.git_credentials.items()
             },
             plain_http=settings.allow_plain_http,
+            reach=reach_of(settings),
         )
     )
     dialer = dialer_of(settings)
@@ -191,8 +191,7 @@ def containers_of(settings: WorkerSettings) -> ContainerSettings:
 def open_decider(settings: WorkerSettings, probes: Sequence[Probe]) -> Decider:
     """Raises RequestError where the policy can't be used: a worker does not start without its rules."""
     path = find_policy(settings.policy_file, settings.data_directory)
-    host = urlsplit(settings.coordinator_url).hostname
-    policy = load_policy(path, local_coordinator=host in ("127.0.0.1", "localhost", "::1"))
+    policy = load_policy(path, local_coordinator=settings.local_coordinator)
     nonces = Nonces(settings.data_directory / SIGNATURES)
     nonces.forget_expired()
     logger.info("policy", source=policy.title, rules=len(policy.rules))

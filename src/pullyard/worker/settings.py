@@ -4,6 +4,7 @@ import platform
 import socket
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import (
@@ -81,6 +82,10 @@ class WorkerSettings(BaseSettings):
     mirror_quota_bytes: int = Field(default=50 << 30, ge=0)
     allow_plain_http: bool = False
     """Allow repositories over HTTP without TLS on hosts other than this machine."""
+    git_allow_private: tuple[str, ...] | None = None
+    """Private addresses where repositories may be: ``10.1.0.0/16:443``; a JSON list; null: any where the
+    coordinator is on this machine, else none. A host in ``git_credentials`` may be at any, but a cloud's
+    metadata is no repository's place."""
     git_credentials: dict[str, GitCredential] = Field(default_factory=dict)
     """By host name."""
 
@@ -107,6 +112,10 @@ class WorkerSettings(BaseSettings):
 
     anthropic_api_key: SecretStr | None = None
     anthropic_base_url: str = "https://api.anthropic.com"
+
+    @property
+    def local_coordinator(self) -> bool:
+        return urlsplit(self.coordinator_url).hostname in ("127.0.0.1", "localhost", "::1")
 
     @classmethod
     def settings_customise_sources(

@@ -9,10 +9,11 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.hosts import read_host, read_port
+from pullyard.protocol.public_addresses import METADATA, Address, PrivatePlace, is_opened, is_public
 from pullyard.worker.gateway.rules import Place
 
 CONNECT_SECONDS = 10.0
@@ -21,20 +22,9 @@ REMEMBERED_SECONDS = 60.0
 REMEMBERED_NAMES = 256
 ANSWER_BYTES = 16 << 10
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
-# Beyond what the registries of special addresses (IANA) call global: relays, and clouds' own metadata.
-_NEVER_GLOBAL = tuple(
-    map(ip_network, ("192.88.99.0/24", "168.63.129.16/32", "2001::/23", "2002::/16", "3fff::/20"))
-)
-_GLOBAL_UNICAST = IPv6Network("2000::/3")
 _PROXY = re.compile(r"http://\[?(?P<host>[A-Za-z0-9.:-]+)\]?:(?P<port>[0-9]+)/?")
-METADATA = frozenset(
-    map(ip_address, ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254"))
-)
-"""Where clouds give credentials to whoever asks: no setting opens these."""
 
 
 class Unreachable(Exception):
@@ -43,37 +33,6 @@ class Unreachable(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
-
-
-def is_public(address: Address) -> bool:
-    """Whether it is an ordinary address of the internet: all kinds of tunnels into others are none."""
-    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
-        return False
-    special = address.is_multicast or address.is_reserved or not address.is_global
-    return not special and not any(address in network for network in _NEVER_GLOBAL)
-
-
-@dataclass(frozen=True)
-class PrivatePlace:
-    """Addresses that the worker's owner lets sandboxes reach although they are not public, at one port."""
-
-    network: Network
-    port: int
-
-
-def read_private_place(text: str) -> PrivatePlace:
-    """``127.0.0.1:8080``, ``10.1.0.0/16:443`` or ``[fd00::/8]:443``. Raises RequestError."""
-    name, _, digits = text.rpartition(":")
-    port = read_port(digits)
-    try:
-        network = ip_network(name.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        network = None
-    if network is None or port is None:
-        raise RequestError(
-            f"{text[:80]!r} in network_allow_private is no place: write 10.1.0.0/16:443 or [fd00::1]:443."
-        )
-    return PrivatePlace(network, port)
 
 
 def read_known(entries: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -150,8 +109,7 @@ class Dialer:
     def _check(self, place: Place, address: Address) -> None:
         if address in METADATA:
             raise Unreachable(403, f"{place[0]} leads to a cloud's metadata, which no sandbox may reach.")
-        opened = any(place[1] == one.port and address in one.network for one in self.private)
-        if not opened and not is_public(address):
+        if not is_public(address) and not is_opened(address, place[1], self.private):
             raise Unreachable(
                 403,
                 f"{place[0]} leads to a private address, which no sandbox may reach "
