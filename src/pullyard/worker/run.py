@@ -24,6 +24,7 @@ from pullyard.sandboxes.protocol import ContainerSettings, Probe, SandboxUnavail
 from pullyard.sandboxes.registry import SAFE, usable
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.telemetry.tracer import open_tracer
+from pullyard.worker.accounts import own_accounts
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
 from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
@@ -60,7 +61,7 @@ async def run_worker(settings: WorkerSettings) -> int:
     try:
         mark = worker_mark(settings.data_directory)
         await reap(settings.data_directory, mark)
-        with marked(mark):
+        with marked(mark), own_accounts(settings) as settings:
             async with AsyncExitStack() as stack:
                 return await work(settings, stack)
     finally:

@@ -49,7 +49,8 @@ class WorkerSettings(BaseSettings):
     sandbox: str | None = None
     """None takes the best measured one; ``unsafe-directory`` must be named here to be used at all."""
     first_uid: int = Field(default=210_000, ge=1000)
-    """As root, slot N runs its sandboxes as this account number plus N."""
+    """As root, slot N runs its sandboxes as this account number plus N. Each worker takes 128 accounts for
+    itself; where this is not set and another one has these, the next ones are taken."""
 
     docker_image: str | None = None
     """What containers are measured with, at each start; it must be on the engine already, and hold a shell and

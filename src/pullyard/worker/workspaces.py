@@ -75,7 +75,11 @@ class Workspaces:
         """The working copy of an execution whose worker was restarted, as the agent left it."""
         checkout = await self._take(mirror, start.commit, directory, uid)
         trees.remove(directory / "work")
-        return _workspace(directory, checkout.tree if self._overlays(start) else None, uid)
+        workspace = _workspace(directory, checkout.tree if self._overlays(start) else None, uid)
+        if uid is not None and workspace.upper.stat().st_uid != uid:
+            # The worker's slots have other accounts than in its earlier life.
+            await in_thread(trees.give, workspace.upper, uid)
+        return workspace
 
     async def verification(
         self, mirror: Mirror, repository: Path, start: Start, commit: str, directory: Path, uid: int | None
