@@ -346,3 +346,18 @@ async def test_a_condition_with_an_endless_list_is_refused(coordinator: RunningC
     }
     answer = await coordinator.http.post(f"/api/v1/projects/{project_id}/event-rules", json=wish)
     assert answer.status_code == 422
+
+
+async def test_a_batch_that_would_make_too_many_tasks_is_refused_whole(
+    coordinator: RunningCoordinator,
+) -> None:
+    project_id = await coordinator.project()
+    for number in range(6):
+        await rule(coordinator, project_id, name=f"rule {number}", conditions=[])
+    events = [event(number) for number in range(84)]
+    refused = await send(coordinator, events, BATCH)
+    assert (refused.status_code, refused.json()["code"]) == (422, "too-many")
+    assert "504 tasks" in refused.json()["detail"]
+    assert (await coordinator.get("/received-events"))["items"] == []
+    taken = await send(coordinator, events[:2], BATCH)
+    assert (taken.status_code, len(taken.json()["task_ids"])) == (201, 12)

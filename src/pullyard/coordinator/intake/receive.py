@@ -1,6 +1,6 @@
 """Events that come in become tasks by rules, in one transaction with what is kept of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,21 +15,23 @@ from pullyard.coordinator.intake.read import received_resource
 from pullyard.coordinator.storable import storable
 from pullyard.coordinator.tasks.create import create_task
 from pullyard.lifecycle.ids import Kind, new_id
-from pullyard.protocol.errors import PullyardError
+from pullyard.protocol.errors import PullyardError, RequestError
 from pullyard.protocol.intake import Condition, Event, EventTask, Outcome, ReceivedEvent, Reception
 from pullyard.store.queries import named
 
 RULES_AN_EVENT = 200
+TASKS_A_REQUEST = 500
+"""They are made in one transaction, which holds up everybody else in their projects."""
 
 
 @dataclass
 class Arrival:
-    """One event on its way in. ``rules`` are those for its type and source."""
+    """One event on its way in. ``rules`` are those for its type and source, each with why not if not."""
 
     event: Event
     identity: bytes
     kept_id: str = ""
-    rules: Sequence[Any] = ()
+    rules: Sequence[tuple[Any, str | None]] = ()
 
     @cached_property
     def whole(self) -> dict[str, Any]:
@@ -40,7 +42,10 @@ class Arrival:
 
 
 async def receive(connection: AsyncConnection, tenant_id: str, events: Sequence[Event]) -> Reception:
-    """Repeatable: what was received before changes nothing, and is answered as it was then."""
+    """Repeatable: what was received before changes nothing, and is answered as it was then.
+
+    Raises RequestError where it would make too many tasks at once; nothing is received then.
+    """
     arrivals = [Arrival(event, digest(event.source.encode(), event.id.encode())) for event in events]
     fresh: list[Arrival] = []
     # In the order of their identity, so that two batches with the same events never wait for each other.
@@ -48,8 +53,10 @@ async def receive(connection: AsyncConnection, tenant_id: str, events: Sequence[
         if await keep(connection, tenant_id, arrival):
             fresh.append(arrival)
     for arrival in fresh:
-        arrival.rules = await rules_for(connection, tenant_id, arrival.event)
-    projects = sorted({rule.project_id for arrival in fresh for rule in arrival.rules})
+        rules = await rules_for(connection, tenant_id, arrival.event)
+        arrival.rules = [(rule, why_not_for(rule, arrival.whole)) for rule in rules]
+    check_number(fresh)
+    projects = sorted({rule.project_id for arrival in fresh for rule, _ in arrival.rules})
     await connection.execute(named("projects_lock"), {"tenant_id": tenant_id, "ids": projects})
     new_ids = {id(arrival) for arrival in fresh}
     for arrival in arrivals:
@@ -89,8 +96,28 @@ async def rules_for(connection: AsyncConnection, tenant_id: str, event: Event) -
     return (await connection.execute(named("rules_for_event"), wanted)).all()
 
 
+def why_not_for(rule: Any, event: Mapping[str, Any]) -> str | None:
+    return why_not([Condition.model_validate(one) for one in rule.conditions], event)
+
+
+def check_number(arrivals: Sequence[Arrival]) -> None:
+    """Before any is made, so that too many cost no more than their count."""
+    tasks = sum(why is None for arrival in arrivals for _, why in arrival.rules)
+    if tasks > TASKS_A_REQUEST:
+        raise RequestError(
+            f"These events would make {tasks} tasks, and at most {TASKS_A_REQUEST} can be made at once: "
+            "send fewer of them in a batch.",
+            code="too-many",
+        )
+
+
 async def apply_rules(connection: AsyncConnection, tenant_id: str, arrival: Arrival) -> None:
-    outcomes = [await apply_rule(connection, tenant_id, rule, arrival) for rule in arrival.rules]
+    outcomes = [
+        Outcome(rule_id=rule.id, rule=rule.name, project_id=rule.project_id, why=why)
+        if why
+        else await apply_rule(connection, tenant_id, rule, arrival)
+        for rule, why in arrival.rules
+    ]
     tasks = [one.task_id for one in outcomes if one.task_id]
     await connection.execute(
         named("received_settle"),
@@ -107,13 +134,9 @@ async def apply_rules(connection: AsyncConnection, tenant_id: str, arrival: Arri
 async def apply_rule(connection: AsyncConnection, tenant_id: str, rule: Any, arrival: Arrival) -> Outcome:
     """A rule whose task can't be made does not keep the others from theirs."""
     outcome = Outcome(rule_id=rule.id, rule=rule.name, project_id=rule.project_id, why="")
-    whole = arrival.whole
-    outcome.why = why_not([Condition.model_validate(one) for one in rule.conditions], whole) or ""
-    if outcome.why:
-        return outcome
     try:
         async with connection.begin_nested():
-            wish = task_from(EventTask.model_validate(rule.template), whole)
+            wish = task_from(EventTask.model_validate(rule.template), arrival.whole)
             outcome.task_id = await create_task(
                 connection, tenant_id, rule.project_id, wish, member_id=rule.member_id
             )
