@@ -67,7 +67,6 @@ WORDS = {
     "labels": "what tasks may ask for; a JSON list; also `--label`",
     "arch": "the processor's architecture",
     "slots": "tasks at the same time; also `--slots`",
-    "mirror_quota_bytes": "most bytes of all mirrors together; the one unused for longest goes first",
     "image_build_seconds": "most for building an image",
     "image_pull_seconds": "most for pulling an image",
     "git_credentials": "by host name, see below",

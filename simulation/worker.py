@@ -47,6 +47,9 @@ class NoWorkspaces:
     def release(self, place: Path) -> None:
         del place
 
+    def collect(self) -> None:
+        pass
+
 
 @dataclass
 class WorkerNode:

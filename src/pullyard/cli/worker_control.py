@@ -9,6 +9,7 @@ from pullyard.cli.profile import connect
 from pullyard.cli.references import find_worker
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
+from pullyard.cli.worker_clean import clean
 from pullyard.cli.worker_policy import app as policy
 from pullyard.cli.worker_salvage import app as salvage
 from pullyard.protocol.isolation import Level
@@ -17,6 +18,7 @@ from pullyard.protocol.resources import Intervention, QuarantineWish, Worker
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 app.add_typer(policy, name="policy", help="What this machine's owner allows.")
 app.add_typer(salvage, name="salvage", help="The unfinished work on this machine.")
+app.command("clean")(clean)
 WorkerReference = Annotated[str, typer.Argument(help="Its name or its id.")]
 Reason = Annotated[str | None, typer.Option(help="Why; it is kept in the audit log.")]
 

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from pullyard.git.program import Git
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import CODE_CHANGE, Workflow
@@ -32,6 +34,8 @@ from pullyard.worker.sandbox_choice import SandboxChoice
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.stop import Stop
 from pullyard.worker.workspaces import Workspaces
+
+logger = structlog.get_logger(__name__)
 
 KEPT_LOGS = "logs"
 KEPT_LOGS_COUNT = 200
@@ -209,6 +213,10 @@ class Context:
             self.journal.keep()
         else:
             self.journal.remove()
+        try:
+            self.tools.workspaces.collect()
+        except OSError as error:
+            logger.warning("the quota of checkouts is not kept", problem=str(error))
 
 
 def keep_logs(directory: Path, kept: Path) -> None:

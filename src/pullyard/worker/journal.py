@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from pullyard.files.writes import rename_durably, replace_file
+from pullyard.files.writes import rename_durably, replace_file, sync_directory
 from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import ProtocolViolation
 from pullyard.protocol.worker import FinishRequest, Grant, NodeFact, Receipt, Usage
@@ -122,7 +122,14 @@ class Journal:
             rename_durably(self.directory / JOURNAL, self.directory / KEPT)
 
     def remove(self) -> None:
-        """Forget the execution. Only what was published or salvaged may be removed."""
+        """Forget the execution. Only what was published or salvaged may be removed.
+
+        The record goes first: what is left of a half removed working copy is nobody's work any more.
+        """
+        if self.directory.exists():
+            for name in (JOURNAL, KEPT):
+                (self.directory / name).unlink(missing_ok=True)
+            sync_directory(self.directory)
         trees.remove(self.directory)
 
 

@@ -1,10 +1,11 @@
-"""Executions whose work could not be saved when they ended: it is tried again when the worker starts.
+"""Executions whose work could not be saved when they ended: it is tried again, at once when there is room.
 
 Such a directory has ``kept.json`` in place of its journal; ``<execution>.lock`` beside it is held by whoever
 works in it or removes it.
 """
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -23,11 +24,22 @@ from pullyard.worker.threads import in_thread
 logger = structlog.get_logger(__name__)
 
 RESCUE_SECONDS = 600.0
+AGAIN_SECONDS = 1800.0
 TELL_SECONDS = 30.0
 
 
+async def keep_saving(tools: Tools, executions: Path, room_again: asyncio.Event) -> None:
+    """For as long as the worker runs: at its start, now and then, and when a full disk has room."""
+    while True:
+        await save_kept_work(tools, executions)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AGAIN_SECONDS):
+                await room_again.wait()
+        room_again.clear()
+
+
 async def save_kept_work(tools: Tools, executions: Path) -> None:
-    """Once for each; one that fails again stays for the next start, and for a person."""
+    """Once for each; one that fails again stays for the next time, and for a person."""
     for journal in Journal.find_all(executions, KEPT):
         execution_id = journal.record.grant.execution_id
         if not has_room(executions, tools.settings.minimum_free_bytes):
@@ -37,7 +49,8 @@ async def save_kept_work(tools: Tools, executions: Path) -> None:
         if lock is None:
             continue
         try:
-            await save_one(tools, journal)
+            if (journal.directory / KEPT).exists():
+                await save_one(tools, journal)
         except Exception as error:
             # One that can't be saved must not cost the others, nor the worker.
             logger.exception(

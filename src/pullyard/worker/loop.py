@@ -12,17 +12,21 @@ from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import ProtocolViolation, PullyardError
 from pullyard.protocol.worker import ClaimAnswer, ClaimRequest, Errand, Grant
+from pullyard.worker.clean import make_room
 from pullyard.worker.client import CoordinatorClient, until_answered
 from pullyard.worker.disk import has_room
 from pullyard.worker.execution import Execution
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.journal import Journal
 from pullyard.worker.settings import WorkerSettings
+from pullyard.worker.threads import in_thread
 
 logger = structlog.get_logger(__name__)
 
 POLL_SECONDS = 50.0
 LOW_DISK_PAUSE_SECONDS = 5.0
+CLEAN_SECONDS = 60.0
+"""Between two looks for caches to remove, which walk through all of them."""
 DRAIN_MESSAGE = "The worker was asked to stop before the work was done."
 
 ABANDON_SECONDS = 6.0
@@ -61,6 +65,10 @@ class Loop:
         self._running: set[asyncio.Task[None]] = set()
         self._slot_freed = asyncio.Event()
         self.stopping = asyncio.Event()
+        self.room_again = asyncio.Event()
+        """Set when a disk that was full has room; whoever waits for it clears it."""
+        self._full = False
+        self._cleaned_at = -CLEAN_SECONDS
 
     def recover(self) -> None:
         """Take up what a killed worker left on disk."""
@@ -90,9 +98,7 @@ class Loop:
 
         The same request id is used again then, so that a grant whose answer we dropped comes again.
         """
-        room = has_room(self._executions, self._minimum_free_bytes)
-        if not room:
-            logger.warning("the disk is nearly full, no task is taken", directory=str(self._executions))
+        room = await self._find_room()
         slots = max(0, self._slots - len(self._held)) if room else 0
         wait = POLL_SECONDS if room else LOW_DISK_PAUSE_SECONDS
         request = ClaimRequest(request_id=request_id, slots=slots, wait_seconds=wait)
@@ -107,6 +113,25 @@ class Loop:
                 future.cancel()
             with suppress(asyncio.CancelledError, PullyardError):
                 await asking
+
+    async def _find_room(self) -> bool:
+        """Whether a task may be taken; caches go for it where the disk is nearly full."""
+        room, now = self._has_room(), asyncio.get_running_loop().time()
+        if not room and now - self._cleaned_at >= CLEAN_SECONDS:
+            self._cleaned_at = now
+            removed = await in_thread(make_room, self._executions.parent, self._has_room)
+            room = self._has_room()
+            if removed:
+                logger.warning("the disk was nearly full, caches are removed", removed=removed)
+        if not room:
+            logger.warning("the disk is nearly full, no task is taken", directory=str(self._executions))
+        elif self._full:
+            self.room_again.set()
+        self._full = not room
+        return room
+
+    def _has_room(self) -> bool:
+        return has_room(self._executions, self._minimum_free_bytes)
 
     def _accept(self, grant: Grant) -> None:
         if grant.execution_id in self._held:

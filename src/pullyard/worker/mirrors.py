@@ -29,6 +29,7 @@ from pullyard.git.program import Git
 from pullyard.git.remotes import HEADS, TAGS, Listing, Remotes
 from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Mount
+from pullyard.worker.disk import size_bytes
 from pullyard.worker.journal import KEPT, Journal
 from pullyard.worker.mirror_repair import break_locks, is_whole, remove_half_packs
 from pullyard.worker.saved_work import REPOSITORY, SavedWork, lost_in, salvage_ref, saved_in, write_note
@@ -381,18 +382,6 @@ def write_about(mirror: Mirror) -> None:
         repository=mirror.address.url, changed_at=time.time(), size_bytes=size_bytes(mirror.place)
     )
     replace_file(mirror.place / "about.json", msgspec.json.format(msgspec.json.encode(about), indent=2))
-
-
-def size_bytes(directory: Path) -> int:
-    """The disk space of all files below, links not followed."""
-    total = 0
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
-            except FileNotFoundError:
-                continue
-    return total
 
 
 def _read_listing(place: Path) -> Listing | None:

@@ -21,6 +21,7 @@ from pullyard.worker.images.take_image import take_image
 from pullyard.worker.logs import LogFile
 from pullyard.worker.mirror_repair import is_whole
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
+from pullyard.worker.quota import keep_project_quota
 from pullyard.worker.run_command import describe, run_command
 from pullyard.worker.salvage import list_salvage
 from pullyard.worker.saved_work import salvage_ref
@@ -37,6 +38,7 @@ async def prepare(context: Context, node: Node) -> NodeOutcome:
     for copy in context.copies:
         await find_base(context, copy, node)
     context.journal.save()
+    await keep_project_quota(context)
     await take_image(context)
     for copy in context.copies:
         copy.workspace = await context.tools.workspaces.prepare(

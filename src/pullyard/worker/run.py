@@ -35,7 +35,7 @@ from pullyard.worker.heartbeat import Heart
 from pullyard.worker.identity import Identity
 from pullyard.worker.images.build import BuildLimits
 from pullyard.worker.images.supply import ImageSupply, SupplyLimits
-from pullyard.worker.kept import save_kept_work
+from pullyard.worker.kept import keep_saving
 from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from pullyard.worker.mirrors import Mirrors
@@ -107,7 +107,7 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
         asyncio.create_task(drain_when_told(loop, signalled)),
     ]
     loop.recover()
-    saving = asyncio.create_task(save_kept_work(tools, settings.data_directory / "executions"))
+    saving = asyncio.create_task(keep_saving(tools, settings.data_directory / "executions", loop.room_again))
     claiming = asyncio.create_task(claim_until_stopped(loop, identity, once=settings.once))
     try:
         ended, _ = await asyncio.wait({claiming, *background}, return_when=asyncio.FIRST_COMPLETED)
@@ -173,7 +173,13 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         lease=Lease(),
         git=git,
         mirrors=mirrors,
-        workspaces=Workspaces(checkouts, git, mirrors, overlay=probes[0].overlay),
+        workspaces=Workspaces(
+            checkouts,
+            git,
+            mirrors,
+            overlay=probes[0].overlay,
+            quota_bytes=settings.checkout_quota_bytes,
+        ),
         sandboxes=SandboxChoice(probes, worker_mark(data), containers),
         upstream=upstream,
         receipt_key=load_key(data),

@@ -14,9 +14,10 @@ from pullyard.protocol.errors import Conflict, NotFound, RequestError
 from pullyard.protocol.worker import Diffstat
 from pullyard.worker import trees
 from pullyard.worker.diffs import read_diff, read_diffstat
+from pullyard.worker.disk import size_bytes
 from pullyard.worker.journal import KEPT, Journal
 from pullyard.worker.kept import lock_path
-from pullyard.worker.mirrors import KEY, size_bytes
+from pullyard.worker.mirrors import KEY
 from pullyard.worker.saved_work import REPOSITORY, SavedWork, lost_in, remove_note, salvage_ref, saved_in
 
 DIFF_BYTES = 4 << 20
@@ -130,6 +131,8 @@ def drop_unsaved(directory: Path) -> None:
     if lock is None:
         raise Conflict("The worker is saving this work just now: look again later.", code="in-use")
     try:
+        # Its record goes first: what is left of it, should this be killed now, is not saved by a worker.
+        (directory / KEPT).unlink(missing_ok=True)
         trees.remove(directory)
         lock_path(directory).unlink(missing_ok=True)
     finally:

@@ -81,6 +81,12 @@ class WorkerSettings(BaseSettings):
     minimum_free_bytes: int = Field(default=1 << 30, ge=0)
     """No task is taken while the disk has less room than this."""
     mirror_quota_bytes: int = Field(default=50 << 30, ge=0)
+    """Most bytes of all mirrors together; the one unused for longest goes first, unfinished work never."""
+    checkout_quota_bytes: int = Field(default=50 << 30, ge=0)
+    """Most bytes of all prepared checkouts together; the one unused for longest goes first."""
+    project_quota_bytes: int | None = Field(default=None, ge=0)
+    """Most bytes that the executions and the unfinished work of one project may take here, with the mirrors
+    and checkouts of its repositories; above it none of its tasks begins. null: any."""
     allow_plain_http: bool = False
     """Allow repositories over HTTP without TLS on hosts other than this machine."""
     git_allow_private: tuple[str, ...] | None = None

@@ -44,12 +44,18 @@ class Start:
 
 
 class Workspaces:
-    """``overlay`` False is for machines that can't mount one: then every working copy is a full one."""
+    """``overlay`` False is for machines that can't mount one: then every working copy is a full one.
 
-    def __init__(self, root: Path, git: Git, mirrors: Mirrors, *, overlay: bool = True) -> None:
+    ``quota_bytes`` is of the prepared checkouts; None sets no bound.
+    """
+
+    def __init__(
+        self, root: Path, git: Git, mirrors: Mirrors, *, overlay: bool = True, quota_bytes: int | None = None
+    ) -> None:
         self.git = git
         self.mirrors = mirrors
         self.overlay = overlay
+        self.quota_bytes = quota_bytes
         self.checkouts = Checkouts(root, git)
         self._held: dict[Path, list[FileLock]] = {}
 
@@ -102,6 +108,11 @@ class Workspaces:
         """Let go of the checkout and the mirror below the working copy in ``directory``. Repeatable."""
         for lock in self._held.pop(directory, []):
             lock.release()
+
+    def collect(self) -> None:
+        """Remove prepared checkouts above the quota; best called when one was let go of."""
+        if self.quota_bytes is not None:
+            self.checkouts.collect(self.quota_bytes)
 
     def _overlays(self, start: Start) -> bool:
         return self.overlay and not start.whole

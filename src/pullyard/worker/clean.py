@@ -1,0 +1,189 @@
+"""What takes room in a worker's data directory, what of it may go, and why the rest stays.
+
+Safe beside a running worker: each thing is removed under the locks that its users hold.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from pullyard.files.locks import is_free, take
+from pullyard.worker import checkouts, mirrors, trees
+from pullyard.worker.context import KEPT_LOGS
+from pullyard.worker.disk import size_bytes
+from pullyard.worker.journal import JOURNAL, KEPT, Journal
+from pullyard.worker.mirrors import EXECUTIONS, KEY, AboutMirror, needed_by, why_it_stays
+
+MIRRORS, CHECKOUTS = "mirrors", "checkouts"
+WORKER_LOCK = "lock"
+IN_USE = "in use"
+
+
+class Kind(StrEnum):
+    """In the order in which they go: what is made again the fastest first."""
+
+    LEFTOVER = "leftover"
+    """Of something that ended while it was made or removed."""
+    CHECKOUT = "checkout"
+    MIRROR = "mirror"
+    EXECUTION = "execution"
+    LOGS = "logs"
+
+
+@dataclass(frozen=True)
+class Place:
+    kind: Kind
+    path: Path
+    size_bytes: int
+    used_at: float
+    """Last, in seconds since 1970."""
+    about: str
+    """For people: the repository, or the execution; empty where nothing tells."""
+    stays: str | None
+    """Why; None is for what may go."""
+
+
+def survey(data: Path, *, unused_seconds: float = 0.0) -> list[Place]:
+    """All that takes room, in the order in which it goes; what was used within that time stays.
+
+    Changes nothing, and what it says may be outdated when it is said. Raises OSError.
+    """
+    latest = time.time() - unused_seconds if unused_seconds else None
+    found = [*_checkouts(data / CHECKOUTS), *_mirrors(data), *_executions(data), *_logs(data / KEPT_LOGS)]
+    order = list(Kind)
+    found.sort(key=lambda place: (order.index(place.kind), place.used_at, place.path))
+    return [_too_young(place, latest) for place in found]
+
+
+def remove(place: Place) -> str | None:
+    """Remove what ``survey`` says may go; or why it stays after all. Raises OSError."""
+    if place.stays is not None:
+        return place.stays
+    match place.kind:
+        case Kind.CHECKOUT:
+            return checkouts.give_up(place.path)
+        case Kind.MIRROR:
+            return mirrors.give_up(place.path, needed_by(place.path.parent.parent / EXECUTIONS))
+        case _:
+            return _remove_leftover(place.path)
+
+
+def make_room(data: Path, enough: Callable[[], bool]) -> int:
+    """Remove caches, those unused for longest first, until there is ``enough``; how many went."""
+    removed = 0
+    for place in survey(data):
+        if enough():
+            break
+        if place.stays is None and place.kind is not Kind.LEFTOVER:
+            removed += remove(place) is None
+    return removed
+
+
+def _too_young(place: Place, latest: float | None) -> Place:
+    if latest is None or place.stays is not None or place.used_at <= latest:
+        return place
+    return replace(place, stays="used a short time ago")
+
+
+def _checkouts(root: Path) -> Iterator[Place]:
+    for path in checkouts.find_checkouts(root):
+        about = checkouts.read_about(path)
+        free = is_free(path / "use") and is_free(path.parent / "lock")
+        yield Place(
+            Kind.CHECKOUT,
+            path,
+            size_bytes(path),
+            checkouts.used_at(path),
+            about.repository if about else "",
+            None if free else IN_USE,
+        )
+    for path in root.glob(f"*/*{checkouts.GONE}"):
+        yield _leftover(path, None if is_free(path.parent / "lock") else IN_USE)
+
+
+def _mirrors(data: Path) -> Iterator[Place]:
+    root = data / MIRRORS
+    needed = needed_by(data / EXECUTIONS)
+    for path in sorted(root.iterdir()) if root.is_dir() else ():
+        key = path.name.partition(".")[0]
+        if not path.is_dir() or not KEY.fullmatch(key):
+            continue
+        free = is_free(root / f"{key}.lock")
+        if key != path.name:
+            yield _leftover(path, why_it_stays(path, {}) if free else IN_USE)
+            continue
+        free = free and is_free(root / f"{key}.use")
+        yield Place(
+            Kind.MIRROR,
+            path,
+            size_bytes(path),
+            path.stat().st_mtime,
+            _repository_of(path),
+            why_it_stays(path, needed) if free else IN_USE,
+        )
+
+
+def _repository_of(mirror: Path) -> str:
+    try:
+        return msgspec.json.decode((mirror / "about.json").read_bytes(), type=AboutMirror).repository
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def _executions(data: Path) -> Iterator[Place]:
+    root = data / EXECUTIONS
+    known = {one.directory: one for name in (JOURNAL, KEPT) for one in Journal.find_all(root, name)}
+    # A worker that runs may be making it just now.
+    stopped = is_free(data / WORKER_LOCK)
+    for path in sorted(root.glob("exec_*/")):
+        if not any((path / name).exists() for name in (JOURNAL, KEPT)):
+            yield _leftover(path, None if stopped else "the worker runs, and may be making it just now")
+            continue
+        grant = known[path].record.grant if path in known else None
+        about = f"{grant.project_name}#{grant.task.number} {grant.task.title}" if grant else ""
+        yield Place(Kind.EXECUTION, path, size_bytes(path), path.stat().st_mtime, about, _why(path, known))
+
+
+def _why(path: Path, known: Iterable[Path]) -> str:
+    if path not in known:
+        return "its journal can't be read: copy from its ws/ what you need, and remove it by hand"
+    if (path / KEPT).exists():
+        return "holds unfinished work that is not saved: 'pullyard worker salvage'"
+    return "runs, or goes on when the worker starts"
+
+
+def _logs(root: Path) -> Iterator[Place]:
+    if root.is_dir():
+        stays = "the only copy of these logs"
+        yield Place(Kind.LOGS, root, size_bytes(root), root.stat().st_mtime, "", stays)
+
+
+def _leftover(path: Path, stays: str | None) -> Place:
+    return Place(Kind.LEFTOVER, path, size_bytes(path), path.stat().st_mtime, path.name, stays)
+
+
+def _remove_leftover(path: Path) -> str | None:
+    """Under the lock of whoever may make or need it: the worker, the mirror's, or the checkouts'."""
+    match path.parent.name:
+        case str(name) if name == EXECUTIONS:
+            guard = path.parent.parent / WORKER_LOCK
+        case str(name) if name == MIRRORS:
+            guard = path.parent / f"{path.name.partition('.')[0]}.lock"
+        case _:
+            guard = path.parent / "lock"
+    lock = take(guard)
+    if lock is None:
+        return IN_USE
+    try:
+        if path.parent.name == MIRRORS and (stays := why_it_stays(path, {})):
+            return stays
+        if any((path / name).exists() for name in (JOURNAL, KEPT)):
+            return IN_USE
+        trees.remove(path)
+    finally:
+        lock.release()
+    return None

@@ -1,0 +1,184 @@
+"""Room on a worker: what goes for it, and what never does."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from pullyard.files.locks import take
+from pullyard.git.program import Git
+from pullyard.protocol.worker import RepositorySpec
+from pullyard.worker.checkouts import find_checkouts
+from pullyard.worker.clean import make_room
+from pullyard.worker.disk import has_room
+from pullyard.worker.harvest import Source
+from pullyard.worker.journal import KEPT, Journal
+from pullyard.worker.mirrors import Mirror, Mirrors
+from pullyard.worker.salvage import keep
+from pullyard.worker.workspaces import Start, Workspaces
+from tests.repositories import commit_files, git_in, make_repository
+from tests.unit.test_worker_journal import GRANT
+
+WORKER = "worker"
+
+
+class Machine:
+    """A worker's data directory without a worker."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.data = place / WORKER
+        self.mirrors = Mirrors(self.data / "mirrors", Git(), 1 << 30, closed=self.data)
+        self.workspaces = Workspaces(self.data / "checkouts", Git(), self.mirrors, overlay=False)
+        (self.data / "executions").mkdir(parents=True)
+        (self.data / "lock").touch()
+
+    def repository(self, name: str) -> Path:
+        return make_repository(self.place / name, {"a.txt": f"{name}\n"})
+
+    async def checkout(self, repository: Path, name: str) -> Path:
+        """The execution's directory that uses it."""
+        mirror = await self.mirrors.refresh(str(repository))
+        branch, commit = mirror.resolve(None)
+        directory = self.place / "uses" / name
+        await self.workspaces.prepare(mirror, Start(commit, branch, "pullyard/1-x"), directory, None)
+        return directory
+
+    async def mirror(self, repository: Path) -> Mirror:
+        return await self.mirrors.refresh(str(repository))
+
+    async def salvage(self, repository: Path) -> Mirror:
+        mirror = await self.mirror(repository)
+        base = git_in(repository, "rev-parse", "HEAD")
+        commit = commit_files(repository, {"half.txt": "half\n"})
+        git_in(repository, "reset", "-q", "--hard", base)
+        source = Source(mirror, base, repository / "index", repository / ".git")
+        await keep(Git(), source, "exec_saved", commit)
+        return mirror
+
+    def execution(self, name: str, repository: Path) -> Journal:
+        grant = replace(GRANT, execution_id=name, repository=RepositorySpec(url=str(repository)))
+        return Journal.create(self.data / "executions", grant, 0)
+
+    async def clean(self, *flags: str) -> dict[str, Any]:
+        words = ("-m", "pullyard.cli", "worker", "clean", "--json", "--data", str(self.place), *flags)
+        process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=-1, stderr=-1)
+        said, complaint = await process.communicate()
+        assert process.returncode == 0, complaint.decode()
+        return json.loads(said)
+
+    def everything(self) -> set[Path]:
+        return set(self.data.rglob("*"))
+
+
+def why(document: dict[str, Any], path: Path) -> str:
+    return next(one["stays"] for one in document["kept"] if one["path"] == str(path))
+
+
+async def test_clean_removes_what_a_dry_run_says_and_nothing_else(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    free, saved, needed, used = map(machine.repository, ("free", "saved", "needed", "used"))
+    idle = await machine.checkout(free, "idle")
+    machine.workspaces.release(idle)
+    await machine.checkout(used, "busy")
+    with_work = await machine.salvage(saved)
+    for_unsaved = await machine.mirror(needed)
+    running = machine.execution("exec_running", used)
+    unsaved = machine.execution("exec_unsaved", needed)
+    unsaved.keep()
+    half_made = machine.data / "executions" / "exec_half"
+    (half_made / "ws").mkdir(parents=True)
+    before = machine.everything()
+
+    told = await machine.clean("--dry-run")
+    assert machine.everything() == before
+    assert {one["kind"] for one in told["removed"]} == {"checkout", "mirror", "leftover"}
+    assert why(told, with_work.place) == "holds the unfinished work of exec_saved"
+    assert why(told, for_unsaved.place) == "needed by exec_unsaved"
+    assert "not saved" in why(told, unsaved.directory)
+    assert "goes on" in why(told, running.directory)
+    assert [one["stays"] for one in told["kept"] if one["about"] == str(used)] == ["in use"] * 2
+
+    assert (await machine.clean("--unused-days", "1"))["removed"] == []
+    done = await machine.clean()
+    assert done["removed"] == told["removed"]
+    assert done["freed_bytes"] == told["freed_bytes"] > 0
+    gone = [Path(one["path"]) for one in told["removed"]]
+    assert half_made in gone
+    left = {path for path in before if not any(path.is_relative_to(one) for one in gone)}
+    assert machine.everything() == left
+
+
+async def test_a_beginning_execution_is_left_to_a_worker_that_runs(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    begins = machine.data / "executions" / "exec_begins"
+    begins.mkdir()
+    lock = take(machine.data / "lock")
+    assert lock is not None
+    assert "the worker runs" in why(await machine.clean(), begins)
+    assert begins.exists()
+    lock.release()
+
+
+async def test_checkouts_above_the_quota_go_but_those_in_use(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    repository = machine.repository("repository")
+    first = await machine.checkout(repository, "first")
+    commit_files(repository, {"b.txt": "b\n"})
+    second = await machine.checkout(repository, "second")
+    commit_files(repository, {"c.txt": "c\n"})
+    await machine.checkout(repository, "third")
+    machine.workspaces.release(first)
+    machine.workspaces.quota_bytes = 0
+    machine.workspaces.collect()
+    left = find_checkouts(machine.data / "checkouts")
+    assert sorted(place.name for place in left) == ["1", "2"]
+    assert all((place / "tree" / "b.txt").exists() for place in left)
+    # Its number is free again, and the two that are there are not touched.
+    commit_files(repository, {"d.txt": "d\n"})
+    await machine.checkout(repository, "fourth")
+    assert sorted(place.name for place in find_checkouts(machine.data / "checkouts")) == ["0", "1", "2"]
+    machine.workspaces.release(second)
+
+
+async def test_a_quota_leaves_the_mirror_that_unsaved_work_needs(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    repository, other = machine.repository("repository"), machine.repository("other")
+    mirror, free = await machine.mirror(repository), await machine.mirror(other)
+    machine.execution("exec_unsaved", repository).keep()
+    machine.mirrors.quota_bytes = 0
+    await machine.mirrors.collect()
+    assert (mirror.place.exists(), free.place.exists()) == (True, False)
+
+
+async def test_room_is_made_of_caches_until_there_is_enough(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    repository = machine.repository("repository")
+    machine.workspaces.release(await machine.checkout(repository, "idle"))
+    with_work = await machine.salvage(repository)
+    assert make_room(machine.data, lambda: not find_checkouts(machine.data / "checkouts")) == 1
+    assert make_room(machine.data, lambda: False) == 0
+    assert with_work.path.exists()
+
+
+def test_a_disk_has_room_by_bytes(tmp_path: Path) -> None:
+    assert has_room(tmp_path, 0)
+    assert not has_room(tmp_path, 1 << 60)
+
+
+def test_an_execution_that_is_half_removed_is_nobodys_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(tmp_path)
+    journal = machine.execution("exec_unsaved", machine.repository("repository"))
+    journal.keep()
+    # No program that removes a tree is found, as if the removal were cut off at its beginning.
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OSError, match="rm"):
+        journal.remove()
+    assert journal.directory.exists()
+    assert Journal.find_all(machine.data / "executions", KEPT) == []
