@@ -11,6 +11,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -102,7 +103,10 @@ class DockerEngine:
         for _ in watch(self.directory, debounce=50, rust_timeout=50, yield_on_timeout=True, recursive=False):
             if process.poll() is not None:
                 raise NoEngine(last_words(log))
-            with suppress(httpx.HTTPError):
+            # The client would leave a socket open where nobody listens yet.
+            with suppress(httpx.HTTPError, OSError):
+                with socket.socket(socket.AF_UNIX) as trial:
+                    trial.connect(str(self.socket))
                 self.call("GET", "/_ping")
                 # Whichever process ends it looks its number up: it is nobody's child to be waited for.
                 process.returncode = 0
