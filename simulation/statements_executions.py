@@ -132,8 +132,8 @@ def expired(c: Connection, execution: Row, now: float) -> bool:
 
 @answers("finish_lock", writes=True)
 def finish_lock(c: Connection, p: Parameters) -> Answer:
-    executions = c.tables.task_executions
-    projects = {executions[one]["project_id"] for one in p["ids"] if one in executions}
+    rows = ((c.tables.task_executions.get(wish["id"]), wish) for wish in p["wishes"])
+    projects = {row["project_id"] for row, wish in rows if row is not None and is_held_by(c, row, wish)}
     return Answer([{"project_id": one} for one in sorted(projects)])
 
 
@@ -147,14 +147,20 @@ def finish_group(c: Connection, p: Parameters) -> Answer:
     return Answer(written)
 
 
+def is_held_by(c: Connection, row: Row, wish: Row) -> bool:
+    return bool(
+        row["tenant_id"] == wish["tenant_id"]
+        and row["worker_id"] == wish["worker_id"]
+        and (row["fence"] == wish["fence"] or "fence" in c.removed)
+    )
+
+
 def is_plain(c: Connection, row: Row, wish: Row) -> bool:
     task = c.tables.tasks[row["task_id"]]
     return bool(
         row["finished_at"] is None
         and row["question"] is None
-        and row["tenant_id"] == wish["tenant_id"]
-        and row["worker_id"] == wish["worker_id"]
-        and (row["fence"] == wish["fence"] or "fence" in c.removed)
+        and is_held_by(c, row, wish)
         and row["state"] in wish["from_states"]
         and task["state"] == "running"
         and task["resolves"] is None

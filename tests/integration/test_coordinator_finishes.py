@@ -4,11 +4,13 @@ import asyncio
 
 import msgspec
 import pytest
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from pullyard.lifecycle.execution import Phase
 from pullyard.protocol.worker import FinishRequest, Grant, Usage
 from tests.coordinator import RunningCoordinator, WireWorker, change_of, running_coordinator
+from tests.eventually import eventually
 
 ALL_PHASES = list(Phase)
 
@@ -52,6 +54,24 @@ async def test_the_same_finish_twice_at_once_is_one(coordinator: RunningCoordina
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert len((await coordinator.get(f"/changes?project_id={grant.project_id}"))["items"]) == 1
     assert (await coordinator.get(f"/tasks/{grant.task.id}"))["tries"] == 1
+
+
+async def test_a_finish_of_what_is_another_workers_holds_up_nobody(coordinator: RunningCoordinator) -> None:
+    """Its project may be locked for long, and the finishes of all the others must not wait behind it."""
+    worker, thief = await coordinator.worker(), await coordinator.worker()
+    (good,), (foreign,) = await grants(coordinator, worker, 1), await grants(coordinator, worker, 1)
+    async with coordinator.served.services.database.transaction() as connection:
+        held = text("SELECT 1 FROM project_queue WHERE project_id = :id FOR UPDATE")
+        await connection.execute(held, {"id": foreign.project_id})
+        stealing = asyncio.create_task(thief.finish(foreign, phases=ALL_PHASES[:2]))
+        waiting = text(
+            "SELECT count(*) > 0 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        await eventually(lambda: connection.scalar(waiting))
+        async with asyncio.timeout(10):
+            assert (await worker.finish(good, phases=ALL_PHASES[:2])).status_code == 200
+    assert (await stealing).status_code == 409
 
 
 async def test_what_waits_for_a_task_goes_on_after_it(coordinator: RunningCoordinator) -> None:

@@ -35,6 +35,7 @@ from pullyard.store.errors import DATABASE_AWAY
 
 logger = structlog.get_logger(__name__)
 MOST_FINISHES = 200
+HELD_BY = ("id", "tenant_id", "worker_id", "fence")
 # A longer diff is not worth its way through JSON in the database.
 MOST_DIFF_CHARACTERS = 256 * 1024
 
@@ -93,8 +94,8 @@ class FinishGroups:
         """By place in the group; all that is returned is committed."""
         wishes = [wish_of(place, finish) for place, finish in enumerate(group)]
         async with self._database.hot.transaction() as connection:
-            ids = [finish.execution_id for finish in group]
-            await hot.fetch(connection, "finish_lock", {"ids": ids})
+            held = [{name: wish[name] for name in HELD_BY} for wish in wishes]
+            await hot.fetch(connection, "finish_lock", {"wishes": held})
             rows = await hot.fetch(connection, "finish_group", {"wishes": wishes})
             reached("finish-before-commit")
         reached("finish-after-commit")
