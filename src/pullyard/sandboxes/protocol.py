@@ -73,6 +73,8 @@ class SandboxSpec:
     platform: str | None = None
     owner: str = ""
     """The execution that it is for: what is left behind of it is found by this name."""
+    environment: str | None = None
+    """The project whose reused environment this runs in, for backends that have such; None: a fresh one."""
     worker: str = ""
     """A short name for the worker's data directory, for its next start to find what a killed one left."""
     containers: ContainerSettings = field(default_factory=ContainerSettings)
@@ -116,6 +118,8 @@ class Process(Protocol):
 class Sandbox(Protocol):
     name: str
     spec: SandboxSpec
+    phases: dict[str, float]
+    """Seconds of each step of the last start that can be told apart, in their order."""
 
     def __init__(self, spec: SandboxSpec) -> None: ...
 

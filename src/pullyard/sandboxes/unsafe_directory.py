@@ -51,6 +51,7 @@ class UnsafeDirectory:
 
     def __init__(self, spec: SandboxSpec) -> None:
         self.spec = spec
+        self.phases: dict[str, float] = {}
         self.processes: list[DirectoryProcess] = []
 
     async def provision(self) -> None:

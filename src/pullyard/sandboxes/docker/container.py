@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ OWN_PROCESSES = 2
 """The init and the process that waits."""
 WAIT = ("sh", "-c", "exec cat >/dev/null")
 END_SECONDS = 20.0
+QUIET_SECONDS, QUIET_LOOK_SECONDS = 10.0, 0.01
+READ_BYTES = 65536
 
 MASKED = (
     *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore", "/proc/keys"),
@@ -156,6 +158,22 @@ class Container:
         name = (await self.engine.call("POST", f"/containers/{self.name}/exec", dict(command)))["Id"]
         return name, await self.engine.take_over(f"/exec/{name}/start", {"Detach": False, "Tty": False})
 
+    async def quietly(self, argv: Sequence[str], account: str) -> int:
+        """The exit code of a short command whose output nobody wants. Raises EngineRefused, TimeoutError."""
+        wish = {"Cmd": list(argv), "User": account, "WorkingDir": "/", "AttachStdout": True}
+        name, (reader, writer) = await self.run(wish)
+        try:
+            async with asyncio.timeout(QUIET_SECONDS):
+                while await reader.read(READ_BYTES):
+                    pass
+                while True:
+                    state = await self.engine.call("GET", f"/exec/{name}/json")
+                    if not state["Running"]:
+                        return int(state["ExitCode"])
+                    await asyncio.sleep(QUIET_LOOK_SECONDS)
+        finally:
+            writer.close()
+
     def empty(self) -> bool:
         """Whether nothing runs in it but its own two processes, as the kernel counts."""
         return any(words(group / "pids.current") == [str(OWN_PROCESSES)] for _, group in self.bounds.opened)
@@ -194,18 +212,22 @@ class Container:
 
 
 async def make_container(
-    engine: Engine, spec: SandboxSpec, configured: Mapping[str, Any], phase: Callable[[str], Any]
+    engine: Engine,
+    configured: Mapping[str, Any],
+    limits: Limits,
+    platform: str | None,
+    phase: Callable[[str], Any],
 ) -> Container:
     """``phase`` gives a context for each step. Nothing is left of it where it fails."""
     with phase("create"):
-        query = {"platform": spec.platform} if spec.platform else {}
+        query = {"platform": platform} if platform else {}
         made = await engine.call("POST", "/containers/create", dict(configured), query=query)
     name = str(made["Id"])
     container = None
     try:
         with phase("start"):
             input_ = await engine.take_over(f"/containers/{name}/attach?stream=1&stdin=1")
-            container = Container(engine, name, input_, spec.limits)
+            container = Container(engine, name, input_, limits)
             await engine.call("POST", f"/containers/{name}/start")
             await container.started()
     except BaseException:

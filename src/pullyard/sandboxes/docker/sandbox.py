@@ -14,17 +14,21 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pullyard.sandboxes.disk_meter import DiskMeter
 from pullyard.sandboxes.docker.accounts import account_inside, ask_facts
-from pullyard.sandboxes.docker.container import Container, bind, configuration, make_container
+from pullyard.sandboxes.docker.attach import AttachRefused
+from pullyard.sandboxes.docker.container import Container
 from pullyard.sandboxes.docker.engine import Engine, EngineRefused, find_socket
+from pullyard.sandboxes.docker.environments import HOME, Claim
 from pullyard.sandboxes.docker.images import find_image
+from pullyard.sandboxes.docker.makers import Maker, Order, Stock, open_maker
 from pullyard.sandboxes.docker.process import DockerProcess
 from pullyard.sandboxes.docker.remedies import explain
 from pullyard.sandboxes.docker.streams import CommandStreams
-from pullyard.sandboxes.docker.workspace import OverlayVolume, account_files, check_exists
+from pullyard.sandboxes.docker.workspace import account_files
 from pullyard.sandboxes.inner_listener import InnerListener
 from pullyard.sandboxes.protocol import WORKSPACE, Command, Mount, SandboxSpec, SandboxUnavailable
 
@@ -41,66 +45,77 @@ RUN = (
 class DockerSandbox:
     name = "docker"
 
-    def __init__(self, spec: SandboxSpec) -> None:
+    def __init__(self, spec: SandboxSpec, stock: Stock | None = None) -> None:
+        """Without a ``stock`` nothing is shared with other sandboxes: every container is made anew."""
         self.spec = spec
+        self.stock = stock
         self.engine: Engine | None = None
-        self.volume: OverlayVolume | None = None
-        self.configured: dict[str, Any] = {}
+        self.maker: Maker | None = None
+        self.claim: Claim | None = None
         self.account = ""
         self.idle: list[Container] = []
         self.processes: list[DockerProcess] = []
         self.meter: asyncio.Task[None] | None = None
         self.outgrown: list[str] = []
         self.phases: dict[str, float] = {}
-        """How many seconds each step of the last start took."""
 
     async def provision(self) -> None:
         if os.geteuid() == 0 and not self.spec.uid:
             raise SandboxUnavailable("A worker that runs as root must give each sandbox an account: set uid.")
-        self.engine = Engine(find_socket())
+        self.engine = engine = self.stock.engine if self.stock else Engine(find_socket())
         with self.phase("engine"):
-            facts = await ask_facts(self.engine)
+            facts = await (self.stock.facts() if self.stock else ask_facts(engine))
         with self.phase("image"):
-            image = await find_image(self.engine, self.image, self.spec.platform)
+            image = await find_image(engine, self.image, self.spec.platform)
         self.account = account_inside(self.spec, facts)
-        with self.phase("workspace"):
-            mounts = [await self.workspace_mount(self.engine), *self.extra_mounts()]
-        self.configured = configuration(self.spec, image, mounts)
-        if facts.keeps_accounts:
-            self.configured["HostConfig"]["UsernsMode"] = "keep-id"
-        self.idle.append(await self.container())
-        self.meter = asyncio.create_task(DiskMeter(self.spec, self.outgrow).run())
+        if self.stock and self.spec.environment:
+            with self.phase("environment"):
+                self.claim = await self.stock.environments.claim(self.spec.environment, self.spec.uid)
+        mounts = [*account_files(self.spec, self.account, self.home), *self.spec.mounts]
+        order = Order(engine, self.spec, image, facts, mounts, self.phase, self.claim)
+        with self.explained("container"):
+            self.maker, container = await open_maker(order, self.stock, self.account)
+        self.idle.append(container)
+        self.meter = asyncio.create_task(DiskMeter(self.metered, self.outgrow).run())
 
     @property
     def image(self) -> str:
         return self.spec.image or self.spec.containers.image
 
-    async def workspace_mount(self, engine: Engine) -> dict[str, Any]:
-        if self.spec.workspace.lower is None:
-            check_exists(self.spec.workspace.upper)
-            return bind(Mount(self.spec.workspace.upper, WORKSPACE, writable=True))
-        self.volume = OverlayVolume(engine, self.spec)
-        await self.volume.make()
-        return self.volume.mount()
+    @property
+    def home(self) -> str:
+        return HOME if self.claim else "/tmp"
 
-    def extra_mounts(self) -> list[dict[str, Any]]:
-        for mount in self.spec.mounts:
-            check_exists(mount.outside)
-        return [bind(mount) for mount in [*account_files(self.spec, self.account), *self.spec.mounts]]
+    @property
+    def metered(self) -> SandboxSpec:
+        """What fills a project's volume counts like what fills the workspace."""
+        if self.claim is None:
+            return self.spec
+        return replace(self.spec, mounts=[*self.spec.mounts, Mount(self.claim.home, HOME, writable=True)])
 
     async def container(self) -> Container:
-        if self.engine is None:
+        if self.maker is None:
             raise SandboxUnavailable("The sandbox is not provisioned: call provision() before start().")
-        return await make_container(self.engine, self.spec, self.configured, self.phase)
+        try:
+            with self.explained("container"):
+                return await self.maker.container()
+        except AttachRefused as refused:
+            message = f"A container can't be given its mounts: {refused}. Retry the task."
+            raise SandboxUnavailable(message) from refused
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
         began = time.perf_counter()
+        with self.explained(name):
+            yield
+        self.phases[name] = time.perf_counter() - began
+
+    @contextlib.contextmanager
+    def explained(self, phase: str) -> Iterator[None]:
         try:
             yield
         except EngineRefused as refused:
-            raise SandboxUnavailable(explain(name, self.image, refused)) from refused
-        self.phases[name] = time.perf_counter() - began
+            raise SandboxUnavailable(explain(phase, self.image, refused)) from refused
 
     async def start(self, command: Command) -> DockerProcess:
         container = self.idle.pop() if self.idle else await self.container()
@@ -118,11 +133,13 @@ class DockerSandbox:
             raise
         process = DockerProcess(container, name, streams, connection, self)
         process.listener = listener
+        if self.maker is not None:
+            self.maker.refill()
         self.processes = [*(other for other in self.processes if not other.over), process]
         return process
 
     def words(self, command: Command) -> dict[str, Any]:
-        variables = {"HOME": "/tmp", "LANG": "C.UTF-8", **command.environment}
+        variables = {"HOME": self.home, "LANG": "C.UTF-8", **command.environment}
         own_name = variables.pop("HOSTNAME", "")
         return {
             "Cmd": [*RUN, own_name, "joined" if command.stderr is None else "apart", *command.argv],
@@ -157,17 +174,25 @@ class DockerSandbox:
             self.meter.cancel()
             await asyncio.gather(self.meter, return_exceptions=True)
         try:
-            await asyncio.gather(*(process.kill() for process in self.processes))
-            idle, self.idle = self.idle, []
-            await asyncio.gather(*(container.end() for container in idle))
-            if self.volume is not None:
-                await self.volume.remove()
-        except EngineRefused as refused:
-            raise SandboxUnavailable(explain("destroy", self.image, refused)) from refused
+            with self.explained("destroy"):
+                await asyncio.gather(*(process.kill() for process in self.processes))
+                await self.leave()
         finally:
             engine, self.engine = self.engine, None
-            if engine is not None:
+            if engine is not None and self.stock is None:
                 await engine.close()
+
+    async def leave(self) -> None:
+        maker, self.maker = self.maker, None
+        idle, self.idle = self.idle, []
+        kept = None
+        try:
+            if maker is not None:
+                kept = await maker.close(idle)
+        finally:
+            claim, self.claim = self.claim, None
+            if claim is not None and self.stock is not None:
+                await self.stock.environments.release(claim, kept)
 
 
 async def open_port(container: Container, port: int | None) -> int | None:

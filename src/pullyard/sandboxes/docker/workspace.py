@@ -6,9 +6,9 @@ from typing import Any
 
 from pullyard.sandboxes.docker.container import labels
 from pullyard.sandboxes.docker.engine import Engine, EngineRefused
-from pullyard.sandboxes.protocol import WORKSPACE, Mount, SandboxSpec, SandboxUnavailable
+from pullyard.sandboxes.protocol import WORKSPACE, Mount, SandboxSpec, SandboxUnavailable, Workspace
 
-ROOT_OVERLAY = "index=off,metacopy=off,redirect_dir=nofollow"
+ROOT_OVERLAY = {"index": "off", "metacopy": "off", "redirect_dir": "nofollow"}
 SPECIAL = (",", ":", "\\", '"')
 """They have a meaning in an overlay's options."""
 ACCOUNT_DIRECTORY = "container"
@@ -24,18 +24,8 @@ class OverlayVolume:
         self.made = False
 
     async def make(self) -> None:
-        workspace = self.spec.workspace
-        assert workspace.lower is not None
-        layers = {"lowerdir": workspace.lower, "upperdir": workspace.upper, "workdir": workspace.work}
-        for layer in layers.values():
-            check_exists(layer)
-            if any(letter in str(layer.resolve()) for letter in SPECIAL):
-                raise SandboxUnavailable(
-                    f"{layer} can't be a layer of an overlay because of its letters: "
-                    "give the worker a data directory without comma, colon, quote and backslash."
-                )
-        named = ",".join(f"{name}={layer.resolve()}" for name, layer in layers.items())
-        options = {"type": "overlay", "device": "overlay", "o": f"{named},{ROOT_OVERLAY}"}
+        named = ",".join(f"{name}={value}" for name, value in overlay_layers(self.spec.workspace).items())
+        options = {"type": "overlay", "device": "overlay", "o": named}
         wish = {"Name": self.name, "Driver": "local", "DriverOpts": options, "Labels": labels(self.spec)}
         await self.engine.call("POST", "/volumes/create", wish)
         self.made = True
@@ -48,6 +38,20 @@ class OverlayVolume:
         if self.made:
             await remove_volume(self.engine, self.name)
             self.made = False
+
+
+def overlay_layers(workspace: Workspace) -> dict[str, str]:
+    """The options of the working copy's overlay. Raises SandboxUnavailable where they can't be written."""
+    assert workspace.lower is not None
+    layers = {"lowerdir": workspace.lower, "upperdir": workspace.upper, "workdir": workspace.work}
+    for layer in layers.values():
+        check_exists(layer)
+        if any(letter in str(layer.resolve()) for letter in SPECIAL):
+            raise SandboxUnavailable(
+                f"{layer} can't be a layer of an overlay because of its letters: "
+                "give the worker a data directory without comma, colon, quote and backslash."
+            )
+    return {name: str(layer.resolve()) for name, layer in layers.items()} | ROOT_OVERLAY
 
 
 async def remove_volume(engine: Engine, name: str) -> None:
@@ -63,13 +67,13 @@ def check_exists(place: Path) -> None:
         raise SandboxUnavailable(f"{place} is to be seen in the sandbox but does not exist.")
 
 
-def account_files(spec: SandboxSpec, account: str) -> list[Mount]:
+def account_files(spec: SandboxSpec, account: str, home: str) -> list[Mount]:
     """A name for the account inside, as programs look theirs up. Beside the working copy, and as lasting."""
     place = spec.workspace.upper.parent / ACCOUNT_DIRECTORY
     place.mkdir(exist_ok=True)
     user, group = account.split(":")
     contents = {
-        "passwd": f"root:x:0:0:root:/tmp:/bin/sh\nagent:x:{user}:{group}:agent:/tmp:/bin/sh\n",
+        "passwd": f"root:x:0:0:root:/tmp:/bin/sh\nagent:x:{user}:{group}:agent:{home}:/bin/sh\n",
         "group": f"root:x:0:\nagent:x:{group}:\n",
     }
     for name, text in contents.items():
