@@ -1,7 +1,7 @@
 """What is no execution and yet a worker's, because only it reaches the forge. Every errand is repeatable."""
 
 import asyncio
-from collections import defaultdict
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -22,11 +22,13 @@ class Errands:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # A repository's turn lasts for as long as somebody holds it or waits for it.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def do(self, errand: Errand) -> None:
         structlog.contextvars.bind_contextvars(errand_id=errand.id, errand=errand.kind.value)
-        async with self._turns[errand.repository.url]:
+        turn = self._turns.setdefault(errand.repository.url, asyncio.Lock())
+        async with turn:
             await do_errand(self._tools, errand)
 
 
