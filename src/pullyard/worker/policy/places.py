@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from pullyard.git.addresses import Address, Transport, read_address
 from pullyard.protocol.errors import RequestError
@@ -16,6 +16,10 @@ from pullyard.protocol.errors import RequestError
 EVERYWHERE = "*"
 LOCAL_EVERYWHERE = "/**"
 _USUAL_PORTS = {Transport.HTTP: 80, Transport.HTTPS: 443, Transport.SSH: 22}
+_AS_THEY_ARE = "/:@!$&'()*+,;=~[]"
+"""Beside letters, digits and ``_.-``: what a path shows without a percent sign; all else needs one."""
+_CONFUSING = re.compile(rb"[\x00-\x1f\x7f%\\]")
+"""What some server decodes a second time, or takes for a slash or for an end."""
 _GLOB = re.compile(r"\*\*|\*|\?")
 
 
@@ -48,10 +52,13 @@ def network_place(address: Address) -> Place:
         parts = urlsplit(address.url)
         if parts.port == _USUAL_PORTS[address.transport]:
             raise unusual(address.url)
-        text = f"{parts.scheme}://{address.host.lower()}{parts.path}"
+        text = f"{parts.scheme}://{address.host.lower()}{quote(parts.path, safe=_AS_THEY_ARE + '%')}"
     text = text.rstrip("/").removesuffix(".git")
     below = text.partition("://")[2]
-    if "%" in below or "\\" in below or any(part in ("", ".", "..") for part in below.split("/")):
+    decoded = unquote_to_bytes(below)
+    if quote(decoded, safe=_AS_THEY_ARE) != below or _CONFUSING.search(decoded):
+        raise unusual(address.url)
+    if any(part in ("", ".", "..") for part in below.split("/")):
         raise unusual(address.url)
     return Place(text, local=False, shown=text)
 
