@@ -134,7 +134,13 @@ class PhaseLimits(msgspec.Struct, kw_only=True):
     prepare_seconds: float = 300.0
     implement_seconds: float = 3600.0
     verify_seconds: float = 60.0
+    verify_retries: int = 0
     publish_seconds: float = 300.0
+
+    @property
+    def verify_tries(self) -> int:
+        """From 1 to 4, whatever was sent."""
+        return 1 + min(max(0, self.verify_retries), 3)
 
 
 class TextPolicy(msgspec.Struct, kw_only=True):
@@ -307,10 +313,12 @@ class CommandResult(msgspec.Struct, kw_only=True):
     seconds: float
     outcome: str
     """``passed``, ``failed``, ``timed-out``, or ``skipped`` where its program is not there."""
+    exceeded: str = ""
+    """The sandbox's limits that it ran into, in sentences."""
     tests: Tally | None = None
     """None where the output tells none."""
     flaky: bool = False
-    """It failed, and passed on another fresh checkout of the same commit. The outcome stays ``failed``."""
+    """It failed, and passed in a later try on a fresh checkout. All else here is of the last try."""
 
 
 class Receipt(msgspec.Struct, kw_only=True):
@@ -323,8 +331,11 @@ class Receipt(msgspec.Struct, kw_only=True):
     passed: bool
     """True where every command passed; with no commands at all it is False and ``warning`` says why."""
     seconds: float
+    """Of all tries."""
+    tries: int = 1
+    """On how many fresh checkouts, each in a sandbox of its own; more than one only where a project asks."""
     sandbox: dict[str, Any] = {}
-    """``name``, ``level``, ``own_account``, and ``network``, a SHA-256 of what may be reached."""
+    """``name``, ``level``, ``own_account``, ``image``, and ``network``, a SHA-256 of what may be reached."""
     warning: str | None = None
     worker_id: str = ""
     verified_at: str = ""

@@ -1,6 +1,7 @@
 """The proof that a verification leaves: what ran and how it ended, signed with the worker's own key."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,19 +15,27 @@ from pullyard.worker.copies import Copy
 from pullyard.worker.sandbox_choice import levels_of
 
 
-def make_receipt(
-    context: Context, copy: Copy, results: list[CommandResult], *, seconds: float, warning: str | None
-) -> Receipt:
-    """``seconds`` are those of all of the verification."""
+@dataclass
+class Ran:
+    """One copy's commands, as they ended in the last try."""
+
+    results: list[CommandResult]
+    seconds: float
+    """Of all tries, with their checkouts and set-up."""
+    tries: int = 1
+
+
+def make_receipt(context: Context, copy: Copy, ran: Ran, *, warning: str | None) -> Receipt:
     assert copy.record.harvested is not None
     assert copy.record.base_commit is not None
     receipt = Receipt(
         commit=copy.record.harvested.commit,
         tree=copy.record.harvested.tree,
         base_commit=copy.record.base_commit,
-        commands=results,
-        passed=bool(results) and all(result.outcome == "passed" for result in results),
-        seconds=round(seconds, 3),
+        commands=ran.results,
+        passed=bool(ran.results) and all(result.outcome == "passed" for result in ran.results),
+        seconds=round(ran.seconds, 3),
+        tries=ran.tries,
         sandbox=sandbox_facts(context),
         warning=warning,
         worker_id=context.tools.client.worker_id,
@@ -43,6 +52,7 @@ def sandbox_facts(context: Context) -> dict[str, Any]:
         # Levels are listed from the weaker to the stronger.
         "level": levels[-1].value if levels else None,
         "own_account": context.uid is not None,
+        "image": context.image.id if context.image else None,
         "network": hashlib.sha256(canonical(msgspec.to_builtins(network))).hexdigest(),
     }
 

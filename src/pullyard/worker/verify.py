@@ -4,8 +4,6 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
@@ -19,8 +17,8 @@ from pullyard.worker.detect import CONFIGURED, NOTHING, Detected, detect, lookup
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.open_sandbox import clean_checkouts, opened_sandbox
 from pullyard.worker.prepare import set_up, start_of
-from pullyard.worker.receipts import make_receipt, sign_receipt
-from pullyard.worker.run_command import NOT_FOUND, describe, run_command
+from pullyard.worker.receipts import Ran, make_receipt
+from pullyard.worker.run_command import NOT_FOUND, describe, reason_of, run_command
 
 TOP_FILE_BYTES = 1 << 20
 LOOKUP_SECONDS = 10.0
@@ -34,31 +32,30 @@ async def verify(context: Context, node: Node) -> NodeOutcome:
     del node
     chosen = {copy: await choose_commands(context, copy) for copy in context.changed}
     ran = await run_once(context, chosen)
-    for copy, (results, seconds) in ran.items():
-        warning = chosen[copy].warning or missing_program(results)
-        copy.record.receipt = make_receipt(context, copy, results, seconds=seconds, warning=warning)
-    if failed := {copy: chosen[copy] for copy, (results, _) in ran.items() if may_be_flaky(results)}:
-        await try_again(context, failed)
+    for _ in range(1, context.grant.limits.verify_tries):
+        if failed := {copy: chosen[copy] for copy, one in ran.items() if may_be_flaky(one.results)}:
+            await try_again(context, failed, ran)
+    for copy, one in ran.items():
+        warning = chosen[copy].warning or missing_program(one.results) or flaky_command(one.results)
+        copy.record.receipt = make_receipt(context, copy, one, warning=warning)
     for copy in context.changed:
         judge(copy)
     return NodeOutcome.PASSED
 
 
-async def run_once(
-    context: Context, chosen: Mapping[Copy, Detected]
-) -> dict[Copy, tuple[list[CommandResult], float]]:
-    """On checkouts that nothing has touched yet: each copy's results, and the seconds that they took."""
+async def run_once(context: Context, chosen: Mapping[Copy, Detected]) -> dict[Copy, Ran]:
+    """On checkouts that nothing has touched yet, in a sandbox of its own."""
     began = time.monotonic()
     log = context.log(Phase.VERIFY)
     for copy in context.copies:
         copy.checkout = await clean_checkout(context, copy)
-    ran: dict[Copy, tuple[list[CommandResult], float]] = {}
+    ran: dict[Copy, Ran] = {}
     async with opened_sandbox(context, *clean_checkouts(context)) as sandbox:
         if any(one.commands for one in chosen.values()):
             await set_up(context, sandbox, log, time.monotonic() + context.grant.limits.prepare_seconds)
         for copy, commands in chosen.items():
             results = await run_all(context, copy, sandbox, commands)
-            ran[copy] = results, time.monotonic() - began
+            ran[copy] = Ran(results, time.monotonic() - began)
             began = time.monotonic()
     return ran
 
@@ -67,25 +64,32 @@ def may_be_flaky(results: Sequence[CommandResult]) -> bool:
     return bool(results) and results[-1].outcome == "failed" and results[-1].exit_code != NOT_FOUND
 
 
-async def try_again(context: Context, failed: Mapping[Copy, Detected]) -> None:
-    """On another fresh checkout, only to mark a command that passes there as flaky; the outcome stays."""
+async def try_again(context: Context, failed: Mapping[Copy, Detected], ran: dict[Copy, Ran]) -> None:
+    """Once more; ``ran`` is of the last try then. A failure that is gone is marked, and never forgotten."""
     log = context.log(Phase.VERIFY)
-    log.line("Once more on another fresh checkout, to tell whether it is flaky. What failed stays failed.")
+    log.line("Once more, on another fresh checkout of the same commit.")
     try:
         again = await run_once(context, failed)
     except PhaseFailed as failure:
         log.line(f"It could not be tried again: {failure.message}")
         return
-    for copy, (results, _) in again.items():
-        receipt = copy.record.receipt
-        assert receipt is not None
-        place = len(receipt.commands) - 1
-        if len(results) > place and results[place].outcome == "passed":
-            flaky = msgspec.structs.replace(receipt.commands[place], flaky=True)
-            commands = [*receipt.commands[:place], flaky]
-            copy.record.receipt = sign_receipt(
-                context, copy, msgspec.structs.replace(receipt, commands=commands)
-            )
+    for copy, now in again.items():
+        before = ran[copy]
+        for earlier, later in zip(before.results, now.results, strict=False):
+            later.flaky = later.outcome == "passed" and (earlier.flaky or earlier.outcome == "failed")
+        if flaky := flaky_command(now.results):
+            log.line(flaky)
+        ran[copy] = Ran(now.results, before.seconds + now.seconds, before.tries + 1)
+
+
+def flaky_command(results: Sequence[CommandResult]) -> str | None:
+    flaky = next((result for result in results if result.flaky), None)
+    if flaky is None:
+        return None
+    return (
+        f"'{shlex.join(flaky.argv)[:200]}' is flaky: it failed at first, and passed on another fresh "
+        "checkout of the same commit."
+    )
 
 
 def missing_program(results: Sequence[CommandResult]) -> str | None:
@@ -153,10 +157,11 @@ def judge(copy: Copy) -> None:
     if receipt.passed or not receipt.commands or receipt.commands[-1].outcome == "skipped":
         return
     last = receipt.commands[-1]
-    reason = Reason.VERIFY_TIMED_OUT if last.outcome == "timed-out" else Reason.VERIFY_FAILED
+    failed = Reason.VERIFY_TIMED_OUT if last.outcome == "timed-out" else Reason.VERIFY_FAILED
+    reason = reason_of(last, failed)
     where = f" in {copy.name}" if copy.name else ""
-    flaky = " It passed when it was tried again: it is flaky." if last.flaky else ""
-    raise PhaseFailed(reason, f"Verification failed{where}: {describe(last)}{flaky}")
+    tries = f" It was tried {receipt.tries} times." if receipt.tries > 1 else ""
+    raise PhaseFailed(reason, f"Verification failed{where}: {describe(last)}{tries}")
 
 
 async def choose_commands(context: Context, copy: Copy) -> Detected:

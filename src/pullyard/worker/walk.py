@@ -225,9 +225,9 @@ def limit_seconds(node: Node, limits: PhaseLimits, *, copies: int = 1) -> float:
         case NodeKind.APPROVAL:
             return APPROVAL_SECONDS
         case NodeKind.VERIFY:
-            # The commands have the limit for themselves; the checkout before them gets its own time. Both
-            # happen once more where a failure may be a flaky one.
-            return 2 * (limits.verify_seconds * copies + limits.prepare_seconds)
+            # The commands have the limit for themselves; the checkout before them gets its own time.
+            once = limits.verify_seconds * copies + limits.prepare_seconds
+            return once * limits.verify_tries
         case _:
             return getattr(limits, f"{node.phase}_seconds")
 
