@@ -6,6 +6,7 @@ import typer
 
 from pullyard.cli.inputs import checked, read_text
 from pullyard.cli.profile import connect
+from pullyard.cli.receipt_rows import HEADS, rows_of
 from pullyard.cli.references import Missing, find_task
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
@@ -14,6 +15,7 @@ from pullyard.protocol.workflows import AnswerInput
 from pullyard.sdk.client import Client
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+NETWORK_HEADS = ("HOST", "REQUESTS", "REFUSED", "SENT", "RECEIVED")
 ExecutionReference = Annotated[
     str, typer.Argument(metavar="EXECUTION", help="Its id, or its task: an id or PROJECT#NUMBER.")
 ]
@@ -21,16 +23,20 @@ ExecutionReference = Annotated[
 
 @app.command("show")
 def show(context: typer.Context, execution: ExecutionReference) -> None:
-    """One try: how it went, and what it reached over the network."""
+    """One try: how it went, what its receipt says, and what it reached over the network."""
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         shown = client.execution(find_execution(client, execution))
     document = shown.model_dump(mode="json")
     network = document["facts"].pop("network", None)
+    commands = rows_of(document.pop("receipt"))
     terminal.facts(document)
+    if commands:
+        terminal.say()
+        terminal.rows(HEADS, commands)
     if network_rows := read_network(network):
         terminal.say()
-        terminal.rows(("HOST", "REQUESTS", "REFUSED", "SENT", "RECEIVED"), network_rows)
+        terminal.rows(NETWORK_HEADS, network_rows)
     terminal.finish(shown)
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "execution": ("pullyard.cli.execution", "Show a task's steps, and answer what it asks."),
     "salvage": ("pullyard.cli.salvage", "Show the unfinished work that executions left."),
     "logs": ("pullyard.cli.logs", "Show or follow what a task's agent printed."),
+    "receipt": ("pullyard.cli.receipt", "Check what workers have signed about their verifications."),
     "change": ("pullyard.cli.change", "Show, merge and close changes."),
     "schedule": ("pullyard.cli.schedule", "Make tasks by a cron text."),
     "event": ("pullyard.cli.event", "Hand in events, and say which become tasks."),

@@ -11,21 +11,28 @@ from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from pullyard.protocol.errors import PullyardError
-from pullyard.protocol.signing import canonical, public_text, read_public
+from pullyard.protocol.signing import canonical, read_public
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:x-pullyard:receipt:1"
 MAX_CHARACTERS = 4 << 20
+MAX_SIGNATURES = 10
+DAMAGED = "The receipt is damaged: copy all of it, and nothing else."
 
 
 class ReceiptRefused(PullyardError):
-    """It proves nothing; the message is a sentence that says why."""
+    """It proves nothing; the message is a sentence that says why.
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="receipt-refused")
+    ``code`` tells ``receipt-altered``, ``receipt-key-unknown`` (intact, and signed by nobody who is trusted)
+    and ``receipt-key-wrong`` (what was trusted is no key) from all else that is no receipt.
+    """
+
+    def __init__(self, message: str, *, code: str = "receipt-refused") -> None:
+        super().__init__(message, code=code)
 
 
 class KeySignature(msgspec.Struct, kw_only=True):
@@ -85,23 +92,21 @@ def open_envelope(given: Any, keys: Sequence[str]) -> tuple[Statement, str]:
     """
     envelope, payload = _read(given)
     signed = _signed_bytes(envelope.payload_type, payload)
+    signatures = [_decode(one.sig) for one in envelope.signatures]
     for text in keys:
-        try:
-            key = read_public(text)
-        except ValueError:
+        key = _trusted(text)
+        if any(_fits(key, signature, signed) for signature in signatures):
+            return _read_statement(payload), text
+    for text, signature in zip(named_keys(given), signatures, strict=True):
+        if (key := _key_of(text)) and _fits(key, signature, signed):
             raise ReceiptRefused(
-                f"{text[:60]!r} is no public key: it is what 'pullyard worker show' calls receipt_key."
-            ) from None
-        for one in envelope.signatures[:10]:
-            try:
-                key.verify(_decode(one.sig), signed)
-            except InvalidSignature:
-                continue
-            return _read_statement(payload), public_text(key)
-    named = next((one.keyid for one in envelope.signatures), "nobody")
+                f"The receipt is signed with {text}, and that is none of the keys that are trusted: "
+                "ask the worker's owner whether it is theirs, and name it with --key.",
+                code="receipt-key-unknown",
+            )
     raise ReceiptRefused(
-        "The receipt was altered after it was signed, or somebody else signed it: none of the keys that "
-        f"are trusted fits (it names {named[:60]!r})."
+        "The receipt was altered after it was signed: what it says is not what its key has signed.",
+        code="receipt-altered",
     )
 
 
@@ -109,6 +114,31 @@ def named_keys(given: Any) -> list[str]:
     """The keys that the envelope names: whoever made it could name any. Raises ReceiptRefused."""
     envelope, _ = _read(given)
     return [one.keyid for one in envelope.signatures]
+
+
+def _trusted(text: str) -> Ed25519PublicKey:
+    key = _key_of(text)
+    if key is None:
+        raise ReceiptRefused(
+            f"{text[:60]!r} is no public key: 'pullyard receipt key' shows that of a machine's worker.",
+            code="receipt-key-wrong",
+        )
+    return key
+
+
+def _key_of(text: str) -> Ed25519PublicKey | None:
+    try:
+        return read_public(text)
+    except ValueError:
+        return None
+
+
+def _fits(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
+    try:
+        key.verify(signature, signed)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _signed_bytes(payload_type: str, payload: bytes) -> bytes:
@@ -120,18 +150,26 @@ def _signed_bytes(payload_type: str, payload: bytes) -> bytes:
 def _read(given: Any) -> tuple[Envelope, bytes]:
     try:
         envelope = msgspec.convert(given, Envelope)
-        if len(envelope.payload) > MAX_CHARACTERS or envelope.payload_type != PAYLOAD_TYPE:
-            raise ReceiptRefused("The receipt is of a kind that this version does not know.")
-        return envelope, _decode(envelope.payload)
     except msgspec.ValidationError as error:
         raise ReceiptRefused("This is no signed receipt.") from error
+    if len(envelope.payload) > MAX_CHARACTERS or envelope.payload_type != PAYLOAD_TYPE:
+        raise ReceiptRefused("The receipt is of a kind that this version does not know.")
+    if not 1 <= len(envelope.signatures) <= MAX_SIGNATURES:
+        raise ReceiptRefused(
+            f"The receipt has {len(envelope.signatures)} signatures, and a worker makes one: copy it anew."
+        )
+    return envelope, _decode(envelope.payload)
 
 
 def _decode(text: str) -> bytes:
+    """One spelling only, so that no letter of a receipt can be another one."""
     try:
-        return base64.b64decode(text, validate=True)
+        content = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error) as error:
-        raise ReceiptRefused("The receipt is damaged: it is not in base64.") from error
+        raise ReceiptRefused(DAMAGED) from error
+    if base64.b64encode(content).decode() != text:
+        raise ReceiptRefused(DAMAGED)
+    return content
 
 
 def _read_statement(payload: bytes) -> Statement:

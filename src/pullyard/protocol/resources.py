@@ -56,6 +56,13 @@ class LimitSettings(Input):
     prepare_seconds: Seconds = 300.0
     implement_seconds: Seconds = 3600.0
     verify_seconds: Seconds = 60.0
+    verify_retries: int = Field(
+        default=0,
+        ge=0,
+        le=3,
+        description="how often a verification that failed is run anew on a fresh checkout; what passes then "
+        "is marked as flaky",
+    )
     publish_seconds: Seconds = 300.0
 
 
@@ -338,6 +345,16 @@ class Worker(Resource):
     seen_at: datetime | None
     quarantine_reason: str | None = Field(None, description="why it is quarantined, where that was said")
     revoked_at: datetime | None = Field(None, description="when its access was taken away, for good")
+
+
+class ReceiptKey(Resource):
+    """What a worker signs its receipts with, as it told when it last connected."""
+
+    worker_id: str
+    worker_name: str
+    key: str = Field(description="public, of Ed25519: `ed25519:` and its 32 bytes in base64")
+    revoked_at: datetime | None = Field(None, description="when the worker's access was taken away")
+    removed_at: datetime | None = Field(None, description="since when the worker is not shown any more")
 
 
 class Change(Resource):

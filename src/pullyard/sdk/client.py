@@ -19,6 +19,7 @@ from pullyard.protocol.resources import (
     Project,
     ProjectInput,
     ProjectPatch,
+    ReceiptKey,
     Salvage,
     Session,
     Task,
@@ -237,6 +238,10 @@ class Client:
 
     def worker(self, worker_id: str) -> Worker:
         return self._transport.get(f"/workers/{worker_id}", Worker)
+
+    def receipt_keys(self, key: str | None = None) -> Iterator[ReceiptKey]:
+        """Of all workers, removed ones too; or of those that sign with ``key``."""
+        return self._pages("/workers/receipt-keys", ReceiptKey, key=key)
 
     def move_worker(self, worker_id: str, verb: str, wish: Intervention | None = None) -> Worker:
         """``verb`` is drain, resume, quarantine, release, requeue or revoke."""

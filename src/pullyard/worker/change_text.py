@@ -4,12 +4,16 @@ import re
 import shlex
 
 from pullyard.lifecycle.workflows import NodeKind
-from pullyard.protocol.worker import Grant, Receipt
+from pullyard.protocol.receipt_text import tests_text, write_block
+from pullyard.protocol.worker import CommandResult, Grant, Receipt
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 
 TITLE_CHARACTERS = 200
 BODY_CHARACTERS = 60_000
+SHOWN_COMMANDS = 50
+SIGNED_CHARACTERS = 30_000
+_FENCE = re.compile(r"^([ \t>*+.)\d-]*)(`{3,}|~{3,})", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 # Forges act on these words and names; a task's text must not. Each is broken by a character of no width.
 _CLOSING = re.compile(
@@ -20,8 +24,10 @@ _CLOSING = re.compile(
 _BROKEN = (
     (re.compile(r"(?<![\w`])@(?=[A-Za-z0-9])"), "@\u2060"),
     (_CLOSING, "\\1\u2060\\2"),
-    # What only machines see: comments of HTML, orders of GitLab, and what switches the tests off.
-    (re.compile(r"<(?=!--)"), "<\u2060"),
+    # HTML, with which a text could hide what follows it; an address in angle brackets is none.
+    (re.compile(r"<(?!https?://|mailto:)(?=[!/?A-Za-z])"), "<\u2060"),
+    (re.compile(r"-(?=----(?:BEGIN|END) PULLYARD RECEIPT)"), "-\u2060"),
+    # What only machines see: orders of GitLab, and what switches the tests off.
     (re.compile(r"^([ \t]*)/(?=[a-z])", re.MULTILINE), "\\1\u2060/"),
     (re.compile(r"\[(?=(?:skip|no)[ -]|(?:ci|actions)[ -]skip)", re.IGNORECASE), "[\u2060"),
     (re.compile(r"^(skip-checks)(?=\s*:)", re.IGNORECASE | re.MULTILINE), "\\1\u2060"),
@@ -35,20 +41,41 @@ def harmless(text: str) -> str:
     return text
 
 
+def closed(text: str) -> str:
+    """Without a block of code that goes on behind its end, over what we say ourselves.
+
+    Only blocks from a line's first letter on are surely told apart: with any other, all fences are broken.
+    """
+    fence = ""
+    for line in text.split("\n"):
+        mark = _FENCE.match(line)
+        if not mark or (mark[2][0] == "`" and "`" in line[mark.end() :]):
+            continue
+        if fence:
+            ends = mark[2].startswith(fence) and not line[mark.end() :].strip()
+            fence = "" if ends and re.fullmatch(" {0,3}", mark[1]) else fence
+        elif mark[1]:
+            return _FENCE.sub("\\1\u2060\\2", text)
+        else:
+            fence = mark[2]
+    return f"{text}\n{fence}" if fence else text
+
+
 def change_title(grant: Grant) -> str:
     return " ".join(harmless(grant.task.title).split())[:TITLE_CHARACTERS] or f"Task {grant.task.number}"
 
 
 def change_body(context: Context, copy: Copy) -> str:
+    """What was wanted, cut where it is very long, and then what we say ourselves, whole."""
     grant, receipt = context.grant, copy.record.receipt
     assert receipt is not None
-    parts = [harmless(grant.task.description).strip()]
+    wanted = [harmless(grant.task.description).strip()]
     if grant.task.acceptance_criteria:
-        wanted = "\n".join(f"- {harmless(criterion)}" for criterion in grant.task.acceptance_criteria)
-        parts.append(f"**Acceptance criteria**\n\n{wanted}")
+        criteria = "\n".join(f"- {harmless(criterion)}" for criterion in grant.task.acceptance_criteria)
+        wanted.append(f"**Acceptance criteria**\n\n{criteria}")
     if notes := context.facts.get("notes"):
-        parts.append(harmless(str(notes)))
-    parts.append(receipt_text(receipt))
+        wanted.append(harmless(str(notes)))
+    parts = [receipt_text(receipt)]
     if beside := [one.label for one in context.changed if one is not copy]:
         parts.append(f"Belongs to the change in {', '.join(beside)}, on a branch of the same name.")
     maker = f"the agent `{grant.agent.name}`" if uses_agent(context) else "Pullyard itself"
@@ -56,7 +83,11 @@ def change_body(context: Context, copy: Copy) -> str:
         f"Made by {maker} for task {grant.task.number} of "
         f"{harmless(grant.project_name)} (`{grant.execution_id}`)."
     )
-    return "\n\n".join(part for part in parts if part)[:BODY_CHARACTERS]
+    parts.append(signed_text(receipt, grant.execution_id))
+    own = "\n\n".join(part for part in parts if part)
+    room = BODY_CHARACTERS - len(own)
+    words = "\n\n".join(closed(part[: room // len(wanted)]) for part in wanted if part)
+    return f"{words}\n\n{own}" if words else own
 
 
 def uses_agent(context: Context) -> bool:
@@ -65,23 +96,46 @@ def uses_agent(context: Context) -> bool:
 
 def receipt_text(receipt: Receipt) -> str:
     if not receipt.commands:
-        return f"**Not verified.** {receipt.warning or ''}".strip()
-    rows = "\n".join(
-        f"| `{_cell(shlex.join(result.argv))}` | {result.outcome} | {exit_text(result.exit_code)} "
-        f"| {result.seconds:.1f} s |"
-        for result in receipt.commands
-    )
+        return f"**Not verified.** {_plain(receipt.warning or '')}".strip()
+    rows = "\n".join(_row(result) for result in receipt.commands[:SHOWN_COMMANDS])
     verdict = "Verified" if receipt.passed else "Not passed"
-    return (
+    more = len(receipt.commands) - SHOWN_COMMANDS
+    parts = [
         f"**{verdict}** on a clean checkout of `{receipt.commit[:12]}`, "
-        "with the commands of the base branch:\n\n"
-        f"| command | outcome | exit code | time |\n| --- | --- | --- | --- |\n{rows}"
+        "with the commands of the base branch:",
+        f"| command | outcome | exit code | tests | time |\n| --- | --- | --- | --- | --- |\n{rows}",
+        f"{more} more commands are in the receipt." if more > 0 else "",
+        f"**Note:** {_plain(receipt.warning)}" if receipt.warning else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _row(result: CommandResult) -> str:
+    outcome = f"{result.outcome}, flaky" if result.flaky else result.outcome
+    cells = (
+        f"`{_plain(shlex.join(result.argv))}`",
+        outcome,
+        "-" if result.exit_code is None else str(result.exit_code),
+        tests_text(result),
+        f"{result.seconds:.1f} s",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def signed_text(receipt: Receipt, execution_id: str) -> str:
+    """For a person to copy out; see ``protocol.receipt_text``."""
+    if receipt.envelope is None:
+        return ""
+    block = write_block(receipt.envelope)
+    if len(block) > SIGNED_CHARACTERS:
+        return f"Its signed receipt is too long for this text: `pullyard receipt show {execution_id}`."
+    return (
+        "<details><summary>Signed receipt</summary>\n\n"
+        "To check it: copy it, and give it to `pullyard receipt verify`.\n\n"
+        f"```text\n{block}\n```\n\n</details>"
     )
 
 
-def exit_text(exit_code: int | None) -> str:
-    return "-" if exit_code is None else str(exit_code)
-
-
-def _cell(text: str) -> str:
+def _plain(text: str) -> str:
+    """Others' words on one line, for a cell of a table too."""
     return harmless(text).replace("|", "\\|").replace("`", "'").replace("\n", " ")[:200]

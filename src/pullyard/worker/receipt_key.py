@@ -32,21 +32,37 @@ class ReceiptKey:
 def load_key(data_directory: Path) -> ReceiptKey:
     """Under the lock of the data directory. Raises RequestError where the file holds no such key."""
     path = data_directory / NAME
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES)
-    except FileNotFoundError:
+    key = _read(path)
+    if key is None:
         key = Ed25519PrivateKey.generate()
         replace_file(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        return ReceiptKey(key)
+    # A copy that was put back may have come with another mode.
+    path.chmod(0o600)
+    return ReceiptKey(key)
+
+
+def show_key(data_directory: Path) -> str:
+    """The public one, as ``signing.public_text`` writes it. Raises RequestError where there is none yet."""
+    path = data_directory / NAME
+    key = _read(path)
+    if key is None:
+        raise RequestError(f"There is no {path} yet: the worker makes it at its first start.")
+    return public_text(key.public_key())
+
+
+def _read(path: Path) -> Ed25519PrivateKey | None:
     try:
-        key = load_pem_private_key(content, password=None)
+        with path.open("rb") as file:
+            key = load_pem_private_key(file.read(MAX_BYTES), password=None)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RequestError(f"{path} can't be read: {error.strerror}.") from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _unusable(path) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise _unusable(path)
-    path.chmod(0o600)
-    return ReceiptKey(key)
+    return key
 
 
 def _unusable(path: Path) -> RequestError:

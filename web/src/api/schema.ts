@@ -1164,6 +1164,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workers/receipt-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Keys
+         * @description What workers sign receipts with, those too that are shown no more: receipts outlive their workers.
+         *
+         *     `key` is for finding whose a key is.
+         */
+        get: operations["list_keys_api_v1_workers_receipt_keys_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workers/{worker_id}": {
         parameters: {
             query?: never;
@@ -2157,6 +2179,12 @@ export interface components {
              */
             publish_seconds: number;
             /**
+             * Verify Retries
+             * @description how often a verification that failed is run anew on a fresh checkout; what passes then is marked as flaky
+             * @default 0
+             */
+            verify_retries: number;
+            /**
              * Verify Seconds
              * @default 60
              */
@@ -2464,6 +2492,16 @@ export interface components {
              */
             next?: string | null;
         };
+        /** Page[ReceiptKey] */
+        Page_ReceiptKey_: {
+            /** Items */
+            items: components["schemas"]["ReceiptKey"][];
+            /**
+             * Next
+             * @description Pass it as `cursor` for the next page; null on the last.
+             */
+            next?: string | null;
+        };
         /** Page[ReceivedEvent] */
         Page_ReceivedEvent_: {
             /** Items */
@@ -2695,6 +2733,7 @@ export interface components {
              *       "implement_seconds": 3600,
              *       "prepare_seconds": 300,
              *       "publish_seconds": 300,
+             *       "verify_retries": 0,
              *       "verify_seconds": 60
              *     }
              */
@@ -2893,7 +2932,32 @@ export interface components {
          * Reason
          * @enum {string}
          */
-        Reason: "repository_unreachable" | "repository_empty" | "base_branch_missing" | "setup_failed" | "sandbox_unavailable" | "agent_missing" | "agent_failed" | "agent_timed_out" | "output_too_large" | "no_change" | "harvest_refused" | "command_failed" | "verify_failed" | "verify_timed_out" | "push_refused" | "forge_failed" | "provider_failed" | "budget_spent" | "disk_full" | "policy_refused" | "phase_timed_out" | "rejected" | "unanswered" | "cancelled" | "interrupted" | "lease_expired" | "grant_unacknowledged" | "taken_back" | "worker_bug";
+        Reason: "repository_unreachable" | "repository_empty" | "base_branch_missing" | "setup_failed" | "sandbox_unavailable" | "agent_missing" | "agent_failed" | "agent_timed_out" | "output_too_large" | "limit_reached" | "no_change" | "harvest_refused" | "command_failed" | "verify_failed" | "verify_timed_out" | "push_refused" | "forge_failed" | "provider_failed" | "budget_spent" | "disk_full" | "policy_refused" | "phase_timed_out" | "rejected" | "unanswered" | "cancelled" | "interrupted" | "lease_expired" | "grant_unacknowledged" | "taken_back" | "worker_bug";
+        /**
+         * ReceiptKey
+         * @description What a worker signs its receipts with, as it told when it last connected.
+         */
+        ReceiptKey: {
+            /**
+             * Key
+             * @description public, of Ed25519: `ed25519:` and its 32 bytes in base64
+             */
+            key: string;
+            /**
+             * Removed At
+             * @description since when the worker is not shown any more
+             */
+            removed_at?: string | null;
+            /**
+             * Revoked At
+             * @description when the worker's access was taken away
+             */
+            revoked_at?: string | null;
+            /** Worker Id */
+            worker_id: string;
+            /** Worker Name */
+            worker_name: string;
+        };
         /** ReceivedEvent */
         ReceivedEvent: {
             /** Attributes */
@@ -12328,6 +12392,120 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Worker_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_keys_api_v1_workers_receipt_keys_get: {
+        parameters: {
+            query?: {
+                key?: string | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ReceiptKey_"];
                 };
             };
             /** @description Bad Request */

@@ -1,6 +1,8 @@
 """Workers: where the work is done."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from pullyard.coordinator.auth.identify import Person
 from pullyard.coordinator.news import credentials_revoked, queue_changed
@@ -8,9 +10,15 @@ from pullyard.coordinator.paging import Cursor, Limit, before, page
 from pullyard.coordinator.reasons import said_by_person
 from pullyard.coordinator.services import Services, ServicesNeeded
 from pullyard.coordinator.workers.control import move_worker, remove_worker, requeue_all, revoke_worker
-from pullyard.coordinator.workers.read import list_workers, read_worker, worker_resource
+from pullyard.coordinator.workers.read import (
+    list_receipt_keys,
+    list_workers,
+    read_worker,
+    receipt_key_resource,
+    worker_resource,
+)
 from pullyard.lifecycle.worker import WorkerEvent
-from pullyard.protocol.resources import Intervention, Page, QuarantineWish, Worker
+from pullyard.protocol.resources import Intervention, Page, QuarantineWish, ReceiptKey, Worker
 
 router = APIRouter(prefix="/api/v1/workers", tags=["workers"])
 
@@ -22,6 +30,25 @@ async def list_all(
     async with services.database.transaction() as connection:
         rows = await list_workers(connection, person.tenant_id, before_id=before(cursor), limit=limit + 1)
     return page(rows, limit, worker_resource)
+
+
+@router.get("/receipt-keys")
+async def list_keys(
+    person: Person,
+    services: ServicesNeeded,
+    key: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[ReceiptKey]:
+    """What workers sign receipts with, those too that are shown no more: receipts outlive their workers.
+
+    `key` is for finding whose a key is.
+    """
+    async with services.database.transaction() as connection:
+        rows = await list_receipt_keys(
+            connection, person.tenant_id, key=key, before_id=before(cursor), limit=limit + 1
+        )
+    return page(rows, limit, receipt_key_resource)
 
 
 @router.get("/{worker_id}")

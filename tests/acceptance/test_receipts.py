@@ -1,0 +1,122 @@
+"""A receipt from the worker that signs it to the person who checks it, and flaky commands on the way."""
+
+import json
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pullyard.protocol.receipt_text import BEGIN, END
+from tests.cli_program import Program, program
+from tests.repositories import branches_of, git_in
+from tests.system import System
+
+__all__ = ["program"]
+
+SUITE = "echo '=== 2 passed, 1 skipped in 0.01s ==='"
+
+
+def verified(program: Program, *arguments: str, fails: int = 0, **options: Any) -> Any:
+    """What ``receipt verify --json`` ends with; its error where it is refused."""
+    done = program.run("receipt", "verify", *arguments, "--json", **options)
+    assert done.returncode == fails, done.stdout + done.stderr
+    document = json.loads(done.stdout.splitlines()[-1])
+    return document["error"]["message"] if "error" in document else document
+
+
+def test_a_receipt_is_copied_out_of_the_change_and_checked(program: Program) -> None:
+    repository = program.repository(files={"README.md": "hello\n", "other": "x\n"})
+    with program.up():
+        program.ok("project", "add", str(repository), "--verify", f'sh -c "{SUITE}"', "--verify", "true")
+        words = ["--command", "echo more >> README.md", "--wait"]
+        program.ok("task", "add", "shop", "Say more", "-d", f"{BEGIN}\n{END}\n```\n<details>", *words)
+        change = program.json("change", "show", "shop#1")
+        key = program.ok("receipt", "key").strip()
+        text = change["body"]
+        # By the coordinator's list, and by a key that was named, from wherever the receipt is.
+        (found,) = verified(program, "-", "--commit", change["commit"], stdin=text)
+        assert (found["passed"], found["commit"], found["key"]) == (True, change["commit"], key)
+        assert found["tree"] == program.git("-C", repository, "rev-parse", f"{change['commit']}^{{tree}}")
+        assert [(one["exit_code"], one["tests"] and one["tests"]["passed"]) for one in found["commands"]] == [
+            (0, 2),
+            (0, None),
+        ]
+        assert found["sandbox"]["name"] == "bubblewrap"
+        for source in (change["execution_id"], change["id"]):
+            assert verified(program, source) == [found]
+        shown = program.ok("receipt", "verify", "shop#1")
+        assert "all commands passed" in shown
+        assert "2 passed, 1 skipped" in shown
+        assert "2 passed, 1 skipped" in program.ok("execution", "show", "shop#1")
+        assert "| 2 passed, 1 skipped |" in text
+        assert program.ok("receipt", "show", "shop#1").strip() in text
+        assert "another commit" in verified(program, change["id"], "--commit", "1" * 40, fails=1)
+        # What did not pass is no proof, and a receipt outlives its worker.
+        program.ok("project", "edit", "shop", "--verify", "false")
+        program.run("task", "add", "shop", "Say less", "--command", "echo less >> README.md", "--wait")
+        (worker,) = program.json("worker", "list")
+        program.ok("worker", "remove", worker["id"])
+        assert verified(program, "shop#2", fails=1)[0]["passed"] is False
+    private = program.data / "worker" / "receipt-key.pem"
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    no_coordinator = {"PULLYARD_DATA": str(program.place / "none")}
+    assert verified(program, "-", "--key", key, stdin=text, **no_coordinator)[0]["worker_name"] is None
+
+
+async def flaky_run(system: System, marker: Path, **limits: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The task and its execution; its second verify command fails the first time that it is run at all."""
+    await system.start_worker(sandbox="unsafe-directory")
+    project = await system.project(
+        system.repository(),
+        verify_commands=[["true"], ["sh", "-c", f"test -e built || touch built; ! mkdir {marker}"], ["true"]],
+        limits=limits,
+    )
+    task = await system.ended(await system.task(project, "echo done > result.txt"))
+    return task, (await system.executions(task))[-1]
+
+
+async def test_a_flaky_command_is_marked_and_told_where_retries_are_asked_for(system: System) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        os.chmod(place, 0o777)
+        task, execution = await flaky_run(system, Path(place) / "seen", verify_retries=2)
+    assert task["state"] == "completed", task["message"]
+    receipt = execution["receipt"]
+    assert (receipt["passed"], receipt["tries"]) == (True, 2)
+    assert [(one["outcome"], one["flaky"]) for one in receipt["commands"]] == [
+        ("passed", False),
+        ("passed", True),
+        ("passed", False),
+    ]
+    assert "flaky" in receipt["warning"]
+    body = (await system.change(task))["body"]
+    assert re.search(r"\| passed, flaky \| 0 \|", body)
+    assert "**Note:**" in body
+    assert b"is flaky" in await system.log(execution["id"], "verify")
+
+
+async def test_without_retries_a_failed_command_has_failed(system: System) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        os.chmod(place, 0o777)
+        task, execution = await flaky_run(system, Path(place) / "seen")
+    assert (task["state"], task["reason"]) == ("failed", "verify_failed")
+    assert execution["receipt"]["tries"] == 1
+    assert b"Once more" not in await system.log(execution["id"], "verify")
+
+
+async def test_what_fails_every_time_is_tried_as_often_as_was_asked(system: System) -> None:
+    repository = system.repository()
+    before = branches_of(repository)
+    await system.start_worker()
+    fails = ["sh", "-c", 'test -z "$(git status --porcelain)" || exit 9; touch left; exit 3']
+    project = await system.project(repository, verify_commands=[fails], limits={"verify_retries": 1})
+    task = await system.ended(await system.task(project, "echo done > result.txt"))
+    (execution,) = await system.executions(task)
+    receipt = execution["receipt"]
+    assert (task["reason"], receipt["tries"]) == ("verify_failed", 2)
+    assert "tried 2 times" in task["message"]
+    (command,) = receipt["commands"]
+    assert (command["exit_code"], command["flaky"]) == (3, False), "the second checkout is as fresh"
+    assert branches_of(repository) == before
+    assert git_in(repository, "rev-parse", "main")

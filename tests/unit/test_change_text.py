@@ -1,0 +1,86 @@
+"""Others' words in a change's text hide nothing of what follows them, whatever they open."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from pullyard.worker.change_text import closed, harmless
+
+OURS = "Not passed"
+
+pieces = st.sampled_from(
+    [
+        *(
+            "```",
+            "~~~",
+            "````",
+            "``` ```",
+            "```py",
+            "~~~ `x`",
+            "`",
+            "<details>",
+            "<!--",
+            "<pre>",
+            "<![CDATA[",
+        ),
+        *(
+            "\n",
+            "\n\n",
+            "\n",
+            "\n",
+            "- ",
+            "1. ",
+            "> ",
+            "  ",
+            "    ",
+            "\t",
+            "x",
+            "\r",
+            "\u2028",
+            "\x0b",
+            "\xa0",
+        ),
+        *("$$", "[a]: ", "===", "|", "\\", "<?", "<script>", "</p>", "* ", "+ "),
+    ]
+)
+
+
+@given(st.lists(pieces, max_size=14).map("".join))
+@example("- a\n  ```\nfoo\n```")
+@example("```foo``` bar")
+@example("~~~\n```\n~~~~")
+@example("x\u2028```")
+@example("> ```\n> x")
+@example("<details>\n<summary>ok</summary>")
+def test_what_we_say_stays_a_paragraph_of_its_own(words: str) -> None:
+    text = closed(harmless(words).strip())
+    tokens = MarkdownIt("commonmark").enable("table").parse(f"{text}\n\n{OURS}")
+    ours = [place for place, token in enumerate(tokens) if token.type == "inline" and token.content == OURS]
+    assert ours, tokens
+    assert (tokens[ours[-1] - 1].type, tokens[ours[-1] - 1].level) == ("paragraph_open", 0)
+    assert not any(token.type.startswith("html") for token in tokens)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Plain words.",
+        "Before\n```py\nprint('<b>'[:2])\n```\nafter".replace("<b>", "b"),
+        "See <https://example.org/x>.",
+        "1 < 2 and a <= b",
+        "~~~\n- ```\n~~~",
+    ],
+)
+def test_honest_words_stay_as_they_are(text: str) -> None:
+    assert closed(harmless(text)) == text
+
+
+def test_a_block_that_is_open_is_closed() -> None:
+    assert closed("a\n````\nb") == "a\n````\nb\n````"
+
+
+def test_nobody_else_writes_a_receipt() -> None:
+    for words in ("-----BEGIN PULLYARD RECEIPT-----", "x-----END PULLYARD RECEIPT-----"):
+        assert "-----BEGIN PULLYARD" not in harmless(words)
+        assert "-----END PULLYARD" not in harmless(words)
