@@ -30,6 +30,7 @@ class Reason(StrEnum):
     AGENT_FAILED = "agent_failed"
     AGENT_TIMED_OUT = "agent_timed_out"
     OUTPUT_TOO_LARGE = "output_too_large"
+    LIMIT_REACHED = "limit_reached"
     NO_CHANGE = "no_change"
     HARVEST_REFUSED = "harvest_refused"
     COMMAND_FAILED = "command_failed"
@@ -73,6 +74,8 @@ REASONS: Mapping[Reason, ReasonFacts] = {
     Reason.AGENT_FAILED: ReasonFacts(Fault.AGENT, retryable=True),
     Reason.AGENT_TIMED_OUT: ReasonFacts(Fault.AGENT, retryable=True, ends_as=_TIMED_OUT),
     Reason.OUTPUT_TOO_LARGE: ReasonFacts(Fault.AGENT, retryable=False),
+    # The same work would run into the same limit: its project has to raise it, or the task to ask for less.
+    Reason.LIMIT_REACHED: ReasonFacts(Fault.PROJECT, retryable=False),
     Reason.NO_CHANGE: ReasonFacts(Fault.AGENT, retryable=False),
     Reason.HARVEST_REFUSED: ReasonFacts(Fault.AGENT, retryable=False),
     Reason.COMMAND_FAILED: ReasonFacts(Fault.AGENT, retryable=True),

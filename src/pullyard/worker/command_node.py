@@ -14,7 +14,7 @@ from pullyard.worker.context import Context
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.open_sandbox import clean_checkouts, opened_sandbox, working_copies
 from pullyard.worker.prepare import set_up
-from pullyard.worker.run_command import describe, run_command
+from pullyard.worker.run_command import describe, reason_of, run_command
 from pullyard.worker.take_work import take_work
 from pullyard.worker.verify import clean_checkout
 from pullyard.worker.walk import limit_seconds
@@ -61,5 +61,5 @@ def judge(context: Context, node: Node, result: CommandResult) -> None:
     context.record.nodes[-1].facts["exit_code"] = result.exit_code
     if result.outcome == "passed":
         return
-    reason = Reason.PHASE_TIMED_OUT if result.outcome == "timed-out" else Reason.COMMAND_FAILED
-    raise PhaseFailed(reason, f"The step '{node.name}' failed: {describe(result)}")
+    failed = Reason.PHASE_TIMED_OUT if result.outcome == "timed-out" else Reason.COMMAND_FAILED
+    raise PhaseFailed(reason_of(result, failed), f"The step '{node.name}' failed: {describe(result)}")

@@ -189,7 +189,7 @@ class Context:
         return self.journal.directory
 
     def log(self, phase: Phase) -> LogFile:
-        return LogFile(self.directory / "logs", phase.value)
+        return LogFile(self.directory / "logs", phase.value, self.tools.settings.output_limit_bytes)
 
     def told_directory(self) -> Path:
         """Where the log lies that the coordinator is sent: all of it, or one line where logs stay at home."""

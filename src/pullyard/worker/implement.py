@@ -24,6 +24,7 @@ from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.providers import PROVIDERS
 from pullyard.worker.network import GATEWAY_PORT, Model, Network
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
+from pullyard.worker.run_command import RAISE_LIMIT, limits_met
 from pullyard.worker.take_work import take_work
 
 SCRAP_BYTES = 1 << 20
@@ -46,12 +47,12 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
     # The harvest has the agent's sandbox again: it is a process of its own there, with a fresh /tmp.
     async with opened_sandbox(context, *working_copies(context, mounts_of(context, invocation))) as sandbox:
         try:
-            exit_code = await run_agent(context, sandbox, agent, invocation, ledger)
+            exit_code, exceeded = await run_agent(context, sandbox, agent, invocation, ledger)
         finally:
             # Spent is spent, also by an agent that was stopped. The gateway's count is taken from the
             # provider's answers; an agent's own is only its word.
             context.record.usage = total(spent, ledger.usage if ledger.requests else agent.usage)
-        judge(context, agent.end(exit_code), ledger.verdict())
+        judge(context, agent.end(exit_code), ledger.verdict(), exceeded)
         if not works_last(context.workflow, node):
             return NodeOutcome.PASSED
         return await take_work(context, sandbox)
@@ -93,13 +94,18 @@ def total(one: Usage, other: Usage) -> Usage:
     )
 
 
-def judge(context: Context, verdict: Verdict, measured: Verdict) -> None:
-    """Raises PhaseFailed for an agent that failed; what the gateway measured explains it better."""
+def judge(context: Context, verdict: Verdict, measured: Verdict, exceeded: str) -> None:
+    """Raises PhaseFailed for an agent that failed; what was measured outside explains it better.
+
+    ``exceeded`` are the sandbox's limits that it ran into: an agent may well go on after that.
+    """
     if verdict.reason is not None and measured.reason is not None:
         verdict = measured
     if verdict.reason is not None and not has_room(context.directory, SCRAP_BYTES):
         # Whatever the agent says it died of, nobody can work without room.
         raise disk_full()
+    if verdict.reason is not None and measured.reason is None and exceeded:
+        raise PhaseFailed(Reason.LIMIT_REACHED, f"The agent was ended by a limit. {exceeded} {RAISE_LIMIT}")
     if verdict.reason is not None:
         raise PhaseFailed(verdict.reason, verdict.message)
 
@@ -118,8 +124,11 @@ def mounts_of(context: Context, invocation: Invocation) -> list[Mount]:
 
 async def run_agent(
     context: Context, sandbox: Sandbox, agent: Agent, invocation: Invocation, ledger: Ledger
-) -> int:
-    """The agent's exit code. However this ends, nothing of the agent runs any more afterwards."""
+) -> tuple[int, str]:
+    """The agent's exit code, and the limits that it ran into.
+
+    However this ends, nothing of the agent runs any more afterwards.
+    """
     if invocation.gateway is not None:
         provider = PROVIDERS[invocation.gateway]
         if missing := context.tools.upstream.missing(provider):
@@ -134,7 +143,11 @@ async def run_agent(
             model = Model(invocation.gateway, context.tools.upstream, ledger)
         log = context.log(Phase.IMPLEMENT)
         await stack.enter_async_context(context.network.serving(process, log, model))
-        return await output.follow(process)
+        exit_code = await output.follow(process)
+        exceeded = limits_met(sandbox, process, exit_code)
+        if exceeded:
+            log.line(exceeded)
+        return exit_code, exceeded
 
 
 def write_files(directory: Path, files: Mapping[str, bytes]) -> Path:

@@ -28,15 +28,18 @@ FULL_BYTES = 32 << 10
 INTERVAL_SECONDS = 1.0
 WATCHED_INTERVAL_SECONDS = 0.1
 LIMIT_NOTICE = b"\n[pullyard] The log limit is reached; what follows is not kept.\n"
+COMMAND_BYTES = 512 << 20
 STREAMS = (*(phase.value for phase in Phase), CONVERSATION_STREAM)
 
 
 class LogFile:
     """One stream's spool. The agent may write to the same file, through a descriptor of its own."""
 
-    def __init__(self, directory: Path, stream: str) -> None:
+    def __init__(self, directory: Path, stream: str, command_bytes: int = COMMAND_BYTES) -> None:
         self.path = directory / f"{stream}.log"
         self.stream = stream
+        self.command_bytes = command_bytes
+        """A command that writes more is stopped."""
 
     def append(self, data: bytes) -> None:
         with self.path.open("ab", buffering=0) as file:

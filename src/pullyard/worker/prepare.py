@@ -22,7 +22,7 @@ from pullyard.worker.logs import LogFile
 from pullyard.worker.mirror_repair import is_whole
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.quota import keep_project_quota
-from pullyard.worker.run_command import describe, run_command
+from pullyard.worker.run_command import describe, reason_of, run_command
 from pullyard.worker.salvage import list_salvage
 from pullyard.worker.saved_work import salvage_ref
 from pullyard.worker.workspaces import Start
@@ -136,7 +136,8 @@ async def set_up(context: Context, sandbox: Sandbox, log: LogFile, deadline: flo
     for argv in context.setup_commands:
         result = await run_command(sandbox, argv, log, deadline, network=context.network)
         if result.outcome != "passed":
-            raise PhaseFailed(Reason.SETUP_FAILED, f"Set-up failed: {describe(result)}")
+            reason = reason_of(result, Reason.SETUP_FAILED)
+            raise PhaseFailed(reason, f"Set-up failed: {describe(result)}")
 
 
 def start_of(context: Context, copy: Copy) -> Start:

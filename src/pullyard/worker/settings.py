@@ -77,7 +77,7 @@ class WorkerSettings(BaseSettings):
     log_limit_bytes: int = Field(default=64 << 20, ge=1 << 16)
     """For each stream of an execution; the rest is dropped with a notice."""
     output_limit_bytes: int = Field(default=512 << 20, ge=1 << 16)
-    """An agent that prints more than this is stopped."""
+    """An agent, or another command, that prints more than this is stopped."""
     minimum_free_bytes: int = Field(default=1 << 30, ge=0)
     """No task is taken while the disk has less room than this."""
     mirror_quota_bytes: int = Field(default=50 << 30, ge=0)
