@@ -117,7 +117,7 @@ WITH live AS MATERIALIZED (
     INSERT INTO task_executions (id, tenant_id, project_id, task_id, member_id, worker_id, fence, request_id,
         state, correlation_id, resumed_from, queued_at)
     SELECT execution_id, tenant_id, project_id, id, member_id, worker_id, nextval('fences'), request_id,
-        'assigned', (CAST(:correlation_ids AS text[]))[place], resume_from, coalesce(queued_at, now())
+        'assigned', (CAST(:correlation_ids AS text[]))[place], resume_from, least(queued_at, now())
     FROM claimed
     RETURNING id, tenant_id, project_id, task_id, worker_id, fence, correlation_id, resumed_from
 ), counted AS (
@@ -140,7 +140,7 @@ WITH live AS MATERIALIZED (
         jsonb_build_object('state', 'assigned', 'task_state', 'running', 'worker_id', worker_id)
     FROM given
 )
-SELECT c.place, coalesce(CAST(extract(epoch FROM now() - c.queued_at) AS double precision), 0) AS queued_seconds,
+SELECT c.place, CAST(extract(epoch FROM now() - least(c.queued_at, now())) AS double precision) AS queued_seconds,
     g.id AS execution_id, g.fence, g.worker_id, g.correlation_id, g.resumed_from,
     c.id AS task_id, c.number, c.title, c.description, c.acceptance_criteria, c.target_files, c.budget_micros,
     c.base_branch, c.agent AS task_agent, c.verify_commands AS task_verify,
