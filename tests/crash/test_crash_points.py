@@ -32,7 +32,9 @@ TIMES = {
     "request-after-commit": (2,),
 }
 SAID = b"".join(b"%d\n" % number for number in range(1, 401))
+HALF = b"399\n"
 WORK = "seq 1 400; echo done > result.txt"
+WORK_IN_TWO_CHUNKS = "seq 1 399; until [ -e {go} ]; do sleep 0.05; done; echo 400; echo done > result.txt"
 AGE = (
     "UPDATE log_streams SET settled_at = now() - interval '100 days' "
     "WHERE place = 'archived' AND stream = 'verify'"
@@ -114,6 +116,8 @@ def task_for(site: Site, point: str) -> dict[str, Any]:
         script = f"[ -e {once} ] || {{ touch {once}; exit 3; }}; {WORK}"
     if point.startswith("lose-"):
         script = f"[ -e {once} ] || {{ touch {once}; sleep 60; }}; {WORK}"
+    if point.startswith("log-block-compacted"):
+        script = WORK_IN_TWO_CHUNKS.format(go=site.root / "tries" / "go")
     return {"title": "Mend it", "agent": {"name": "command", "settings": {"command": script}}}
 
 
@@ -128,6 +132,14 @@ async def go_through(site: Site, point: str, task: dict[str, Any], worker: Child
         await worker.kill()
         await until_execution(site, task["id"], "lost")
         await site.start_worker()
+    if point.startswith("log-block-compacted"):
+
+        async def first_chunk_stored() -> bool:
+            executions = (await site.get(f"/tasks/{task['id']}/executions"))["items"]
+            return bool(executions) and HALF in await site.log(executions[0]["id"], "implement")
+
+        await until(first_chunk_stored)
+        (site.root / "tries" / "go").touch()
 
 
 async def bring_about(site: Site, point: str, task: dict[str, Any]) -> None:
