@@ -216,7 +216,7 @@ async def test_a_tick_is_on_its_way_as_soon_as_it_comes(database_url: str) -> No
         async with coordinator.served.services.database.transaction() as connection:
             soon = "UPDATE schedules SET next_at = now() + interval '0.4 s' WHERE id = :id RETURNING next_at"
             due = await connection.scalar(text(soon), {"id": schedule["id"]})
-        # The time was changed behind the coordinator's back; a new schedule makes it look when the next is due.
+        # It was changed behind the coordinator's back; a new schedule makes it look when the next is due.
         await make(coordinator, project_id, name="another")
         await ticked(coordinator, schedule)
         (task,) = await tasks_of(coordinator, project_id)
