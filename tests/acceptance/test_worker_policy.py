@@ -1,5 +1,7 @@
 """A real worker under its owner's policy, sent everything that a hostile coordinator could send."""
 
+import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from pullyard.cli.signed_work import sign_work, work_of
 from pullyard.protocol.resources import Project, Task, TaskInput
 from pullyard.protocol.signing import public_text
 from tests.system import System
+from tests.web_host import web_host
 
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = public_text(KEY.public_key())
@@ -17,11 +20,10 @@ WORK = "echo more >> README.md"
 AGENT = {"name": "command", "settings": {"command": WORK}}
 
 
-async def start(system: System, policy: str, **settings: str) -> None:
-    path = system.root / "policy.toml"
+async def start(system: System, policy: str, *flags: str, **settings: str) -> None:
+    path = system.root / f"policy-{len(system.workers)}.toml"
     path.write_text(policy)
-    path.chmod(0o600)
-    await system.start_worker(policy_file=str(path), **settings)
+    await system.start_worker(*flags, policy_file=str(path), **settings)
 
 
 async def outcome(system: System, project: str, **fields: Any) -> tuple[str, str | None, str]:
@@ -112,9 +114,8 @@ async def test_errands_need_the_owner_s_word(system: System) -> None:
 
 async def test_a_command_waits_for_a_person_and_the_answer_is_remembered(system: System) -> None:
     repository = system.repository()
-    await start(
-        system, f'[[repository]]\nmatch = ["{repository}"]\ncommands = ["ask touch **", "deny curl **"]\n'
-    )
+    asking = f'[[repository]]\nmatch = ["{repository}"]\ncommands = ["ask touch **", "deny curl **"]\n'
+    await start(system, asking)
     denied = await system.project(repository, verify_commands=[["curl", "x"]])
     state, reason, message = await outcome(system, denied)
     assert (state, reason) == ("failed", "policy_refused")
@@ -125,7 +126,7 @@ async def test_a_command_waits_for_a_person_and_the_answer_is_remembered(system:
     assert "touch /tmp/x" in asked["question"]["question"]
     # A restart in between asks the same question and is not counted as an interruption.
     await system.kill_worker()
-    await start(system, (system.root / "policy.toml").read_text())
+    await start(system, asking)
     await system.coordinator.post(f"/executions/{asked['id']}/answer", {"answer": "approve"}, 200)
     # Set up twice, for the agent and for the verification; asked once.
     assert (await system.ended(task))["state"] == "completed"
@@ -139,7 +140,8 @@ async def test_a_rejected_command_ends_the_task(system: System) -> None:
     task = await system.task(home, WORK)
     asked = await system.until_execution(task, "waiting_input")
     assert asked["question"]["node"] == "verify"
-    assert "+more" in asked["question"]["diff"]
+    shown = await system.coordinator.get(f"/executions/{asked['id']}/question")
+    assert "+more" in shown["diff"]
     await system.coordinator.post(f"/executions/{asked['id']}/answer", {"answer": "reject"}, 200)
     ended = await system.ended(task)
     assert (ended["state"], ended["reason"]) == ("failed", "rejected")
@@ -148,4 +150,74 @@ async def test_a_rejected_command_ends_the_task(system: System) -> None:
 async def test_a_broken_policy_keeps_the_worker_from_starting(system: System) -> None:
     await start(system, '[[repository]]\nmatch = ["/**"]\nagnets = ["x"]\n')
     assert await system.worker.wait() != 0
-    assert "policy.toml, line 3: repository.agnets: unknown key 'agnets'" in system.worker_log
+    assert "policy-0.toml, line 3: repository.agnets: unknown key 'agnets'" in system.worker_log
+
+
+async def test_another_worker_does_what_one_refuses(system: System) -> None:
+    repository = system.repository()
+    await start(system, '[[repository]]\nmatch = ["/srv/"]\n', "--name", "strict")
+    home = await system.project(repository, verify_commands=[["true"]])
+    waits = await system.task(home, WORK, labels=["lax"])
+    await start(
+        *(system, f'[[repository]]\nmatch = ["{repository}"]\n', "--data", str(system.root / "other")),
+        *("--name", "lax", "--label", "lax"),
+    )
+    # Both are here once this is done.
+    assert (await system.ended(waits))["state"] == "completed"
+    tasks = [await system.task(home, WORK) for _ in range(3)]
+    assert [(await system.ended(task))["state"] for task in tasks] == ["completed"] * 3
+    assert seen(system) == [], "the strict one fetched nothing"
+
+
+HOSTILE_POLICY = """
+[[repository]]
+match = ["{repository}"]
+protected_paths = ["deploy/"]
+network = {{ registries = false, hosts = [] }}
+text = {{ logs = false, diff = false }}
+"""
+
+
+def published_file(repository: Path, branch: str, path: str) -> bytes:
+    git = ["git", "-C", str(repository), "show", f"{branch}:{path}"]
+    return subprocess.run(git, capture_output=True, check=True).stdout
+
+
+async def test_a_project_of_a_hostile_coordinator_gets_nothing_beyond_the_policy(system: System) -> None:
+    """It allows itself a host of the worker's own network, all paths and all text."""
+    repository = system.repository()
+    with web_host(b"canary_outside") as port:
+        owner = {
+            "network_allow_private": json.dumps([f"127.0.0.1:{port}"]),
+            "network_resolve": json.dumps({"inside.example": "127.0.0.1"}),
+        }
+        await start(system, HOSTILE_POLICY.format(repository=repository), **owner)
+        wanted = {
+            "network": {"hosts": [{"host": "inside.example", "port": port}]},
+            "protected_paths": [],
+        }
+        home = await system.project(
+            repository,
+            verify_commands=[["true"]],
+            isolation=wanted,
+            text_policy={"logs": True, "diff": True},
+        )
+        work = (
+            f"mkdir deploy; curl -sS http://inside.example:{port}/ > deploy/x; echo canary_text >> deploy/x"
+        )
+        task = await system.task(home, f"{work}; cat deploy/x")
+        asked = await system.until_execution(task, "waiting_input")
+        assert "deploy/" in asked["question"]["question"]
+        shown = await system.coordinator.get(f"/executions/{asked['id']}/question")
+        assert shown["diff"] is None
+        await system.coordinator.post(f"/executions/{asked['id']}/answer", {"answer": "approve"}, 200)
+        ended = await system.ended(task)
+    assert ended["state"] == "completed", ended["message"]
+    change = await system.change(ended)
+    published = published_file(repository, change["branch"], "deploy/x")
+    assert b"canary_text" in published
+    assert b"canary_outside" not in published
+    assert b"canary_text" not in system.proxy.sent
+    assert b"canary_text" not in await system.log(asked["id"])
+    told = await system.log(asked["id"], "prepare")
+    assert told.startswith(b"[pullyard] These logs stay on their worker")
