@@ -126,31 +126,6 @@ async def test_a_drained_worker_finishes_what_runs(system: System) -> None:
     await delivered_once(system, task)
 
 
-async def test_a_worker_stopped_at_once_salvages_and_hands_back(system: System) -> None:
-    await system.start_worker(drain_seconds="0")
-    project = await system.project(system.repository(), verify_commands=[["true"]])
-    task = await system.task(project, "echo half > half.txt; echo reached; sleep 1000")
-    first = await system.until_execution(task, "implementing")
-    await system.until_logged(first["id"], b"reached")
-    assert await system.stop_worker() == 0
-    first = (await system.executions(task))[0]
-    assert (first["state"], first["reason"]) == ("failed", "interrupted")
-    assert kept(system, first, "half.txt") == "half\n"
-    assert (await system.until(task["id"], "queued"))["tries"] == 0
-
-
-async def test_cancelling_stops_the_agent_and_keeps_its_work(system: System) -> None:
-    await system.start_worker()
-    project = await system.project(system.repository())
-    task = await system.task(project, "echo half > half.txt; echo reached; sleep 1000")
-    execution = await system.until_execution(task, "implementing")
-    await system.until_logged(execution["id"], b"reached")
-    await system.coordinator.post(f"/tasks/{task['id']}/cancel", status=200)
-    assert (await system.ended(task))["state"] == "cancelled"
-    execution = await system.until_execution(task, "cancelled")
-    assert kept(system, execution, "half.txt") == "half\n"
-
-
 async def test_salvaged_work_is_gone_on_with(system: System) -> None:
     await system.start_worker()
     project = await system.project(system.repository(), verify_commands=[["test", "-e", "second.txt"]])
