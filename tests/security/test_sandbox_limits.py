@@ -142,7 +142,22 @@ async def test_a_group_goes_with_its_sandbox(limited: Limited) -> None:
     assert groups_of(sandbox) == []
 
 
-async def test_every_limit_is_driven_against(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(CONTROLLERS) < {"cpu", "memory", "pids"} or all((await probe(Bubblewrap)).bounds.values())
+async def test_every_limit_is_driven_against() -> None:
+    held = (await probe(Bubblewrap)).bounds
+    assert set(held) == {
+        *("cpus", "memory_bytes", "processes", "disk_bytes", "inodes", "file_size_bytes", "open_files")
+    }
+    kept_by = {"cpus": "cpu", "memory_bytes": "memory"}
+    assert {name for name, kept in held.items() if not kept} == {
+        name for name, controller in kept_by.items() if controller not in CONTROLLERS
+    }
+
+
+async def test_a_limit_that_nothing_holds_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pullyard.sandboxes.cgroups.group.hierarchies", tuple)
-    assert (await probe(Bubblewrap)).bounds["memory_bytes"] is False, "what does not hold is noticed"
+    held = (await probe(Bubblewrap)).bounds
+    assert [name for name, kept in held.items() if not kept] == ["cpus", "memory_bytes"], "as without cgroups"
+    monkeypatch.setattr("pullyard.sandboxes.bubblewrap.bounds", lambda _: ["4096", "4096", "4194304"])
+    monkeypatch.setattr("pullyard.sandboxes.disk_meter.LOOK_SECONDS", 600)
+    held = (await probe(Bubblewrap)).bounds
+    assert [name for name, kept in held.items() if kept] == []

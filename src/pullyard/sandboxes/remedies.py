@@ -64,9 +64,10 @@ CGROUPS = (
     "with 'Delegate=yes'; in a container, mount /sys/fs/cgroup writable"
 )
 DISK = (
-    "The disk of an execution is bounded by a file system of its own: run the worker as root, with /dev/loop "
-    "devices in a container, or use a sandbox that has quotas"
+    "The files of an execution are counted while it runs, by the program du: install coreutils, and look "
+    "whether the machine is so busy that counting comes too late"
 )
+FILES = "The limits of a process hold it: don't give the worker CAP_SYS_RESOURCE in a container"
 BOUNDS = {
     "": f"No limit was tried here. {CGROUPS}.",
     "cpus": f"An execution can take more processors than its limit. {CGROUPS}.",
@@ -74,6 +75,8 @@ BOUNDS = {
     "processes": f"An execution can make more processes than its limit. {CGROUPS}.",
     "disk_bytes": f"An execution can fill more of the disk than its limit. {DISK}.",
     "inodes": f"An execution can make more files than its limit. {DISK}.",
+    "file_size_bytes": f"An execution can write a larger file than its limit. {FILES}.",
+    "open_files": f"An execution can open more files than its limit. {FILES}.",
 }
 ESCAPES = {
     "host-network": "Something of the host's network is inside: start the engine's containers without one.",
