@@ -67,6 +67,9 @@ def test_a_policy_is_checked_shown_and_tried_without_a_worker(program: Program) 
     wrong = program.run(*words, "check", "--file", str(file))
     assert wrong.returncode == 2
     assert f"{file}, line 3: repository.agnets: unknown key 'agnets'" in wrong.stderr
+    # A system whose worker would not start is not started either.
+    refused = program.run("up", "--port", "0", PULLYARD_WORKER_POLICY_FILE=str(file))
+    assert (refused.returncode, refused.stderr) == (2, wrong.stderr)
     file.write_text(
         '[[repository]]\nmatch = ["*"]\ncommands = ["ask make **", "deny **"]\n'
         '[[repository]]\nmatch = ["https://git.example.com/shop/"]\n'

@@ -13,6 +13,7 @@ from pullyard.cli.demo_report import program
 from pullyard.cli.places import default_data_directory
 from pullyard.cli.system import run_system
 from pullyard.cli.terminal import Terminal
+from pullyard.cli.worker_policy import read_policy_here
 from pullyard.coordinator.event_loop import run_coordinator
 from pullyard.coordinator.logbook import configure_logs
 from pullyard.coordinator.server import Served
@@ -35,6 +36,8 @@ def up(
     terminal: Terminal = context.obj
     data = (terminal.data or default_data_directory()).absolute()
     settings = read_settings(data, host=host, port=port, public_url=public_url)
+    # The worker would end for it again and again, and say so in its own log alone.
+    read_policy_here(data)
     lock = lock_data(data)
     log_path = data / "coordinator.log"
     if log_path.exists() and log_path.stat().st_size > LOG_BYTES:

@@ -26,20 +26,26 @@ from pullyard.worker.policy.load import find_policy, load_policy
 from pullyard.worker.policy.model import Policy, Rule
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+POLICY_VARIABLE = "PULLYARD_WORKER_POLICY_FILE"
 PolicyFile = Annotated[
     Path | None,
     typer.Option(
         "--file",
-        envvar="PULLYARD_WORKER_POLICY_FILE",
+        envvar=POLICY_VARIABLE,
         help="Default: the one that the worker with this data directory reads.",
     ),
 ]
 
 
 def read(terminal: Terminal, file: Path | None) -> Policy:
-    """As the worker reads it. Raises PolicyInvalid."""
-    data = (terminal.data or default_data_directory()) / WORKER_DIRECTORY
-    return load_policy(find_policy(file, data), local_coordinator=True)
+    return read_policy_here(terminal.data or default_data_directory(), file)
+
+
+def read_policy_here(data: Path, file: Path | None = None) -> Policy:
+    """As the worker of this data directory reads it. Raises PolicyInvalid."""
+    named = os.environ.get(POLICY_VARIABLE)
+    found = find_policy(file or (Path(named) if named else None), data / WORKER_DIRECTORY)
+    return load_policy(found, local_coordinator=True)
 
 
 @app.command("check")
