@@ -212,6 +212,8 @@ def read_outcome(exit_code: int, said: str, indexed: int, complaint: str, limits
 
 def explain(said: str) -> str:
     """One sentence for what kept git from reading the working copy."""
+    if re.search(r"\bgit: (?:command )?not found", said):
+        return "There is no git in the sandbox: choose an image that has it, or add it to the image."
     if nested := re.search(r"'(.+?)/?' does not have a commit checked out", said):
         return f"{nested[1]!r} is a git repository of its own: remove its .git directory."
     if named := re.search(r"invalid path '(.+?)'", said):
