@@ -4,10 +4,10 @@ People write it as ``isolation`` of a project; a grant carries the same words to
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from pullyard.lifecycle.command_rules import MAX_RULE_CHARACTERS, MAX_RULES, RuleInvalid, read_rule
 from pullyard.lifecycle.tool_routing import TOOLS, Verdict
@@ -131,6 +131,9 @@ GuardedPath = Annotated[
 ]
 
 
+REUSED_BOUNDS: dict[str, Any] = {"cpus": 1.0, "memory_bytes": 1 << 30}
+
+
 class SandboxSettings(Input):
     backend: Literal["docker", "bubblewrap", "unsafe-directory"] | None = Field(
         default=None, description="null: the best that the worker has"
@@ -143,7 +146,9 @@ class SandboxSettings(Input):
         default=None, description="of `docker`; null: by `devcontainer.json` or the repository's files"
     )
     environment: Literal["fresh", "reused"] = Field(
-        default="fresh", description="`reused` keeps one container and one volume for the project"
+        default="fresh",
+        description="`reused` keeps one container and one volume for the project, with 1 processor and 1 GiB "
+        "of memory where it names no others",
     )
     platform: Literal["linux/amd64", "linux/arm64", "linux/riscv64"] | None = None
     cpus: float = Field(default=2.0, ge=0.1, le=256)
@@ -151,6 +156,15 @@ class SandboxSettings(Input):
     disk_bytes: int = Field(default=10 << 30, ge=16 * MEBIBYTE, le=1 << 44)
     inodes: int = Field(default=1_000_000, ge=1000, le=1 << 32)
     processes: int = Field(default=512, ge=16, le=1 << 20)
+
+    @model_validator(mode="before")
+    @classmethod
+    def keep_small(cls, given: Any) -> Any:
+        """What stays on a worker between tasks is small, unless it is wanted larger."""
+        if not isinstance(given, dict):
+            return given
+        named = cast("dict[str, Any]", given)
+        return {**REUSED_BOUNDS, **named} if named.get("environment") == "reused" else named
 
 
 class HostSettings(Input):

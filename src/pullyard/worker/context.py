@@ -131,8 +131,10 @@ class Context:
         """The project's; where it has none, those of the repository's devcontainer.json."""
         return self.grant.setup_commands or (self.image.setup if self.image else [])
 
-    def sandbox(self, workspace: Workspace, mounts: Sequence[Mount] = ()) -> Sandbox:
-        """Not provisioned yet: see ``opened_sandbox``."""
+    def sandbox(self, workspace: Workspace, mounts: Sequence[Mount] = (), *, reused: bool = False) -> Sandbox:
+        """Not provisioned yet: see ``opened_sandbox``. ``reused``: in the project's own environment, where it
+        wants one; what is verified or saved must not depend on what is in there.
+        """
         return self.tools.sandboxes.make(
             self.grant.isolation.sandbox,
             workspace,
@@ -140,6 +142,7 @@ class Context:
             uid=self.uid,
             owner=self.grant.execution_id,
             image=self.image.id if self.image else None,
+            project=self.grant.project_id if reused else None,
         )
 
     @property

@@ -45,7 +45,8 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
         gateway_port=GATEWAY_PORT,
     )
     # The harvest has the agent's sandbox again: it is a process of its own there, with a fresh /tmp.
-    async with opened_sandbox(context, *working_copies(context, mounts_of(context, invocation))) as sandbox:
+    shown = working_copies(context, mounts_of(context, invocation))
+    async with opened_sandbox(context, *shown, reused=True) as sandbox:
         try:
             exit_code, exceeded = await run_agent(context, sandbox, agent, invocation, ledger)
         finally:

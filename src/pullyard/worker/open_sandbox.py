@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from pullyard.lifecycle.execution import Phase
 from pullyard.sandboxes.disk_meter import room_to_save
+from pullyard.sandboxes.docker.sandbox import DockerSandbox
 from pullyard.sandboxes.protocol import Mount, Sandbox, Workspace
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
@@ -13,10 +15,18 @@ from pullyard.worker.copies import Copy
 
 @asynccontextmanager
 async def opened_sandbox(
-    context: Context, workspace: Workspace, mounts: Sequence[Mount] = (), *, saving: bool = False
+    context: Context,
+    workspace: Workspace,
+    mounts: Sequence[Mount] = (),
+    *,
+    saving: bool = False,
+    reused: bool = False,
 ) -> AsyncIterator[Sandbox]:
-    """``saving``: to read out of a workspace that may have outgrown its limits already."""
-    sandbox = context.sandbox(workspace, mounts)
+    """``saving``: to read out of a workspace that may have outgrown its limits already.
+
+    ``reused``: in the environment that the project's tasks share, where it has one.
+    """
+    sandbox = context.sandbox(workspace, mounts, reused=reused)
     if saving:
         sandbox = type(sandbox)(replace(sandbox.spec, limits=await room_to_save(sandbox.spec)))
     began = time.monotonic()
@@ -24,9 +34,21 @@ async def opened_sandbox(
         await sandbox.provision()
         # The first one's: its machine was not warmed up by another.
         context.facts.setdefault("sandbox_start_ms", round((time.monotonic() - began) * 1000, 1))
+        if sandbox.phases:
+            steps = {step: round(seconds * 1000, 1) for step, seconds in sandbox.phases.items()}
+            context.facts.setdefault("sandbox_start_steps_ms", steps)
+        if isinstance(sandbox, DockerSandbox) and sandbox.spec.environment and sandbox.claim is None:
+            tell_busy(context)
         yield sandbox
     finally:
         await sandbox.destroy()
+
+
+def tell_busy(context: Context) -> None:
+    nodes = context.record.nodes
+    context.log(nodes[-1].phase if nodes else Phase.PREPARE).line(
+        "Another task uses the project's environment: this one has a fresh container."
+    )
 
 
 def working_copies(context: Context, extra: Sequence[Mount] = ()) -> tuple[Workspace, Sequence[Mount]]:

@@ -49,7 +49,7 @@ async def prepare(context: Context, node: Node) -> NodeOutcome:
             resume=await find_resumed(context, copy),
         )
     if context.setup_commands:
-        async with opened_sandbox(context, *working_copies(context)) as sandbox:
+        async with opened_sandbox(context, *working_copies(context), reused=True) as sandbox:
             await set_up(context, sandbox, log, time.monotonic() + grant.limits.prepare_seconds)
     return NodeOutcome.PASSED
 

@@ -26,6 +26,7 @@ from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.telemetry.tracer import open_tracer
 from pullyard.worker.accounts import own_accounts
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
+from pullyard.worker.containers import clean_daily, open_stock
 from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
 from pullyard.worker.errands import Errands
@@ -107,7 +108,11 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
         asyncio.create_task(drain_when_told(loop, signalled)),
     ]
     loop.recover()
-    saving = asyncio.create_task(keep_saving(tools, settings.data_directory / "executions", loop.room_again))
+    executions = settings.data_directory / "executions"
+    aside = [
+        asyncio.create_task(keep_saving(tools, executions, loop.room_again)),
+        asyncio.create_task(clean_daily(tools.sandboxes.stock, executions)),
+    ]
     claiming = asyncio.create_task(claim_until_stopped(loop, identity, once=settings.once))
     try:
         ended, _ = await asyncio.wait({claiming, *background}, return_when=asyncio.FIRST_COMPLETED)
@@ -117,9 +122,9 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
         await claiming
         await loop.finished()
     finally:
-        for task in (claiming, saving, *background):
+        for task in (claiming, *aside, *background):
             task.cancel()
-        await asyncio.gather(claiming, saving, *background, return_exceptions=True)
+        await asyncio.gather(claiming, *aside, *background, return_exceptions=True)
     return 0
 
 
@@ -166,6 +171,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
     if data.stat().st_uid == os.geteuid():
         data.chmod(0o711 if probes[0].name == UnsafeDirectory.name else 0o700)
     images = await open_images(settings, probes, stack)
+    mark = worker_mark(data)
     checkouts = data / "checkouts"
     return Tools(
         settings=settings,
@@ -180,7 +186,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
             overlay=probes[0].overlay,
             quota_bytes=settings.checkout_quota_bytes,
         ),
-        sandboxes=SandboxChoice(probes, worker_mark(data), containers),
+        sandboxes=SandboxChoice(probes, mark, containers, open_stock(settings, probes, mark, stack)),
         upstream=upstream,
         receipt_key=load_key(data),
         images=images,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pullyard.files.writes import replace_file
 from pullyard.protocol.isolation import Level, SandboxWish
+from pullyard.sandboxes.docker.makers import Stock
+from pullyard.sandboxes.docker.sandbox import DockerSandbox
 from pullyard.sandboxes.protocol import (
     ContainerSettings,
     Limits,
@@ -20,6 +22,8 @@ from pullyard.sandboxes.protocol import (
 )
 from pullyard.sandboxes.registry import SANDBOXES
 
+REUSED = "reused"
+"""A value of ``SandboxWish.environment``."""
 MARK_FILE = "mark"
 MARK_BYTES = 6
 MARK_PATTERN = re.compile(f"[0-9a-f]{{{2 * MARK_BYTES}}}")
@@ -44,12 +48,17 @@ class SandboxChoice:
     """``probes`` are what may be used here, the best first; ``worker`` is its ``worker_mark``."""
 
     def __init__(
-        self, probes: Sequence[Probe], worker: str = "", containers: ContainerSettings | None = None
+        self,
+        probes: Sequence[Probe],
+        worker: str = "",
+        containers: ContainerSettings | None = None,
+        stock: Stock | None = None,
     ) -> None:
         self.probes = {probe.name: probe for probe in probes}
         self.best = probes[0]
         self.worker = worker
         self.containers = containers or ContainerSettings()
+        self.stock = stock
 
     def probe(self, wish: SandboxWish) -> Probe:
         """Raises SandboxUnavailable where the wanted backend is none of this worker's."""
@@ -71,8 +80,11 @@ class SandboxChoice:
         uid: int | None,
         owner: str,
         image: str | None = None,
+        project: str | None = None,
     ) -> Sandbox:
-        """Not provisioned yet. ``owner`` is the execution's id, ``image`` what was found for the wish."""
+        """Not provisioned yet. ``owner`` is the execution's id, ``image`` what was found for the wish,
+        ``project`` whose environment may be used, where it wants a reused one.
+        """
         spec = SandboxSpec(
             workspace=workspace,
             mounts=mounts,
@@ -81,10 +93,12 @@ class SandboxChoice:
             image=image or wish.image,
             platform=wish.platform,
             owner=owner,
+            environment=project if wish.environment == REUSED else None,
             worker=self.worker,
             containers=self.containers,
         )
-        return SANDBOXES[self.probe(wish).name](spec)
+        backend = SANDBOXES[self.probe(wish).name]
+        return DockerSandbox(spec, self.stock) if backend is DockerSandbox else backend(spec)
 
     def labels(self) -> list[str]:
         """What the worker says of itself, so that a project can demand it."""

@@ -53,11 +53,14 @@ class WorkerSettings(BaseSettings):
     itself; where this is not set and another one has these, the next ones are taken."""
 
     docker_image: str | None = None
-    """What containers are measured with, at each start; it must be on the engine already, and hold a shell and
-    git. null: ``mcr.microsoft.com/devcontainers/base:debian``."""
+    """What containers are measured with, at each start; it must be on the engine already, and hold a shell
+    and git. null: ``mcr.microsoft.com/devcontainers/base:debian``."""
     docker_runtime: str | None = None
     """The engine's runtime for containers, such as ``runsc`` of gVisor; null: the engine's own default. It is
     used only where it passes the same measuring."""
+    docker_warm_containers: int = Field(default=2, ge=0, le=64)
+    """So many containers wait for each image and its bounds, for the four used last, so that no sandbox has
+    to wait for one to be made; each takes a few MiB of memory."""
     images: dict[RepositoryKind, str] = Field(default_factory=dict[RepositoryKind, str])
     """Of the sandbox ``docker``: the image by kind of repository, ``node``, ``python``, ``go``, ``rust``,
     ``java`` or ``plain``, where neither project nor ``devcontainer.json`` names one; a JSON object."""

@@ -5,6 +5,7 @@ from pullyard.sandboxes.docker.sandbox import DockerSandbox
 from pullyard.sandboxes.protocol import WORKSPACE
 from pullyard.worker.context import Context, TakenImage
 from pullyard.worker.images.choose import BaseTree, ChoiceRules, choose_image
+from pullyard.worker.sandbox_choice import REUSED
 
 
 async def take_image(context: Context) -> None:
@@ -16,6 +17,8 @@ async def take_image(context: Context) -> None:
     if context.probe.name != DockerSandbox.name or tools.images is None:
         if wish.image is not None:
             log.line(f"Warning: the project's image is not used, since {context.probe.name} has no images.")
+        if wish.environment == REUSED:
+            log.line(f"Warning: {context.probe.name} has no reused environments, so this one is fresh.")
         return
     base_commit = context.record.base_commit
     assert base_commit is not None

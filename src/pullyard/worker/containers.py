@@ -1,0 +1,56 @@
+"""What the worker's containers share: those that wait, projects' environments, and their daily clean-up."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from pullyard.sandboxes.docker.engine import Engine, EngineRefused, find_socket
+from pullyard.sandboxes.docker.makers import Stock
+from pullyard.sandboxes.docker.sandbox import DockerSandbox
+from pullyard.sandboxes.protocol import Probe
+from pullyard.worker.journal import JOURNAL, KEPT, Journal
+from pullyard.worker.settings import WorkerSettings
+
+logger = structlog.get_logger(__name__)
+
+ENVIRONMENTS = "environments"
+DAY_SECONDS = 86400.0
+
+
+def open_stock(
+    settings: WorkerSettings, probes: Sequence[Probe], mark: str, stack: AsyncExitStack
+) -> Stock | None:
+    """None where this worker has no containers. ``stack`` ends every container that waits."""
+    if DockerSandbox.name not in {probe.name for probe in probes}:
+        return None
+    stock = Stock(
+        Engine(find_socket()),
+        settings.data_directory / ENVIRONMENTS,
+        worker=mark,
+        warm=settings.docker_warm_containers,
+    )
+    stack.push_async_callback(stock.close)
+    return stock
+
+
+async def clean_daily(stock: Stock | None, executions: Path) -> None:
+    """Remove environments that nobody has used for a week, once at the start and then every day."""
+    while stock is not None:
+        try:
+            if removed := await stock.environments.remove_old(unsaved(executions)):
+                logger.info("removed environments that nobody used for a week", projects=removed)
+        except (EngineRefused, OSError) as error:
+            logger.warning("an old environment could not be removed", problem=str(error))
+        await asyncio.sleep(DAY_SECONDS)
+
+
+def unsaved(executions: Path) -> set[str]:
+    """The projects with work on this worker that is neither pushed nor salvaged yet."""
+    return {
+        journal.record.grant.project_id
+        for name in (JOURNAL, KEPT)
+        for journal in Journal.find_all(executions, name)
+    }
