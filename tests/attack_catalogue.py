@@ -39,7 +39,7 @@ ROWS = (
     Row(
         "paths: swapped while they are read",
         "files are read inside; outside nothing follows a link",
-        ALL + OUTSIDE,
+        ISOLATED + OUTSIDE,
     ),
     Row("paths: .., %2e, NUL, absolute", "ids are checked, trees are read without a file system", OUTSIDE),
     Row("size: pack bomb", "bounds on input, memory and processor", OUTSIDE),

@@ -25,7 +25,6 @@ import httpx
 import pytest
 from watchfiles import watch
 
-from pullyard.sandboxes.protocol import ContainerSettings
 from tests.docker_image import base_root
 from tests.postgres import locked
 
@@ -213,11 +212,3 @@ def docker_engine(shared_docker_engine: DockerEngine, monkeypatch: pytest.Monkey
         pytest.skip(reason)
     monkeypatch.setenv("DOCKER_HOST", shared_docker_engine.host)
     return shared_docker_engine
-
-
-@pytest.fixture
-def measured_engine(docker_engine: DockerEngine) -> DockerEngine:
-    """Has the image that a worker measures its containers with, too."""
-    repository, _, tag = ContainerSettings().image.rpartition(":")
-    docker_engine.call("POST", f"/images/{BASE_IMAGE}/tag", params={"repo": repository, "tag": tag})
-    return docker_engine

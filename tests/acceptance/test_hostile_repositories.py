@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ import pytest
 
 from pullyard.lifecycle.reasons import Reason
 from tests.acceptance.test_what_leaves import everything_sent
+from tests.attack_catalogue import ISOLATED
 from tests.bad_runs import nothing_left
 from tests.canaries import database_dump, leaks
+from tests.docker_engine import BASE_IMAGE
 from tests.hostile_repositories import Hostile, make_collection
 from tests.repositories import HttpServer, serve_http
+from tests.sandbox_places import make_ready
+from tests.security.test_hostile_logs import HOSTILE, printing
 from tests.system import System
 
 KEY, LOGIN = "sk-ant-canary-4f1c9b7723d0e6a85b", "git-canary-83a6d20f41be97c55e0d"
@@ -28,39 +33,96 @@ found() {
     grep -rs canary /root /home /var /run /opt /mnt /srv /etc /tmp
 }
 found >/tmp/.found 2>&1
-cat /tmp/.found; base64 -w0 /tmp/.found; od -An -v -tx1 /tmp/.found | tr -d ' \n'; rev /tmp/.found
+python3 -c '
+import base64, sys
+found = open("/tmp/.found", "rb").read()
+for form in (found, base64.b64encode(found), found.hex().encode(), found[::-1]):
+    # Cut into pieces, as whoever masks them would like least.
+    for at in range(0, len(form), 4099):
+        sys.stdout.buffer.write(form[at : at + 4099])
+        sys.stdout.buffer.flush()
+'
 cp /tmp/.found result.txt
 """
+PROOF = """import os, unittest
+class Proof(unittest.TestCase):
+    def test_it(self):
+        self.assertTrue(os.path.exists("proof.txt"))
+"""
+CHEAT = 'printf \'{"scripts": {"test": "true"}}\' > package.json; printf \'test:\\n\\ttrue\\n\' > Makefile'
+LONG_LINE = "head -c 100000000 /dev/zero | tr '\\0' x; echo d > result.txt"
+LOG_LIMIT_BYTES = 4 << 20
 NEIGHBOURS = 4
-ENDS = (None, Reason.HARVEST_REFUSED, Reason.AGENT_FAILED, Reason.REPOSITORY_UNREACHABLE)
+ENDS = (
+    None,
+    *(Reason.HARVEST_REFUSED, Reason.AGENT_FAILED, Reason.REPOSITORY_UNREACHABLE, Reason.SETUP_FAILED),
+)
 """A hostile repository's task is done, or refused with a reason; never is it a fault of ours."""
+WHERE_CONTAINERS_DIFFER = {
+    *("filters", "git-file-redirect", "submodules", "submodules-plain", "dot-git-0", "dot-git-1", "links"),
+    *("collisions", "agents-set-up", "builds", "words", "refs"),
+}
+"""The others attack the worker's own git, before there is a sandbox."""
+KINDS = ("node", "python", "go", "rust", "java", "plain")
+CONTAINERS = {"docker_image": BASE_IMAGE, "images": json.dumps(dict.fromkeys(KINDS, BASE_IMAGE))}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["bubblewrap"])
+@pytest.mark.attack(
+    *("secrets: in logs, in any encoding", "words: prompt injection", "git: hostile submodules"),
+    *("git: poisoned configuration", "git: hooks", "git: Git LFS", "git: names that mean .git"),
+    *("logs: bytes that steer a terminal", "logs: forged control lines", "logs: a line of 100 MB"),
+    *("agent: set-up in the repository", "verify: tests tampered with"),
+)
+@pytest.mark.parametrize("backend", ISOLATED)
 async def test_hostile_repositories_harm_nobody(
-    system: System, backend: str, monkeypatch: pytest.MonkeyPatch
+    system: System, backend: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    collection = make_collection(system.root)
+    make_ready(backend, system.root, request)
+    collection = [
+        one
+        for one in make_collection(system.root)
+        if backend != "docker" or one.name in WHERE_CONTAINERS_DIFFER
+    ]
     spied, honest = system.repository(name="spied"), system.repository(name="honest")
+    checked = system.repository({"tests/__init__.py": "", "tests/test_proof.py": PROOF}, name="checked")
     (system.root / "secret.txt").write_text(FILE)
     monkeypatch.setenv("SOMEBODYS_TOKEN", OWN)
     with serve_http(system.root, login=("git", LOGIN)) as server:
-        login = json.dumps({f"127.0.0.1:{server.port}": {"token": LOGIN}})
-        await system.start_worker(slots="4", sandbox=backend, anthropic_api_key=KEY, git_credentials=login)
-        wishes = [run_hostile(system, server, one) for one in collection]
-        wishes += [run(system, server.url(spied.name), SPY)]
-        wishes += [run(system, str(honest), f"echo {number} > result.txt") for number in range(NEIGHBOURS)]
-        tasks = await asyncio.gather(*wishes)
-    hostile, honest_ones = tasks[: len(collection)], tasks[len(collection) :]
+        settings = {
+            "git_credentials": json.dumps({f"127.0.0.1:{server.port}": {"token": LOGIN}}),
+            "anthropic_api_key": KEY,
+            "log_limit_bytes": str(LOG_LIMIT_BYTES),
+        }
+        await system.start_worker(slots="4", sandbox=backend, **settings, **CONTAINERS)
+        hostile, (spy, loud, long, cheat), neighbours = await asyncio.gather(
+            together(run_hostile(system, server, one) for one in collection),
+            together(
+                [
+                    run(system, server.url(spied.name), SPY),
+                    run(system, str(honest), printing(HOSTILE)),
+                    run(system, str(honest), LONG_LINE),
+                    run(system, str(checked), CHEAT, verify_commands=None),
+                ]
+            ),
+            together(run(system, str(honest), f"echo {n} > result.txt") for n in range(NEIGHBOURS)),
+        )
     for one, task in zip(collection, hostile, strict=True):
         assert task["reason"] in ENDS, (one.name, task["reason"], task["message"])
-    assert [task["state"] for task in honest_ones] == ["completed"] * (1 + NEIGHBOURS), honest_ones
+    honest_ones = [spy, loud, long, *neighbours]
+    assert [task["state"] for task in honest_ones] == ["completed"] * len(honest_ones), honest_ones
+    assert cheat["reason"] == Reason.VERIFY_FAILED, "the base branch's commands decide"
     assert list((system.root / "markers").iterdir()) == [], "something ran outside of a sandbox"
     places = await everything_kept(system)
-    assert b"uid=1000" in places[f"implement of {honest_ones[0]['id']}"], "the spy looked"
+    assert b"uid=" in places[f"implement of {spy['id']}"], "the spy looked"
+    assert HOSTILE in places[f"implement of {loud['id']}"], "kept byte for byte, and nobody obeyed"
+    assert len(places[f"implement of {long['id']}"]) < LOG_LIMIT_BYTES + 4096
     assert leaks([KEY, LOGIN, OWN, FILE], places) == []
     await nothing_left(system)
+
+
+async def together(runs: Iterable[Coroutine[Any, Any, dict[str, Any]]]) -> list[dict[str, Any]]:
+    return list(await asyncio.gather(*runs))
 
 
 async def run_hostile(system: System, server: HttpServer, one: Hostile) -> dict[str, Any]:
@@ -68,8 +130,9 @@ async def run_hostile(system: System, server: HttpServer, one: Hostile) -> dict[
     return await run(system, server.url(str(one.path.relative_to(system.root))), script)
 
 
-async def run(system: System, repository: str, script: str) -> dict[str, Any]:
-    project = await system.project(repository, verify_commands=[["sh", "-c", "git status; make test; true"]])
+async def run(system: System, repository: str, script: str, **fields: Any) -> dict[str, Any]:
+    verify = {"verify_commands": [["sh", "-c", "git status; make test; true"]]}
+    project = await system.project(repository, **{**verify, **fields})
     return await system.ended(await system.task(project, script))
 
 
