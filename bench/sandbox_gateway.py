@@ -1,0 +1,150 @@
+"""The gateway: what it adds to a request of a model and of a package, and what is left of the throughput."""
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from bench.figures import Figure, Goal, median_ms
+from bench.installation import BenchFailed
+from bench.sandbox_servers import HOST
+
+ADDED = Goal(5, of_value=True)
+THROUGHPUT = Goal(0.8, at_most=False)
+REQUESTS = 200
+WARM_UP = 20
+BULK_BYTES = 512 << 20
+BULK_ROUNDS = 3
+BUFFER = bytearray(1 << 20)
+PROCESSES = "client, gateway and server are a process each, over loopback; one kept connection; both in turn"
+
+
+@contextmanager
+def program(*words: str) -> Iterator[dict[str, int]]:
+    """The ports of a process that runs until the block ends."""
+    command = [sys.executable, "-m", "bench.sandbox_servers", *words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.communicate()
+
+
+def measure(_: Path) -> list[Figure]:
+    with ExitStack() as stack:
+        ports = stack.enter_context(program("origin"))
+        ports |= stack.enter_context(program("gateway", str(ports["model"]), str(ports["bulk"])))
+        return [
+            *added("request of a model", *model_requests(stack, ports)),
+            *added("request of a package, plain HTTP", *plain_requests(stack, ports)),
+            throughput("throughput of a tunnel (HTTPS)", direct(ports), tunnelled(ports)),
+            throughput("throughput of plain HTTP", direct(ports), proxied(ports)),
+        ]
+
+
+def model_requests(stack: ExitStack, ports: dict[str, int]) -> tuple[Callable[[], None], Callable[[], None]]:
+    """A question straight to the provider, and by the gateway."""
+    question = {"model": "claude-script", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
+    body = json.dumps(question).encode()
+    headers = {"content-type": "application/json", "x-api-key": "none"}
+    return asker(stack, ports["model"], "POST", "/v1/messages", body, headers), asker(
+        stack, ports["gateway"], "POST", "/v1/messages", body, headers
+    )
+
+
+def plain_requests(stack: ExitStack, ports: dict[str, int]) -> tuple[Callable[[], None], Callable[[], None]]:
+    host = f"{HOST}:{ports['bulk']}"
+    return asker(stack, ports["bulk"], "GET", "/512", None, {}), asker(
+        stack, ports["gateway"], "GET", f"http://{host}/512", None, {"host": host}
+    )
+
+
+def asker(
+    stack: ExitStack, port: int, method: str, address: str, body: bytes | None, headers: dict[str, str]
+) -> Callable[[], None]:
+    connection = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port)))
+
+    def ask() -> None:
+        connection.request(method, address, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            raise BenchFailed(f"{method} {address} was answered {answer.status}: {content[:200]!r}")
+
+    return ask
+
+
+def added(figure: str, straight: Callable[[], None], passed: Callable[[], None]) -> list[Figure]:
+    times: dict[Callable[[], None], list[float]] = {straight: [], passed: []}
+    for number in range(WARM_UP + REQUESTS):
+        for ask, seconds in times.items():
+            began = time.perf_counter()
+            ask()
+            if number >= WARM_UP:
+                seconds.append(time.perf_counter() - began)
+    direct_ms, passed_ms = median_ms(times[straight]), median_ms(times[passed])
+    return [
+        Figure(f"added to a {figure}, p50", passed_ms - direct_ms, "ms", goal=ADDED),
+        Figure(f"- the whole {figure}, p50", passed_ms, "ms", "direct", direct_ms, conditions=PROCESSES),
+    ]
+
+
+def throughput(figure: str, straight: Callable[[], float], passed: Callable[[], float]) -> Figure:
+    rates: list[tuple[float, float]] = [(straight(), passed()) for _ in range(BULK_ROUNDS)]
+    plain, by_gateway = max(rate for rate, _ in rates), max(rate for _, rate in rates)
+    return Figure(figure, by_gateway, "MB/s", "direct", plain, THROUGHPUT, conditions=PROCESSES)
+
+
+def direct(ports: dict[str, int]) -> Callable[[], float]:
+    return lambda: rate(socket.create_connection(("127.0.0.1", ports["bulk"])), b"")
+
+
+def tunnelled(ports: dict[str, int]) -> Callable[[], float]:
+    place = f"{HOST}:{ports['bulk']}"
+    head = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode()
+    return lambda: rate(socket.create_connection(("127.0.0.1", ports["gateway"])), head)
+
+
+def proxied(ports: dict[str, int]) -> Callable[[], float]:
+    place = f"{HOST}:{ports['bulk']}"
+    target = f"http://{place}".encode()
+    return lambda: rate(
+        socket.create_connection(("127.0.0.1", ports["gateway"])), b"", target, f"Host: {place}\r\n".encode()
+    )
+
+
+def rate(connection: socket.socket, opening: bytes, target: bytes = b"", headers: bytes = b"") -> float:
+    """Megabytes a second of one large answer; ``opening`` is a request of its own that comes first."""
+    with connection:
+        if opening:
+            connection.sendall(opening)
+            read_head(connection)
+        began = time.perf_counter()
+        connection.sendall(b"GET %s/%d HTTP/1.1\r\n%s\r\n" % (target, BULK_BYTES, headers))
+        left = BULK_BYTES - len(read_head(connection))
+        while left > 0:
+            size = connection.recv_into(BUFFER)
+            if size == 0:
+                raise BenchFailed(f"The connection ended with {left} bytes to go.")
+            left -= size
+        return BULK_BYTES / (time.perf_counter() - began) / 1e6
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """What came after the answer's head."""
+    held = b""
+    while b"\r\n\r\n" not in held:
+        piece = connection.recv(4096)
+        if not piece:
+            raise BenchFailed(f"The answer ended early: {held[:200]!r}")
+        held += piece
+    head, _, rest = held.partition(b"\r\n\r\n")
+    if b" 200 " not in head.split(b"\r\n")[0]:
+        raise BenchFailed(f"The answer was {head[:200]!r}.")
+    return rest
