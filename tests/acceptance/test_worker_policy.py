@@ -221,3 +221,18 @@ async def test_a_project_of_a_hostile_coordinator_gets_nothing_beyond_the_policy
     assert b"canary_text" not in await system.log(asked["id"])
     told = await system.log(asked["id"], "prepare")
     assert told.startswith(b"[pullyard] These logs stay on their worker")
+
+
+async def test_a_policy_that_became_stricter_ends_what_was_begun(system: System) -> None:
+    repository = system.repository()
+    await start(system, f'[[repository]]\nmatch = ["{repository}"]\ncommands = ["ask true"]\n')
+    home = await system.project(repository, setup_commands=[["echo", "x"]], verify_commands=[["true"]])
+    task = await system.task(home, WORK)
+    await system.until_execution(task, "waiting_input")
+    await system.kill_worker()
+    await start(system, '[[repository]]\nmatch = ["/srv/"]\n')
+    ended = await system.ended(task)
+    assert (ended["state"], ended["reason"]) == ("failed", "policy_refused")
+    assert "has no rule for" in ended["message"]
+    (refused,) = await system.executions(task)
+    assert refused["salvage_ref"] is not None, "the agent's work is kept on the worker"

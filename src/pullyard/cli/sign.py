@@ -27,7 +27,7 @@ KeyFile = Annotated[
 KeyArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="Where it is kept; default: in your settings.")
 ]
-TaskReferences = Annotated[list[str], typer.Argument(metavar="TASK...", help="Ids, or PROJECT#NUMBER.")]
+TaskReferences = Annotated[list[str], typer.Argument(help="Ids, or PROJECT#NUMBER.")]
 Hours = Annotated[float, typer.Option("--hours", min=0.01, max=87_600, help="How long it is good for.")]
 
 
