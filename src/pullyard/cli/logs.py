@@ -49,22 +49,26 @@ def logs(  # noqa: PLR0913
         if lines is not None or search is not None:
             wish = {"words": search, "ignore_case": ignore_case, "context": context_lines}
             show_part(terminal, client, found, streams, raw=raw, lines=lines, search=wish)
-            return
-        if follow_on or found.state in FINAL_TASK_STATES:
-            steps = Watch(client, found, streams).steps()
+        elif raw:
+            write_raw(steps_of(client, found, streams, follow_on=follow_on))
         else:
-            steps = so_far(client, found, streams)
-        if raw:
-            write_raw(steps)
-            return
-        follow(terminal, steps)
-        ended = client.task(found.id)
-        executed = ended.execution_id
-        sizes = list(client.log_streams(executed)) if executed else []
+            follow(terminal, steps_of(client, found, streams, follow_on=follow_on))
+            show_end(terminal, client, client.task(found.id), streams)
+
+
+def steps_of(client: Client, task: Task, streams: tuple[str, ...], *, follow_on: bool) -> Iterator[Step]:
+    if follow_on or task.state in FINAL_TASK_STATES:
+        return Watch(client, task, streams).steps()
+    return so_far(client, task, streams)
+
+
+def show_end(terminal: Terminal, client: Client, task: Task, streams: tuple[str, ...]) -> None:
+    """What is to be said after a log, such as that some of it is gone."""
+    sizes = list(client.log_streams(task.execution_id)) if task.execution_id else []
     for one in sizes:
         if one.stream in streams and one.expired_at is not None:
             terminal.warn(f"The log of {one.stream} was removed on {one.expired_at:%Y-%m-%d}, as it was old.")
-    terminal.finish({"task": ended, "streams": sizes})
+    terminal.finish({"task": task, "streams": sizes})
 
 
 def check_options(

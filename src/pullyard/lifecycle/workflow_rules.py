@@ -61,6 +61,15 @@ def extend(workflow: Workflow, added: Sequence[AddedNode]) -> Workflow:
 
 def check_workflow(workflow: Workflow) -> None:
     """Every walk ends, keeps the order of phases and publishes only what was proved, or WorkflowInvalid."""
+    _check_nodes(workflow)
+    _check_edges(workflow)
+    seen: set[str] = set()
+    _follow(workflow, workflow.nodes[0], path=(), proved=False, seen=seen)
+    if unreached := [node.name for node in workflow.nodes if node.name not in seen]:
+        raise WorkflowInvalid(f"Nothing leads to the node {unreached[0]!r}.")
+
+
+def _check_nodes(workflow: Workflow) -> None:
     names = [node.name for node in workflow.nodes]
     if not names or len(names) > MAX_NODES:
         raise WorkflowInvalid(f"A workflow has 1 to {MAX_NODES} nodes.")
@@ -69,14 +78,13 @@ def check_workflow(workflow: Workflow) -> None:
             raise WorkflowInvalid(f"Node {name!r} needs a name of its own: a-z, 0-9 and dashes, not 'end'.")
     if workflow.nodes[0].phase is not Phase.PREPARE:
         raise WorkflowInvalid("The first node is of the phase prepare.")
+
+
+def _check_edges(workflow: Workflow) -> None:
+    targets = {END, *(node.name for node in workflow.nodes)}
     for node in workflow.nodes:
-        for target in node.next.values():
-            if target != END and target not in names:
-                raise WorkflowInvalid(f"Node {node.name!r} leads to {target!r}, which is not there.")
-    seen: set[str] = set()
-    _follow(workflow, workflow.nodes[0], path=(), proved=False, seen=seen)
-    if unreached := [name for name in names if name not in seen]:
-        raise WorkflowInvalid(f"Nothing leads to the node {unreached[0]!r}.")
+        if unknown := [target for target in node.next.values() if target not in targets]:
+            raise WorkflowInvalid(f"Node {node.name!r} leads to {unknown[0]!r}, which is not there.")
 
 
 def _follow(workflow: Workflow, node: Node, *, path: tuple[str, ...], proved: bool, seen: set[str]) -> None:

@@ -97,13 +97,7 @@ async def apply_list(
 
 async def apply_item(applying: Applying, item: ListItem, after: list[str]) -> None:
     """Make or edit the item's task; ``after`` are the keys of what it has to wait for."""
-    if missing := [key for key in after if key not in applying.tasks]:
-        raise Conflict(f"It waits for {missing[0]!r}, which is no task yet.", code="dependency-missing")
-    if ended := [applying.tasks[key] for key in after if is_in_vain(applying.tasks[key])]:
-        raise Conflict(
-            f"It waits for task #{ended[0].number}, which is {ended[0].state}; retry that one first.",
-            code="dependency-ended",
-        )
+    check_waits(applying, after)
     wish = wish_of(item, applying.project.agent["name"])
     wanted = {applying.tasks[key].id for key in after}
     task = applying.tasks.get(item.key)
@@ -121,6 +115,17 @@ async def apply_item(applying: Applying, item: ListItem, after: list[str]) -> No
     if wanted != waits_for & listed or applying.tasks[item.key].list_digest != item.digest:
         # What a person or a resolution made it wait for stays; what the list says of its own items is set.
         await rewrite_task(applying, item, wish, sorted(wanted | (waits_for - listed)))
+
+
+def check_waits(applying: Applying, after: list[str]) -> None:
+    """Raises Conflict where the keys name what never comes, or is not there yet."""
+    if missing := [key for key in after if key not in applying.tasks]:
+        raise Conflict(f"It waits for {missing[0]!r}, which is no task yet.", code="dependency-missing")
+    if ended := [applying.tasks[key] for key in after if is_in_vain(applying.tasks[key])]:
+        raise Conflict(
+            f"It waits for task #{ended[0].number}, which is {ended[0].state}; retry that one first.",
+            code="dependency-ended",
+        )
 
 
 def is_in_vain(task: Any) -> bool:

@@ -1,6 +1,6 @@
 """New subscriptions are looked at together: may they be, and where do they begin?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pullyard.coordinator.executions.read import read_execution
@@ -29,28 +29,48 @@ class Greeting:
     error: RequestError | None = None
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What the wishes that are looked at together have in common."""
+
+    known: frozenset[str]
+    """Of the projects, tasks and executions that are wished for, those that are there."""
+    position: int
+    newest: int
+    """The end of the feed, beyond which no cursor can be."""
+    heads: Mapping[tuple[str, str, str], tuple[int, bool]]
+    """Of the logs that are there: their size, and whether it is final."""
+
+
 async def greet(
     services: Services, tenant_id: str, wishes: Sequence[SubscribeEvents | SubscribeLog]
 ) -> list[Greeting]:
     """In the order of the wishes; two or three queries for all of them, and one more for each snapshot."""
     events = [wish for wish in wishes if isinstance(wish, SubscribeEvents)]
     logs = [wish for wish in wishes if isinstance(wish, SubscribeLog)]
+    ground = await survey(services, tenant_id, events, logs)
+    greetings: list[Greeting] = []
+    for wish in wishes:
+        if isinstance(wish, SubscribeLog):
+            greetings.append(greet_log(wish, ground.heads.get((tenant_id, wish.execution_id, wish.stream))))
+            continue
+        greeting = greet_events(wish, ground)
+        if wish.snapshot and greeting.error is None:
+            await add_snapshot(services, tenant_id, wish, greeting)
+        greetings.append(greeting)
+    return greetings
+
+
+async def survey(
+    services: Services, tenant_id: str, events: Sequence[SubscribeEvents], logs: Sequence[SubscribeLog]
+) -> Ground:
     known = await known_ids(services, tenant_id, sorted({one for wish in events for one in ids_of(wish)}))
     position = await services.feed.position() if events else 0
     ahead = any(wish.cursor is not None and wish.cursor > position for wish in events)
     newest = await services.feed.newest() if ahead else position
     keys = {(tenant_id, wish.execution_id, wish.stream) for wish in logs}
     heads = await log_heads(services, list(keys)) if keys else {}
-    greetings: list[Greeting] = []
-    for wish in wishes:
-        if isinstance(wish, SubscribeLog):
-            greetings.append(greet_log(wish, heads.get((tenant_id, wish.execution_id, wish.stream))))
-        else:
-            greetings.append(greet_events(wish, known, position, newest))
-    for wish, greeting in zip(wishes, greetings, strict=True):
-        if isinstance(wish, SubscribeEvents) and wish.snapshot and greeting.error is None:
-            await add_snapshot(services, tenant_id, wish, greeting)
-    return greetings
+    return Ground(known, position, newest, heads)
 
 
 async def known_ids(services: Services, tenant_id: str, ids: list[str]) -> frozenset[str]:
@@ -61,12 +81,12 @@ async def known_ids(services: Services, tenant_id: str, ids: list[str]) -> froze
         return frozenset(found)
 
 
-def greet_events(wish: SubscribeEvents, known: frozenset[str], position: int, newest: int) -> Greeting:
+def greet_events(wish: SubscribeEvents, ground: Ground) -> Greeting:
     ids = ids_of(wish)
-    if not known.issuperset(ids):
+    if not ground.known.issuperset(ids):
         what = "task" if wish.task_id else "execution" if wish.execution_id else "project"
         return Greeting(error=NotFound(what))
-    if wish.cursor is not None and wish.cursor > newest:
+    if wish.cursor is not None and wish.cursor > ground.newest:
         # Another replica may have told of events that this one does not pass yet, but they are there.
         return Greeting(
             error=RequestError(
@@ -74,7 +94,7 @@ def greet_events(wish: SubscribeEvents, known: frozenset[str], position: int, ne
                 code="cursor-ahead",
             )
         )
-    cursor = position if wish.cursor is None else wish.cursor
+    cursor = ground.position if wish.cursor is None else wish.cursor
     return Greeting(position=cursor, ids=ids, messages=[Shared("subscribed", cursor, {"cursor": cursor})])
 
 

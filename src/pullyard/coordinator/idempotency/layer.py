@@ -52,23 +52,12 @@ class Changes:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        changes = scope["type"] == "http" and scope["method"] in CHANGING and scope["path"].startswith(PREFIX)
-        if not changes:
-            await self._app(scope, receive, send)
-            return
-        keys = [value for name, value in scope["headers"] if name == KEY.encode()]
-        if not keys and QUICK.fullmatch(scope["path"]):
+        if not changes(scope) or is_quick(scope):
             await self._app(scope, receive, send)
             return
         exchange = Exchange(self._app, scope, receive)
-        services = services_of(HTTPConnection(scope))
         try:
-            if keys:
-                await exchange.once(services, keys)
-            else:
-                async with services.database.whole() as whole:
-                    if await exchange.run(services) >= FIRST_REFUSAL:
-                        whole.give_up()
+            await carry_out(exchange, services_of(HTTPConnection(scope)))
         except Exception as error:
             response = await answer_for(Request(scope), error)
             if response is None:
@@ -78,6 +67,28 @@ class Changes:
         reached("request-after-commit")
         for message in exchange.sent:
             await send(message)
+
+
+def changes(scope: Scope) -> bool:
+    return scope["type"] == "http" and scope["method"] in CHANGING and scope["path"].startswith(PREFIX)
+
+
+def is_quick(scope: Scope) -> bool:
+    return QUICK.fullmatch(scope["path"]) is not None and not keys_of(scope)
+
+
+def keys_of(scope: Scope) -> list[bytes]:
+    return [value for name, value in scope["headers"] if name == KEY.encode()]
+
+
+async def carry_out(exchange: "Exchange", services: Services) -> None:
+    """Committed when it returns, unless the answer is a refusal."""
+    if keys := keys_of(exchange.scope):
+        await exchange.once(services, keys)
+        return
+    async with services.database.whole() as whole:
+        if await exchange.run(services) >= FIRST_REFUSAL:
+            whole.give_up()
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Whether a rule is for an event, and the task that it makes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pullyard.coordinator.intake.places import fill, fits, shown, values_at
@@ -26,22 +26,7 @@ def why_not(conditions: list[Condition], event: Mapping[str, Any]) -> str | None
 
 def holds(condition: Condition, found: list[Any]) -> bool:
     # Its kind fits the operator, which the condition has made sure of.
-    wanted: Any = condition.value
-    match condition.op:
-        case "exists":
-            return bool(found)
-        case "missing":
-            return not found
-        case "equals":
-            return any(same(value, wanted) for value in found)
-        case "not_equals":
-            return not any(same(value, wanted) for value in found)
-        case "in":
-            return any(same(value, one) for value in found for one in wanted)
-        case "contains":
-            return any(contains(value, wanted) for value in found)
-        case "matches":
-            return any(fits(wanted, shown(value)) for value in found)
+    return OPERATORS[condition.op](found, condition.value)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -53,6 +38,18 @@ def contains(value: Any, wanted: Any) -> bool:
     if isinstance(value, str):
         return isinstance(wanted, str) and wanted in value
     return isinstance(value, list) and any(same(one, wanted) for one in value)
+
+
+# Each takes what is at the path, and the condition's value.
+OPERATORS: Mapping[str, Callable[[list[Any], Any], bool]] = {
+    "exists": lambda found, _: bool(found),
+    "missing": lambda found, _: not found,
+    "equals": lambda found, wanted: any(same(value, wanted) for value in found),
+    "not_equals": lambda found, wanted: not any(same(value, wanted) for value in found),
+    "in": lambda found, wanted: any(same(value, one) for value in found for one in wanted),
+    "contains": lambda found, wanted: any(contains(value, wanted) for value in found),
+    "matches": lambda found, wanted: any(fits(wanted, shown(value)) for value in found),
+}
 
 
 def task_from(template: EventTask, event: Mapping[str, Any]) -> TaskInput:

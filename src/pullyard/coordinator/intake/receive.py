@@ -31,6 +31,8 @@ class Arrival:
     event: Event
     identity: bytes
     kept_id: str = ""
+    fresh: bool = False
+    """It was not received before."""
     rules: Sequence[tuple[Any, str | None]] = ()
 
     @cached_property
@@ -47,27 +49,27 @@ async def receive(connection: AsyncConnection, tenant_id: str, events: Sequence[
     Raises RequestError where it would make too many tasks at once; nothing is received then.
     """
     arrivals = [Arrival(event, digest(event.source.encode(), event.id.encode())) for event in events]
-    fresh: list[Arrival] = []
-    # In the order of their identity, so that two batches with the same events never wait for each other.
-    for arrival in sorted(arrivals, key=lambda one: one.identity):
-        if await keep(connection, tenant_id, arrival):
-            fresh.append(arrival)
+    await keep_all(connection, tenant_id, arrivals)
+    fresh = [arrival for arrival in arrivals if arrival.fresh]
     for arrival in fresh:
         rules = await rules_for(connection, tenant_id, arrival.event)
         arrival.rules = [(rule, why_not_for(rule, arrival.whole)) for rule in rules]
     check_number(fresh)
     projects = sorted({rule.project_id for arrival in fresh for rule, _ in arrival.rules})
     await connection.execute(named("projects_lock"), {"tenant_id": tenant_id, "ids": projects})
-    new_ids = {id(arrival) for arrival in fresh}
-    for arrival in arrivals:
-        if id(arrival) in new_ids:
-            await apply_rules(connection, tenant_id, arrival)
+    for arrival in fresh:
+        await apply_rules(connection, tenant_id, arrival)
     kept = [
-        await read_kept(connection, tenant_id, arrival, duplicate=id(arrival) not in new_ids)
-        for arrival in arrivals
+        await read_kept(connection, tenant_id, arrival, duplicate=not arrival.fresh) for arrival in arrivals
     ]
     tasks = [one.task_id for event in kept for one in event.outcomes if one.task_id]
     return Reception(events=kept, task_ids=list(dict.fromkeys(tasks)))
+
+
+async def keep_all(connection: AsyncConnection, tenant_id: str, arrivals: Sequence[Arrival]) -> None:
+    """In the order of their identity, so that two batches with the same events never wait for each other."""
+    for arrival in sorted(arrivals, key=lambda one: one.identity):
+        arrival.fresh = await keep(connection, tenant_id, arrival)
 
 
 async def keep(connection: AsyncConnection, tenant_id: str, arrival: Arrival) -> bool:

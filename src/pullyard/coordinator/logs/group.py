@@ -11,6 +11,18 @@ from pullyard.store.database import Database
 GROUP_FRAMES = 64
 GROUP_BYTES = 4 * 1024 * 1024
 """Of compressed frames in one statement."""
+COLUMNS = {
+    "tenant_ids": "tenant_id",
+    "worker_ids": "worker_id",
+    "execution_ids": "execution_id",
+    "fences": "fence",
+    "streams": "stream",
+    "offsets": "offset",
+    "sizes": "size_bytes",
+    "lines": "lines",
+    "frames": "data",
+}
+"""The parameters of the statement, and where their values stand in a frame."""
 COMMITS_AT_ONCE = 3
 """A commit waits for the disk; meanwhile the database can do the work of the next, and share that write."""
 
@@ -90,17 +102,7 @@ class LogAppends:
         return group
 
     async def _commit(self, group: list[Frame]) -> set[tuple[str, str]]:
-        columns = {
-            "tenant_ids": [frame.tenant_id for frame in group],
-            "worker_ids": [frame.worker_id for frame in group],
-            "execution_ids": [frame.execution_id for frame in group],
-            "fences": [frame.fence for frame in group],
-            "streams": [frame.stream for frame in group],
-            "offsets": [frame.offset for frame in group],
-            "sizes": [frame.size_bytes for frame in group],
-            "lines": [frame.lines for frame in group],
-            "frames": [frame.data for frame in group],
-        }
+        columns = {name: [getattr(frame, part) for frame in group] for name, part in COLUMNS.items()}
         reached("log-before-commit")
         try:
             rows = await self._database.hot.fetch("logs_append", columns)

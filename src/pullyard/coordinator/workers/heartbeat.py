@@ -1,6 +1,8 @@
 """One heartbeat for all executions of a worker: it renews the lease and carries the answers back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pullyard.coordinator.services import Services
 from pullyard.lifecycle.worker import WorkerState
@@ -48,12 +50,16 @@ async def beat(
         cancel=[one.id for one in mine if one.cancel_requested],
         lost=sorted(held.keys() - {one.id for one in mine}),
         drain=row.state == WorkerState.DRAINING,
-        answers=[
-            PersonAnswer(execution_id=one.id, question_id=one.answered["id"], answer=one.answered["answer"])
-            for one in mine
-            if one.answered
-        ],
+        answers=answers_for(mine),
         watched=list(filter(services.hub.watched.is_watched, (one.id for one in mine))),
     )
     missing = [one.id for one in live if one.acknowledged and one.id not in held]
     return Beat(answer, services.forgotten.note(worker_id, missing))
+
+
+def answers_for(executions: Sequence[Any]) -> list[PersonAnswer]:
+    return [
+        PersonAnswer(execution_id=one.id, question_id=one.answered["id"], answer=one.answered["answer"])
+        for one in executions
+        if one.answered
+    ]
