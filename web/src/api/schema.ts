@@ -3108,7 +3108,7 @@ export interface components {
             disk_bytes: number;
             /**
              * Environment
-             * @description `reused` keeps one container and one volume for the project
+             * @description `reused` keeps one container and one volume for the project, with 1 processor and 1 GiB of memory where it names no others
              * @default fresh
              * @enum {string}
              */
