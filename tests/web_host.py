@@ -7,11 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextmanager
-def web_host(answer: bytes = b"hello from outside\n") -> Iterator[int]:
-    """Its port."""
+def web_host(answer: bytes = b"hello from outside\n", gate: threading.Event | None = None) -> Iterator[int]:
+    """Its port. What asks for ``/wait`` is answered once the gate is open."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if gate is not None and self.path == "/wait":
+                gate.wait(60)
             self.send_response(200)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()

@@ -2,6 +2,8 @@
 
 import json
 import re
+import threading
+from typing import Any
 
 from tests.cli_program import Program, program
 from tests.web_host import web_host
@@ -39,7 +41,31 @@ def test_a_refused_host_is_allowed_by_the_line_in_the_log(program: Program) -> N
             program.ok(*words)
             counted = program.json("execution", "show", "shop#2")["facts"]["network"][f"{NAME}:{port}"]
             assert counted["requests"] == 4, "set-up and the agent, set-up again and verification"
-            assert f"{NAME}:{port}" in program.ok("execution", "show", "shop#2")
+            for shown in ("execution", "task"):
+                assert re.search(rf"{NAME}:{port} +4 +0 ", program.ok(shown, "show", "shop#2"))
+
+
+def test_what_was_reached_is_shown_while_the_task_runs(program: Program) -> None:
+    gate = threading.Event()
+    with web_host(gate=gate) as port:
+        program.environment |= {
+            "PULLYARD_WORKER_NETWORK_ALLOW_PRIVATE": json.dumps([f"127.0.0.1:{port}"]),
+            "PULLYARD_WORKER_NETWORK_RESOLVE": json.dumps({NAME: "127.0.0.1"}),
+        }
+        with program.up():
+            url, place = f"http://{NAME}:{port}", f"{NAME}:{port}"
+            setup = f"curl -sSf {url}/list"
+            project = ["project", "add", str(program.repository()), "--verify", "true", "--setup", setup]
+            program.ok(*project, "--allow-host", place)
+            program.ok("task", "add", "shop", "Fetch", "--command", f"curl -sSf {url}/wait > fetched")
+            counted: dict[str, Any] = {}
+            while not counted:
+                # Each look is a program of its own, which takes its time.
+                executions = program.json("task", "show", "shop#1")["executions"]
+                counted = executions[0]["facts"].get("network", {}) if executions else {}
+            assert program.json("execution", "show", "shop#1")["state"] == "implementing"
+            gate.set()
+            assert counted[place]["requests"] == 1
 
 
 def test_the_options_of_a_project_are_kept_and_taken_back(program: Program) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pullyard.cli.execution import NETWORK_HEADS, read_network
 from pullyard.cli.follow import finish_task, follow
 from pullyard.cli.inputs import checked, read_agent, read_text, read_time, split_commands
 from pullyard.cli.profile import connect
@@ -116,7 +117,7 @@ def list_tasks(
 
 @app.command("show")
 def show(context: typer.Context, task: TaskReference) -> None:
-    """One task and its executions."""
+    """One task and its executions, and what the newest one reached over the network."""
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         found = find_task(client, task)
@@ -126,6 +127,10 @@ def show(context: typer.Context, task: TaskReference) -> None:
         terminal.say()
         rows = [(one.id, one.state, one.reason or "", one.message) for one in executions]
         terminal.rows(("EXECUTION", "STATE", "REASON", "MESSAGE"), rows)
+    newest = next((one for one in executions if one.id == found.execution_id), None)
+    if newest is not None and (reached := read_network(newest.facts.get("network"))):
+        terminal.say()
+        terminal.rows(NETWORK_HEADS, reached)
     terminal.finish({"task": found, "executions": executions})
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from functools import cached_property
+from typing import Any
 
 import structlog
 
@@ -129,10 +130,16 @@ class Execution:
             # A full disk must not keep the coordinator from being told.
             logger.warning("the end is not on disk", problem=str(error))
 
+    @property
+    def _so_far(self) -> dict[str, Any]:
+        """What of the facts is worth knowing before the end."""
+        reached = self._context.facts.get("network")
+        return {} if reached is None else {"network": reached}
+
     def _began(self) -> None:
         """Tell of the node that begins, and how the one before it ended."""
         nodes = self._context.record.nodes
-        self._reports.begin(nodes[-1].phase, nodes[-2:])
+        self._reports.begin(nodes[-1].phase, nodes[-2:], self._so_far)
         self._shipper.hurry()
 
     def _tell_again(self) -> None:
@@ -140,7 +147,7 @@ class Execution:
         nodes = self._context.record.nodes
         for phase in Phase:
             if reached := [node for node in nodes if node.phase is phase]:
-                self._reports.begin(phase, reached)
+                self._reports.begin(phase, reached, self._so_far)
 
     async def _failed(self, reason: Reason, message: str) -> FinishRequest:
         salvage_ref = None

@@ -22,7 +22,7 @@ from pullyard.worker.disk import has_room
 from pullyard.worker.failures import PhaseFailed, disk_full
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.providers import PROVIDERS
-from pullyard.worker.network import GATEWAY_PORT, Model, Network
+from pullyard.worker.network import Model, Network
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.run_command import RAISE_LIMIT, limits_met
 from pullyard.worker.take_work import take_work
@@ -42,7 +42,7 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
         told(context, node, sandbox),
         spec.settings,
         inside=Path(sandbox.inside("")),
-        gateway_port=GATEWAY_PORT,
+        gateway_port=context.network.port,
     )
     # The harvest has the agent's sandbox again: it is a process of its own there, with a fresh /tmp.
     shown = working_copies(context, mounts_of(context, invocation))
@@ -180,6 +180,6 @@ async def start(sandbox: Sandbox, invocation: Invocation, output: AgentOutput, n
                 environment={**network.environment, **invocation.environment},
                 stdin=stdin,
                 stdout=stdout,
-                listen_port=GATEWAY_PORT if invocation.gateway else network.port,
+                listen_port=network.port,
             )
         )

@@ -1,19 +1,21 @@
 """One execution's network: what its commands are told of the proxy, and the proxy while one of them runs.
 
-Set-up, agent, steps and verification all have the same. ``unsafe-directory`` has the host's own network and
-no proxy: nothing would make a command use it.
+Set-up, agent, steps and verification all have the same, in every kind of sandbox. ``unsafe-directory`` has
+the host's own network besides: there the proxy counts and refuses what asks it, and holds nothing back.
 """
 
+import random
 import re
+import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from pullyard.git.reach import SETTING, Reach
 from pullyard.protocol.public_addresses import read_private_place
 from pullyard.protocol.worker import Grant
-from pullyard.sandboxes.protocol import Process
+from pullyard.sandboxes.protocol import Process, SandboxUnavailable
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.gateway.egress import Egress
 from pullyard.worker.gateway.ledger import Ledger
@@ -26,6 +28,8 @@ from pullyard.worker.settings import WorkerSettings
 
 GATEWAY_PORT = 7421
 """On the loopback of every sandbox: the model provider's API and the proxy."""
+_HOST_PORTS = range(21_000, 32_000)
+"""Of ``unsafe-directory``, whose loopback is the host's: below those that the system gives to connections."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _OWN = "localhost,127.0.0.1,::1"
 
@@ -42,8 +46,8 @@ class Model:
 @dataclass
 class Network:
     egress: Egress
-    port: int | None
-    """To be opened in the sandbox of every command that may use the network; None opens none."""
+    port: int = GATEWAY_PORT
+    """To be opened in the sandbox of every command that may use the network."""
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     """The execution's; it gets ``network``."""
     own: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -51,7 +55,7 @@ class Network:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {**self.own, **({} if self.port is None else proxy_environment(self.port))}
+        return {**self.own, **proxy_environment(self.port)}
 
     @asynccontextmanager
     async def serving(
@@ -62,10 +66,9 @@ class Network:
             yield
             return
         self.egress.tell = log.line
-        egress = self.egress if self.port is not None else None
-        gateway = Gateway(process.listener, egress=egress)
+        gateway = Gateway(process.listener, egress=self.egress)
         if model is not None:
-            gateway = Gateway(process.listener, model.provider, model.upstream, model.ledger, egress)
+            gateway = Gateway(process.listener, model.provider, model.upstream, model.ledger, self.egress)
         try:
             async with gateway:
                 yield
@@ -80,8 +83,16 @@ def network_of(
     """``backend`` is the sandbox's name. ``bounds`` are the owner's, and a policy's where there is one."""
     project = grant.project_name if _NAME.fullmatch(grant.project_name) else grant.project_id
     rules = allowed(grant.isolation.network, *bounds, project=project)
-    port = None if backend == UnsafeDirectory.name else GATEWAY_PORT
+    port = free_port() if backend == UnsafeDirectory.name else GATEWAY_PORT
     return Network(Egress(rules, dialer), port, {} if facts is None else facts)
+
+
+def free_port() -> int:
+    """One of the host's that is free now; executions beside this one have others."""
+    for port in random.sample(_HOST_PORTS, k=len(_HOST_PORTS)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise SandboxUnavailable("No port of this host is free for the proxy: end what holds them.")
 
 
 def dialer_of(settings: WorkerSettings) -> Dialer:

@@ -1,7 +1,8 @@
 """Reports leave in order and in the background: the work never waits for the coordinator."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -24,10 +25,10 @@ class Reports:
         self._stop = stop
         self._queue: asyncio.Queue[PhaseReport | AskRequest] = asyncio.Queue()
 
-    def begin(self, phase: Phase, nodes: Sequence[NodeFact]) -> None:
-        """``nodes`` are told as they are now, whatever becomes of them before the report leaves."""
+    def begin(self, phase: Phase, nodes: Sequence[NodeFact], facts: Mapping[str, Any]) -> None:
+        """All is told as it is now, whatever becomes of it before the report leaves."""
         told = [msgspec.structs.replace(node, facts=dict(node.facts)) for node in nodes]
-        self._queue.put_nowait(PhaseReport(fence=self._fence, phase=phase, nodes=told))
+        self._queue.put_nowait(PhaseReport(fence=self._fence, phase=phase, nodes=told, facts=dict(facts)))
 
     def ask(self, question: AskRequest) -> None:
         self._queue.put_nowait(question)
