@@ -127,7 +127,9 @@ class RunningCoordinator:
         self.clients.append(client)
         return client
 
-    async def worker(self, *labels: str, slots: int = 4, protocol: int = 1) -> WireWorker:
+    async def worker(
+        self, *labels: str, slots: int = 4, protocol: int = 1, receipt_key: Any = "ed25519:wire"
+    ) -> WireWorker:
         """``protocol`` is the newest version that it speaks."""
         request = EnrolRequest(
             name="wire",
@@ -135,6 +137,7 @@ class RunningCoordinator:
             software_version="0",
             labels=list(labels),
             slots=slots,
+            facts={"receipt_key": receipt_key},
         )
         answer = await self.client(self.enrolment).post(
             "/worker/v1/enrol", content=msgspec.json.encode(request)
