@@ -8,6 +8,7 @@ from tests.attack_catalogue import BY_NAME, PLACES, ROWS
 from tests.attack_report import FINDINGS
 
 TESTS = Path(__file__).parents[1]
+PAGE = TESTS.parent / "docs/explanation/security.md"
 
 
 def test_every_row_is_tried_wherever_it_has_to_be(request: pytest.FixtureRequest) -> None:
@@ -24,3 +25,8 @@ def test_every_row_is_named_once_and_says_what_holds_it() -> None:
     for row in ROWS:
         assert bool(row.defence) != bool(row.later), row.name
         assert set(row.places) <= set(PLACES), row.name
+
+
+def test_the_page_on_security_lists_every_row() -> None:
+    page = PAGE.read_text()
+    assert [row.name for row in ROWS if not row.later and row.name.partition(": ")[2] not in page] == []
