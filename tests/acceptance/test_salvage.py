@@ -196,6 +196,25 @@ async def test_work_that_did_not_fit_on_the_disk(system: System, small_disk: Pat
     await goes_on(system, task, execution)
 
 
+async def test_work_that_could_not_be_saved_outlives_the_telling(system: System) -> None:
+    await system.start_worker()
+    project = await system.project(system.repository(), verify_commands=[["true"]])
+    task = await system.task(project, "echo reached; sleep 2; touch 'no\ncommit'")
+    execution = await system.until_execution(task, "implementing")
+    await system.until_logged(execution["id"], b"reached")
+    system.proxy.cut_off()
+    await system.until_worker_said("execution ended")
+    await system.worker_waits()
+    await system.kill_worker()
+    system.proxy.mend()
+    await system.start_worker()
+    assert (await system.ended(task))["reason"] == "harvest_refused"
+    assert await system.stop_worker() == 0
+    (here,) = find_kept(system.worker_data)
+    assert (here.work.execution_id, here.state) == (execution["id"], "unsaved")
+    assert (here.place / "ws" / "upper" / "no\ncommit").exists()
+
+
 async def test_a_project_above_its_share_of_the_disk_begins_nothing(system: System) -> None:
     await system.start_worker(project_quota_bytes="1")
     project = await system.project(system.repository(), verify_commands=[["true"]])

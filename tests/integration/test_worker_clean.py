@@ -19,6 +19,7 @@ from pullyard.worker.harvest import Source
 from pullyard.worker.journal import KEPT, Journal
 from pullyard.worker.mirrors import Mirror, Mirrors
 from pullyard.worker.salvage import keep
+from pullyard.worker.saved_here import drop, find_kept
 from pullyard.worker.workspaces import Start, Workspaces
 from tests.repositories import commit_files, git_in, make_repository
 from tests.unit.test_worker_journal import GRANT
@@ -168,6 +169,17 @@ async def test_room_is_made_of_caches_until_there_is_enough(tmp_path: Path) -> N
 def test_a_disk_has_room_by_bytes(tmp_path: Path) -> None:
     assert has_room(tmp_path, 0)
     assert not has_room(tmp_path, 1 << 60)
+
+
+async def test_work_of_another_version_is_listed_and_dropped_by_a_person_alone(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    directory = machine.execution("exec_other", machine.repository("repository")).directory
+    (directory / "journal.json").write_text("{}")
+    (one,) = find_kept(machine.data)
+    assert (one.work.execution_id, one.state) == ("exec_other", "unreadable")
+    assert "can't be read" in why(await machine.clean(), directory)
+    await drop(Git(), one)
+    assert find_kept(machine.data) == []
 
 
 def test_an_execution_that_is_half_removed_is_nobodys_work(

@@ -10,6 +10,7 @@ import typer
 from pullyard.cli.places import WORKER_DIRECTORY, default_data_directory
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
+from pullyard.coordinator.logbook import configure_logs
 from pullyard.git.errors import GitFailed
 from pullyard.git.program import Git
 from pullyard.protocol.errors import RequestError
@@ -26,6 +27,8 @@ def worker_data(terminal: Terminal) -> Path:
     place = (terminal.data or default_data_directory()) / WORKER_DIRECTORY
     if not place.is_dir():
         raise RequestError(f"There is no worker's directory at {place}: name the data directory with --data.")
+    # What can't be read is in what the commands say; as a log it would be in their documents' way.
+    configure_logs("error", as_json=False)
     return place
 
 

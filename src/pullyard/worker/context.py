@@ -83,8 +83,6 @@ class Context:
     answers: Answers = field(default_factory=Answers)
     image: TakenImage | None = None
     """Set before the first sandbox; stays None for backends without images."""
-    keep_directory: bool = False
-    """Set where the work could not be salvaged: then its directory stays for a person."""
 
     permit: Permit = field(init=False)
     """What was sent, until the owner's policy has decided."""
@@ -212,7 +210,7 @@ class Context:
                 self.tools.workspaces.release(place)
         if not self.grant.text_policy.logs:
             keep_logs(self.directory, self.tools.settings.data_directory / KEPT_LOGS)
-        if self.keep_directory:
+        if self.record.unsaved:
             self.journal.keep()
         else:
             self.journal.remove()

@@ -159,7 +159,7 @@ class Execution:
         except Exception as error:
             # Even a bug here must not keep the coordinator from being told the end.
             logger.exception("salvage failed, the directory is kept", problem=str(error))
-            self._context.keep_directory = True
+            self._context.record.unsaved = True
         return self._finish(reason, message, salvage_ref=salvage_ref)
 
     def _finish(

@@ -64,6 +64,8 @@ class Record(CopyRecord, kw_only=True):
     phase_seconds: dict[str, float] = {}
     nodes: list[NodeFact] = []
     """Every attempt at a node of the workflow, in order; the last one is where the execution is."""
+    unsaved: bool = False
+    """The work could not be salvaged: its directory stays until it is saved, or dropped by a person."""
     finish: FinishRequest | None = None
     """Set when all is done but for the coordinator's acknowledgement."""
 

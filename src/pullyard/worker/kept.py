@@ -72,6 +72,7 @@ async def save_one(tools: Tools, journal: Journal) -> None:
     context = Context(tools=tools, journal=journal, stop=Stop())
     async with asyncio.timeout(RESCUE_SECONDS):
         reference = await rescue(context)
+    context.record.unsaved = False
     if reference is not None:
         await tell_saved(tools.client, context, reference)
     await in_thread(context.close)

@@ -15,7 +15,7 @@ from pullyard.protocol.worker import Diffstat
 from pullyard.worker import trees
 from pullyard.worker.diffs import read_diff, read_diffstat
 from pullyard.worker.disk import size_bytes
-from pullyard.worker.journal import KEPT, Journal
+from pullyard.worker.journal import JOURNAL, KEPT, Journal
 from pullyard.worker.kept import lock_path
 from pullyard.worker.mirrors import KEY
 from pullyard.worker.saved_work import REPOSITORY, SavedWork, lost_in, remove_note, salvage_ref, saved_in
@@ -33,7 +33,7 @@ class Kept:
     """The mirror; of work that is not saved yet, the execution's own directory."""
     state: str
     """``saved``; ``damaged`` can't be read whole: its mirror was made anew without it, or has lost its
-    reference; ``unsaved`` is files alone."""
+    reference; ``unsaved`` is files alone; ``unreadable`` too, and nothing tells whose."""
 
 
 def find_kept(data: Path) -> list[Kept]:
@@ -47,6 +47,7 @@ def find_kept(data: Path) -> list[Kept]:
                 Kept(work, place, "saved" if KEY.fullmatch(place.name) and name not in lost else "damaged")
                 for name, work in saved_in(place).items()
             ]
+    found += unreadable(executions)
     for journal in Journal.find_all(executions, KEPT) if executions.is_dir() else []:
         grant = journal.record.grant
         note = SavedWork(
@@ -65,6 +66,18 @@ def find_kept(data: Path) -> list[Kept]:
     return sorted(found, key=lambda one: one.work.saved_at)
 
 
+def unreadable(executions: Path) -> list[Kept]:
+    """Of a worker of another version, perhaps: no worker of this one takes it up or saves it."""
+    known = {one.directory for name in (JOURNAL, KEPT) for one in Journal.find_all(executions, name)}
+    return [
+        Kept(
+            SavedWork(execution_id=place.name, commit="", saved_at=place.stat().st_mtime), place, "unreadable"
+        )
+        for place in sorted(executions.glob("exec_*/"))
+        if place not in known and any((place / name).exists() for name in (JOURNAL, KEPT))
+    ]
+
+
 def kept_of(data: Path, execution_id: str) -> list[Kept]:
     """In every repository it worked in. Raises NotFound."""
     found = [one for one in find_kept(data) if one.work.execution_id == execution_id]
@@ -75,7 +88,7 @@ def kept_of(data: Path, execution_id: str) -> list[Kept]:
 
 def bytes_of(kept: Kept) -> int | None:
     """The disk space, known only of what has a directory of its own."""
-    return size_bytes(kept.place) if kept.state == "unsaved" else None
+    return None if kept.work.commit else size_bytes(kept.place)
 
 
 async def read_kept(git: Git, kept: Kept) -> tuple[Diffstat, str, bool]:
@@ -96,7 +109,7 @@ async def export(git: Git, kept: Kept, target: Path) -> None:
 
 
 async def _range(git: Git, kept: Kept) -> tuple[str, str]:
-    if kept.state == "unsaved":
+    if not kept.work.commit:
         raise RequestError(
             "This work is not saved as a commit yet: start the worker, which tries again, or look into "
             f"{kept.place}/ws/upper; an agent wrote those files, so run nothing there.",
@@ -111,7 +124,7 @@ async def _range(git: Git, kept: Kept) -> tuple[str, str]:
 
 async def drop(git: Git, kept: Kept) -> None:
     """For good. Raises Conflict where a worker saves it just now."""
-    if kept.state == "unsaved":
+    if not kept.work.commit:
         drop_unsaved(kept.place)
         return
     key = kept.place.name.split(".")[0]
@@ -132,7 +145,8 @@ def drop_unsaved(directory: Path) -> None:
         raise Conflict("The worker is saving this work just now: look again later.", code="in-use")
     try:
         # Its record goes first: what is left of it, should this be killed now, is not saved by a worker.
-        (directory / KEPT).unlink(missing_ok=True)
+        for name in (JOURNAL, KEPT):
+            (directory / name).unlink(missing_ok=True)
         trees.remove(directory)
         lock_path(directory).unlink(missing_ok=True)
     finally:
