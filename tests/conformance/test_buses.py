@@ -186,6 +186,9 @@ async def test_redis_may_be_away_at_the_start_and_in_between(tmp_path: Path) -> 
         running.start()
         await opening
         await there.wait_for(None)
+        pair[0].publish("again")
+        await there.wait_for("again")
+        assert all(bus.is_connected for bus in pair)
         for bus in pair:
             await bus.close()
 

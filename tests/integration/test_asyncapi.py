@@ -37,7 +37,7 @@ def references(part: Any) -> Iterator[str]:
         yield from references(inner)
 
 
-def fits(message: Message) -> None:
+def check_message(message: Message) -> None:
     """Raises ValidationError where the message is not what the document says of its type."""
     whole = {"$ref": f"#/components/messages/{message['type']}/payload", **document()}
     jsonschema.validate(message, whole, cls=jsonschema.Draft202012Validator)
@@ -49,6 +49,7 @@ def test_the_document_is_of_its_standard() -> None:
         place: Any = document()
         for name in reference.removeprefix("#/").split("/"):
             place = place[name]
+        assert isinstance(place, dict), reference
 
 
 def test_every_message_of_the_protocol_is_in_it() -> None:
@@ -69,7 +70,7 @@ CLIENT: list[BaseModel] = [
 
 @pytest.mark.parametrize("message", CLIENT, ids=lambda message: message.type)
 def test_what_clients_say_fits(message: BaseModel) -> None:
-    fits(message.model_dump(mode="json"))
+    check_message(message.model_dump(mode="json"))
 
 
 def test_what_is_wrong_does_not_fit() -> None:
@@ -79,7 +80,7 @@ def test_what_is_wrong_does_not_fit() -> None:
         {"type": "pong", "v": 2},
     ):
         with pytest.raises(jsonschema.ValidationError):
-            fits(wrong)
+            check_message(wrong)
 
 
 async def test_what_the_server_sends_fits(database_url: str) -> None:
@@ -116,6 +117,6 @@ async def test_what_the_server_sends_fits(database_url: str) -> None:
             async with asyncio.timeout(20):
                 while not heard >= wanted:
                     message = json.loads(await socket.recv())
-                    fits(message)
+                    check_message(message)
                     assert message.keys() <= fields[message["type"]]
                     heard.add(message["type"])

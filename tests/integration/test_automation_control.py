@@ -144,4 +144,5 @@ async def test_the_status_counts_and_shows_what_comes_next(coordinator: RunningC
 
 async def test_another_tenants_project_is_unknown(coordinator: RunningCoordinator) -> None:
     for verb in (*CALLS, "sync"):
-        await call(coordinator, "proj_" + "0" * 26, verb, status=404)
+        refused = await call(coordinator, "proj_" + "0" * 26, verb, status=404)
+        assert refused["detail"] == "There is no such project."

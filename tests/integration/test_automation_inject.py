@@ -120,6 +120,7 @@ async def test_moves_are_refused_where_they_make_no_sense(coordinator: RunningCo
     await move(coordinator, waiting, 404, place="before", task_id="task_" + "0" * 26)
     elsewhere = await coordinator.task(await coordinator.project())
     await move(coordinator, waiting, 404, place="before", task_id=elsewhere["id"])
+    assert (await coordinator.get(f"/tasks/{waiting['id']}"))["version"] == waiting["version"]
 
 
 async def test_any_moves_leave_the_order_that_a_list_would_have(coordinator: RunningCoordinator) -> None:

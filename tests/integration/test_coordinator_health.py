@@ -9,6 +9,7 @@ import pytest
 from pullyard.store import database
 from pullyard.store.urls import for_sqlalchemy
 from tests.coordinator import RunningCoordinator, running_coordinator
+from tests.eventually import eventually
 
 
 async def execute(url: str, statement: str) -> None:
@@ -62,11 +63,11 @@ async def test_a_database_without_connections_is_told_and_comes_back(
         assert any("bus" in reason for reason in reasons) or await until_ready_says(coordinator, "bus")
     finally:
         await execute(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-    async with asyncio.timeout(20):
-        while True:
-            if (await coordinator.http.get("/readyz")).status_code == 200:
-                return
-            await asyncio.sleep(0.1)
+
+    async def ready() -> bool:
+        return (await coordinator.http.get("/readyz")).status_code == 200
+
+    assert await eventually(ready)
 
 
 async def test_a_database_that_is_overrun_is_no_fault_of_ours(

@@ -114,6 +114,7 @@ async def test_a_client_that_never_reads_is_cut_off(database_url: str) -> None:
             while len(coordinator.served.services.hub):
                 shout(writer, "ping")
                 await asyncio.sleep(0.02)
+            assert buffered(coordinator) == 0
 
 
 async def test_pings_and_wishes_of_a_client_that_never_reads_pile_up_nowhere(
@@ -140,6 +141,7 @@ async def test_empty_fragments_without_end_close_the_connection(coordinator: Run
         writer.write(Frame(Opcode.TEXT, b"", fin=False).serialize(mask=True))
         writer.write(Frame(Opcode.CONT, b"", fin=False).serialize(mask=True) * (MAX_FRAGMENTS + 1))
         await until(lambda: not len(coordinator.served.services.hub))
+        assert buffered(coordinator) == 0
 
 
 async def test_both_sides_give_signs_of_life(database_url: str) -> None:

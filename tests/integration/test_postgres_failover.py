@@ -55,7 +55,9 @@ async def again(call: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response
     return await eventually(answered, seconds=RESUME_SECONDS)
 
 
-async def work_through(coordinator: RunningCoordinator, disturb: Callable[[], Awaitable[None]]) -> None:
+async def check_that_work_goes_on(
+    coordinator: RunningCoordinator, disturb: Callable[[], Awaitable[None]]
+) -> None:
     """One execution and its log from before to after, one task that was made before, and one made then."""
     project = await coordinator.project(max_running=1)
     tasks = [await coordinator.task(project) for _ in range(2)]
@@ -98,7 +100,7 @@ async def test_executions_outlive_a_postgres_that_is_killed(place: Path) -> None
             async def disturb() -> None:
                 kill(server)
 
-            await work_through(coordinator, disturb)
+            await check_that_work_goes_on(coordinator, disturb)
     finally:
         await asyncio.to_thread(server.stop)
 
@@ -191,7 +193,7 @@ async def test_executions_outlive_the_move_to_a_standby(pair: Pair) -> None:
             await refused(coordinator)
             await pair.promote()
 
-        await work_through(coordinator, disturb)
+        await check_that_work_goes_on(coordinator, disturb)
 
 
 async def refused(coordinator: RunningCoordinator) -> None:

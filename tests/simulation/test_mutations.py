@@ -12,5 +12,5 @@ MOST_HISTORIES = 2_000
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_without_this_guard_a_history_is_violated(name: str) -> None:
     seeds = chain([MUTATIONS[name].seed], (f"mutation.{number}" for number in range(MOST_HISTORIES)))
-    if not any(run_history(seed, name).violations for seed in seeds):
-        pytest.fail(f"{MOST_HISTORIES} histories did not miss the guard: {MUTATIONS[name].guard}")
+    missed = any(run_history(seed, name).violations for seed in seeds)
+    assert missed, f"{MOST_HISTORIES} histories did not miss the guard: {MUTATIONS[name].guard}"
