@@ -128,7 +128,7 @@ async def test_nobody_is_reached(
         port = server.sockets[0].getsockname()[1]
         known = {HOST: "127.0.0.1", "metadata.example": "169.254.169.254"}
         rules = [HostRule(host=HOST, port=listed.port), HostRule(host="metadata.example", port=80)]
-        network = network_to(tmp_path, *rules, port=listed.port, network_resolve=known)
+        network = network_to(backend, tmp_path, *rules, port=listed.port, network_resolve=known)
         proxied = [address.format(port=port, other=port) for address in wish.proxied]
         good = f"http://{HOST}:{listed.port}/"
         asked = {
@@ -176,7 +176,7 @@ async def test_verification_takes_nothing_that_the_agent_has_planted(
     make_ready(backend, tmp_path, request)
     bench = Workbench.make(tmp_path / "bench", backend=backend)
     async with Host() as evil, Host() as honest:
-        network = network_to(tmp_path, HostRule(host=HOST, port=honest.port), port=honest.port)
+        network = network_to(backend, tmp_path, HostRule(host=HOST, port=honest.port), port=honest.port)
         workspace, source = await bench.prepare()
         async with bench.sandbox(workspace, source.mirror) as sandbox:
             await run_inside(sandbox, PLANT.format(evil=f"elsewhere.example:{evil.port}"))
