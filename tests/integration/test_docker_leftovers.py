@@ -31,6 +31,7 @@ def volumes(engine: DockerEngine) -> list[str]:
     return [found["Name"] for found in engine.call("GET", "/volumes", params=filters)["Volumes"] or ()]
 
 
+@pytest.mark.attack("resources: leftover daemons", backend="docker")
 async def test_a_killed_worker_leaves_no_process_and_all_else_is_found(
     docker_engine: DockerEngine, engine: Engine, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ exec sleep 702
 """
 
 
+@pytest.mark.attack("resources: a neighbour's latency", backend="bubblewrap")
 @pytest.mark.skipif("cpu" not in CONTROLLERS, reason="no group with cpu here")
 async def test_who_takes_every_processor_gets_no_more_than_the_limit(tmp_path: Path) -> None:
     """Measured against one another: how busy the machine is with other things does not count."""
@@ -51,6 +52,7 @@ async def test_who_takes_every_processor_gets_no_more_than_the_limit(tmp_path: P
     assert neighbour > greedy, "unbounded, both would have got the same"
 
 
+@pytest.mark.attack("sandbox: a neighbour's files and processes", backend="bubblewrap")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives slots accounts of their own")
 async def test_executions_of_two_tenants_share_nothing_on_their_worker(system: System) -> None:
     await system.start_worker(slots="2")

@@ -39,6 +39,7 @@ def flood(port: int) -> Iterator[None]:
             connection.close()
 
 
+@pytest.mark.attack("egress: floods of the proxy")
 async def test_a_flood_of_connections_is_bounded_and_holds_up_nobody_else() -> None:
     async def full() -> bool:
         return sum("Gateway._talk" in repr(task) for task in asyncio.all_tasks()) >= MOST_CONNECTIONS
@@ -56,6 +57,7 @@ async def test_a_flood_of_connections_is_bounded_and_holds_up_nobody_else() -> N
             assert b" 200 " in await ask(gateway.port, get(host.port))
 
 
+@pytest.mark.attack("egress: floods of the proxy")
 async def test_a_head_that_comes_byte_by_byte_is_cut_off() -> None:
     listener = socket.create_server(("127.0.0.1", 0)).detach()
     gateway = Gateway(listener, egress=Egress(Rules(), opened(1)), head_seconds=0.3)
@@ -77,6 +79,7 @@ async def deaf_host() -> AsyncIterator[int]:
         yield server.getsockname()[1]
 
 
+@pytest.mark.attack("egress: floods of the proxy")
 @pytest.mark.parametrize("method", ["PUT", "CONNECT"])
 async def test_a_body_that_nobody_takes_does_not_pile_up(method: str) -> None:
     async with deaf_host() as port:
@@ -100,6 +103,7 @@ async def test_a_body_that_nobody_takes_does_not_pile_up(method: str) -> None:
             writer.transport.abort()
 
 
+@pytest.mark.attack("egress: floods of the proxy")
 async def test_chunks_of_a_byte_leave_others_their_turn() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -72,6 +72,7 @@ def served(tmp_path: Path) -> Iterator[int]:
         yield server.port
 
 
+@pytest.mark.attack("requests: address of a repository")
 @pytest.mark.parametrize(
     "url",
     [
@@ -90,6 +91,7 @@ async def test_a_private_address_is_refused_before_anything_connects(url: str) -
     assert asked == []
 
 
+@pytest.mark.attack("requests: address of a repository")
 @pytest.mark.parametrize(
     "url",
     [
@@ -115,6 +117,7 @@ async def test_what_the_owner_opens_is_reached_at_that_port_alone(served: int) -
         await remotes(Reach([read_private_place("127.0.0.0/8:1")])).list(url)
 
 
+@pytest.mark.attack("requests: DNS rebinding")
 async def test_a_name_is_resolved_once_and_git_is_held_to_the_answer(served: int) -> None:
     places = [read_private_place(f"127.0.0.1:{served}")]
     reach = Reach(places, resolve=resolver(["127.0.0.1"], ["127.0.0.1", "10.0.0.1"]))
@@ -150,6 +153,7 @@ async def test_ssh_is_held_to_the_address_and_knows_the_host_by_its_name(
     assert f"-o HostKeyAlias=[{NAME}]:2222" in said
 
 
+@pytest.mark.attack("requests: redirects")
 async def test_a_redirect_is_refused() -> None:
     with (
         listening() as (inside, asked),
@@ -160,6 +164,7 @@ async def test_a_redirect_is_refused() -> None:
     assert (len(first), asked) == (1, [])
 
 
+@pytest.mark.attack("requests: address of a repository")
 async def test_no_secret_of_the_worker_s_account_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +182,7 @@ async def test_no_secret_of_the_worker_s_account_is_told(
     assert set(server.requests) == {""}
 
 
+@pytest.mark.attack("requests: address of a repository", "coordinator: a hostile one")
 def test_who_is_far_away_names_no_repository_of_this_network(tmp_path: Path) -> None:
     def reach(url: str, **more: object) -> Reach | None:
         return reach_of(WorkerSettings(data_directory=tmp_path, coordinator_url=url, **more))  # type: ignore[arg-type]

@@ -64,6 +64,7 @@ async def ended(sandbox: Sandbox, *argv: str) -> tuple[int, str]:
         return await process.wait(), process.exceeded
 
 
+@pytest.mark.attack("resources: memory", backend="bubblewrap")
 @bounded("memory")
 async def test_memory_ends_at_the_limit_and_it_is_told(limited: Limited) -> None:
     sandbox = await limited(Limits(memory_bytes=64 * MIB))
@@ -76,6 +77,7 @@ async def test_memory_ends_at_the_limit_and_it_is_told(limited: Limited) -> None
     assert await ended(sandbox, "true") == (0, ""), "what was told is not told again"
 
 
+@pytest.mark.attack("resources: fork bomb", backend="bubblewrap")
 @bounded("pids")
 async def test_processes_end_at_the_limit_and_it_is_told(limited: Limited) -> None:
     sandbox = await limited(Limits(processes=30))
@@ -106,12 +108,14 @@ async def test_a_workspace_of_too_many_files_stops_its_sandbox(limited: Limited)
     assert (code, exceeded) == (137, "The sandbox's workspace outgrew its 200 files.")
 
 
+@pytest.mark.attack("resources: disk", backend="bubblewrap")
 async def test_a_closed_directory_hides_nothing_of_a_workspace(limited: Limited) -> None:
     sandbox = await limited(Limits(disk_bytes=16 * MIB))
     script = "mkdir shut; exec 5>shut/fill; chmod 0 shut; head -c 50000000 /dev/zero >&5; exec sleep 600"
     assert (await ended(sandbox, "sh", "-c", script))[0] == 137
 
 
+@pytest.mark.attack("resources: disk", backend="bubblewrap")
 async def test_the_next_command_in_a_workspace_that_is_too_large_is_stopped_too(limited: Limited) -> None:
     sandbox = await limited(Limits(disk_bytes=16 * MIB))
     await ended(sandbox, "sh", "-c", "head -c 50000000 /dev/zero >fill; exec sleep 600")

@@ -80,6 +80,7 @@ async def tunnel(
             writer.close()
 
 
+@pytest.mark.attack("egress: another host inside a tunnel")
 async def test_tls_to_another_host_ends_before_a_byte_has_left() -> None:
     async with echo() as (port, got), tunnel(port) as (gateway, told, reader, writer):
         writer.write(hello_to(EVIL))
@@ -121,6 +122,7 @@ BAD = [
 ]
 
 
+@pytest.mark.attack("egress: another host inside a tunnel")
 @pytest.mark.parametrize("opening", BAD, ids=range(len(BAD)))
 async def test_no_other_hello_leaves(opening: bytes) -> None:
     async with echo() as (port, got), tunnel(port) as (_, told, reader, writer):
@@ -160,6 +162,7 @@ async def test_on_another_port_the_host_may_speak_first_and_without_tls() -> Non
     assert (got, told) == (b"SSH-2.0-y\r\n", [])
 
 
+@pytest.mark.attack("egress: another host inside a tunnel")
 @pytest.mark.parametrize("opening", [b"GET / HTTP/1.1\r\n", b"SSH-2.0-x\r\n", b"\0", b"\x80\x2e\x01\x03\x01"])
 def test_on_port_443_nothing_but_tls_leaves(opening: bytes) -> None:
     with pytest.raises(Misled, match="something else than TLS"):

@@ -46,6 +46,7 @@ pieces = st.sampled_from(
 )
 
 
+@pytest.mark.attack("words: titles, branches and Markdown")
 @given(st.lists(pieces, max_size=14).map("".join))
 @example("- a\n  ```\nfoo\n```")
 @example("```foo``` bar")
@@ -80,6 +81,7 @@ def test_a_block_that_is_open_is_closed() -> None:
     assert closed("a\n````\nb") == "a\n````\nb\n````"
 
 
+@pytest.mark.attack("words: forged receipts")
 def test_nobody_else_writes_a_receipt() -> None:
     for words in ("-----BEGIN PULLYARD RECEIPT-----", "x-----END PULLYARD RECEIPT-----"):
         assert "-----BEGIN PULLYARD" not in harmless(words)

@@ -138,6 +138,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.attack("coordinator: a hostile one")
 @pytest.mark.parametrize(("grant", "said"), REFUSED, ids=range(len(REFUSED)))
 def test_what_is_not_allowed_is_refused_with_the_rule(grant: Grant, said: str) -> None:
     with pytest.raises(RequestError, match=said.replace("[", "\\[")):
@@ -158,6 +159,7 @@ def bounded(grant: Grant) -> tuple[Isolation, TextPolicy]:
 SIZES = st.integers(0, 1 << 52)
 
 
+@pytest.mark.attack("coordinator: a hostile one")
 @given(
     sandbox=st.builds(
         SandboxWish,
@@ -238,6 +240,7 @@ ERRANDS = [
 ]
 
 
+@pytest.mark.attack("coordinator: a hostile one")
 @pytest.mark.parametrize(("given_", "said"), ERRANDS, ids=range(len(ERRANDS)))
 def test_errands_are_held_against_it(given_: Errand, said: str) -> None:
     with pytest.raises(RequestError, match=said):
@@ -260,6 +263,7 @@ def test_a_link_to_another_directory_is_that_directory(tmp_path: Path) -> None:
     decider.permit(sent(repository=RepositorySpec(url=f"{tmp_path}/open/shop.git")))
 
 
+@pytest.mark.attack("coordinator: a hostile one")
 def test_a_signature_is_good_for_one_task_also_after_a_restart(tmp_path: Path) -> None:
     key = Ed25519PrivateKey.generate()
     rules = f'[[repository]]\nmatch = ["*"]\nsigned_by = ["{public_text(key.public_key())}"]\n'

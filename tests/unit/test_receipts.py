@@ -110,6 +110,7 @@ def altered(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 OTHERS: tuple[Any, ...] = ("x", 7, None, True, [], {}, 0.5)
 
 
+@pytest.mark.attack("words: forged receipts")
 @pytest.mark.parametrize("path", list(leaves(json.loads(payload_of(signed())))), ids=str)
 def test_no_field_of_what_is_signed_can_be_another(path: tuple[Any, ...]) -> None:
     shown = signed()
@@ -124,6 +125,7 @@ def shown_leaves() -> list[tuple[Any, ...]]:
     return [path for path in leaves(signed()) if path[0] != "envelope"]
 
 
+@pytest.mark.attack("words: forged receipts")
 @pytest.mark.parametrize("path", shown_leaves(), ids=str)
 def test_what_is_shown_beside_the_envelope_has_to_be_the_same(path: tuple[Any, ...]) -> None:
     for value in OTHERS:
@@ -132,6 +134,7 @@ def test_what_is_shown_beside_the_envelope_has_to_be_the_same(path: tuple[Any, .
             assert refused(shown).code in ("receipt-altered", "receipt-refused")
 
 
+@pytest.mark.attack("words: forged receipts")
 def test_no_letter_of_an_envelope_can_be_another() -> None:
     envelope = signed()["envelope"]
     for path in (("payload",), ("signatures", 0, "sig")):
