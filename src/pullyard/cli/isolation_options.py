@@ -21,6 +21,23 @@ Cpus = Annotated[float | None, typer.Option(help="Processors for one task.")]
 Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="For one task, such as 4GiB.")]
 Disk = Annotated[str | None, typer.Option(metavar="SIZE", help="For one task, such as 10GiB.")]
 
+PushSalvage = Annotated[
+    bool | None,
+    typer.Option(
+        help="Unfinished work is pushed to the repository too, so that any worker can go on from it."
+    ),
+]
+
+
+def with_salvage(
+    wish: dict[str, Any] | None, current: IsolationSettings | None, *, push: bool | None
+) -> dict[str, Any] | None:
+    """``wish`` with what was typed of unfinished work in its place; ``wish`` where nothing was."""
+    if push is None:
+        return wish
+    whole = wish or (current or IsolationSettings()).model_dump(mode="json")
+    return whole | {"salvage": {"push": push}}
+
 
 def isolation_wish(
     current: IsolationSettings | None,

@@ -7,7 +7,17 @@ import typer
 
 from pullyard.cli.follow import show_or_finish
 from pullyard.cli.inputs import checked, read_agent, read_json_file, split_commands
-from pullyard.cli.isolation_options import Cpus, Disk, Image, Memory, Sandbox, SandboxLevel, isolation_wish
+from pullyard.cli.isolation_options import (
+    Cpus,
+    Disk,
+    Image,
+    Memory,
+    PushSalvage,
+    Sandbox,
+    SandboxLevel,
+    isolation_wish,
+    with_salvage,
+)
 from pullyard.cli.network_options import AllowHost, DenyNetwork, Registries, RemoveHost, with_network
 from pullyard.cli.profile import connect
 from pullyard.cli.references import find_project
@@ -44,6 +54,7 @@ def add(  # noqa: PLR0913
     allow_host: AllowHost = [],  # noqa: B006
     registries: Registries = None,
     deny_network: DenyNetwork = False,
+    push_salvage: PushSalvage = None,
 ) -> None:
     """Add a repository. Verify commands are found on the base branch where none are given."""
     terminal: Terminal = context.obj
@@ -61,14 +72,18 @@ def add(  # noqa: PLR0913
             "verify_commands": split_commands(verify),
             "labels": label or None,
             "max_running": max_running,
-            "isolation": with_network(
-                isolation_wish(
-                    None, backend=sandbox, level=level, image=image, cpus=cpus, memory=memory, disk=disk
+            "isolation": with_salvage(
+                with_network(
+                    isolation_wish(
+                        None, backend=sandbox, level=level, image=image, cpus=cpus, memory=memory, disk=disk
+                    ),
+                    None,
+                    allow=allow_host,
+                    registries=registries,
+                    deny=deny_network,
                 ),
                 None,
-                allow=allow_host,
-                registries=registries,
-                deny=deny_network,
+                push=push_salvage,
             ),
         },
     )
@@ -169,6 +184,7 @@ def edit(  # noqa: PLR0913
     remove_host: RemoveHost = [],  # noqa: B006
     registries: Registries = None,
     deny_network: DenyNetwork = False,
+    push_salvage: PushSalvage = None,
 ) -> None:
     """Change a project's settings; tasks that run go on as they were granted."""
     terminal: Terminal = context.obj
@@ -184,21 +200,25 @@ def edit(  # noqa: PLR0913
             "labels": label or None,
             "max_running": max_running,
             "retry": None if retry is None else retry.model_dump(),
-            "isolation": with_network(
-                isolation_wish(
+            "isolation": with_salvage(
+                with_network(
+                    isolation_wish(
+                        found.isolation,
+                        backend=sandbox,
+                        level=level,
+                        image=image,
+                        cpus=cpus,
+                        memory=memory,
+                        disk=disk,
+                    ),
                     found.isolation,
-                    backend=sandbox,
-                    level=level,
-                    image=image,
-                    cpus=cpus,
-                    memory=memory,
-                    disk=disk,
+                    allow=allow_host,
+                    remove=remove_host,
+                    registries=registries,
+                    deny=deny_network,
                 ),
                 found.isolation,
-                allow=allow_host,
-                remove=remove_host,
-                registries=registries,
-                deny=deny_network,
+                push=push_salvage,
             ),
         }
         edited = client.edit_project(found.id, checked(ProjectPatch, wish), version=found.version)
