@@ -43,6 +43,7 @@ def test_a_worker_does_only_what_its_owner_has_signed(program: Program) -> None:
         assert changed.returncode == 2
         assert ("touch" in changed.stdout, "verify_commands" in changed.stdout) == (True, False)
         program.ok("task", "ready", "shop#3")
+        assert f"by {made['public']}, until 20" in program.ok("task", "show", "shop#3")
         program.run("logs", "shop#3", "--follow")
         refused = program.json("task", "show", "shop#3")["task"]
         assert (refused["reason"], "this differs: setup_commands." in refused["message"]) == (

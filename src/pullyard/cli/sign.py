@@ -73,6 +73,7 @@ def sign_tasks(
             show(terminal, work, [name for name, part in parts_of(work).items() if part not in EMPTY])
             terminal.say()
         agree(terminal, "Sign this?" if len(found) == 1 else f"Sign these {len(found)} tasks?", yes=yes)
+        until = expiry_text(time.time() + hours * 3600)
         signed = []
         for one, work in zip(found, works, strict=True):
             patch = checked(TaskPatch, {"signature": sign_work(work, private, hours)})
@@ -80,7 +81,7 @@ def sign_tasks(
             if retry and edited.state in ("failed", "cancelled"):
                 edited = client.retry_task(one.id, TaskRetry())
             signed.append(edited)
-            terminal.say(f"Task {edited.number} is signed until {expiry_text(hours)}, and {edited.state}.")
+            terminal.say(f"Task {edited.number} is signed until {until}, and {edited.state}.")
     terminal.finish(signed)
 
 
@@ -104,6 +105,5 @@ def check(
         payload = check_signature(found.signature, work, keys, time.time())
     except SignatureRefused as error:
         raise RequestError(str(error), code="signature-refused") from error
-    left = (payload.expires_at - time.time()) / 3600
-    terminal.say(f"Signed by {payload.key}, until {expiry_text(left)}.")
+    terminal.say(f"Signed by {payload.key}, until {expiry_text(payload.expires_at)}.")
     terminal.finish({"key": payload.key, "expires_at": payload.expires_at})

@@ -23,7 +23,7 @@ from pullyard.lifecycle.workflows import REVIEW_RESPONSE, WORKFLOWS, Workflow
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.isolation import Isolation
 from pullyard.protocol.resources import Project, Task, TaskInput
-from pullyard.protocol.signed_tasks import sign
+from pullyard.protocol.signed_tasks import SignatureRefused, read_signature, sign
 from pullyard.protocol.worker import (
     AgentSpec,
     Grant,
@@ -106,8 +106,21 @@ def sign_work(work: Grant, key: Ed25519PrivateKey, hours: float) -> str:
     return sign(work, key, nonce=secrets.token_urlsafe(24), expires_at=int(time.time() + hours * 3600))
 
 
-def expiry_text(hours: float) -> str:
-    return datetime.fromtimestamp(time.time() + hours * 3600, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def expiry_text(expires_at: float) -> str:
+    """``expires_at`` is in seconds since 1970."""
+    try:
+        return datetime.fromtimestamp(expires_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return "the end of all calendars"
+
+
+def describe_signature(text: str) -> str:
+    """Whose it says to be and until when, unproved."""
+    try:
+        payload, _, _ = read_signature(text)
+    except SignatureRefused as error:
+        return str(error)
+    return f"by {payload.key[:60]}, until {expiry_text(payload.expires_at)}"
 
 
 def read_key(path: Path) -> Ed25519PrivateKey:

@@ -13,7 +13,7 @@ from pullyard.cli.references import find_project, find_task
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.sign import HOURS, Hours, KeyFile
 from pullyard.cli.sign_review import sign_new_task
-from pullyard.cli.signed_work import default_key
+from pullyard.cli.signed_work import default_key, describe_signature
 from pullyard.cli.terminal import Terminal
 from pullyard.cli.watch import Watch
 from pullyard.lifecycle.task import FINAL_TASK_STATES
@@ -122,7 +122,10 @@ def show(context: typer.Context, task: TaskReference) -> None:
     with connect(terminal) as client:
         found = find_task(client, task)
         executions = list(client.executions(found.id))
-    terminal.facts(found.model_dump(mode="json"))
+    shown = found.model_dump(mode="json")
+    if found.signature is not None:
+        shown["signature"] = describe_signature(found.signature)
+    terminal.facts(shown)
     if executions:
         terminal.say()
         rows = [(one.id, one.state, one.reason or "", one.message) for one in executions]
