@@ -53,9 +53,11 @@ def test_a_level_is_shown_demanded_and_taken_back(program: Program) -> None:
         program.ok("task", "add", "shop", "Say more", "--command", "echo more >> README.md")
         if "sandbox=docker" not in worker["labels"]:
             assert "sandbox=docker" in program.json("task", "show", "shop#1")["task"]["unmet_labels"]
-        edited = program.json("project", "edit", "shop", "--sandbox", "any", "--level", "any")
+        edited = program.json(
+            "project", "edit", "shop", "--sandbox", "any", "--level", "any", "--push-salvage"
+        )
         kept = edited["isolation"]["sandbox"]
         assert (kept["backend"], kept["level"], kept["cpus"]) == (None, None, 1.5)
-        assert edited["labels"] == []
+        assert (edited["labels"], edited["isolation"]["salvage"]) == ([], {"push": True})
         wrong = program.run("project", "edit", "shop", "--memory", "much")
         assert (wrong.returncode, wrong.stderr) == (2, "--memory wants a size such as 4GiB, not 'much'.\n")
