@@ -194,6 +194,14 @@ def test_no_wish_gets_more_than_the_policy_has(
     assert (leaves.logs, leaves.diff) == (False, False)
 
 
+@pytest.mark.parametrize(("wanted", "held"), [(None, 500), (10**9, 500), (5, 5)])
+def test_a_task_spends_no_more_than_the_owner_lets_it(wanted: int | None, held: int) -> None:
+    rules = '[[repository]]\nmatch = ["*"]\nbudget_micros = 500\n'
+    task = msgspec.structs.replace(GRANT.task, budget_micros=wanted)
+    permit = Decider(read_policy(rules.encode(), "policy.toml")).permit(sent(task=task))
+    assert permit.grant.task.budget_micros == held
+
+
 def test_the_stricter_of_project_and_owner_judges_a_command() -> None:
     lax = DECIDER.permit(isolated(tools=ToolPolicy(commands=["allow **"])))
     strict = DECIDER.permit(isolated(tools=ToolPolicy(commands=["ask npm **"])))

@@ -42,6 +42,7 @@ WRONG = [
     (RULE + 'sandbox.level = "good"', "line 3: repository.sandbox.level: invalid enum value 'good'"),
     (RULE + 'network.hosts = ["*.*"]', "line 3: repository.network.hosts: "),
     (RULE + RULE + 'errands = ["steal"]', "line 5: repository.errands: invalid enum value 'steal'"),
+    (RULE + "budget_micros = -1", "line 3: repository.budget_micros: write 0 or more"),
     ("[default]\ncolour = 1\n" + RULE, "line 2: default.colour: unknown key 'colour'"),
 ]
 

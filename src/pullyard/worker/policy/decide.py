@@ -31,7 +31,7 @@ from pullyard.lifecycle.workflows import (
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.isolation import Isolation, Level, NetworkPolicy, SandboxWish
 from pullyard.protocol.signed_tasks import SignatureRefused, check_signature
-from pullyard.protocol.worker import AgentSpec, Errand, Grant, TextPolicy
+from pullyard.protocol.worker import AgentSpec, Errand, Grant, TaskBrief, TextPolicy
 from pullyard.sandboxes.protocol import Probe
 from pullyard.worker.policy.model import Policy, Rule
 from pullyard.worker.policy.nonces import Nonces
@@ -173,7 +173,8 @@ class Decider:
             logs=grant.text_policy.logs and rule.text.logs, diff=grant.text_policy.diff and rule.text.diff
         )
         notes.append(f"Logs {'may' if text.logs else 'must not'} leave, diffs {may(text.diff)}.")
-        return msgspec.structs.replace(grant, isolation=bounded, text_policy=text)
+        task = within_budget(rule, grant.task, notes)
+        return msgspec.structs.replace(grant, isolation=bounded, text_policy=text, task=task)
 
     def _sandbox(self, rule: Rule, wish: SandboxWish, notes: list[str]) -> SandboxWish:
         bounds = rule.sandbox
@@ -275,6 +276,14 @@ def publishes_unasked(workflow: Workflow) -> bool:
 def asks_of_paths(node: Node) -> bool:
     only_passed = set(node.next) <= {NodeOutcome.PASSED}
     return node.kind is NodeKind.APPROVAL and walked_only(node) in (None, PROTECTED) and only_passed
+
+
+def within_budget(rule: Rule, task: TaskBrief, notes: list[str]) -> TaskBrief:
+    most = rule.budget_micros
+    if most is None or (task.budget_micros is not None and task.budget_micros <= most):
+        return task
+    notes.append(f"The task's budget is cut to {most} micros.")
+    return msgspec.structs.replace(task, budget_micros=most)
 
 
 def within_network(rule: Rule, wish: NetworkPolicy, notes: list[str]) -> NetworkPolicy:

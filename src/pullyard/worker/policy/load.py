@@ -121,6 +121,8 @@ class _Reader:
         self._all(rule.network.hosts, (*at, "network", "hosts"), _check_host)
         self._all(rule.ssh_hosts, (*at, "ssh_hosts"), _check_host)
         self._all(list(rule.tools), (*at, "tools"), _check_tool)
+        if rule.budget_micros is not None and rule.budget_micros < 0:
+            raise self._fault((*at, "budget_micros"), "write 0 or more")
         for name in ("cpus", "memory_bytes", "disk_bytes", "inodes", "processes"):
             bound = getattr(rule.sandbox, name)
             if bound is not None and not 0 < bound < 1 << 53:

@@ -79,6 +79,8 @@ class Rule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """Where ``ssh_execute`` may go: exact names, or ``*.`` and the end of one."""
     protected_paths: tuple[str, ...] = ()
     """Besides the project's, which can't take one of these away."""
+    budget_micros: int | None = None
+    """The most that one execution's model may cost, in millionths of a dollar."""
     signed_by: tuple[str, ...] = ()
     """Public keys. With any here, only work that one of them has signed is done."""
     sandbox: SandboxBounds = SandboxBounds()
