@@ -74,6 +74,36 @@ async def test_a_connection_is_used_again() -> None:
     assert answers.count(b" 200 ") == answers.count(host.answer) == 2
 
 
+async def test_a_large_answer_is_passed_whole_and_its_connection_used_again() -> None:
+    answer = bytes(range(256)) * 20_000
+    async with Host(answer=answer) as host:
+        rule = HostRule(host=HOST, port=host.port)
+        async with egress_at(rule, dialer=opened(host.port)) as (gateway, _):
+            head = get(host.port, "/1").replace(b"GET", b"HEAD")
+            said = await ask(gateway.port, head + get(host.port, "/2") + get(host.port, "/3"))
+            assert gateway.egress
+            count = gateway.egress.counts.hosts[f"{HOST}:{host.port}"]
+    assert said.count(answer) == 2
+    assert len(said) < 2 * len(answer) + 1000
+    assert count.requests == 3
+    assert 0 < count.received_bytes - 2 * len(answer) < 1000
+
+
+async def test_a_large_answer_that_breaks_off_is_not_taken_for_whole() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + bytes(2_000_000))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, egress_at(HostRule(host=HOST, port=port), dialer=opened(port)) as (gateway, _):
+        answer = await ask(gateway.port, get(port, "/1") + get(port, "/2"))
+    assert answer.count(b"200 OK") == 1, "nothing follows what broke off"
+    assert len(answer) < 2_001_000
+
+
 async def test_a_body_is_passed_on_and_headers_of_one_hop_are_not() -> None:
     more = "Transfer-Encoding: chunked\r\nProxy-Authorization: Basic x\r\nConnection: X-Own\r\nX-Own: 1\r\n"
     head = "POST http://{0}/ HTTP/1.1\r\nHost: {0}\r\nX-Kept: 1\r\n{1}\r\n"
@@ -125,12 +155,13 @@ async def test_a_host_that_speaks_no_http_is_answered_for() -> None:
 
 
 async def test_traffic_is_bounded() -> None:
-    async with Host(answer=b"x" * 1_000_000) as host:
-        rule = HostRule(host=HOST, port=host.port)
-        async with egress_at(rule, dialer=opened(host.port)) as (gateway, _):
-            assert gateway.egress
-            gateway.egress.counts = Counts(limit_bytes=200_000)
-            assert len(await ask(gateway.port, get(host.port))) < 600_000
+    for size in (1_000_000, 5_000_000):
+        async with Host(answer=b"x" * size) as host:
+            rule = HostRule(host=HOST, port=host.port)
+            async with egress_at(rule, dialer=opened(host.port)) as (gateway, _):
+                assert gateway.egress
+                gateway.egress.counts = Counts(limit_bytes=200_000)
+                assert len(await ask(gateway.port, get(host.port))) < 0.6 * size
 
 
 async def test_without_a_model_the_provider_s_paths_say_so() -> None:

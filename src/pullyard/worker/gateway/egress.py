@@ -5,7 +5,6 @@ Redirects are the client's to follow: what they lead to is asked for, and checke
 """
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +20,7 @@ from pullyard.worker.gateway.opening import Misled, read_opening
 from pullyard.worker.gateway.pinned import Dialer, Unreachable
 from pullyard.worker.gateway.plain_http import Forward
 from pullyard.worker.gateway.rules import CONNECT, Place, Rules
+from pullyard.worker.gateway.streams import own_socket, stop_reading
 from pullyard.worker.gateway.targets import Target, read_target
 from pullyard.worker.gateway.tunnel import Tunnel
 
@@ -94,11 +94,10 @@ class Egress:
         logger.info("network.misled", host=place[0], port=place[1], wanted=error.wanted)
 
     async def _tunnel(self, remote: socket.socket, place: Place, client: Client, count: HostCount) -> None:
-        early = await _take_over(client)
+        known = bytes(client.connection.trailing_data[0])
+        early = known + await stop_reading(client.reader, client.writer)
         loop = asyncio.get_running_loop()
-        # The stream keeps its own descriptor, so that both can be watched.
-        with socket.socket(fileno=os.dup(client.writer.get_extra_info("socket").fileno())) as ours:
-            ours.settimeout(0)
+        with own_socket(client.writer) as ours:
             await loop.sock_sendall(ours, ESTABLISHED)
             try:
                 await Tunnel(ours, remote).run(
@@ -126,15 +125,3 @@ class Egress:
         finally:
             # What was not taken is not waited for: the answer is here, or there is none.
             writer.transport.abort()
-
-
-async def _take_over(client: Client) -> bytes:
-    """Stop reading by the stream; what it had read already beyond the request."""
-    transport = client.writer.transport
-    assert isinstance(transport, asyncio.Transport)
-    transport.pause_reading()
-    client.reader.feed_eof()
-    read = await client.reader.read()
-    # Emptying the stream's buffer may have set it reading again.
-    transport.pause_reading()
-    return bytes(client.connection.trailing_data[0]) + read

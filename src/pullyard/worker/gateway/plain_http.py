@@ -2,18 +2,21 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
 from contextlib import suppress
 
 import h11
 
 from pullyard.worker.gateway.grammar import Malformed
+from pullyard.worker.gateway.splice import Moved, splice
+from pullyard.worker.gateway.streams import own_socket, stop_reading
 from pullyard.worker.gateway.targets import HTTP_PORT, Target
 
 READ_BYTES = 256 << 10
 TURN_EVENTS = 64
 """Passed on before the worker's other work gets its turn: chunks of a byte cost much more than they move."""
 HEADER_LIMIT_BYTES = 64 << 10
+LARGE_BYTES = 1 << 20
+"""Of a counted answer: from here on its body is moved by the kernel, and only its head is read."""
 IDLE_SECONDS = 300.0
 TOTAL_SECONDS = 6 * 3600.0
 
@@ -24,12 +27,11 @@ _OF_ONE_HOP = frozenset(
     }
 )
 
-Moved = Callable[[int], None]
 Headers = list[tuple[bytes, bytes]]
 
 
 class Forward:
-    """Used once: a connection to the host is for one request."""
+    """Used once: a connection to the host is for one request. The host's streams are closed by the caller."""
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class Forward:
     async def run(self, request: h11.Request, target: Target, sent: Moved, received: Moved) -> None:
         """Raises Malformed where there is no answer to pass on, ConnectionError where it broke off."""
         uploading = asyncio.ensure_future(self._upload(request, target, sent))
-        downloading = asyncio.ensure_future(self._download(received))
+        downloading = asyncio.ensure_future(self._download(request.method, received))
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
                 await asyncio.wait({uploading, downloading}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,7 +103,7 @@ class Forward:
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._host_writer.drain()
 
-    async def _download(self, received: Moved) -> None:
+    async def _download(self, method: bytes, received: Moved) -> None:
         for number in itertools.count(1):
             if number % TURN_EVENTS == 0:
                 await asyncio.sleep(0)
@@ -117,6 +119,10 @@ class Forward:
                     status_code=status, headers=kept(event.headers.raw_items()), reason=reason
                 )
                 await self._tell_client(answer)
+                if (size := counted_bytes(event, method)) >= LARGE_BYTES:
+                    await self._pass_on(size, received)
+                    await self._tell_client(h11.EndOfMessage())
+                    return
             elif isinstance(event, h11.Data):
                 await self._tell_client(event)
             elif isinstance(event, h11.EndOfMessage):
@@ -125,10 +131,52 @@ class Forward:
             elif not isinstance(event, h11.InformationalResponse):
                 raise ConnectionResetError("The host is gone.")
 
+    async def _pass_on(self, size: int, received: Moved) -> None:
+        """The answer's whole body, from one socket to the other."""
+        known = bytes(self._host.trailing_data[0])
+        read = await stop_reading(self._host_reader, self._host_writer)
+        received(len(read))
+        first = (known + read)[:size]
+        self._client.send_with_data_passthrough(h11.Data(data=_Counted(size)))  # type: ignore[arg-type]
+        transport = self._client_writer.transport
+        # All that was written goes before what goes by the socket itself.
+        transport.set_write_buffer_limits(high=0)
+        self._client_writer.write(first)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(IDLE_SECONDS) as patience:
+
+            def count(moved: int) -> None:
+                patience.reschedule(loop.time() + IDLE_SECONDS)
+                received(moved)
+
+            await self._client_writer.drain()
+            with own_socket(self._client_writer) as ours, own_socket(self._host_writer) as theirs:
+                if await splice(theirs, ours, count, size - len(first)) < size - len(first):
+                    raise ConnectionResetError("The host is gone.")
+        transport.set_write_buffer_limits()
+
     async def _tell_client(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
         self._client_writer.write(self._client.send(event) or b"")
         async with asyncio.timeout(IDLE_SECONDS):
             await self._client_writer.drain()
+
+
+class _Counted:
+    """Stands for a body that is moved elsewhere: only its size is asked for."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+
+def counted_bytes(answer: h11.Response, method: bytes) -> int:
+    """Of the body that follows; 0 where there is none, or no number says how long it is."""
+    headers = dict(answer.headers)
+    if method == b"HEAD" or answer.status_code in (204, 304) or b"transfer-encoding" in headers:
+        return 0
+    return int(headers.get(b"content-length", b"0"))
 
 
 def outgoing(request: h11.Request, target: Target) -> Headers:

@@ -1,22 +1,14 @@
-"""Bytes between two sockets until both have ended, moved by the kernel: they never come into this process.
-
-What is read is what could be written: a slow side holds the fast one back, and nothing piles up.
-"""
+"""Bytes between two sockets until both have ended."""
 
 import asyncio
-import fcntl
-import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable
+from contextlib import suppress
 
-PIPE_BYTES = 1 << 20
+from pullyard.worker.gateway.splice import Moved, splice
+
 IDLE_SECONDS = 300.0
 TOTAL_SECONDS = 6 * 3600.0
-TURN_PIECES = 16
-"""Moved before the worker's other work gets its turn."""
-
-Moved = Callable[[int], None]
 
 
 class Tunnel:
@@ -62,52 +54,11 @@ class Tunnel:
 
     async def _pump(self, source: socket.socket, sink: socket.socket, moved: Moved) -> None:
         """Until the source's end, which the sink is told."""
-        come, go = source.fileno(), sink.fileno()
-        pieces = 0
-        with _pipe() as (out, into):
-            while True:
-                try:
-                    size = os.splice(come, into, PIPE_BYTES, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
-                except BlockingIOError:
-                    await self._ready(self._loop.add_reader, self._loop.remove_reader, come)
-                    continue
-                if size == 0:
-                    break
-                self._moved_at = self._loop.time()
-                await self._empty(out, go, size)
-                moved(size)
-                pieces += 1
-                if pieces % TURN_PIECES == 0:
-                    await asyncio.sleep(0)
+
+        def count(size: int) -> None:
+            self._moved_at = self._loop.time()
+            moved(size)
+
+        await splice(source, sink, count)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
-
-    async def _empty(self, out: int, go: int, size: int) -> None:
-        while size > 0:
-            try:
-                size -= os.splice(out, go, size, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
-            except BlockingIOError:
-                await self._ready(self._loop.add_writer, self._loop.remove_writer, go)
-
-    async def _ready(
-        self, add: Callable[..., object], remove: Callable[[int], object], descriptor: int
-    ) -> None:
-        ready: asyncio.Future[None] = self._loop.create_future()
-        add(descriptor, lambda: ready.done() or ready.set_result(None))
-        try:
-            await ready
-        finally:
-            remove(descriptor)
-
-
-@contextmanager
-def _pipe() -> Iterator[tuple[int, int]]:
-    out, into = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        # An ordinary account may have used up what it may pin; the smaller pipe works too.
-        with suppress(PermissionError):
-            fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        yield out, into
-    finally:
-        os.close(out)
-        os.close(into)
