@@ -119,8 +119,10 @@ async def test_work_of_a_killed_worker(system: System) -> None:
 
 async def test_work_of_a_drained_worker(system: System) -> None:
     await system.start_worker(drain_seconds="0")
-    task, execution = await at_work(system, retry=RESUMING)
+    task, execution = await at_work(system, retry=RESUMING, text_policy={"diff": False})
     assert await system.stop_worker() == 0
+    (told,) = (await system.coordinator.get(f"/executions/{execution['id']}/salvage"))["repositories"]
+    assert (told["files_in_all"], "diff" in told) == (1, False)
     await is_kept(system, execution, "failed", "interrupted")
     assert (await system.until(task["id"], "queued"))["tries"] == 0
     await system.start_worker()

@@ -13,6 +13,7 @@ import pytest
 from pullyard.git.errors import RepositoryUnreachable
 from pullyard.git.program import Git
 from pullyard.worker.harvest import Source
+from pullyard.worker.mirror_repair import MOST_PACKS
 from pullyard.worker.mirrors import Mirror, Mirrors
 from pullyard.worker.salvage import keep, list_salvage
 from pullyard.worker.saved_here import find_kept
@@ -155,6 +156,30 @@ async def test_a_fetch_killed_in_the_middle_is_made_up_for(kept: Kept) -> None:
     assert await kept.is_there()
     mirror = await kept.mirrors.refresh(str(kept.repository))
     assert "199.bin" in await mirror.top_names(mirror.resolve(None)[1])
+
+
+async def test_many_packs_are_joined_and_nothing_in_them_is_lost(kept: Kept) -> None:
+    packs = kept.mirror.path / "objects" / "pack"
+    unnamed = [
+        git_in(kept.repository, "commit-tree", "-p", "HEAD", "-m", str(number), "HEAD^{tree}")
+        for number in range(MOST_PACKS)
+    ]
+    for commit in unnamed:
+        git_in(kept.mirror.path, "update-ref", "refs/heads/x", fetched_alone(kept, commit))
+    git_in(kept.mirror.path, "update-ref", "-d", "refs/heads/x")
+    assert len(list(packs.glob("*.pack"))) > MOST_PACKS
+    commit_files(kept.repository, {"new.txt": "new\n"})
+    assert await kept.is_there()
+    assert len(list(packs.glob("*.pack"))) < 10
+    git_in(kept.mirror.path, "cat-file", "-e", unnamed[0])
+
+
+def fetched_alone(kept: Kept, commit: str) -> str:
+    """The commit, in the mirror in a pack of its own."""
+    git_in(kept.repository, "update-ref", "refs/heads/one", commit)
+    words = ("-c", "fetch.unpackLimit=1", "fetch", "-q", str(kept.repository), "+refs/heads/one:refs/heads/x")
+    git_in(kept.mirror.path, *words)
+    return commit
 
 
 async def test_what_was_given_up_is_fetched_again_for_its_next_user(tmp_path: Path) -> None:

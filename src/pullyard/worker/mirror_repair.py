@@ -1,14 +1,19 @@
-"""What a killed git or a bad disk leaves in a mirror: locks that nobody holds, half packs, lost objects."""
+"""What a killed git, a bad disk and many fetches leave in a mirror: locks, half packs, lost objects, packs."""
 
 import asyncio
 import time
 from pathlib import Path
 
+import structlog
+
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git
 
+logger = structlog.get_logger(__name__)
+
 LOCK_SECONDS = 10.0
 """Git holds a lock of a reference for moments; one this old is of a git that is dead."""
+MOST_PACKS = 40
 HALF_PACK_SECONDS = 3600.0
 """A git of a killed worker may go on for a while without it."""
 
@@ -47,6 +52,14 @@ def remove_half_packs(repository: Path) -> None:
                 path.unlink()
         except FileNotFoundError:
             continue
+
+
+async def join_packs(git: Git, repository: Path) -> None:
+    """Every fetch leaves a pack, and git looks through all of them. No object goes, named or not."""
+    if len(list((repository / "objects" / "pack").glob("*.pack"))) > MOST_PACKS:
+        done = await git.run("repack", "--geometric=2", "-d", "-q", git_dir=repository, timeout_seconds=600)
+        if done.exit_code:
+            logger.warning("the packs of a mirror can't be joined", problem=done.stderr[:300])
 
 
 async def is_whole(git: Git, repository: Path, commit: str) -> bool:

@@ -31,7 +31,7 @@ from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Mount
 from pullyard.worker.disk import size_bytes
 from pullyard.worker.journal import KEPT, Journal
-from pullyard.worker.mirror_repair import break_locks, is_whole, remove_half_packs
+from pullyard.worker.mirror_repair import break_locks, is_whole, join_packs, remove_half_packs
 from pullyard.worker.saved_work import REPOSITORY, SavedWork, lost_in, salvage_ref, saved_in, write_note
 from pullyard.worker.threads import in_thread
 
@@ -129,6 +129,7 @@ class Mirrors:
                 return mirror
             listing = await self._update(mirror)
             await self._reclaim(mirror)
+            await join_packs(self.git, mirror.path)
             await in_thread(write_about, mirror)
         await self.collect(keep=key)
         return replace(mirror, listing=listing)
