@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pullyard.sandboxes.cgroups.find import hierarchies
-from pullyard.sandboxes.children import MARK
+from pullyard.sandboxes.children import MARK, own_mark
 from pullyard.worker.reap import marked, reap
 from pullyard.worker.sandbox_choice import worker_mark
 
@@ -107,19 +107,20 @@ async def test_an_execution_that_was_being_made_or_removed_goes_and_work_stays(t
 
 
 async def test_temporary_files_of_a_killed_worker_go(tmp_path: Path) -> None:
-    mark = secrets.token_hex(6)
-    with marked(mark):
-        left = Path(tempfile.mkdtemp())
+    mark, other = secrets.token_hex(6), secrets.token_hex(6)
+    with marked(tmp_path, mark):
         process = await asyncio.create_subprocess_exec(
             *("sh", "-c", 'mktemp -d; echo "$PULLYARD_SANDBOX"'), stdout=subprocess.PIPE
         )
         found = (await process.communicate())[0].decode().split()
-    assert Path(found[0]).parent == left.parent, "children use the same place"
+        assert own_mark() == f"{mark}-"
+    assert own_mark() != f"{mark}-"
+    assert Path(found[0]).parent == tmp_path / "tmp"
     assert found[1] == f"{mark}-"
-    assert not left.parent.exists()
-    left.mkdir(parents=True)
+    ours, theirs = (Path(tempfile.mkdtemp(prefix=f"pullyard-{one}-probe-")) for one in (mark, other))
     await reap(tmp_path, mark)
-    assert not left.parent.exists()
+    assert [place.exists() for place in (Path(found[0]), ours, theirs)] == [False, False, True]
+    theirs.rmdir()
 
 
 def test_a_worker_keeps_its_mark_and_no_other_has_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a killed git, a bad disk and many fetches leave in a mirror: locks, half packs, lost objects, packs."""
+"""What a killed git, a bad disk and many fetches leave in a mirror: locks, half packs, lost objects."""
 
 import asyncio
 import time

@@ -6,7 +6,6 @@ work stays: see ``Loop.recover`` and ``kept``.
 """
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import structlog
 
-from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.cgroups.leftovers import remove_groups
 from pullyard.sandboxes.children import MARK
 from pullyard.sandboxes.docker.engine import Engine, EngineRefused, find_socket
@@ -27,8 +25,14 @@ from pullyard.worker.threads import in_thread
 
 logger = structlog.get_logger(__name__)
 
-EXECUTIONS = "executions"
-UNFINISHED_WRITES = (".*.new", f"{EXECUTIONS}/*/.*.new", "checkouts/*/*/.*.new")
+EXECUTIONS, TEMPORARY = "executions", "tmp"
+UNFINISHED_WRITES = (
+    ".*.new",
+    f"{EXECUTIONS}/*/.*.new",
+    "checkouts/*/*/.*.new",
+    "mirrors/*/.*.new",
+    "mirrors/*/salvage/.*.new",
+)
 """Of ``replace_file``, from below the data directory."""
 
 
@@ -61,13 +65,13 @@ async def remove_from_engine(mark: str) -> dict[str, int]:
 
 def remove_directories(data: Path, mark: str) -> int:
     removed = 0
-    for directory in [*half_made(data / EXECUTIONS), temporary_directory(mark)]:
-        if directory.exists():
-            try:
-                trees.remove(directory)
-                removed += 1
-            except OSError as error:
-                logger.warning("a directory is left", directory=str(directory), problem=str(error))
+    temporary = Path(tempfile.gettempdir()).glob(f"pullyard-{mark}-*")
+    for directory in [*half_made(data / EXECUTIONS), *temporary, *(data / TEMPORARY).glob("*")]:
+        try:
+            trees.remove(directory)
+            removed += 1
+        except OSError as error:
+            logger.warning("a directory is left", directory=str(directory), problem=str(error))
     for pattern in UNFINISHED_WRITES:
         for path in data.glob(pattern):
             path.unlink(missing_ok=True)
@@ -81,31 +85,21 @@ def half_made(executions: Path) -> Iterator[Path]:
             yield directory
 
 
-def temporary_directory(mark: str) -> Path:
-    return Path(tempfile.gettempdir()) / f"pullyard-{mark}"
-
-
 @contextmanager
-def marked(mark: str) -> Iterator[None]:
-    """While this is open, what the process starts and its temporary files can be told to be this worker's.
+def marked(data: Path, mark: str) -> Iterator[None]:
+    """While this is open, what the process starts can be told to be this worker's, by ``own_mark``.
 
-    The environment and the place of temporary files are a process's own, whatever part of it uses them.
+    The environment is the one thing that every child has, whatever part of the worker starts it.
     """
-    place, before = temporary_directory(mark), tempfile.tempdir
-    try:
-        place.mkdir()
-    except FileExistsError:
-        raise RequestError(
-            f"{place} is left of an earlier start and can't be removed: remove it, then start again.",
-            code="worker-incomplete",
-        ) from None
-    # Sandboxes' accounts pass through to what is made for them; nobody else can list it.
-    place.chmod(0o711)
-    os.environ |= {MARK: f"{mark}-", "TMPDIR": str(place)}
-    tempfile.tempdir = str(place)
+    (data / TEMPORARY).mkdir(exist_ok=True, mode=0o700)
+    before = {name: os.environ.get(name) for name in (MARK, "TMPDIR")}
+    # Our own temporary files stay where they were, each with the mark in its name: other accounts get there.
+    tempfile.gettempdir()
+    os.environ |= {MARK: f"{mark}-", "TMPDIR": str((data / TEMPORARY).resolve())}
     try:
         yield
     finally:
-        tempfile.tempdir = before
-        del os.environ[MARK], os.environ["TMPDIR"]
-        shutil.rmtree(place, ignore_errors=True)
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
