@@ -54,11 +54,17 @@ def test_a_receipt_is_copied_out_of_the_change_and_checked(program: Program) -> 
         assert program.ok("receipt", "show", "shop#1").strip() in text
         assert "another commit" in verified(program, change["id"], "--commit", "1" * 40, fails=1)
         # What did not pass is no proof, and a receipt outlives its worker.
-        program.ok("project", "edit", "shop", "--verify", "false")
+        options = ["--verify", "false", "--verify-retries", "1", "--protect", "/infra/", "--cpus", "1.5"]
+        edited = program.json("project", "edit", "shop", *options, "--protect", "default")
+        assert (edited["limits"]["verify_retries"], edited["limits"]["verify_seconds"]) == (1, 60)
+        assert edited["isolation"]["sandbox"]["cpus"] == 1.5
+        assert edited["isolation"]["protected_paths"][0] == "/infra/"
+        assert "CODEOWNERS" in edited["isolation"]["protected_paths"]
         program.run("task", "add", "shop", "Say less", "--command", "echo less >> README.md", "--wait")
         (worker,) = program.json("worker", "list")
         program.ok("worker", "remove", worker["id"])
-        assert verified(program, "shop#2", fails=1)[0]["passed"] is False
+        (failed,) = verified(program, "shop#2", fails=1)
+        assert (failed["passed"], failed["tries"]) == (False, 2)
     private = program.data / "worker" / "receipt-key.pem"
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     no_coordinator = {"PULLYARD_DATA": str(program.place / "none")}

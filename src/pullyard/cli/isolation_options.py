@@ -1,12 +1,13 @@
 """The options of ``pullyard project`` about the sandbox of a project's tasks."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.isolation import IsolationSettings
+from pullyard.protocol.isolation import DEFAULT_PROTECTED_PATHS, IsolationSettings
 
 ANY = "any"
 """Typed to take a demand back."""
@@ -27,6 +28,29 @@ PushSalvage = Annotated[
         help="Unfinished work is pushed to the repository too, so that any worker can go on from it."
     ),
 ]
+
+NONE, DEFAULT = "none", "default"
+Protect = Annotated[
+    list[str],
+    typer.Option(
+        metavar="PATH",
+        help=f"A person looks at its changes first; instead of those it has. Repeatable; {NONE}, {DEFAULT}.",
+    ),
+]
+VerifyRetries = Annotated[
+    int | None, typer.Option(help="How often a failed verification is run anew, on a fresh checkout.")
+]
+
+
+def with_protected(
+    wish: dict[str, Any] | None, current: IsolationSettings | None, *, paths: Sequence[str]
+) -> dict[str, Any] | None:
+    """``wish`` with the protected paths that were typed; ``wish`` where none were."""
+    if not paths:
+        return wish
+    named = {NONE: [], DEFAULT: list(DEFAULT_PROTECTED_PATHS)}
+    whole = wish or (current or IsolationSettings()).model_dump(mode="json")
+    return whole | {"protected_paths": [one for path in paths for one in named.get(path, [path])]}
 
 
 def with_salvage(

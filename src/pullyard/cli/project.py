@@ -12,10 +12,13 @@ from pullyard.cli.isolation_options import (
     Disk,
     Image,
     Memory,
+    Protect,
     PushSalvage,
     Sandbox,
     SandboxLevel,
+    VerifyRetries,
     isolation_wish,
+    with_protected,
     with_salvage,
 )
 from pullyard.cli.network_options import AllowHost, DenyNetwork, Registries, RemoveHost, with_network
@@ -185,12 +188,38 @@ def edit(  # noqa: PLR0913
     registries: Registries = None,
     deny_network: DenyNetwork = False,
     push_salvage: PushSalvage = None,
+    protect: Protect = [],  # noqa: B006
+    verify_retries: VerifyRetries = None,
 ) -> None:
     """Change a project's settings; tasks that run go on as they were granted."""
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         found = find_project(client, project)
         retry = None if tries is None else found.retry.model_copy(update={"max_tries": tries})
+        limits = (
+            None
+            if verify_retries is None
+            else found.limits.model_copy(update={"verify_retries": verify_retries})
+        )
+        isolation = isolation_wish(
+            found.isolation,
+            backend=sandbox,
+            level=level,
+            image=image,
+            cpus=cpus,
+            memory=memory,
+            disk=disk,
+        )
+        isolation = with_network(
+            isolation,
+            found.isolation,
+            allow=allow_host,
+            remove=remove_host,
+            registries=registries,
+            deny=deny_network,
+        )
+        isolation = with_salvage(isolation, found.isolation, push=push_salvage)
+        isolation = with_protected(isolation, found.isolation, paths=protect)
         wish = {
             "name": name,
             "default_branch": branch,
@@ -200,26 +229,8 @@ def edit(  # noqa: PLR0913
             "labels": label or None,
             "max_running": max_running,
             "retry": None if retry is None else retry.model_dump(),
-            "isolation": with_salvage(
-                with_network(
-                    isolation_wish(
-                        found.isolation,
-                        backend=sandbox,
-                        level=level,
-                        image=image,
-                        cpus=cpus,
-                        memory=memory,
-                        disk=disk,
-                    ),
-                    found.isolation,
-                    allow=allow_host,
-                    remove=remove_host,
-                    registries=registries,
-                    deny=deny_network,
-                ),
-                found.isolation,
-                push=push_salvage,
-            ),
+            "limits": None if limits is None else limits.model_dump(),
+            "isolation": isolation,
         }
         edited = client.edit_project(found.id, checked(ProjectPatch, wish), version=found.version)
     terminal.say(f"Changed project {one_line(edited.name)}.")
