@@ -95,7 +95,13 @@ async def test_an_execution_that_was_being_made_or_removed_goes_and_work_stays(t
     (tmp_path / "executions/exec_unfinished/journal.json").touch()
     (tmp_path / "executions/exec_unfinished/.journal.json.7.new").touch()
     (tmp_path / "executions/exec_kept/kept.json").touch()
+    for place in ("checkouts/family/0.gone/tree", "mirrors/key/salvage"):
+        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "mirrors/key/salvage/.exec_1.json.7.new").touch()
+    (tmp_path / "mirrors/key/.about.json.7.new").touch()
     await reap(tmp_path, "mark")
+    assert not list((tmp_path / "checkouts/family").iterdir())
+    assert [path for path in (tmp_path / "mirrors").rglob("*") if path.is_file()] == []
     assert sorted(path.name for path in (tmp_path / "executions").iterdir()) == [
         "exec_kept",
         "exec_unfinished",

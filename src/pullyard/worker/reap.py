@@ -20,6 +20,7 @@ from pullyard.sandboxes.docker.leftovers import remove_leftovers
 from pullyard.sandboxes.leftovers import end_processes
 from pullyard.sandboxes.protocol import SandboxUnavailable
 from pullyard.worker import trees
+from pullyard.worker.checkouts import GONE
 from pullyard.worker.journal import JOURNAL, KEPT
 from pullyard.worker.threads import in_thread
 
@@ -66,7 +67,8 @@ async def remove_from_engine(mark: str) -> dict[str, int]:
 def remove_directories(data: Path, mark: str) -> int:
     removed = 0
     temporary = Path(tempfile.gettempdir()).glob(f"pullyard-{mark}-*")
-    for directory in [*half_made(data / EXECUTIONS), *temporary, *(data / TEMPORARY).glob("*")]:
+    checkouts = data.glob(f"checkouts/*/*{GONE}")
+    for directory in [*half_made(data / EXECUTIONS), *checkouts, *temporary, *(data / TEMPORARY).glob("*")]:
         try:
             trees.remove(directory)
             removed += 1
