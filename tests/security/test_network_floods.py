@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
@@ -126,3 +128,14 @@ async def test_chunks_of_a_byte_leave_others_their_turn() -> None:
         asking = asyncio.ensure_future(ask(gateway.port, get(port)))
         assert await longest_wait() < 0.25
         assert (await asking).count(b"\r\na\r\n") == 20_000
+
+
+def test_a_worker_may_open_enough_files_for_all_of_them() -> None:
+    script = (
+        "import resource as r; from pullyard.worker.network import raise_file_limit as go; go(); "
+        "print(r.getrlimit(r.RLIMIT_NOFILE))"
+    )
+    for given, had in (("256:4096", (4096, 4096)), ("4096:4096", (4096, 4096))):
+        words = ["prlimit", f"--nofile={given}", sys.executable, "-c", script]
+        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        assert said == f"{had}\n"

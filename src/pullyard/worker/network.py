@@ -6,6 +6,7 @@ the host's own network besides: there the proxy counts and refuses what asks it,
 
 import random
 import re
+import resource
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -28,6 +29,7 @@ from pullyard.worker.settings import WorkerSettings
 
 GATEWAY_PORT = 7421
 """On the loopback of every sandbox: the model provider's API and the proxy."""
+OPEN_FILES = 1 << 16
 _HOST_PORTS = range(21_000, 32_000)
 """Of ``unsafe-directory``, whose loopback is the host's: below those that the system gives to connections."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -93,6 +95,14 @@ def free_port() -> int:
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
     raise SandboxUnavailable("No port of this host is free for the proxy: end what holds them.")
+
+
+def raise_file_limit() -> None:
+    """A tunnel takes seven, and a sandbox may have many: more than an account's programs usually begin with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def dialer_of(settings: WorkerSettings) -> Dialer:

@@ -40,7 +40,7 @@ from pullyard.worker.kept import keep_saving
 from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from pullyard.worker.mirrors import Mirrors
-from pullyard.worker.network import bound_of, dialer_of, reach_of
+from pullyard.worker.network import bound_of, dialer_of, raise_file_limit, reach_of
 from pullyard.worker.policy.decide import Decider
 from pullyard.worker.policy.load import find_policy, load_policy
 from pullyard.worker.policy.nonces import SIGNATURES, Nonces
@@ -149,6 +149,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
             reach=reach_of(settings),
         )
     )
+    raise_file_limit()
     dialer = dialer_of(settings)
     # What can't be read is told at the start, and not by the first task.
     bound_of(settings)
