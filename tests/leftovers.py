@@ -16,7 +16,7 @@ class Left:
     """Descriptors of processes by what they run."""
     groups: set[Path]
     temporary: set[Path]
-    """A file in each of its directories for temporary ones."""
+    """What it, or git for it, may have been writing."""
 
     def still_there(self) -> list[str]:
         places = [str(place) for place in (*self.groups, *self.temporary) if place.exists()]
@@ -47,10 +47,9 @@ def left_by(data: Path) -> Left:
             environment = (place / "environ").read_bytes()
             if any(sign in environment for sign in signs):
                 numbers.add(int(place.name))
-    temporary = {place / "left" for place in Path(tempfile.gettempdir()).glob(f"pullyard-{mark}*")}
-    for file in temporary:
-        file.touch()
-    return Left(dict(map(opened, numbers)), groups, temporary)
+    own = Path(tempfile.mkdtemp(prefix=f"pullyard-{mark}-"))
+    (data / "tmp" / "left").touch()
+    return Left(dict(map(opened, numbers)), groups, {own, data / "tmp" / "left"})
 
 
 def opened(number: int) -> tuple[str, int]:

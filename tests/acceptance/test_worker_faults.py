@@ -1,6 +1,7 @@
 """The worker killed, cut off and told to stop, in every phase: nothing lost, nothing doubled."""
 
 import asyncio
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,10 +10,14 @@ from typing import Any
 
 import pytest
 
+from pullyard.sandboxes.registry import SANDBOXES
 from pullyard.worker.accounts import own_accounts
 from pullyard.worker.settings import WorkerSettings
+from tests.bad_runs import linger, processes
+from tests.docker_engine import BASE_IMAGE, DockerEngine
 from tests.leftovers import left_by
 from tests.repositories import branches_of
+from tests.sandbox_places import make_ready
 from tests.system import System
 
 LONG = "echo reached; sleep 3"
@@ -55,7 +60,6 @@ async def test_a_killed_worker_is_started_again_and_delivers_once(system: System
     else:
         await system.until_there("reached")
     with closing(left_by(system.worker_data)) as left:
-        assert left.temporary
         assert left.processes
         await system.kill_worker()
         await start_anew(system)
@@ -68,20 +72,31 @@ async def test_a_killed_worker_is_started_again_and_delivers_once(system: System
     assert ended["tries"] == 1
 
 
-@pytest.mark.parametrize("sandbox", ["bubblewrap", "unsafe-directory"])
-async def test_a_killed_worker_leaves_nothing_and_its_work_is_saved(system: System, sandbox: str) -> None:
-    await system.start_worker(sandbox=sandbox)
+@pytest.mark.slow
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+async def test_a_killed_worker_leaves_nothing_and_its_work_is_saved(
+    system: System, sandbox: str, request: pytest.FixtureRequest
+) -> None:
+    make_ready(sandbox, system.root, request)
+    settings = {"sandbox": sandbox, "docker_image": BASE_IMAGE, "images": json.dumps({"plain": BASE_IMAGE})}
+    await system.start_worker(**settings)
     project = await system.project(system.repository(), verify_commands=[["true"]])
-    script = "echo half > half.txt; setsid sleep 900 & echo reached; wait"
-    task = await system.task(project, script)
+    stays = linger()
+    task = await system.task(project, f"echo half > half.txt; setsid {stays} & echo reached; wait")
     first = await system.until_execution(task, "implementing")
     await system.until_logged(first["id"], b"reached")
     with closing(left_by(system.worker_data)) as left:
-        assert any("sleep 900" in words for words in left.processes)
+        assert processes(stays)
         await system.kill_worker()
         with accounts_taken(system):
-            await start_anew(system, sandbox=sandbox)
+            await start_anew(system, **settings)
         assert left.still_there() == []
+        assert processes(stays) == []
+    if sandbox == "docker":
+        mark = (system.worker_data / "mark").read_text()
+        engine: DockerEngine = request.getfixturevalue("docker_engine")
+        left_there = engine.containers(f"pullyard.worker={mark}")
+        assert [one for one in left_there if one["Labels"]["pullyard.owner"] == first["id"]] == []
     await system.until_worker_said("execution ended")
     saved = {"salvage_ref": f"refs/pullyard/salvage/{first['id']}"}
     assert kept(system, saved, "half.txt") == "half\n"

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pullyard.sandboxes.bounds import try_bounds
-from pullyard.sandboxes.children import Child, Streams, readable
+from pullyard.sandboxes.children import Child, Streams, own_mark, readable
 from pullyard.sandboxes.escapes import ESCAPES, WITNESSED
 from pullyard.sandboxes.protocol import (
     Command,
@@ -51,7 +51,7 @@ async def probe(
     """A second for bubblewrap. ``uid`` is the account tried where the worker is root; None: nobody's."""
     settings = containers or ContainerSettings()
     account = (uid or NOBODY) if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="pullyard-probe-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=f"pullyard-{own_mark()}probe-") as scratch:
         refused = None
         for overlay in (True, False):
             layers = workspace_in(Path(scratch), account, overlay=overlay)

@@ -62,7 +62,7 @@ async def run_worker(settings: WorkerSettings) -> int:
     try:
         mark = worker_mark(settings.data_directory)
         await reap(settings.data_directory, mark)
-        with marked(mark), own_accounts(settings) as settings:
+        with marked(settings.data_directory, mark), own_accounts(settings) as settings:
             async with AsyncExitStack() as stack:
                 return await work(settings, stack)
     finally:

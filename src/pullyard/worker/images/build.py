@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pullyard.sandboxes.children import own_mark
 from pullyard.sandboxes.docker.engine import Engine, EngineRefused
 from pullyard.worker.images.choose import BuildPlan
 from pullyard.worker.images.engine_news import engine_news
@@ -103,7 +104,7 @@ def name_inside(key: str) -> str:
 @asynccontextmanager
 async def packed(plan: BuildPlan, key: str, limits: BuildLimits) -> AsyncIterator[AsyncIterator[bytes]]:
     """The tar for the engine. Raises ImageRefused where it is larger than allowed."""
-    with tempfile.TemporaryDirectory(prefix="pullyard-build-") as place:
+    with tempfile.TemporaryDirectory(prefix=f"pullyard-{own_mark()}build-") as place:
         archive = Path(place) / "context.tar"
         git = plan.base.git.within(("prlimit", f"--fsize={limits.context_bytes}"))
         words = ("archive", "--format=tar", f"--output={archive}", plan.tree)
