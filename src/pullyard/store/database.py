@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from pullyard.store.errors import PartLost, StoreRefused
 from pullyard.store.hot import HotConnections
 from pullyard.store.urls import for_sqlalchemy, without_password
+from pullyard.store.watched import WatchedConnection
 
 MINIMUM_VERSION = 14
 POOL_TIMEOUT_SECONDS = 10
@@ -190,7 +191,7 @@ class Database:
 
 def connect_options(*, pooled_by_server: bool) -> dict[str, Any]:
     """As asyncpg takes them."""
-    options: dict[str, Any] = {"timeout": CONNECT_TIMEOUT_SECONDS}
+    options: dict[str, Any] = {"timeout": CONNECT_TIMEOUT_SECONDS, "connection_class": WatchedConnection}
     if pooled_by_server:
         # Unnamed statements live within one transaction, and so on one server connection of the pool.
         options["statement_cache_size"] = 0
