@@ -8,7 +8,7 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.protocol.worker import CommandResult
-from pullyard.sandboxes.protocol import Sandbox, Workspace
+from pullyard.sandboxes.protocol import Sandbox, SandboxUnavailable, Workspace
 from pullyard.worker.base_files import read_file, top_names
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
@@ -32,15 +32,22 @@ async def verify(context: Context, node: Node) -> NodeOutcome:
     del node
     chosen = {copy: await choose_commands(context, copy) for copy in context.changed}
     ran = await run_once(context, chosen)
+    write_down(context, chosen, ran)
     for _ in range(1, context.grant.limits.verify_tries):
         if failed := {copy: chosen[copy] for copy, one in ran.items() if may_be_flaky(one.results)}:
             await try_again(context, failed, ran)
-    for copy, one in ran.items():
-        warning = chosen[copy].warning or missing_program(one.results) or flaky_command(one.results)
-        copy.record.receipt = make_receipt(context, copy, one, warning=warning)
+            write_down(context, failed, ran)
     for copy in context.changed:
         judge(copy)
     return NodeOutcome.PASSED
+
+
+def write_down(context: Context, chosen: Mapping[Copy, Detected], ran: Mapping[Copy, Ran]) -> None:
+    """After every try, so that the proof of the last whole one is there whatever becomes of the next."""
+    for copy, commands in chosen.items():
+        results = ran[copy].results
+        warning = commands.warning or missing_program(results) or flaky_command(results)
+        copy.record.receipt = make_receipt(context, copy, ran[copy], warning=warning)
 
 
 async def run_once(context: Context, chosen: Mapping[Copy, Detected]) -> dict[Copy, Ran]:
@@ -70,8 +77,8 @@ async def try_again(context: Context, failed: Mapping[Copy, Detected], ran: dict
     log.line("Once more, on another fresh checkout of the same commit.")
     try:
         again = await run_once(context, failed)
-    except PhaseFailed as failure:
-        log.line(f"It could not be tried again: {failure.message}")
+    except (PhaseFailed, SandboxUnavailable) as failure:
+        log.line(f"It could not be tried again: {failure}")
         return
     for copy, now in again.items():
         before = ran[copy]
