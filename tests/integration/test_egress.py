@@ -6,6 +6,7 @@ import pytest
 
 from pullyard.protocol.isolation import HostRule
 from pullyard.worker.gateway.counts import Counts
+from pullyard.worker.gateway.pinned import Dialer
 from tests.egress import HOST, Host, ask, egress_at, opened
 
 
@@ -170,3 +171,17 @@ async def test_without_a_model_the_provider_s_paths_say_so() -> None:
             gateway.port, b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
         )
         assert b"There is no model here" in answer
+
+
+async def test_an_upstream_proxy_is_the_way_out() -> None:
+    async with Host() as host:
+        rule = HostRule(host=HOST, port=host.port)
+        async with egress_at(rule, dialer=opened(host.port)) as (upstream, _):
+            dialer = Dialer(upstream_proxy=("127.0.0.1", upstream.port))
+            other = HostRule(host="other.example", port=80)
+            async with egress_at(rule, other, dialer=dialer) as (gateway, told):
+                assert b" 200 " in await ask(gateway.port, get(host.port))
+                refused = await ask(gateway.port, get(80, host="other.example"))
+                assert refused.startswith(b"HTTP/1.1 502")
+                assert "upstream_proxy refuses other.example:80" in told[0]
+    assert len(host.requests) == 1

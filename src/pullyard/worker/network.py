@@ -98,7 +98,7 @@ def free_port() -> int:
 
 
 def raise_file_limit() -> None:
-    """A tunnel takes seven, and a sandbox may have many: more than an account's programs usually begin with."""
+    """A tunnel takes seven, and a sandbox may have many: more than a program usually begins with."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -101,7 +101,7 @@ class Egress:
             await loop.sock_sendall(ours, ESTABLISHED)
             try:
                 await Tunnel(ours, remote).run(
-                    read_opening(ours, early, place),
+                    lambda: read_opening(ours, early, place),
                     lambda size: self.counts.move(count, sent=size),
                     lambda size: self.counts.move(count, received=size),
                 )

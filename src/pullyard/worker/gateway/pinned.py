@@ -75,7 +75,7 @@ class Dialer:
         failed = "no address"
         for address in await self.addresses(place):
             try:
-                return await _open(str(address), place[1])
+                return await _open(address, place[1])
             except (OSError, TimeoutError) as error:
                 failed = getattr(error, "strerror", None) or "no answer in time"
         raise Unreachable(502, f"{place[0]} can't be reached from this worker: {failed}.")
@@ -119,8 +119,9 @@ class Dialer:
     async def _connect_through(self, proxy: Place, place: Place) -> socket.socket:
         name = f"{place[0]}:{place[1]}"
         try:
-            connection = await _open(*proxy)
-        except (OSError, TimeoutError):
+            found = await self.resolve(*proxy)
+            connection = await _open(ip_address(found[0]), proxy[1])
+        except (OSError, TimeoutError, IndexError):
             raise Unreachable(502, "This worker's upstream_proxy can't be reached.") from None
         try:
             loop = asyncio.get_running_loop()
@@ -150,16 +151,16 @@ async def _read_head(connection: socket.socket) -> bytes:
     return head
 
 
-async def _open(host: str, port: int) -> socket.socket:
+async def _open(address: Address, port: int) -> socket.socket:
     """Raises OSError, TimeoutError."""
     loop = asyncio.get_running_loop()
-    [(family, kind, protocol, _, where), *_] = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    connection = socket.socket(family, kind, protocol)
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         connection.settimeout(0)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         async with asyncio.timeout(CONNECT_SECONDS):
-            await loop.sock_connect(connection, where)
+            await loop.sock_connect(connection, (str(address), port))
     except BaseException:
         connection.close()
         raise

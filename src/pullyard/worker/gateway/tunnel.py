@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from pullyard.worker.gateway.splice import Moved, splice
@@ -20,7 +20,7 @@ class Tunnel:
         self._loop = asyncio.get_running_loop()
         self._moved_at = self._loop.time()
 
-    async def run(self, opening: Awaitable[bytes], sent: Moved, received: Moved) -> None:
+    async def run(self, opening: Callable[[], Awaitable[bytes]], sent: Moved, received: Moved) -> None:
         """``opening`` takes the first bytes of left and gives what may be passed on, or raises.
 
         ``sent`` is told of the bytes from left to right. Raises ConnectionError, TimeoutError, OSError.
@@ -46,8 +46,8 @@ class Tunnel:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
 
-    async def _begin(self, opening: Awaitable[bytes], sent: Moved) -> None:
-        first = await opening
+    async def _begin(self, opening: Callable[[], Awaitable[bytes]], sent: Moved) -> None:
+        first = await opening()
         await self._loop.sock_sendall(self.right, first)
         sent(len(first))
         await self._pump(self.left, self.right, sent)
