@@ -28,6 +28,8 @@ OWN_PROCESSES = 2
 """The init and the process that waits."""
 WAIT = ("sh", "-c", "exec cat >/dev/null")
 END_SECONDS = 20.0
+ENGINE_FAILED = 500
+REMOVALS, REMOVAL_SECONDS = 3, 0.2
 QUIET_SECONDS, QUIET_LOOK_SECONDS = 10.0, 0.01
 READ_BYTES = 65536
 
@@ -238,11 +240,17 @@ async def make_container(
 
 async def remove_container(engine: Engine, name: str) -> None:
     """By force; one that is gone or going is no mistake."""
-    try:
-        await engine.call("DELETE", f"/containers/{name}", query={"force": "true", "v": "true"})
-    except EngineRefused as refused:
-        if refused.status not in (0, 404, 409):
-            raise
+    for left in reversed(range(REMOVALS)):
+        try:
+            await engine.call("DELETE", f"/containers/{name}", query={"force": "true", "v": "true"})
+            return
+        except EngineRefused as refused:
+            if refused.status in (0, 404, 409):
+                return
+            # Podman stumbles over a container that ends just then.
+            if refused.status != ENGINE_FAILED or not left:
+                raise
+        await asyncio.sleep(REMOVAL_SECONDS)
 
 
 def is_of(process_id: int, container: str) -> bool:

@@ -12,6 +12,11 @@ REMEDIES = (
     ("executable file not found", NO_SHELL),
     ("no such file or directory: unknown", NO_SHELL),
     ("exit code 127", NO_SHELL),
+    (
+        "container-init binary not found",
+        "Install catatonit, which Podman needs ('apt-get install catatonit').",
+    ),
+    ("docker-init", "Install the engine's init program ('apt-get install tini' on Debian)."),
     ("exec format error", "Install emulation for that platform, or leave the project's platform open."),
     ("no space left", "Make room where the engine keeps its data: 'docker system df' shows what fills it."),
     ("mount", "Use a full copy where overlays can't be mounted: the data directory must lie on a real disk."),

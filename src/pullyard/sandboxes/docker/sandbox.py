@@ -36,8 +36,8 @@ from pullyard.sandboxes.protocol import WORKSPACE, Command, Mount, SandboxSpec, 
 # pipes at once, so only what is one pipe inside keeps its order.
 RUN = (
     *("sh", "-c"),
-    'unset HOSTNAME container; [ -z "$1" ] || export "HOSTNAME=$1"; [ "$2" = apart ] || exec 2>&1; shift 2; '
-    'exec "$@"',
+    'unset HOSTNAME TERM container; [ -z "$1" ] || export "HOSTNAME=$1"; [ -z "$2" ] || export "TERM=$2"; '
+    '[ "$3" = apart ] || exec 2>&1; shift 3; exec "$@"',
     "sh",
 )
 
@@ -140,9 +140,9 @@ class DockerSandbox:
 
     def words(self, command: Command) -> dict[str, Any]:
         variables = {"HOME": self.home, "LANG": "C.UTF-8", **command.environment}
-        own_name = variables.pop("HOSTNAME", "")
+        own = [variables.pop(name, "") for name in ("HOSTNAME", "TERM")]
         return {
-            "Cmd": [*RUN, own_name, "joined" if command.stderr is None else "apart", *command.argv],
+            "Cmd": [*RUN, *own, "joined" if command.stderr is None else "apart", *command.argv],
             "Env": [f"{name}={value}" for name, value in variables.items()],
             "WorkingDir": command.directory or WORKSPACE,
             "User": self.account,
