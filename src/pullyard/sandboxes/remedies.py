@@ -81,8 +81,8 @@ BOUNDS = {
 ESCAPES = {
     "host-network": "Something of the host's network is inside: start the engine's containers without one.",
     "host-loopback": "The host's loopback is reached from inside: use network namespaces of their own.",
-    "user-namespace": "Namespaces can be made inside: use bubblewrap 0.8 or newer, which forbids it; for containers "
-    "an engine whose filter of system calls does, as Docker's own one.",
+    "user-namespace": "Namespaces can be made inside: use bubblewrap 0.8 or newer, which forbids it, or an "
+    "engine whose filter of system calls does, as Docker's own one.",
     "unfiltered-calls": "No system-call filter is on: the kernel needs CONFIG_SECCOMP_FILTER.",
     "write-kernel-settings": "Settings of the kernel can be written inside: don't run the worker privileged.",
 }
