@@ -219,6 +219,9 @@ async def test_a_project_of_a_hostile_coordinator_gets_nothing_beyond_the_policy
     assert b"canary_outside" not in published
     assert b"canary_text" not in system.proxy.sent
     assert b"canary_text" not in await system.log(asked["id"])
+    await system.stop_worker()
+    kept = (system.worker_data / "logs" / asked["id"] / "prepare.log").read_bytes()
+    assert b"The worker's policy gives less: Not reached" in kept
     told = await system.log(asked["id"], "prepare")
     assert told.startswith(b"[pullyard] These logs stay on their worker")
 

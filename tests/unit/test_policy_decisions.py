@@ -200,6 +200,7 @@ def test_a_task_spends_no_more_than_the_owner_lets_it(wanted: int | None, held: 
     task = msgspec.structs.replace(GRANT.task, budget_micros=wanted)
     permit = Decider(read_policy(rules.encode(), "policy.toml")).permit(sent(task=task))
     assert permit.grant.task.budget_micros == held
+    assert bool(permit.notes.cuts) == (held != wanted)
 
 
 def test_the_stricter_of_project_and_owner_judges_a_command() -> None:

@@ -21,7 +21,7 @@ from pullyard.lifecycle.tool_routing import TOOLS, ToolBounds, judge_tool
 from pullyard.protocol.errors import PullyardError
 from pullyard.sandboxes.protocol import Probe, SandboxUnavailable
 from pullyard.sandboxes.registry import SAFE, usable
-from pullyard.worker.policy.decide import Decider
+from pullyard.worker.policy.decide import Decider, Notes
 from pullyard.worker.policy.load import find_policy, load_policy
 from pullyard.worker.policy.model import Policy, Rule
 
@@ -124,7 +124,7 @@ def command(
 ) -> None:
     """Whether a set-up, verify or step command would run; a project may be stricter."""
     terminal: Terminal = context.obj
-    rule = Decider(read(terminal, file)).rule_of(repository, [])
+    rule = Decider(read(terminal, file)).rule_of(repository, Notes())
     decision = judge_command(split_command(line), [read_rule(text) for text in rule.commands])
     terminal.say(f"{decision.verdict}: {one_line(decision.why, characters=1000)}")
     terminal.finish({"verdict": decision.verdict, "why": decision.why})
@@ -141,7 +141,7 @@ def tools(
 ) -> None:
     """Where each tool that agents are served runs, and whether it may be called."""
     terminal: Terminal = context.obj
-    rule = Decider(read(terminal, file)).rule_of(repository, []) if repository else Rule(match=("*",))
+    rule = Decider(read(terminal, file)).rule_of(repository, Notes()) if repository else Rule(match=("*",))
     owner = ToolBounds(rule.tools, rule.ssh_hosts)
     rows = [
         (name, route.place, route.security, verdict_of(name, owner), route.why)

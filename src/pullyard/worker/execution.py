@@ -111,6 +111,8 @@ class Execution:
         try:
             if refusal is not None:
                 raise refusal
+            if not self._recovered:
+                self._tell_bounds()
             walk = Walk(self._context, self._effects, began=self._began)
             await walk.run(recovered=self._recovered)
             finish = self._finish(None, "")
@@ -135,6 +137,10 @@ class Execution:
         """What of the facts is worth knowing before the end."""
         reached = self._context.facts.get("network")
         return {} if reached is None else {"network": reached}
+
+    def _tell_bounds(self) -> None:
+        for sentence in self._context.permit.notes.cuts:
+            self._context.log(Phase.PREPARE).line(f"The worker's policy gives less: {sentence}")
 
     def _began(self) -> None:
         """Tell of the node that begins, and how the one before it ended."""

@@ -48,6 +48,19 @@ class PolicyRefused(RequestError):
         super().__init__(message, code="policy_refused")
 
 
+class Notes(list[str]):
+    """What was decided and why, for ``policy explain``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cuts: list[str] = []
+        """Those of them that tell of less than was sent, for the execution's log."""
+
+    def cut(self, sentence: str) -> None:
+        self.append(sentence)
+        self.cuts.append(sentence)
+
+
 @dataclass(frozen=True)
 class Permit:
     """What an execution may do: ``grant`` as it was sent, but within the owner's bounds."""
@@ -55,8 +68,7 @@ class Permit:
     grant: Grant
     rules: tuple[Rule, ...] = ()
     """One for each repository."""
-    notes: list[str] = field(default_factory=list[str])
-    """What was decided and why, for ``policy explain``."""
+    notes: Notes = field(default_factory=Notes)
 
     def command(self, argv: Sequence[str]) -> CommandDecision:
         """The stricter of what the project and the worker's owner say of a command."""
@@ -105,7 +117,7 @@ class Decider:
 
     def permit(self, grant: Grant, *, now: float | None = None) -> Permit:
         """Raises PolicyRefused, RequestError for no address. ``now`` is in seconds since 1970."""
-        notes: list[str] = []
+        notes = Notes()
         rules = [self.rule_of(one, notes) for one in urls_of(grant)]
         bounded = grant
         for rule in rules:
@@ -118,7 +130,7 @@ class Decider:
 
     def check_errand(self, errand: Errand) -> None:
         """Raises PolicyRefused, RequestError for an address that is none."""
-        rule = self.rule_of(errand.repository.url, [])
+        rule = self.rule_of(errand.repository.url, Notes())
         check_glob(rule, "forges", rule.forges, errand.repository.forge, "the forge")
         if errand.kind not in rule.errands:
             raise refused(rule, f"it does not allow {errand.kind}", f'"{errand.kind}" in errands')
@@ -135,7 +147,7 @@ class Decider:
                 rule, "base_branches", rule.base_branches, branch or "the default branch", "the base branch"
             )
 
-    def rule_of(self, url: str, notes: list[str]) -> Rule:
+    def rule_of(self, url: str, notes: Notes) -> Rule:
         place = read_place(url)
         for rule in self.policy.rules:
             if (pattern := first_fit(rule.match, place)) is not None:
@@ -146,7 +158,7 @@ class Decider:
             f"[[repository]] with match = [{quoted(place.shown)}]."
         )
 
-    def _check_signed(self, rule: Rule, grant: Grant, now: float, notes: list[str]) -> None:
+    def _check_signed(self, rule: Rule, grant: Grant, now: float, notes: Notes) -> None:
         if not rule.signed_by:
             notes.append("No signature is asked for.")
             return
@@ -158,7 +170,7 @@ class Decider:
             raise PolicyRefused(f"This worker does only signed work for {rule.name!r}. {error}") from error
         notes.append(f"It is signed by {payload.key}.")
 
-    def _within(self, rule: Rule, grant: Grant, notes: list[str]) -> Grant:
+    def _within(self, rule: Rule, grant: Grant, notes: Notes) -> Grant:
         isolation = grant.isolation
         bounded = msgspec.structs.replace(
             isolation,
@@ -172,11 +184,12 @@ class Decider:
         text = TextPolicy(
             logs=grant.text_policy.logs and rule.text.logs, diff=grant.text_policy.diff and rule.text.diff
         )
-        notes.append(f"Logs {'may' if text.logs else 'must not'} leave, diffs {may(text.diff)}.")
+        tell = notes.append if text == grant.text_policy else notes.cut
+        tell(f"Logs {'may' if text.logs else 'must not'} leave, diffs {may(text.diff)}.")
         task = within_budget(rule, grant.task, notes)
         return msgspec.structs.replace(grant, isolation=bounded, text_policy=text, task=task)
 
-    def _sandbox(self, rule: Rule, wish: SandboxWish, notes: list[str]) -> SandboxWish:
+    def _sandbox(self, rule: Rule, wish: SandboxWish, notes: Notes) -> SandboxWish:
         bounds = rule.sandbox
         if wish.environment not in bounds.environments:
             raise refused(
@@ -191,7 +204,8 @@ class Decider:
             for name in _BOUNDED
             if (limit := getattr(bounds, name)) is not None and limit < getattr(wish, name)
         }
-        notes += [f"{name} is cut to {limit}." for name, limit in limits.items()]
+        for name, limit in limits.items():
+            notes.cut(f"{name} is cut to {limit}.")
         chosen = msgspec.structs.replace(wish, backend=self._backend(rule, wish.backend), **limits)
         notes.append(f"Sandbox: {chosen.backend or 'the best that is measured here'}.")
         return chosen
@@ -278,22 +292,23 @@ def asks_of_paths(node: Node) -> bool:
     return node.kind is NodeKind.APPROVAL and walked_only(node) in (None, PROTECTED) and only_passed
 
 
-def within_budget(rule: Rule, task: TaskBrief, notes: list[str]) -> TaskBrief:
+def within_budget(rule: Rule, task: TaskBrief, notes: Notes) -> TaskBrief:
     most = rule.budget_micros
     if most is None or (task.budget_micros is not None and task.budget_micros <= most):
         return task
-    notes.append(f"The task's budget is cut to {most} micros.")
+    notes.cut(f"The task's budget is cut to {most} micros.")
     return msgspec.structs.replace(task, budget_micros=most)
 
 
-def within_network(rule: Rule, wish: NetworkPolicy, notes: list[str]) -> NetworkPolicy:
+def within_network(rule: Rule, wish: NetworkPolicy, notes: Notes) -> NetworkPolicy:
     """The project's hosts that the owner allows too; what is left out is told."""
     hosts = [one for one in wish.hosts if any(fits_host(two, one.host) for two in rule.network.hosts)]
     left_out = [one.host for one in wish.hosts if one not in hosts]
     if left_out:
-        notes.append(f"Not reached, as network.hosts does not name them: {', '.join(left_out)}.")
+        notes.cut(f"Not reached, as network.hosts does not name them: {', '.join(left_out)}.")
     registries = wish.registries and rule.network.registries
-    notes.append(f"Package registries {'can' if registries else 'can not'} be reached.")
+    tell = notes.append if registries == wish.registries else notes.cut
+    tell(f"Package registries {'can' if registries else 'can not'} be reached.")
     return NetworkPolicy(registries=registries, hosts=hosts)
 
 
