@@ -3,7 +3,6 @@
 import asyncio
 import os
 import struct
-import time
 import zlib
 from hashlib import sha1
 from pathlib import Path
@@ -225,6 +224,11 @@ def blob_object(content: bytes) -> tuple[str, bytes]:
     )
 
 
+def busy_seconds() -> float:
+    """Of this process and its ended children: how busy the machine is with other things does not count."""
+    return sum(os.times()[:4])
+
+
 async def harvest_lie(bench: Workbench, tree: str, pack: bytes) -> None:
     _, source = await bench.prepare()
     await harvest(Liar(tree, pack), Git(), source, TEXT, HarvestLimits(seconds=20))  # type: ignore[arg-type]
@@ -238,10 +242,10 @@ async def test_a_tree_of_ten_to_the_tenth_files(bench: Workbench) -> None:
         inner, tree = tree_object([(mode, b"%d" % number, inner) for number in range(10)])
         objects.append(tree)
         mode = "40000"
-    began = time.monotonic()
+    began = busy_seconds()
     with pytest.raises(HarvestRefused, match="files changed"):
         await harvest_lie(bench, inner, pack_of(*objects))
-    assert time.monotonic() - began < 10
+    assert busy_seconds() - began < 10
 
 
 @pytest.mark.attack("size: pack bomb")
@@ -251,10 +255,10 @@ async def test_two_gigabytes_in_two_megabytes(bench: Workbench, kind: str) -> No
     press = zlib.compressobj(9)
     piece = bytes(1 << 20)
     content = b"".join(press.compress(piece) for _ in range(size >> 20)) + press.flush()
-    began = time.monotonic()
+    began = busy_seconds()
     with pytest.raises(HarvestRefused, match="far larger"):
         await harvest_lie(bench, "1" * 40, pack_of(packed(kind, size, content)))
-    assert time.monotonic() - began < 10
+    assert busy_seconds() - began < 10
 
 
 @pytest.mark.attack("paths: .., %2e, NUL, absolute", "git: names that mean .git")
@@ -294,10 +298,10 @@ async def test_a_tree_that_is_not_there(bench: Workbench) -> None:
 async def test_many_files_that_unpack_to_much(bench: Workbench) -> None:
     size = 100 << 20
     bomb = packed("blob", size, zlib.compress(bytes(size), 9))
-    began = time.monotonic()
+    began = busy_seconds()
     with pytest.raises(HarvestRefused):
         await harvest_lie(bench, "1" * 40, pack_of(*[bomb] * 200))
-    assert time.monotonic() - began < 10
+    assert busy_seconds() - began < 10
 
 
 async def test_a_tree_id_that_is_an_option(bench: Workbench) -> None:
