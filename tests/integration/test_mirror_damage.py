@@ -18,6 +18,7 @@ from pullyard.worker.mirrors import Mirror, Mirrors
 from pullyard.worker.salvage import keep, list_salvage
 from pullyard.worker.saved_here import find_kept
 from pullyard.worker.saved_work import SavedWork, write_note
+from pullyard.worker.workspaces import Start, Workspaces
 from tests.repositories import commit_files, git_in, make_repository
 
 EXECUTION = "exec_1"
@@ -192,3 +193,30 @@ async def test_what_was_given_up_is_fetched_again_for_its_next_user(tmp_path: Pa
     await mirrors.collect()
     assert await mirror.read_file(mirror.resolve(None)[1], "a.txt", 10) == b"a\n"
     held.release()
+
+
+async def test_an_opened_mirror_is_not_given_up(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repository", {"a.txt": "a\n"})
+    mirrors = Mirrors(tmp_path / "mirrors", Git(), 0)
+    async with mirrors.opened(str(repository)) as mirror:
+        await mirrors.collect()
+        assert mirror.path.exists()
+    await mirrors.collect()
+    assert not mirror.path.exists()
+
+
+async def test_a_mirror_is_held_for_a_working_copy_that_is_still_to_be_made(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repository", {"a.txt": "a\n"})
+    mirrors = Mirrors(tmp_path / "mirrors", Git(), 0)
+    workspaces = Workspaces(tmp_path / "checkouts", Git(), mirrors, overlay=False)
+    mirror = await mirrors.refresh(str(repository))
+    await workspaces.hold(mirror, tmp_path / "execution")
+    await mirrors.collect()
+    assert mirror.path.exists()
+    branch, commit = mirror.resolve(None)
+    await workspaces.prepare(mirror, Start(commit, branch, "work"), tmp_path / "execution", None)
+    await mirrors.collect()
+    assert mirror.path.exists()
+    workspaces.release(tmp_path / "execution")
+    await mirrors.collect()
+    assert not mirror.path.exists()

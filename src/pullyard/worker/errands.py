@@ -50,17 +50,17 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
 
 
 async def perform(tools: Tools, errand: Errand) -> str | None:
-    mirror = await tools.mirrors.refresh(errand.repository.url)
-    forge = FORGES[errand.repository.forge](tools.git)
-    await tools.lease.wait_live()
-    if errand.kind is ErrandKind.CLOSE:
-        await forge.close(mirror.path, errand.repository.url, branch=errand.branch, commit=errand.commit)
-        return None
-    return await forge.merge(
-        mirror.path,
-        errand.repository.url,
-        branch=errand.branch,
-        base_branch=errand.base_branch,
-        commit=errand.commit,
-        title=errand.title,
-    )
+    async with tools.mirrors.opened(errand.repository.url) as mirror:
+        forge = FORGES[errand.repository.forge](tools.git)
+        await tools.lease.wait_live()
+        if errand.kind is ErrandKind.CLOSE:
+            await forge.close(mirror.path, errand.repository.url, branch=errand.branch, commit=errand.commit)
+            return None
+        return await forge.merge(
+            mirror.path,
+            errand.repository.url,
+            branch=errand.branch,
+            base_branch=errand.base_branch,
+            commit=errand.commit,
+            title=errand.title,
+        )

@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -133,6 +134,16 @@ class Mirrors:
             await in_thread(write_about, mirror)
         await self.collect(keep=key)
         return replace(mirror, listing=listing)
+
+    @asynccontextmanager
+    async def opened(self, url: str) -> AsyncIterator[Mirror]:
+        """As ``refresh``, and nobody gives it up meanwhile."""
+        mirror = await self.refresh(url)
+        held = await self.hold(mirror)
+        try:
+            yield mirror
+        finally:
+            held.release()
 
     def check_place(self, address: Address) -> Address:
         """Raises RequestError for a path in the worker's own directory.

@@ -54,11 +54,16 @@ async def prepare(context: Context, node: Node) -> NodeOutcome:
     return NodeOutcome.PASSED
 
 
+async def open_mirror(context: Context, copy: Copy) -> None:
+    """Up to date, and held from here on: an image may be built before there is a working copy."""
+    copy.mirror = await context.tools.mirrors.refresh(copy.url)
+    await context.tools.workspaces.hold(copy.mirror, copy.agent_directory)
+
+
 async def find_base(context: Context, copy: Copy, node: Node) -> None:
     """Bring the mirror up to date and write down where the copy starts."""
     record, log = copy.record, context.log(Phase.PREPARE)
-    mirrors = context.tools.mirrors
-    copy.mirror = await mirrors.refresh(copy.url)
+    await open_mirror(context, copy)
     if not copy.mirror.listing.branches and node.settings.get("empty") == "allowed":
         await begin_repository(context, copy)
     record.base_branch, record.base_commit = copy.mirror.resolve(copy.wanted_branch)
@@ -122,7 +127,7 @@ async def find_resumed(context: Context, copy: Copy) -> str | None:
 async def reopen(context: Context) -> None:
     """After a restart: the mirrors again, and the working copies as the agent left them."""
     for copy in context.copies:
-        copy.mirror = await context.tools.mirrors.refresh(copy.url)
+        await open_mirror(context, copy)
     await take_image(context)
     for copy in context.copies:
         copy.workspace = await context.tools.workspaces.reopen(

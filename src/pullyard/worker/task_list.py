@@ -43,24 +43,24 @@ async def do_list_errand(git: Git, mirrors: Mirrors, lease: Lease, errand: Erran
         raise RequestError("The coordinator named no task list.", code="invalid-errand")
     parts = check_path(wish.path)
     for attempt in range(1, WRITE_TRIES + 1):
-        mirror = await mirrors.refresh(errand.repository.url)
-        if not mirror.listing.branches:
-            return TaskListReport(commit="", blob=None)
-        branch, commit = mirror.resolve(wish.branch)
-        with_list = ListIn(git, mirror, commit, parts)
-        found = await with_list.find()
-        written = await with_list.check(found, wish.done) if found and wish.done else None
-        if written is None:
-            return report(commit, found, wish)
-        await lease.wait_live()
-        try:
-            await Remotes(git).push(mirror.address, mirror.path, Push(branch, commit, written[0]))
-        except PushRefused:
-            moved = (await Remotes(git).list(mirror.address)).branches.get(branch) != commit
-            if not moved or attempt == WRITE_TRIES:
-                raise
-        else:
-            return report(*written, wish)
+        async with mirrors.opened(errand.repository.url) as mirror:
+            if not mirror.listing.branches:
+                return TaskListReport(commit="", blob=None)
+            branch, commit = mirror.resolve(wish.branch)
+            with_list = ListIn(git, mirror, commit, parts)
+            found = await with_list.find()
+            written = await with_list.check(found, wish.done) if found and wish.done else None
+            if written is None:
+                return report(commit, found, wish)
+            await lease.wait_live()
+            try:
+                await Remotes(git).push(mirror.address, mirror.path, Push(branch, commit, written[0]))
+            except PushRefused:
+                moved = (await Remotes(git).list(mirror.address)).branches.get(branch) != commit
+                if not moved or attempt == WRITE_TRIES:
+                    raise
+            else:
+                return report(*written, wish)
     raise AssertionError("the last try returns or raises")
 
 

@@ -104,6 +104,13 @@ class Workspaces:
         trees.give(workspace.upper, uid)
         return workspace
 
+    async def hold(self, mirror: Mirror, directory: Path) -> list[FileLock]:
+        """Keep the mirror for the working copy that ``directory`` has, or is to have; until ``release``."""
+        held = [await self.mirrors.hold(mirror)]
+        self.release(directory)
+        self._held[directory] = held
+        return held
+
     def release(self, directory: Path) -> None:
         """Let go of the checkout and the mirror below the working copy in ``directory``. Repeatable."""
         for lock in self._held.pop(directory, []):
@@ -130,9 +137,7 @@ class Workspaces:
         return workspace, checkout
 
     async def _take(self, mirror: Mirror, commit: str, directory: Path, uid: int | None) -> Checkout:
-        self.release(directory)
-        held = [await self.mirrors.hold(mirror)]
-        self._held[directory] = held
+        held = await self.hold(mirror, directory)
         try:
             checkout = await self.checkouts.take(mirror, commit, uid)
         except GitFailed:
