@@ -4,13 +4,14 @@ import asyncio
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import pytest
 
 from pullyard.protocol.isolation import HostRule
 from pullyard.worker.gateway.egress import Egress
+from pullyard.worker.gateway.pinned import Dialer
 from pullyard.worker.gateway.rules import Rules
 from pullyard.worker.gateway.serve import MOST_CONNECTIONS, Gateway
 from tests.egress import HOST, Host, ask, egress_at, opened
@@ -60,6 +61,29 @@ async def test_a_flood_of_connections_is_bounded_and_holds_up_nobody_else() -> N
 
 
 @pytest.mark.attack("egress: floods of the proxy")
+async def test_a_name_is_asked_for_once_however_many_want_it() -> None:
+    asked, known = 0, asyncio.Event()
+
+    async def slow(host: str, port: int) -> Sequence[str]:
+        nonlocal asked
+        del host, port
+        asked += 1
+        await known.wait()
+        return ["10.0.0.1"]
+
+    rule = HostRule(host=HOST, port=443)
+    async with egress_at(rule, dialer=Dialer(resolve=slow)) as (gateway, _):
+        request = f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode()
+        asking = [asyncio.ensure_future(ask(gateway.port, request)) for _ in range(50)]
+        asking[0].cancel()
+        await ask(gateway.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        known.set()
+        answers = await asyncio.gather(*asking[1:])
+        assert all(b" 403 " in answer for answer in answers)
+        assert b" 403 " in await ask(gateway.port, request)
+    assert asked == 1
+
+
 async def test_a_head_that_comes_byte_by_byte_is_cut_off() -> None:
     listener = socket.create_server(("127.0.0.1", 0)).detach()
     gateway = Gateway(listener, egress=Egress(Rules(), opened(1)), head_seconds=0.3)

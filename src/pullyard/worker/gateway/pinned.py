@@ -8,6 +8,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -18,7 +19,9 @@ from pullyard.worker.gateway.rules import Place
 
 CONNECT_SECONDS = 10.0
 RESOLVE_SECONDS = 10.0
+RESOLVERS = 8
 REMEMBERED_SECONDS = 60.0
+REFUSED_SECONDS = 5.0
 REMEMBERED_NAMES = 256
 ANSWER_BYTES = 16 << 10
 
@@ -49,10 +52,17 @@ def read_known(entries: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return known
 
 
-async def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+class SystemNames:
+    """The system's resolver, in threads of its own: slow answers hold up nothing else of the worker."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="names")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        def ask() -> list[str]:
+            return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
 
 @dataclass
@@ -63,10 +73,14 @@ class Dialer:
     known: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     upstream_proxy: Place | None = None
     """Then that proxy resolves the names, and its owner keeps it from private places."""
-    resolve: Resolve = resolve_by_system
-    _remembered: dict[Place, tuple[float, list[Address]]] = field(
-        default_factory=dict[Place, tuple[float, list[Address]]]
+    resolve: Resolve = field(default_factory=SystemNames)
+    _remembered: dict[Place, tuple[float, list[Address] | Unreachable]] = field(
+        default_factory=dict[Place, tuple[float, list[Address] | Unreachable]]
     )
+    _asked: dict[Place, asyncio.Future[list[Address]]] = field(
+        default_factory=dict[Place, asyncio.Future[list[Address]]]
+    )
+    """Those that are looked up now: whoever asks for one again waits for the same answer."""
 
     async def connect(self, place: Place) -> socket.socket:
         """A connected socket that doesn't block; the caller closes it. Raises Unreachable."""
@@ -82,17 +96,32 @@ class Dialer:
 
     async def addresses(self, place: Place) -> list[Address]:
         """All of them checked. Raises Unreachable."""
-        now = asyncio.get_running_loop().time()
         until, known = self._remembered.get(place, (0.0, []))
-        if now < until:
+        if asyncio.get_running_loop().time() < until:
+            if isinstance(known, Unreachable):
+                raise Unreachable(known.status, str(known))
             return known
-        found = await self._look_up(place)
-        for address in found:
-            self._check(place, address)
+        asking = self._asked.get(place)
+        if asking is None:
+            asking = self._asked[place] = asyncio.ensure_future(self._learn(place))
+            asking.add_done_callback(lambda _: self._asked.pop(place))
+        return await asyncio.shield(asking)
+
+    async def _learn(self, place: Place) -> list[Address]:
+        try:
+            found = await self._look_up(place)
+            for address in found:
+                self._check(place, address)
+        except Unreachable as refusal:
+            self._remember(place, REFUSED_SECONDS, refusal)
+            raise
+        self._remember(place, REMEMBERED_SECONDS, found)
+        return found
+
+    def _remember(self, place: Place, seconds: float, known: list[Address] | Unreachable) -> None:
         if len(self._remembered) >= REMEMBERED_NAMES:
             self._remembered.clear()
-        self._remembered[place] = (now + REMEMBERED_SECONDS, found)
-        return found
+        self._remembered[place] = (asyncio.get_running_loop().time() + seconds, known)
 
     async def _look_up(self, place: Place) -> list[Address]:
         host, port = place
