@@ -154,6 +154,17 @@ async def test_a_container_that_is_not_clean_is_not_used_again(stock: Stock, tmp
     await second.destroy()
 
 
+async def test_an_environment_that_outgrew_its_disk_begins_anew(stock: Stock, tmp_path: Path) -> None:
+    spec = replace(spec_at(tmp_path / "first"), environment="prj_1")
+    first = await provisioned(replace(spec, limits=replace(SMALL, disk_bytes=16 << 20)), stock)
+    code, _ = await run(first, "sh", "-c", "head -c 50000000 /dev/zero >~/fill; exec sleep 600")
+    assert code == 137
+    await first.destroy()
+    second = await in_project(tmp_path / "second", stock)
+    assert await run(second, "sh", "-c", "ls ~") == (0, "")
+    await second.destroy()
+
+
 async def test_an_environment_goes_a_week_after_its_last_use(
     stock: Stock, docker_engine: DockerEngine, tmp_path: Path
 ) -> None:

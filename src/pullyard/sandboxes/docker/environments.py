@@ -9,13 +9,11 @@ healthy: it runs, nothing but its own processes is in it, and it was tidied. Els
 one, over the same volume.
 """
 
-import asyncio
 import contextlib
 import os
 import re
-import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,11 +132,22 @@ class Environments:
                 self.claimed.discard(place.name)
         return removed
 
+    async def discard(self, claim: Claim) -> None:
+        """Instead of ``release``, once no container has it: it is too large, and would stay so."""
+        try:
+            await self.remove(claim.home.parent)
+        except OSError as error:
+            raise SandboxUnavailable(f"The project's environment can't be removed: {error}.") from error
+        finally:
+            self.claimed.discard(claim.project)
+
     async def remove(self, place: Path) -> None:
+        """Raises EngineRefused, OSError."""
         if kept := self.kept.pop(place.name, None):
             await kept[1].end()
         await remove_volume(self.engine, self.volume_of(place.name))
-        await asyncio.to_thread(shutil.rmtree, place)
+        # Of any depth.
+        await ran(["rm", "--recursive", "--force", "--", str(place)], f"{place} can't be removed")
 
     async def close(self) -> None:
         kept, self.kept = self.kept, {}
@@ -174,9 +183,13 @@ def is_old(place: Path) -> bool:
 async def give_to(directory: Path, uid: int) -> None:
     """All of it; links are not followed. Raises OSError."""
     words = ["chown", "--recursive", "--no-dereference", f"{uid}:{uid}", "--", str(directory)]
-    changing = Child(words, Streams())
+    await ran(words, f"{directory} can't be given to the account {uid}")
+
+
+async def ran(words: Sequence[str], problem: str) -> None:
+    program = Child(words, Streams())
     try:
-        if await changing.wait() != 0:
-            raise OSError(f"{directory} can't be given to the account {uid}")
+        if await program.wait() != 0:
+            raise OSError(problem)
     finally:
-        changing.kill()
+        program.kill()

@@ -81,10 +81,10 @@ class Order:
 class Maker(Protocol):
     async def container(self) -> Container: ...
 
-    async def close(self, idle: Sequence[Container]) -> Kept | None:
+    async def close(self, idle: Sequence[Container], *, keep: bool = True) -> Kept | None:
         """Nothing runs in those that are ``idle``; the others have ended. Raises EngineRefused.
 
-        What is returned is clean, and for the next task of the project.
+        What is returned is clean, and for the next task of the project; nothing is where not ``keep``.
         """
         ...
 
@@ -120,7 +120,8 @@ class Declaring:
     def refill(self) -> None:
         """Nothing waits: each has mounts of its own."""
 
-    async def close(self, idle: Sequence[Container]) -> None:
+    async def close(self, idle: Sequence[Container], *, keep: bool = True) -> None:
+        del keep
         for container in idle:
             await container.end()
         if self.volume is not None:
@@ -178,11 +179,11 @@ class Attaching:
         if self.order.claim is None:
             self.stock.pool.refill(self.mold)
 
-    async def close(self, idle: Sequence[Container]) -> Kept | None:
+    async def close(self, idle: Sequence[Container], *, keep: bool = True) -> Kept | None:
         """A project's container is kept, where it is as clean as a new one."""
         kept = None
         for container in idle:
-            if self.order.claim is not None and kept is None and await self.is_clean(container):
+            if keep and self.order.claim and kept is None and await self.is_clean(container):
                 kept = self.mold, container
             else:
                 await container.end()

@@ -188,11 +188,13 @@ class DockerSandbox:
         kept = None
         try:
             if maker is not None:
-                kept = await maker.close(idle)
+                kept = await maker.close(idle, keep=not self.outgrown)
         finally:
             claim, self.claim = self.claim, None
             if claim is not None and self.stock is not None:
-                await self.stock.environments.release(claim, kept)
+                environments = self.stock.environments
+                # Outgrown, it would end every task that comes after.
+                await (environments.discard(claim) if self.outgrown else environments.release(claim, kept))
 
 
 async def open_port(container: Container, port: int | None) -> int | None:
