@@ -7,6 +7,8 @@ from tests.docker_engine import DockerEngine
 from tests.repositories import branches_of
 from tests.system import System
 
+HANGS_ONCE = "[ -e ~/seen ] || { touch ~/seen; echo half >half.txt; echo reached; sleep 900; }"
+
 
 async def in_containers(system: System, engine: DockerEngine, **sandbox: str | int) -> str:
     """A project whose tasks run in containers on a worker that has nothing else."""
@@ -22,6 +24,24 @@ async def in_containers(system: System, engine: DockerEngine, **sandbox: str | i
 
 def mark(system: System) -> str:
     return (system.worker_data / "mark").read_text()
+
+
+def containers(system: System, engine: DockerEngine) -> set[str]:
+    return {one["Id"] for one in engine.containers(f"pullyard.worker={mark(system)}")}
+
+
+async def kill_worker_at_work(system: System, engine: DockerEngine, project: str) -> set[str]:
+    """The containers that it had. Its next start saves the work, and the task is done in a second try."""
+    task = await system.task(project, f"{HANGS_ONCE}; echo done >result.txt")
+    first = await system.until_execution(task, "implementing")
+    await system.until_logged(first["id"], b"reached")
+    had = containers(system, engine)
+    assert had
+    await system.kill_worker()
+    await system.start_worker(sandbox="docker", docker_image=engine.image)
+    assert (await system.ended(task))["state"] == "completed"
+    assert (await system.executions(task))[0]["salvage_ref"]
+    return had
 
 
 @pytest.mark.slow
@@ -47,7 +67,7 @@ async def test_a_task_becomes_a_change_in_containers(docker_engine: DockerEngine
     assert "The image 127.0.0.1:9/none:1 can't be pulled" in failed["message"]
     assert failed["message"].endswith("for example with 'docker load'.")
     assert await system.stop_worker() == 0
-    assert docker_engine.containers(f"pullyard.worker={mark(system)}") == []
+    assert containers(system, docker_engine) == set()
 
 
 @pytest.mark.slow
@@ -60,10 +80,12 @@ async def test_a_projects_tasks_share_an_environment_that_verification_does_not(
     assert "set up in /home/agent" in (await system.log(task["execution_id"], "prepare")).decode()
     again = await system.task(project, "echo done >result.txt; cat ~/cache >>result.txt")
     assert (await system.ended(again))["state"] == "completed"
+    before = await kill_worker_at_work(system, docker_engine, project)
+    assert before.isdisjoint(containers(system, docker_engine)), "a container outlived its worker"
     query = {"filters": f'{{"label": ["{ENVIRONMENT_LABEL}={project}"]}}'}
     (volume,) = docker_engine.call("GET", "/volumes", params=query)["Volumes"]
     assert await system.stop_worker() == 0
-    assert docker_engine.containers(f"pullyard.worker={mark(system)}") == []
+    assert containers(system, docker_engine) == set()
     docker_engine.call("DELETE", f"/volumes/{volume['Name']}")
 
 
