@@ -1,11 +1,15 @@
 """Others' words in a change's text hide nothing of what follows them, whatever they open."""
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pullyard.worker.change_text import closed, harmless
+from pullyard.protocol.receipts import Envelope
+from pullyard.protocol.worker import CommandResult
+from pullyard.worker.change_text import BODY_CHARACTERS, closed, harmless, receipt_text, signed_text
+from tests.unit.test_receipts import RECEIPT, signed
 
 OURS = "Not passed"
 
@@ -86,3 +90,18 @@ def test_nobody_else_writes_a_receipt() -> None:
     for words in ("-----BEGIN PULLYARD RECEIPT-----", "x-----END PULLYARD RECEIPT-----"):
         assert "-----BEGIN PULLYARD" not in harmless(words)
         assert "-----END PULLYARD" not in harmless(words)
+
+
+def test_a_receipt_of_any_size_leaves_room_for_words() -> None:
+    hostile = ["sh", "-c", "| <!-- ` @everyone \n```" * 200]
+    one = CommandResult(argv=hostile, exit_code=1, seconds=1.0, outcome="failed")
+    huge = msgspec.structs.replace(RECEIPT, commands=[one] * 500, warning="\n| `" * 10_000)
+    sealed = signed(commands=msgspec.to_builtins(huge.commands))["envelope"]
+    huge.envelope = msgspec.convert(sealed, Envelope)
+    text = receipt_text(huge)
+    assert len(text) + len(signed_text(huge, "exec_1")) < BODY_CHARACTERS / 2
+    assert "450 more commands" in text
+    assert "receipt show exec_1" in signed_text(huge, "exec_1")
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    assert sum(token.type == "tr_open" for token in tokens) == 51, "one row a command"
+    assert not any(token.type in ("html_block", "fence") for token in tokens)
