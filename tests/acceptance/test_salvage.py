@@ -39,9 +39,12 @@ async def cli(system: System, *words: str) -> Any:
     return json.loads(said.splitlines()[-1])
 
 
-async def at_work(system: System, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+async def at_work(
+    system: System, repository: Path | None = None, **fields: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """A task whose agent has written half of it, and the execution."""
-    project = await system.project(system.repository(), verify_commands=[["true"]], **fields)
+    place = repository or system.repository()
+    project = await system.project(place, verify_commands=[["true"]], **fields)
     task = await system.task(project, HALF)
     execution = await system.until_execution(task, "implementing")
     await system.until_logged(execution["id"], b"reached")
@@ -72,18 +75,24 @@ async def is_kept(system: System, execution: dict[str, Any], state: str, reason:
     assert execution["id"] in [one["id"] for one in listed["items"]]
 
 
-async def test_cancelled_work_is_listed_shown_gone_on_with_and_dropped(system: System) -> None:
+async def test_work_that_was_cancelled_and_work_that_ran_out_of_time(system: System) -> None:
     await system.start_worker()
-    task, execution = await at_work(system)
+    repository = system.repository()
+    late, timed_out = await at_work(system, repository, limits={"implement_seconds": 6})
+    task, execution = await at_work(system, repository)
     await system.coordinator.post(f"/tasks/{task['id']}/cancel", status=200)
     await system.until_execution(task, "cancelled")
     await is_kept(system, execution, "cancelled", "cancelled")
-    (listed,) = await cli(system, "salvage", "list")
+    assert (await system.ended(late))["reason"] == "agent_timed_out"
+    await is_kept(system, timed_out, "timed_out", "agent_timed_out")
+    await resume(system, late)
+    listed = (await cli(system, "salvage", "list"))[0]
     assert listed["facts"]["salvage"] == {"files": 1, "additions": 1, "deletions": 0, "pushed": False}
     shown = await cli(system, "salvage", "show", execution["id"])
     assert "+half" in shown["repositories"][0]["diff"]
-    (here,) = await cli(system, "worker", "salvage", "list")
-    assert (here["execution_id"], here["state"], here["reason"]) == (execution["id"], "saved", "cancelled")
+    here = {one["execution_id"]: one for one in await cli(system, "worker", "salvage", "list")}
+    assert {one["state"] for one in here.values()} == {"saved"}
+    assert here[execution["id"]]["reason"] == "cancelled"
     (opened,) = await cli(system, "worker", "salvage", "show", execution["id"])
     assert "+half" in opened["diff"]
     patches = system.root / "patches"
@@ -95,17 +104,9 @@ async def test_cancelled_work_is_listed_shown_gone_on_with_and_dropped(system: S
 
     await cli(system, "task", "retry", task["id"], "--resume")
     await goes_on(system, task, execution)
+    await goes_on(system, late, timed_out)
     await cli(system, "worker", "salvage", "drop", execution["id"], "--yes")
-    assert await cli(system, "worker", "salvage", "list") == []
-
-
-async def test_work_that_ran_out_of_time(system: System) -> None:
-    await system.start_worker()
-    task, execution = await at_work(system, limits={"implement_seconds": 4})
-    assert (await system.ended(task))["reason"] == "agent_timed_out"
-    await is_kept(system, execution, "timed_out", "agent_timed_out")
-    await resume(system, task)
-    await goes_on(system, task, execution)
+    assert [one.work.execution_id for one in find_kept(system.worker_data)] == [timed_out["id"]]
 
 
 async def test_work_of_a_killed_worker(system: System) -> None:
