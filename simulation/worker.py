@@ -82,6 +82,7 @@ class WorkerNode:
             once=False,
             minimum_free_bytes=0,
             log_limit_bytes=LOG_LIMIT_BYTES,
+            output_limit_bytes=LOG_LIMIT_BYTES,
             first_uid=0,
         )
         nothing: Any = None
