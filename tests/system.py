@@ -20,6 +20,7 @@ import pytest
 from watchfiles import awatch
 from websockets.asyncio.client import connect
 
+from pullyard.worker.reap import reap
 from tests.coordinator import RunningCoordinator
 from tests.fault_proxy import FaultProxy
 from tests.repositories import make_bare_clone, make_repository
@@ -206,3 +207,6 @@ async def system(coordinator: RunningCoordinator) -> AsyncIterator[System]:
                     with suppress(ProcessLookupError):
                         os.killpg(worker.pid, signal.SIGKILL)
                     await worker.wait()
+                with suppress(FileNotFoundError):
+                    # As its next start would: a killed worker's control groups are nobody's else.
+                    await reap(running.worker_data, (running.worker_data / "mark").read_text())
