@@ -1,11 +1,14 @@
 """More of everything than the proxy takes: connections, slow heads, bodies. Others are served meanwhile."""
 
 import asyncio
+import gc
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -96,6 +99,27 @@ async def test_a_head_that_comes_byte_by_byte_is_cut_off() -> None:
                 answer = await asyncio.wait_for(reader.read(), 0.05)
         assert answer == b""
         writer.close()
+
+
+async def test_clients_that_vanish_leave_nothing_behind() -> None:
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    async with Host(answer=bytes(3_000_000)) as host:
+        rule = HostRule(host=HOST, port=host.port)
+        async with egress_at(rule, dialer=opened(host.port)) as (gateway, _):
+            for first in (b"x\r\n\r\n", b"GET http://", get(host.port)):
+                for _ in range(20):
+                    with socket.create_connection(("127.0.0.1", gateway.port)) as client:
+                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        client.sendall(first)
+                        await asyncio.sleep(0)
+                # Whatever the others began is over, or will be with the proxy.
+                assert b" 200 " in await ask(gateway.port, get(host.port))
+            words = ["curl", "-s", "-x", f"http://127.0.0.1:{gateway.port}", *["https://evil.example/"] * 30]
+            # It leaves while it is still being told why.
+            await (await asyncio.create_subprocess_exec(*words)).wait()
+    gc.collect()
+    assert faults == []
 
 
 @asynccontextmanager

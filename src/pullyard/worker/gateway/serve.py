@@ -107,7 +107,7 @@ class Gateway:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._serve(reader, writer)
-        except (ConnectionError, TimeoutError):
+        except OSError:
             # The client went away, or the provider broke off: the client sees an end without a last chunk.
             logger.debug("gateway.connection_ended", provider=self.provider_name)
 
