@@ -13,7 +13,7 @@ from pullyard.files.locks import take
 from pullyard.git.program import Git
 from pullyard.protocol.worker import RepositorySpec
 from pullyard.worker.checkouts import find_checkouts
-from pullyard.worker.clean import make_room
+from pullyard.worker.clean import make_room, remove, survey
 from pullyard.worker.disk import has_room
 from pullyard.worker.harvest import Source
 from pullyard.worker.journal import KEPT, Journal
@@ -112,6 +112,17 @@ async def test_clean_removes_what_a_dry_run_says_and_nothing_else(tmp_path: Path
     assert half_made in gone
     left = {path for path in before if not any(path.is_relative_to(one) for one in gone)}
     assert machine.everything() == left
+
+
+async def test_what_another_clean_has_removed_meanwhile_is_told(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.workspaces.release(await machine.checkout(machine.repository("repository"), "idle"))
+    (machine.data / "executions" / "exec_half").mkdir()
+    found = survey(machine.data)
+    assert [remove(place) for place in found] == [None] * 3
+    again = [(place.kind, remove(place)) for place in found]
+    assert dict(again)["checkout"] == "somebody else removed it just now"
+    assert survey(machine.data) == []
 
 
 async def test_a_beginning_execution_is_left_to_a_worker_that_runs(tmp_path: Path) -> None:

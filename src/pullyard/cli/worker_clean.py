@@ -29,6 +29,8 @@ def clean(
         raise RequestError(
             f"{error.filename} can't be read or removed: run this as the account that the worker runs as."
         ) from error
+    except OSError as error:
+        raise RequestError(f"{error.filename} can't be removed: {error.strerror}.") from error
     gone = [place for place, stays in outcomes if stays is None]
     kept = [(place, stays) for place, stays in outcomes if stays is not None]
     _say(terminal, gone, kept, dry_run=dry_run)

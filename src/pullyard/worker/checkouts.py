@@ -18,7 +18,7 @@ from pullyard.files.writes import replace_file
 from pullyard.git.errors import GitFailed
 from pullyard.git.program import Git
 from pullyard.worker import trees
-from pullyard.worker.disk import size_bytes
+from pullyard.worker.disk import changed_at, size_bytes
 from pullyard.worker.mirrors import Mirror
 from pullyard.worker.threads import in_thread
 
@@ -139,7 +139,7 @@ def find_checkouts(root: Path) -> list[Path]:
 
 
 def give_up(place: Path) -> str | None:
-    """Remove a checkout; or why it stays: it is used or changed now."""
+    """Remove a checkout; or why it stays: it is used or changed now. Raises OSError, also if it is gone."""
     locks = [take(path) for path in (place.parent / "lock", place / "use") if path.exists()]
     gone = place.with_name(place.name + GONE)
     try:
@@ -157,10 +157,7 @@ def give_up(place: Path) -> str | None:
 
 def used_at(place: Path) -> float:
     """In seconds since 1970; 0 for one that was left half made."""
-    try:
-        return (place / "use").stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+    return changed_at(place / "use")
 
 
 def measure(place: Path) -> int:

@@ -14,7 +14,7 @@ import msgspec
 from pullyard.files.locks import is_free, take
 from pullyard.worker import checkouts, mirrors, trees
 from pullyard.worker.context import KEPT_LOGS
-from pullyard.worker.disk import size_bytes
+from pullyard.worker.disk import changed_at, size_bytes
 from pullyard.worker.journal import JOURNAL, KEPT, Journal
 from pullyard.worker.mirrors import EXECUTIONS, KEY, AboutMirror, needed_by, why_it_stays
 
@@ -63,13 +63,16 @@ def remove(place: Place) -> str | None:
     """Remove what ``survey`` says may go; or why it stays after all. Raises OSError."""
     if place.stays is not None:
         return place.stays
-    match place.kind:
-        case Kind.CHECKOUT:
-            return checkouts.give_up(place.path)
-        case Kind.MIRROR:
-            return mirrors.give_up(place.path, needed_by(place.path.parent.parent / EXECUTIONS))
-        case _:
-            return _remove_leftover(place.path)
+    try:
+        match place.kind:
+            case Kind.CHECKOUT:
+                return checkouts.give_up(place.path)
+            case Kind.MIRROR:
+                return mirrors.give_up(place.path, needed_by(place.path.parent.parent / EXECUTIONS))
+            case _:
+                return _remove_leftover(place.path)
+    except FileNotFoundError:
+        return "somebody else removed it just now"
 
 
 def make_room(data: Path, enough: Callable[[], bool]) -> int:
@@ -121,7 +124,7 @@ def _mirrors(data: Path) -> Iterator[Place]:
             Kind.MIRROR,
             path,
             size_bytes(path),
-            path.stat().st_mtime,
+            changed_at(path),
             _repository_of(path),
             why_it_stays(path, needed) if free else IN_USE,
         )
@@ -145,7 +148,7 @@ def _executions(data: Path) -> Iterator[Place]:
             continue
         grant = known[path].record.grant if path in known else None
         about = f"{grant.project_name}#{grant.task.number} {grant.task.title}" if grant else ""
-        yield Place(Kind.EXECUTION, path, size_bytes(path), path.stat().st_mtime, about, _why(path, known))
+        yield Place(Kind.EXECUTION, path, size_bytes(path), changed_at(path), about, _why(path, known))
 
 
 def _why(path: Path, known: Iterable[Path]) -> str:
@@ -159,11 +162,11 @@ def _why(path: Path, known: Iterable[Path]) -> str:
 def _logs(root: Path) -> Iterator[Place]:
     if root.is_dir():
         stays = "the only copy of these logs"
-        yield Place(Kind.LOGS, root, size_bytes(root), root.stat().st_mtime, "", stays)
+        yield Place(Kind.LOGS, root, size_bytes(root), changed_at(root), "", stays)
 
 
 def _leftover(path: Path, stays: str | None) -> Place:
-    return Place(Kind.LEFTOVER, path, size_bytes(path), path.stat().st_mtime, path.name, stays)
+    return Place(Kind.LEFTOVER, path, size_bytes(path), changed_at(path), path.name, stays)
 
 
 def _remove_leftover(path: Path) -> str | None:

@@ -20,6 +20,14 @@ def has_room(directory: Path, minimum_free_bytes: int) -> bool:
     return files and found.f_bavail * found.f_frsize >= minimum_free_bytes
 
 
+def changed_at(path: Path) -> float:
+    """In seconds since 1970; 0 for what somebody has removed meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def size_bytes(directory: Path) -> int:
     """The disk space of all files below, links not followed."""
     total = 0

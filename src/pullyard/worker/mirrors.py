@@ -30,7 +30,7 @@ from pullyard.git.program import Git
 from pullyard.git.remotes import HEADS, TAGS, Listing, Remotes
 from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Mount
-from pullyard.worker.disk import size_bytes
+from pullyard.worker.disk import changed_at, size_bytes
 from pullyard.worker.journal import KEPT, Journal
 from pullyard.worker.mirror_repair import break_locks, is_whole, join_packs, remove_half_packs
 from pullyard.worker.saved_work import REPOSITORY, SavedWork, lost_in, salvage_ref, saved_in, write_note
@@ -200,7 +200,7 @@ class Mirrors:
         """Remove the mirrors used least recently until all fit the quota; never salvage, nor one in use."""
         places = sorted(
             (path for path in self.root.iterdir() if KEY.fullmatch(path.name)),
-            key=lambda path: path.stat().st_mtime,
+            key=changed_at,
         )
         sizes = {path: await in_thread(size_bytes, path) for path in places}
         total = sum(sizes.values())
@@ -381,7 +381,8 @@ def give_up(place: Path, needed: Mapping[str, str]) -> str | None:
             return "in use"
         if stays := why_it_stays(place, needed):
             return stays
-        shutil.rmtree(place)
+        if place.exists():
+            shutil.rmtree(place)
         return None
     finally:
         for lock in locks:
