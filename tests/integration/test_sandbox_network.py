@@ -1,5 +1,7 @@
 """Real programs in real sandboxes of every kind, told of the proxy as every command of an execution is."""
 
+import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ from pullyard.protocol.isolation import HostRule, Isolation, NetworkPolicy
 from pullyard.protocol.worker import AgentSpec, Grant, PhaseLimits, RepositorySpec, TaskBrief
 from pullyard.sandboxes.protocol import Mount
 from pullyard.sandboxes.registry import SANDBOXES
+from pullyard.worker.gateway.serve import MOST_CONNECTIONS
 from pullyard.worker.logs import LogFile
 from pullyard.worker.network import Network, bound_of, dialer_of, network_of
 from pullyard.worker.run_command import run_command
@@ -162,6 +165,48 @@ async def test_packages_are_installed_from_a_registry_over_tls(
     (count,) = network.facts["network"].values()
     assert (count["requests"] > 0, count["refused"]) == (True, 0)
     assert count["received_bytes"] > 1000
+
+
+FLOOD = """
+import os, socket
+port = int(os.environ["http_proxy"].rpartition(":")[2])
+held = []
+for number in range(900):
+    one = socket.socket()
+    one.setblocking(False)
+    one.connect_ex(("127.0.0.1", port))
+    held.append(one)
+for one in held:
+    try:
+        one.send(b"GET http://")
+    except OSError:
+        pass
+# The last one of those that are served is told so, and what waited is served after it.
+held[0].setblocking(True)
+held[0].send(b"x HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+print(held[0].recv(12))
+"""
+
+
+@pytest.mark.parametrize("backend", sorted(SANDBOXES.keys() - {"unsafe-directory"}), indirect=True)
+async def test_a_flood_of_connections_stays_in_the_sandbox(backend: str, tmp_path: Path) -> None:
+    most = 0
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, len(os.listdir("/proc/self/fd")))
+            await asyncio.sleep(0.01)
+
+    async with Host() as host:
+        network = network_to(backend, tmp_path, HostRule(host=HOST, port=host.port), port=host.port)
+        async with shell(backend, tmp_path, network) as run:
+            before, watching = len(os.listdir("/proc/self/fd")), asyncio.ensure_future(watch())
+            outcome, log = await run(f"ulimit -n 1024; /usr/bin/python3 - <<'END'\n{FLOOD}\nEND")
+            watching.cancel()
+            assert (outcome, "HTTP/1.1 403" in log or "HTTP/1.1 400" in log) == ("passed", True), log
+            assert MOST_CONNECTIONS // 2 < most - before < MOST_CONNECTIONS + 20
+            assert (await run(f"curl -sSf http://{HOST}:{host.port}/"))[0] == "passed"
 
 
 @pytest.mark.parametrize(
