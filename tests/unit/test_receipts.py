@@ -207,7 +207,8 @@ def test_a_receipt_is_found_in_a_text(around: str) -> None:
 def test_all_receipts_of_a_text_are_found_and_so_are_those_in_json() -> None:
     both = block_of(signed()) + "\n" + block_of(signed(OTHER))
     assert [one["signatures"][0]["keyid"] for one in find_receipts(both)] == [TRUSTED, FOREIGN]
-    for document in (signed(), signed()["envelope"], {"id": "exec_1", "receipt": signed()}):
+    shown = {"id": "exec_1", "receipt": signed(), "body": both}
+    for document in (signed(), signed()["envelope"], shown, {"body": block_of(signed()), "receipt": None}):
         (found,) = find_receipts(json.dumps(document))
         assert check_receipt(found, [TRUSTED]).receipt == RECEIPT
 
@@ -218,6 +219,7 @@ def test_all_receipts_of_a_text_are_found_and_so_are_those_in_json() -> None:
         ("", "begins with"),
         ("Fixes #12", "begins with"),
         ("[1, 2]", "begins with"),
+        ('{"body": 7, "receipt": 7}', "begins with"),
         ("[" * 100_000, "begins with"),
         (BEGIN, "no end"),
         (f"{BEGIN}\nabcd\n", "no end"),
@@ -227,7 +229,7 @@ def test_all_receipts_of_a_text_are_found_and_so_are_those_in_json() -> None:
         (f"{BEGIN}e30={END}" * 101, "more than 100"),
         ("x" * (9 << 20), "longer than"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_rubbish_is_refused_with_a_sentence(text: str, said: str) -> None:
     with pytest.raises(ReceiptRefused, match=said):

@@ -37,13 +37,20 @@ def tests_text(result: CommandResult) -> str:
 def find_receipts(text: str) -> list[Any]:
     """Every receipt in a text, still unchecked, as plain data for ``signed_receipts.check_receipt``.
 
-    The text is any with blocks in it, or the JSON of an envelope, a receipt, an execution or a change. Raises
-    ReceiptRefused where it holds none.
+    The text is any with blocks in it, or the JSON of an envelope, a receipt, an execution, or a change, a
+    forge's too, with its text as ``body``. Raises ReceiptRefused where it holds none.
     """
     if len(text) > 2 * MAX_CHARACTERS:
         raise ReceiptRefused(f"This is longer than {2 * MAX_CHARACTERS >> 20} MiB: copy only the receipt.")
+    document = _document(text)
+    if document is not None:
+        for inner in (document, document.get("receipt")):
+            if isinstance(inner, dict) and ("envelope" in inner or "payload" in inner):
+                return [cast(Any, inner)]
+        body = document.get("body")
+        text = body if isinstance(body, str) else ""
     if BEGIN not in text:
-        return [_from_json(text)]
+        raise ReceiptRefused(f"There is no receipt in this: it begins with a line {BEGIN!r}.")
     found = list(_blocks(text))
     if len(found) > MAX_RECEIPTS:
         raise ReceiptRefused(f"There are more than {MAX_RECEIPTS} receipts in this: copy one of them.")
@@ -62,12 +69,10 @@ def _blocks(text: str) -> Iterator[Any]:
             raise ReceiptRefused(DAMAGED) from error
 
 
-def _from_json(text: str) -> Any:
+def _document(text: str) -> dict[str, Any] | None:
+    """None for a text that is no object of JSON."""
     try:
         document = msgspec.json.decode(text.strip().encode("utf-8", "replace"))
     except (msgspec.DecodeError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise ReceiptRefused(f"There is no receipt in this: it begins with a line {BEGIN!r}.")
-    named = cast(dict[str, Any], document)
-    return named["receipt"] if isinstance(named.get("receipt"), dict) else named
+        return None
+    return cast(dict[str, Any], document) if isinstance(document, dict) else None
