@@ -40,7 +40,10 @@ def left_by(data: Path) -> Left:
         for name in names
         if name.startswith(f"pullyard-{mark}-")
     }
-    numbers = {int(one) for group in groups for one in (group / "cgroup.procs").read_text().split()}
+    numbers: set[int] = set()
+    for group in groups:
+        with suppress(OSError):
+            numbers |= set(map(int, (group / "cgroup.procs").read_text().split()))
     signs = (f"PULLYARD_SANDBOX={mark}-".encode(), f"HOME={data}/executions/".encode())
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -49,9 +52,14 @@ def left_by(data: Path) -> Left:
                 numbers.add(int(place.name))
     own = Path(tempfile.mkdtemp(prefix=f"pullyard-{mark}-"))
     (data / "tmp" / "left").touch()
-    return Left(dict(map(opened, numbers)), groups, {own, data / "tmp" / "left"})
+    return Left(opened(numbers), groups, {own, data / "tmp" / "left"})
 
 
-def opened(number: int) -> tuple[str, int]:
-    words = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return f"{number} {words[:60]}", os.pidfd_open(number)
+def opened(numbers: set[int]) -> dict[str, int]:
+    processes: dict[str, int] = {}
+    for number in numbers:
+        # One that has just ended is no matter.
+        with suppress(OSError):
+            words = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            processes[f"{number} {words[:60]}"] = os.pidfd_open(number)
+    return processes
