@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -129,6 +130,23 @@ async def test_what_is_slow_but_honest_passes(bounded: RunningCoordinator) -> No
         await asyncio.sleep(0.3)
     assert (await streams[0].readline()).startswith(b"HTTP/1.1 201")
     streams[1].transport.abort()
+
+
+async def test_requests_sent_at_once_are_answered_whole_and_in_order(bounded: RunningCoordinator) -> None:
+    """None is waited for before the next one goes, and each has its own headers."""
+    head = f"HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bounded.token}\r\n"
+    body = b'{"name": "x", "repository": "/srv/x.git"}'
+    posted = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    streams = await connect(bounded)
+    streams[1].write(
+        f"GET /healthz {head}\r\nHEAD /healthz {head}\r\nGET /nothing/here {head}\r\n".encode()
+        + f"POST /api/v1/projects {head}{posted}connection: close\r\n\r\n".encode()
+        + body
+    )
+    answer = await rest(streams)
+    codes = re.findall(rb"HTTP/1\.1 (\d+) ", answer)
+    assert codes == [b"200", b"405", b"404", b"201"], answer
+    assert json.loads(answer[answer.rindex(b"\r\n\r\n") :])["name"] == "x"
 
 
 async def test_a_refusal_is_counted(bounded: RunningCoordinator) -> None:

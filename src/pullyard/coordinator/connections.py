@@ -115,6 +115,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._waits is Waits.BODY:
             late = self._body_bytes < (elapsed - self.limits.body_seconds) * BODY_BYTES_A_SECOND
         if late:
+    def on_message_begin(self) -> None:
+        # A request may begin in the piece in which the one before it ended.
+        self._waits, self._since = Waits.HEAD, self.loop.time()
+        super().on_message_begin()
+
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "slow", "The request came too slowly.")
         else:
             self._set_timer()
