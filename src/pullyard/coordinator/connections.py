@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -38,6 +38,39 @@ class Waits(Enum):
     NOTHING = auto()
     HEAD = auto()
     BODY = auto()
+
+
+class Answer:
+    """The transport of one answer: its head waits for its body, and both leave by one call of the system.
+
+    A head that no body follows at once leaves by itself, in the next turn of the loop.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._begun = False
+
+    def write(self, data: bytes) -> None:
+        if self._begun:
+            head, self._head = self._head, None
+            self._transport.writelines([data] if head is None else [head, data])
+            return
+        self._begun, self._head = True, data
+        self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        head, self._head = self._head, None
+        if head is not None and not self._transport.is_closing():
+            self._transport.write(head)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -82,6 +115,11 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._timer is None:
             self._set_timer()
 
+    def on_message_begin(self) -> None:
+        # A request may begin in the piece in which the one before it ended.
+        self._waits, self._since = Waits.HEAD, self.loop.time()
+        super().on_message_begin()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         # After the head come trailers, which nothing here reads, so there is no reason to keep any.
         if self._waits is Waits.HEAD:
@@ -90,7 +128,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._waits, self._since = Waits.BODY, self.loop.time()
         self._head_bytes = self._body_bytes = 0
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not None and self.cycle is not before:
+            # It has not begun: its task is only scheduled.
+            self.cycle.transport = cast("asyncio.Transport", Answer(self.transport, self.loop))
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -115,11 +157,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._waits is Waits.BODY:
             late = self._body_bytes < (elapsed - self.limits.body_seconds) * BODY_BYTES_A_SECOND
         if late:
-    def on_message_begin(self) -> None:
-        # A request may begin in the piece in which the one before it ended.
-        self._waits, self._since = Waits.HEAD, self.loop.time()
-        super().on_message_begin()
-
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "slow", "The request came too slowly.")
         else:
             self._set_timer()
