@@ -2,10 +2,11 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from pullyard.protocol.isolation import HostRule
-from pullyard.worker.gateway.counts import Counts
+from pullyard.worker.gateway.counts import Counts, HostCount
 from pullyard.worker.gateway.pinned import Dialer
 from tests.egress import HOST, Host, ask, egress_at, opened
 
@@ -163,6 +164,20 @@ async def test_traffic_is_bounded() -> None:
                 assert gateway.egress
                 gateway.egress.counts = Counts(limit_bytes=200_000)
                 assert len(await ask(gateway.port, get(host.port))) < 0.6 * size
+
+
+async def test_a_worker_that_was_killed_counts_on() -> None:
+    async with Host(answer=b"x" * 1000) as host:
+        place = f"{HOST}:{host.port}"
+        rule = HostRule(host=HOST, port=host.port)
+        before = {place: HostCount(2, 1, 300, 190_000)}
+        kept = msgspec.json.decode(msgspec.json.encode(before), type=dict[str, HostCount])
+        async with egress_at(rule, dialer=opened(host.port)) as (gateway, _):
+            assert gateway.egress
+            gateway.egress.counts = Counts(hosts=kept, limit_bytes=192_000)
+            assert b" 200 " in await ask(gateway.port, get(host.port))
+            assert kept[place].requests == 3
+            assert len(await ask(gateway.port, get(host.port))) < 1000, "it may move no more than before"
 
 
 async def test_without_a_model_the_provider_s_paths_say_so() -> None:

@@ -19,6 +19,7 @@ from pullyard.worker import trees
 from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.copies import REPOSITORIES, Copy
+from pullyard.worker.gateway.counts import Counts
 from pullyard.worker.gateway.pinned import Dialer
 from pullyard.worker.gateway.upstream import Upstream
 from pullyard.worker.images.supply import ImageSupply
@@ -121,7 +122,10 @@ class Context:
     def network(self) -> Network:
         """What its commands may reach, the same in every phase."""
         bound = bound_of(self.tools.settings)
-        network = network_of(self.grant, self.probe.name, self.tools.dialer, bound, facts=self.facts)
+        counts = Counts(hosts=self.record.network)
+        network = network_of(
+            self.grant, self.probe.name, self.tools.dialer, bound, counts=counts, facts=self.facts
+        )
         return replace(network, own=self.image.environment) if self.image else network
 
     @property

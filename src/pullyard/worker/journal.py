@@ -17,6 +17,7 @@ from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import ProtocolViolation
 from pullyard.protocol.worker import FinishRequest, Grant, NodeFact, Receipt, Usage
 from pullyard.worker import trees
+from pullyard.worker.gateway.counts import HostCount
 
 JOURNAL = "journal.json"
 KEPT = "kept.json"
@@ -64,6 +65,8 @@ class Record(CopyRecord, kw_only=True):
     phase_seconds: dict[str, float] = {}
     nodes: list[NodeFact] = []
     """Every attempt at a node of the workflow, in order; the last one is where the execution is."""
+    network: dict[str, HostCount] = {}
+    """What was reached until the last save."""
     unsaved: bool = False
     """The work could not be salvaged: its directory stays until it is saved, or dropped by a person."""
     finish: FinishRequest | None = None

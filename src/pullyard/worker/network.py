@@ -18,6 +18,7 @@ from pullyard.protocol.public_addresses import read_private_place
 from pullyard.protocol.worker import Grant
 from pullyard.sandboxes.protocol import Process, SandboxUnavailable
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
+from pullyard.worker.gateway.counts import Counts
 from pullyard.worker.gateway.egress import Egress
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.pinned import Dialer, read_known, read_proxy
@@ -80,13 +81,22 @@ class Network:
 
 
 def network_of(
-    grant: Grant, backend: str, dialer: Dialer, *bounds: Bound, facts: dict[str, Any] | None = None
+    grant: Grant,
+    backend: str,
+    dialer: Dialer,
+    *bounds: Bound,
+    counts: Counts | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> Network:
-    """``backend`` is the sandbox's name. ``bounds`` are the owner's, and a policy's where there is one."""
+    """``backend`` is the sandbox's name. ``bounds`` are the owner's, and a policy's where there is one.
+
+    ``counts`` holds what a worker before this one counted, and goes on.
+    """
     project = grant.project_name if _NAME.fullmatch(grant.project_name) else grant.project_id
     rules = allowed(grant.isolation.network, *bounds, project=project)
     port = free_port() if backend == UnsafeDirectory.name else GATEWAY_PORT
-    return Network(Egress(rules, dialer), port, {} if facts is None else facts)
+    egress = Egress(rules, dialer, counts or Counts())
+    return Network(egress, port, {} if facts is None else facts)
 
 
 def free_port() -> int:

@@ -30,7 +30,11 @@ class HostCount:
 class Counts:
     limit_bytes: int = TRAFFIC_LIMIT_BYTES
     hosts: dict[str, HostCount] = field(default_factory=dict[str, HostCount])
-    moved_bytes: int = 0
+    """Those that are given are counted on: a worker that was killed goes on with its execution."""
+    moved_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.moved_bytes = sum(one.sent_bytes + one.received_bytes for one in self.hosts.values())
 
     def of(self, place: Place) -> HostCount:
         name = shown(place)
