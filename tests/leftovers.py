@@ -33,7 +33,7 @@ def ended(process: int) -> bool:
 
 def left_by(data: Path) -> Left:
     """Everything with the mark of the worker that has this data directory, and what is in its groups."""
-    mark = (data / "mark").read_text()
+    mark = (data / "mark").read_text().split()[0]
     groups = {
         Path(parent) / name
         for parent, names, _ in os.walk("/sys/fs/cgroup")

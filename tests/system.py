@@ -209,4 +209,4 @@ async def system(coordinator: RunningCoordinator) -> AsyncIterator[System]:
                     await worker.wait()
                 with suppress(FileNotFoundError):
                     # As its next start would: a killed worker's control groups are nobody's else.
-                    await reap(running.worker_data, (running.worker_data / "mark").read_text())
+                    await reap(running.worker_data, (running.worker_data / "mark").read_text().split()[0])

@@ -23,7 +23,7 @@ async def in_containers(system: System, engine: DockerEngine, **sandbox: str | i
 
 
 def mark(system: System) -> str:
-    return (system.worker_data / "mark").read_text()
+    return (system.worker_data / "mark").read_text().split()[0]
 
 
 def containers(system: System, engine: DockerEngine) -> set[str]:

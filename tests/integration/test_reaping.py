@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -135,5 +136,10 @@ def test_a_worker_keeps_its_mark_and_no_other_has_it(tmp_path: Path) -> None:
     first = worker_mark(tmp_path / "one")
     assert worker_mark(tmp_path / "one") == first
     assert worker_mark(tmp_path / "two") != first
+    shutil.copytree(tmp_path / "one", tmp_path / "copy")
+    assert worker_mark(tmp_path / "copy") != first, "or the copy would end what the first one runs"
+    (tmp_path / "one").rename(tmp_path / "moved")
+    assert worker_mark(tmp_path / "moved") == first
+    (tmp_path / "moved").rename(tmp_path / "one")
     (tmp_path / "one" / "mark").write_bytes(b"\xff../")
     assert worker_mark(tmp_path / "one") not in (first, "")

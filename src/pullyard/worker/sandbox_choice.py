@@ -24,7 +24,7 @@ from pullyard.sandboxes.registry import SANDBOXES
 
 REUSED = "reused"
 """A value of ``SandboxWish.environment``."""
-MARK_FILE = "mark"
+LOCK_FILE, MARK_FILE = "lock", "mark"
 MARK_BYTES = 6
 MARK_PATTERN = re.compile(f"[0-9a-f]{{{2 * MARK_BYTES}}}")
 
@@ -33,14 +33,18 @@ def worker_mark(data_directory: Path) -> str:
     """What everything that a worker starts outside of itself is marked with; its next start has it again.
 
     By chance and not by the directory's path: two containers may each have a worker at the same path, on one
-    engine and one kernel. Whoever asks first holds the directory's lock.
+    engine and one kernel. A copy of the directory is another worker's: it has another lock file, whose number
+    stands beside the mark. Whoever asks first holds that lock.
     """
-    file = data_directory / MARK_FILE
+    file, lock = data_directory / MARK_FILE, data_directory / LOCK_FILE
+    lock.touch(mode=0o600)
+    place = str(lock.stat().st_ino)
     with suppress(FileNotFoundError):
-        if MARK_PATTERN.fullmatch(mark := file.read_bytes().decode("ascii", "replace")):
+        mark, _, known = file.read_bytes().decode("ascii", "replace").partition(" ")
+        if MARK_PATTERN.fullmatch(mark) and known == place:
             return mark
     mark = secrets.token_hex(MARK_BYTES)
-    replace_file(file, mark.encode())
+    replace_file(file, f"{mark} {place}".encode())
     return mark
 
 
