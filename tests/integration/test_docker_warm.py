@@ -16,7 +16,7 @@ from pullyard.sandboxes.docker.environments import HOME, KEPT_SECONDS, USED
 from pullyard.sandboxes.docker.makers import Stock
 from pullyard.sandboxes.docker.sandbox import DockerSandbox
 from pullyard.sandboxes.probe import SMALL, try_escapes
-from pullyard.sandboxes.protocol import ContainerSettings, Mount, SandboxSpec
+from pullyard.sandboxes.protocol import ContainerSettings, Mount, SandboxSpec, SandboxUnavailable
 from tests.docker_engine import BASE_IMAGE, DockerEngine, Refused
 from tests.sandbox_places import UID, directory, run, workspace
 
@@ -95,6 +95,31 @@ async def test_a_container_that_waited_is_a_whole_sandbox(
 async def test_a_container_that_waited_holds_every_way_out(warm: DockerSandbox, tmp_path: Path) -> None:
     held = await try_escapes(warm, directory(tmp_path / "scratch"))
     assert {name for name, kept in held.items() if not kept} == set()
+
+
+async def test_nothing_of_a_hostile_image_is_opened(
+    stock: Stock, docker_engine: DockerEngine, tmp_path: Path
+) -> None:
+    """A pipe would hang whoever opens it; a device could do worse."""
+    spoil = "mkdir /opt; mkfifo /opt/one && ln -s /nowhere /link"
+    config = {"Image": BASE_IMAGE, "Cmd": ["sh", "-c", spoil], "NetworkDisabled": True}
+    made = docker_engine.call("POST", "/containers/create", json=config)["Id"]
+    docker_engine.call("POST", f"/containers/{made}/start")
+    docker_engine.call("POST", f"/containers/{made}/wait")
+    name = {"container": made, "repo": "pullyard-tests/hostile", "tag": "1"}
+    docker_engine.call("POST", "/commit", params=name, json={})
+    docker_engine.call("DELETE", f"/containers/{made}")
+    spec = replace(spec_at(tmp_path / "first"), image="pullyard-tests/hostile:1")
+    objects = spec.mounts[0].outside / "objects"
+    sandbox = await provisioned(replace(spec, mounts=[Mount(objects, "/opt/one")]), stock)
+    assert "attach" in sandbox.phases
+    assert await run(sandbox, "cat", "/opt/one") == (0, "packed\n")
+    await sandbox.destroy()
+    refused = DockerSandbox(replace(spec, mounts=[Mount(objects, "/link")]), stock)
+    with suppress(SandboxUnavailable):
+        await refused.provision()
+    await refused.destroy()
+    assert stock.refused is None, "one image's fault is no other one's"
 
 
 async def test_a_container_that_died_while_it_waited_is_not_taken(

@@ -23,8 +23,17 @@ ATTACH_SECONDS = 20.0
 SAID_BYTES = 4096
 
 
+NEVER = ("Operation not permitted", "Function not implemented")
+"""What the kernel says where it would say so for every container."""
+
+
 class AttachRefused(Exception):
     """The kernel does not let us; the message is its own."""
+
+    @property
+    def final(self) -> bool:
+        """Whether there is no use in trying it with another container."""
+        return any(words in str(self) for words in NEVER)
 
 
 async def attach(process: int, workspace: Workspace, mounts: Sequence[Mount], shared: int | None) -> None:

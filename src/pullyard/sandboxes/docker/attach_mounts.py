@@ -70,8 +70,9 @@ def make_place(place: str, *, directory: bool) -> None:
         os.makedirs(place, exist_ok=True)
         return
     os.makedirs(os.path.dirname(place), exist_ok=True)
-    # Only made where it is missing: most are files of the image.
-    os.close(os.open(place, os.O_RDONLY | os.O_CREAT, 0o644))
+    # What an image has there is hidden and never opened: it may be a pipe, or a device of the machine.
+    if not os.path.lexists(place):
+        os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644))
 
 
 def attach(plan: dict) -> None:
@@ -113,11 +114,16 @@ def read(size: int) -> bytes:
 def main() -> None:
     plan = marshal.loads(read(int.from_bytes(read(LENGTH_BYTES), "big")))
     os.umask(0o022)
+    answer = "it met a bug\n"
     try:
         (detach if "places" in plan else attach)(plan)
-    except OSError as error:
-        raise SystemExit(f"{error.filename}: {error.strerror}") from None
-    os.write(1, b"ready\n")
+        answer = "ready\n"
+    except (OSError, SystemExit) as error:
+        answer = f"{error}\n"
+    finally:
+        os.write(1, answer.encode(errors="replace"))
+        # Nothing more is looked up, not for a traceback either: the files are the image's by now.
+        os._exit(0)
 
 
 if __name__ == "__main__":

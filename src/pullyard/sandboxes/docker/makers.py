@@ -208,8 +208,9 @@ async def open_maker(order: Order, stock: Stock | None, account: str) -> tuple[M
         try:
             return attaching, await attaching.container()
         except AttachRefused as refused:
-            stock.refused = str(refused)
-            logger.warning("containers are made anew for each sandbox", problem=stock.refused)
+            logger.warning("a container has its mounts from the engine instead", problem=str(refused))
+            if refused.final:
+                stock.refused = str(refused)
     declaring = Declaring(order)
     try:
         await declaring.open()
