@@ -1,4 +1,7 @@
-"""Two replicas and ten workers at the same queue: every task once, and no limit is ever passed."""
+"""Two replicas and ten workers at the same queue: every task once, and no limit is ever passed.
+
+That the lock of the claims is needed for it is shown step by step in ``test_coordinator_polls``.
+"""
 
 import asyncio
 import random
