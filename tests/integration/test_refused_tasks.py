@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from pullyard.protocol.worker import Errand, ErrandReport
 from tests.coordinator import RunningCoordinator, WireWorker
 
 WORDS = "This worker's policy refuses it by its rule for '/srv/': no."
@@ -88,3 +89,45 @@ async def test_who_refused_it_is_asked_again_after(coordinator: RunningCoordinat
         )
         assert edit.status_code == 200, edit.text
     assert (await strict.claim()).task.id == task["id"]
+
+
+async def errand_of(worker: WireWorker) -> Errand:
+    (errand,) = (await worker.poll(wait=10)).errands
+    return errand
+
+
+async def report(worker: WireWorker, errand: Errand, **said: Any) -> None:
+    answer = await worker.post(f"/errands/{errand.id}", ErrandReport(fence=errand.fence, **said))
+    assert answer.status_code == 200, answer.text
+
+
+async def merging(coordinator: RunningCoordinator, worker: WireWorker) -> str:
+    """A change that a person has asked to merge."""
+    task = await coordinator.task(await coordinator.project())
+    await worker.deliver(await worker.claim())
+    change_id = (await coordinator.get(f"/tasks/{task['id']}"))["change_id"]
+    await coordinator.post(f"/changes/{change_id}/merge", status=202)
+    return change_id
+
+
+async def test_a_refused_errand_is_for_another_worker(coordinator: RunningCoordinator) -> None:
+    strict, lax = await coordinator.worker(), await coordinator.worker()
+    change_id = await merging(coordinator, lax)
+    await report(strict, await errand_of(strict), done=False, refused=True, message=WORDS)
+    nothing, given = await asyncio.gather(strict.poll(wait=0.3), lax.poll(wait=10))
+    assert not nothing.errands
+    await report(lax, given.errands[0], done=True, commit="c" * 40)
+    assert (await coordinator.get(f"/changes/{change_id}"))["state"] == "merged"
+
+
+async def test_an_errand_that_nobody_does_fails_with_the_words(coordinator: RunningCoordinator) -> None:
+    workers = [await coordinator.worker() for _ in range(2)]
+    change_id = await merging(coordinator, workers[0])
+    for worker in workers:
+        await report(worker, await errand_of(worker), done=False, refused=True, message=WORDS)
+    change = await coordinator.get(f"/changes/{change_id}")
+    assert (change["state"], change["errand"]["state"], change["errand"]["message"]) == (
+        "open",
+        "failed",
+        WORDS,
+    )

@@ -458,6 +458,8 @@ class ErrandReport(msgspec.Struct, kw_only=True):
     commit: str | None = None
     message: str = ""
     task_list: TaskListReport | None = None
+    refused: bool = False
+    """The worker's owner does not allow it, so nothing was begun; the owner of another worker may."""
 
 
 class Done(msgspec.Struct, kw_only=True):

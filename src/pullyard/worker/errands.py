@@ -8,10 +8,11 @@ import structlog
 from pullyard.forges.registry import FORGES
 from pullyard.git.errors import GitFailed
 from pullyard.lifecycle.change import CHANGE_ERRANDS, ErrandKind
-from pullyard.protocol.errors import LostLease, PullyardError
+from pullyard.protocol.errors import LostLease, PullyardError, RequestError
 from pullyard.protocol.worker import Errand, ErrandReport
 from pullyard.worker.client import until_answered
 from pullyard.worker.context import Tools
+from pullyard.worker.policy.places import REFUSED
 from pullyard.worker.task_list import do_list_errand
 
 logger = structlog.get_logger(__name__)
@@ -42,7 +43,8 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
             found = await do_list_errand(tools.git, tools.mirrors, tools.lease, errand)
             report = ErrandReport(fence=errand.fence, done=True, task_list=found)
     except (PullyardError, GitFailed, OSError) as error:
-        report = ErrandReport(fence=errand.fence, done=False, message=str(error))
+        refused = isinstance(error, RequestError) and error.code == REFUSED
+        report = ErrandReport(fence=errand.fence, done=False, message=str(error), refused=refused)
     try:
         await until_answered(lambda: tools.client.errand(errand.id, report))
     except LostLease:

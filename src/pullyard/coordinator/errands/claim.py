@@ -20,7 +20,7 @@ async def claim_errands(
     protocol_version: int,
     again_seconds: float,
 ) -> dict[str, list[Errand]]:
-    """At most one for each worker; one that was given long ago and never reported is given again.
+    """Mostly at most one for each worker; one that was given long ago and never reported is given again.
 
     ``protocol_version`` is what all of these workers speak at least: it says which kinds they know.
     """

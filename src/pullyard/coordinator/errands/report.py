@@ -11,9 +11,12 @@ from pullyard.coordinator.storable import storable
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.lifecycle.change import ErrandKind, ErrandState
 from pullyard.protocol.errors import LostLease, NotFound
+from pullyard.protocol.versions import TASK_LIST_VERSION
 from pullyard.protocol.worker import ErrandReport
 from pullyard.store.queries import named
 
+REFUSED_SECONDS = 600
+"""So long a worker that refused an errand is not asked again."""
 Ended = Callable[[AsyncConnection, Any, ErrandReport, str], Awaitable[None]]
 """Takes the errand's row, the report and its message as it may be stored, under the project's lock."""
 
@@ -42,6 +45,19 @@ async def report_errand(
         return
     if errand.state != ErrandState.ASSIGNED:
         raise LostLease
+    if report.refused and await is_for_another_worker(connection, errand):
+        return
     message = storable(report.message)
     await connection.execute(named("errand_end"), {"id": errand_id, "state": state, "message": message})
     await ENDINGS[ErrandKind(errand.kind)](connection, errand, report, message)
+
+
+async def is_for_another_worker(connection: AsyncConnection, errand: Any) -> bool:
+    """Whether it was queued again, for a worker whose owner may allow what this one's does not."""
+    refusal = {
+        "id": errand.id,
+        "worker_id": errand.worker_id,
+        "seconds": REFUSED_SECONDS,
+        "least_version": 1 if errand.change_id else TASK_LIST_VERSION,
+    }
+    return await connection.scalar(named("errand_refused"), refusal) is not None

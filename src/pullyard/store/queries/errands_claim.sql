@@ -1,17 +1,22 @@
+-- One that a worker refused is for another of these, if there is one, who may then get two.
+--
 -- A worker whose protocol is older can't read the kinds that came later, so it is given none of them.
 WITH open AS (
-    SELECT id FROM errands
+    SELECT id, CASE WHEN refused_until > now() THEN refused_by END AS refused_by FROM errands
     WHERE tenant_id = :tenant_id AND kind = ANY (CAST(:kinds AS text[])) AND (state = 'requested'
         OR (state = 'assigned'
             AND assigned_at < now() - make_interval(secs => CAST(:again_seconds AS double precision))))
+        AND (refused_by IS NULL OR refused_until <= now() OR EXISTS (
+            SELECT 1 FROM unnest(CAST(:worker_ids AS text[])) AS w WHERE w <> ALL (refused_by)))
     ORDER BY id LIMIT :slots
     FOR UPDATE SKIP LOCKED
 ), numbered AS (
-    SELECT id, row_number() OVER () AS slot FROM open
+    SELECT id, refused_by, row_number() OVER () AS slot FROM open
 ), given AS (
     UPDATE errands e SET
         state = 'assigned',
-        worker_id = (CAST(:worker_ids AS text[]))[n.slot],
+        worker_id = CASE WHEN n.refused_by IS NULL THEN (CAST(:worker_ids AS text[]))[n.slot] ELSE (
+            SELECT w FROM unnest(CAST(:worker_ids AS text[])) AS w WHERE w <> ALL (n.refused_by) LIMIT 1) END,
         fence = nextval('fences'),
         assigned_at = now()
     FROM numbered n WHERE e.id = n.id

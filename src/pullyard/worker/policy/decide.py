@@ -35,7 +35,7 @@ from pullyard.protocol.worker import AgentSpec, Errand, Grant, TaskBrief, TextPo
 from pullyard.sandboxes.protocol import Probe
 from pullyard.worker.policy.model import Policy, Rule
 from pullyard.worker.policy.nonces import Nonces
-from pullyard.worker.policy.places import first_fit, read_place
+from pullyard.worker.policy.places import REFUSED, first_fit, read_place
 from pullyard.worker.sandbox_choice import levels_of
 
 _BOUNDED = ("cpus", "memory_bytes", "disk_bytes", "inodes", "processes")
@@ -45,7 +45,7 @@ class PolicyRefused(RequestError):
     """Its sentence says which rule refuses, and what the worker's owner would write."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, code="policy_refused")
+        super().__init__(message, code=REFUSED)
 
 
 class Notes(list[str]):

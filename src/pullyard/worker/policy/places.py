@@ -13,6 +13,8 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 from pullyard.git.addresses import Address, Transport, read_address
 from pullyard.protocol.errors import RequestError
 
+REFUSED = "policy_refused"
+"""The code of every error that says what the worker's owner does not allow."""
 EVERYWHERE = "*"
 LOCAL_EVERYWHERE = "/**"
 _USUAL_PORTS = {Transport.HTTP: 80, Transport.HTTPS: 443, Transport.SSH: 22}
@@ -67,7 +69,7 @@ def unusual(url: str) -> RequestError:
     return RequestError(
         f"{url[:120]!r} spells a repository's address in an unusual way, which this worker's policy does not "
         "take: write it as the forge shows it.",
-        code="policy_refused",
+        code=REFUSED,
     )
 
 
