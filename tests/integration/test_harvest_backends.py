@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pullyard.worker.harvest import Harvested, explain
+from pullyard.worker.harvest import Harvested, explain, harvest
 from pullyard.worker.harvest_rules import HarvestLimits, HarvestRefused
 from tests.repositories import git_in
 from tests.sandbox_places import make_ready
-from tests.workbench import Workbench
+from tests.workbench import TEXT, Workbench, run_inside
 
 # What is larger than any pipe, hidden from git, unreadable, executable, linked, ignored and filtered.
 WORK = (
@@ -58,13 +58,14 @@ def test_an_image_without_git_is_told(said: str) -> None:
 @pytest.mark.parametrize(
     ("script", "limits", "said"),
     [
+        ("seq 9999 | tr '\\n' x >.gitattributes", HarvestLimits(), "more than 2048 bytes"),
         ("head -c 3000000 /dev/urandom >x", HarvestLimits(pack_bytes=1 << 20), "larger than 1 MiB packed"),
         ("head -c 3000000 /dev/zero >x", HarvestLimits(file_bytes=2 << 20), "'x' is larger than 2 MiB"),
         ("for i in 1 2 3 4; do echo $i >n$i; done", HarvestLimits(files=3), "More than 3 files"),
         ("mkdir -p a/b/c/d; echo x >a/b/c/d/e", HarvestLimits(depth=3), "too long or too deep"),
         ("git init -q inner; git -C inner commit -q --allow-empty -m x", HarvestLimits(), "of its own"),
     ],
-    ids=["pack", "file", "count", "depth", "repository"],
+    ids=["attributes", "pack", "file", "count", "depth", "repository"],
 )
 async def test_too_much_is_refused_out_of_a_container(
     script: str, limits: HarvestLimits, said: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -76,3 +77,29 @@ async def test_too_much_is_refused_out_of_a_container(
             f"GIT_AUTHOR_EMAIL=a; {script}",
             limits,
         )
+
+
+async def test_attributes_are_honoured_and_run_nothing(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    bench = bench_in("bubblewrap", tmp_path, request)
+    workspace, source = await bench.prepare()
+    attributes = (
+        "README.md working-tree-encoding=NONSENSE\\nsrc/app.py filter=lfs diff=lfs merge=lfs -text\\n"
+        "*.bat eol=crlf\\n*.id ident\\n*.u16 working-tree-encoding=UTF-16LE\\n[attr]x filter=y\\nrun.sh x\\n"
+    )
+    script = (
+        f"printf '{attributes}' >.gitattributes; printf 'a\\r\\nb\\r\\n' >a.bat; echo '$Id$' >a.id; "
+        "printf 'h\\0i\\0' >a.u16"
+    )
+    async with bench.sandbox(workspace, source.mirror) as sandbox:
+        await run_inside(sandbox, script)
+        work = await harvest(sandbox, bench.git, source, TEXT)
+    assert work is not None
+    assert git_in(work.repository, "show", f"{work.commit}:a.u16") == "hi"
+    checked = await bench.verification(source, work.commit)
+    async with bench.sandbox(checked, source.mirror) as sandbox:
+        code, said = await run_inside(sandbox, "od -An -c a.bat; od -An -c a.u16; cat README.md src/app.py")
+    assert code == 0
+    assert said.split("\n")[:3] == ["   a  \\r  \\n   b  \\r  \\n", "   h  \\0   i  \\0", "# A project"]
+    assert "return a - b" in said

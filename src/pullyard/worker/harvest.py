@@ -26,6 +26,11 @@ from pullyard.worker.mirrors import MIRROR_INSIDE, Mirror
 
 REPORT_BYTES = 64 << 10
 SHOWN_PATHS = 200
+# What git's own strict check says of an object, which names no file.
+STRICT = (
+    ("gitattributesLineLength", "A .gitattributes file has a line of more than 2048 bytes: shorten it."),
+    ("gitattributesLarge", "A .gitattributes file is larger than 100 MiB: make it smaller."),
+)
 ALLOCATION_LIMIT = "268435456"
 """Bytes that git may allocate at once while it reads what the agent made."""
 
@@ -203,6 +208,9 @@ def read_outcome(exit_code: int, said: str, indexed: int, complaint: str, limits
             raise HarvestRefused(f"A file is far larger than {limits.file_bytes >> 20} MiB: keep it out.")
         if "exceeds maximum allowed size" in complaint or "No space left" in said:
             raise HarvestRefused(f"The changes are larger than {limits.pack_bytes >> 20} MiB packed.")
+        for word, sentence in STRICT:
+            if word in complaint:
+                raise HarvestRefused(sentence)
         lines = [line for line in complaint.splitlines() if line.strip()]
         raise HarvestRefused(
             f"Git refused the changes: {'; '.join(lines[:2])[:300] or 'the pack is damaged'}."
