@@ -15,7 +15,7 @@ import pytest
 from pullyard.worker.saved_here import find_kept
 from tests.coordinator import running_coordinator
 from tests.fault_proxy import FaultProxy
-from tests.repositories import git_in
+from tests.repositories import commit_files, git_in
 from tests.system import System
 
 HALF = (
@@ -55,13 +55,20 @@ async def resume(system: System, task: dict[str, Any]) -> None:
     await system.coordinator.post(f"/tasks/{task['id']}/retry", {"resume": True}, status=200)
 
 
-async def goes_on(system: System, task: dict[str, Any], execution: dict[str, Any]) -> None:
-    """To the end of the task, with the files of ``execution`` in the change."""
+def push(system: System, files: dict[str, str]) -> None:
+    work = system.root / "example-work"
+    commit_files(work, files)
+    git_in(work, "push", "-q", str(system.root / "example.git"), "main")
+
+
+async def goes_on(system: System, task: dict[str, Any], execution: dict[str, Any]) -> dict[str, Any]:
+    """To the end of the task; its change, which has the files of ``execution`` and nothing else."""
     ended = await system.ended(task)
     assert ended["state"] == "completed", ended["message"]
     assert (await system.executions(ended))[-1]["resumed_from"] == execution["id"]
     change = await system.change(ended)
     assert {file["path"] for file in change["diffstat"]["files"]} == {"half.txt", "whole.txt"}
+    return change
 
 
 async def is_kept(system: System, execution: dict[str, Any], state: str, reason: str) -> None:
@@ -85,6 +92,7 @@ async def test_work_that_was_cancelled_and_work_that_ran_out_of_time(system: Sys
     await is_kept(system, execution, "cancelled", "cancelled")
     assert (await system.ended(late))["reason"] == "agent_timed_out"
     await is_kept(system, timed_out, "timed_out", "agent_timed_out")
+    push(system, {"other.txt": "theirs\n"})
     await resume(system, late)
     listed = (await cli(system, "salvage", "list"))[0]
     assert listed["facts"]["salvage"] == {"files": 1, "additions": 1, "deletions": 0, "pushed": False}
@@ -102,9 +110,13 @@ async def test_work_that_was_cancelled_and_work_that_ran_out_of_time(system: Sys
     git_in(clone, "am", "-q", patch)
     assert (clone / "half.txt").read_text() == "half\n"
 
+    # What came to the base meanwhile stays, and where both touch one file the work goes on from its own base.
+    change = await goes_on(system, late, timed_out)
+    assert git_in(repository, "show", f"{change['branch']}:other.txt") == "theirs"
+    push(system, {"half.txt": "theirs\n"})
     await cli(system, "task", "retry", task["id"], "--resume")
-    await goes_on(system, task, execution)
-    await goes_on(system, late, timed_out)
+    change = await goes_on(system, task, execution)
+    assert git_in(repository, "show", f"{change['branch']}:half.txt") == "half"
     await cli(system, "worker", "salvage", "drop", execution["id"], "--yes")
     assert [one.work.execution_id for one in find_kept(system.worker_data)] == [timed_out["id"]]
 

@@ -1,12 +1,9 @@
 """The phase that makes the working copies, from the mirrors and the prepared checkouts."""
 
 import time
-from contextlib import suppress
 
-from pullyard.git.errors import RepositoryUnreachable
 from pullyard.git.names import check_object_id
 from pullyard.git.provenance import Provenance, read_provenance
-from pullyard.git.remotes import Remotes
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
@@ -19,12 +16,10 @@ from pullyard.worker.copies import Copy
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.images.take_image import take_image
 from pullyard.worker.logs import LogFile
-from pullyard.worker.mirror_repair import is_whole
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.quota import keep_project_quota
+from pullyard.worker.resume import find_resumed
 from pullyard.worker.run_command import describe, reason_of, run_command
-from pullyard.worker.salvage import list_salvage
-from pullyard.worker.saved_work import salvage_ref
 from pullyard.worker.workspaces import Start
 
 
@@ -41,12 +36,9 @@ async def prepare(context: Context, node: Node) -> NodeOutcome:
     await keep_project_quota(context)
     await take_image(context)
     for copy in context.copies:
+        resume = await find_resumed(context, copy)
         copy.workspace = await context.tools.workspaces.prepare(
-            copy.mirror,
-            start_of(context, copy),
-            copy.agent_directory,
-            context.uid,
-            resume=await find_resumed(context, copy),
+            copy.mirror, start_of(context, copy), copy.agent_directory, context.uid, resume=resume
         )
     if context.setup_commands:
         async with opened_sandbox(context, *working_copies(context), reused=True) as sandbox:
@@ -96,32 +88,6 @@ async def start_at_change(context: Context, copy: Copy) -> None:
     copy.record.base_commit = check_object_id(change.base_commit)
     copy.record.base_branch = change.base_branch
     copy.record.start_commit = change.commit
-
-
-async def find_resumed(context: Context, copy: Copy) -> str | None:
-    """The commit of an earlier execution whose work is laid over the base, where it is on this worker."""
-    grant = context.grant
-    if grant.resume_from is None:
-        return None
-    kept = (await list_salvage(context.tools.git, copy.mirror)).get(grant.resume_from)
-    if kept is None and grant.isolation.salvage.push:
-        # It was made on another worker, perhaps, and pushed from there.
-        reference = salvage_ref(grant.resume_from)
-        with suppress(RepositoryUnreachable):
-            await Remotes(context.tools.git).fetch(
-                copy.mirror.address, copy.mirror.path, f"{reference}:{reference}"
-            )
-            kept = await context.tools.mirrors.find(copy.mirror, reference)
-    if kept is None and grant.resume_commit is not None and copy is context.main:
-        # It was pushed, so it came with the mirror, on whatever worker it was made.
-        kept = await context.tools.mirrors.find(copy.mirror, check_object_id(grant.resume_commit))
-    log = context.log(Phase.PREPARE)
-    if kept is None:
-        log.line("The work to go on from is not on this worker: starting from the base branch.")
-    elif not await is_whole(context.tools.git, copy.mirror.path, kept):
-        log.line("The work to go on from is damaged on this worker: starting from the base branch.")
-        return None
-    return kept
 
 
 async def reopen(context: Context) -> None:

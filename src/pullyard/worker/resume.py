@@ -1,0 +1,66 @@
+"""What a further try begins with: the unfinished work of an earlier one, on the base as it is now."""
+
+from contextlib import suppress
+
+from pullyard.git.errors import RepositoryUnreachable
+from pullyard.git.names import check_object_id
+from pullyard.git.remotes import Remotes
+from pullyard.lifecycle.execution import Phase
+from pullyard.worker.context import Context
+from pullyard.worker.copies import Copy
+from pullyard.worker.mirror_repair import is_whole
+from pullyard.worker.salvage import list_salvage
+from pullyard.worker.saved_work import salvage_ref
+
+
+async def find_resumed(context: Context, copy: Copy) -> str | None:
+    """The commit or tree that is laid over ``copy.start_commit``; None for the base branch alone.
+
+    Where the base has moved on and both changed the same lines, the base of this execution is the older one.
+    """
+    if context.grant.resume_from is None:
+        return None
+    log, git, mirror = context.log(Phase.PREPARE), context.tools.git, copy.mirror
+    kept = await find_kept(context, copy)
+    if kept is None:
+        log.line("The work to go on from is not on this worker: starting from the base branch.")
+        return None
+    if not await is_whole(git, mirror.path, kept):
+        log.line("The work to go on from is damaged on this worker: starting from the base branch.")
+        return None
+    begun_at = await context.tools.mirrors.find(mirror, f"{kept}^")
+    if begun_at in (None, copy.start_commit):
+        return kept
+    # As it is, the work would take back whatever came to the base since.
+    words = ("merge-tree", "--write-tree", "--no-messages", copy.start_commit, kept)
+    done = await git.run(*words, git_dir=mirror.path)
+    if done.exit_code == 0:
+        log.line("The base has moved on since the work to go on from was begun: both are put together.")
+        return check_object_id(done.text)
+    asked = ("merge-base", "--is-ancestor", begun_at, copy.start_commit)
+    if copy.record.start_commit is not None or (await git.run(*asked, git_dir=mirror.path)).exit_code:
+        log.line("The work to go on from does not fit what is there now: starting without it.")
+        return None
+    log.line(f"The base has changed the same lines since: going on from where it was then, {begun_at[:12]}.")
+    copy.record.base_commit = begun_at
+    context.journal.save()
+    return kept
+
+
+async def find_kept(context: Context, copy: Copy) -> str | None:
+    """The earlier execution's commit, where it is on this worker or in the repository."""
+    grant = context.grant
+    assert grant.resume_from is not None
+    kept = (await list_salvage(context.tools.git, copy.mirror)).get(grant.resume_from)
+    if kept is None and grant.isolation.salvage.push:
+        # It was made on another worker, perhaps, and pushed from there.
+        reference = salvage_ref(grant.resume_from)
+        with suppress(RepositoryUnreachable):
+            await Remotes(context.tools.git).fetch(
+                copy.mirror.address, copy.mirror.path, f"{reference}:{reference}"
+            )
+            kept = await context.tools.mirrors.find(copy.mirror, reference)
+    if kept is None and grant.resume_commit is not None and copy is context.main:
+        # It was pushed, so it came with the mirror, on whatever worker it was made.
+        kept = await context.tools.mirrors.find(copy.mirror, check_object_id(grant.resume_commit))
+    return kept
