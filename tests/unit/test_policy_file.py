@@ -100,6 +100,18 @@ def test_a_named_file_has_to_be_there(tmp_path: Path) -> None:
     assert find_policy(None, tmp_path) == tmp_path / "policy.toml"
 
 
+def test_a_policy_that_can_not_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    link, directory, pipe = (tmp_path / name for name in ("link", "directory", "pipe"))
+    for place in (link, directory, pipe):
+        place.mkdir()
+    (link / "policy.toml").symlink_to(tmp_path / "nowhere")
+    (directory / "policy.toml").mkdir()
+    os.mkfifo(pipe / "policy.toml")
+    for place in (link, directory, pipe):
+        with pytest.raises(PolicyInvalid, match=r"can't be read|is no file"):
+            load_policy(find_policy(None, place), local_coordinator=True)
+
+
 def test_rules_that_never_decide_are_told() -> None:
     found = policy(
         "".join(

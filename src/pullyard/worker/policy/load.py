@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -43,7 +44,21 @@ def find_policy(named: Path | None, data_directory: Path) -> Path | None:
         if not named.is_file():
             raise PolicyInvalid(f"The policy file {named} is not there: make it, or name another one.")
         return named
-    return next((one for one in (data_directory / POLICY_FILE, SYSTEM_FILE) if one.is_file()), None)
+    return next((one for one in (data_directory / POLICY_FILE, SYSTEM_FILE) if is_there(one)), None)
+
+
+def is_there(path: Path) -> bool:
+    """Also a link that leads nowhere or a directory, which can't be read: no policy is passed over.
+
+    Raises PolicyInvalid where the place can't be looked at.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise PolicyInvalid(f"The policy file {path} can't be looked at: {error.strerror}.") from error
+    return True
 
 
 def load_policy(path: Path | None, *, local_coordinator: bool) -> Policy:
@@ -51,7 +66,8 @@ def load_policy(path: Path | None, *, local_coordinator: bool) -> Policy:
     if path is None:
         return default_policy(local_repositories=local_coordinator)
     try:
-        with path.open("rb") as file:
+        # Without O_NONBLOCK a pipe in its place would keep the worker waiting for a writer.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             check_owner(os.fstat(file.fileno()), path)
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -60,7 +76,9 @@ def load_policy(path: Path | None, *, local_coordinator: bool) -> Policy:
 
 
 def check_owner(found: os.stat_result, path: Path) -> None:
-    """Raises PolicyInvalid for a file that others than the worker's owner may have written."""
+    """Raises PolicyInvalid for what is no file, or one that others than the owner may have written."""
+    if not stat.S_ISREG(found.st_mode):
+        raise PolicyInvalid(f"{path} is no file: write the policy there, or take it away.")
     if found.st_mode & _OTHERS_MAY_WRITE:
         raise PolicyInvalid(f"Everybody may write {path}: take that away with 'chmod o-w'.")
     if found.st_uid not in (0, os.geteuid()):
