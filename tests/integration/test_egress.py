@@ -145,6 +145,13 @@ async def test_a_tunnel_to_a_host_with_paths_is_refused_with_the_reason() -> Non
     assert host.connections == 0
 
 
+async def test_a_tunnel_to_port_80_is_refused_and_says_what_to_use() -> None:
+    async with egress_at(HostRule(host=HOST, port=80), dialer=opened(80)) as (gateway, told):
+        answer = await ask(gateway.port, f"CONNECT {HOST}:80 HTTP/1.1\r\nHost: {HOST}:80\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 403")
+    assert "proxy for http:// addresses itself" in told[0]
+
+
 async def test_a_host_that_speaks_no_http_is_answered_for() -> None:
     async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"SSH-2.0-x\r\n\r\n")

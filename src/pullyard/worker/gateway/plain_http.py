@@ -7,9 +7,10 @@ from contextlib import suppress
 import h11
 
 from pullyard.worker.gateway.grammar import Malformed
+from pullyard.worker.gateway.rules import HTTP_PORT
 from pullyard.worker.gateway.splice import Moved, splice
 from pullyard.worker.gateway.streams import own_socket, stop_reading
-from pullyard.worker.gateway.targets import HTTP_PORT, Target
+from pullyard.worker.gateway.targets import Target
 
 READ_BYTES = 256 << 10
 TURN_EVENTS = 64

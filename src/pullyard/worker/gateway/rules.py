@@ -14,6 +14,7 @@ from pullyard.worker.gateway.registries import PORT, REGISTRY_HOSTS
 
 REGISTRIES_WORD = "registries"
 CONNECT = "CONNECT"
+HTTP_PORT = 80
 _AMBIGUOUS = re.compile(r"(^|/)\.{1,2}(/|;|$)|//|\\|%(2e|2f|5c|00|25)", re.IGNORECASE)
 """What a server may read as another path than the one that was compared."""
 
@@ -78,6 +79,12 @@ class Rules:
         if not rules:
             return Refusal(
                 f"{shown(place)} is not among the hosts of this project. To allow it: {self.line(place)}"
+            )
+        if path is None and place[1] == HTTP_PORT:
+            # Networks that serve many hosts at one address go by a request's Host, which could be another.
+            return Refusal(
+                f"A tunnel to {shown(place)} would hide which host is asked for: let the program ask the "
+                "proxy for http:// addresses itself, or use https://."
             )
         if path is None:
             if any(is_plain(rule) for rule in rules):

@@ -7,9 +7,8 @@ import h11
 
 from pullyard.protocol.hosts import read_place
 from pullyard.worker.gateway.grammar import Malformed
-from pullyard.worker.gateway.rules import CONNECT, Place
+from pullyard.worker.gateway.rules import CONNECT, HTTP_PORT, Place
 
-HTTP_PORT = 80
 TARGET_BYTES = 8192
 HEADERS_BYTES = 32 << 10
 MOST_HEADERS = 256
