@@ -11,7 +11,7 @@ from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.schedules.cron import next_tick
 from pullyard.coordinator.schedules.write import lock_schedule
 from pullyard.coordinator.tasks.create import create_task
-from pullyard.protocol.errors import NotFound, PullyardError, RequestError
+from pullyard.protocol.errors import PullyardError, RequestError
 from pullyard.protocol.resources import TaskInput
 from pullyard.store.errors import is_away
 from pullyard.store.queries import named
@@ -45,11 +45,8 @@ async def fire_schedule(services: "Services", tenant_id: str, schedule_id: str) 
             if row.due:
                 await fire(connection, row)
             return row.due
-    except NotFound:
-        raise
     except (PullyardError, ValidationError) as error:
         # Such as an agent that is not known any more.
-        logger.warning("schedule failed", error=type(error).__name__)
         said = error.message if isinstance(error, PullyardError) else "Its task can't be used any more."
     except Exception as error:
         if is_away(error):
@@ -59,6 +56,7 @@ async def fire_schedule(services: "Services", tenant_id: str, schedule_id: str) 
     async with services.database.transaction() as connection:
         row = await lock_schedule(connection, tenant_id, schedule_id)
         if row.due:
+            logger.warning("schedule failed", problem=said)
             await end_tick(connection, row, None, f"failed: {said}")
     return True
 
