@@ -1,11 +1,14 @@
 """The agent's work becomes one commit on the base, whatever the agent did with git itself."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pullyard.sandboxes.protocol import SandboxUnavailable
+from pullyard.lifecycle.reasons import Reason
+from pullyard.sandboxes.protocol import Limits, SandboxUnavailable
+from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.harvest import harvest
 from pullyard.worker.harvest_rules import HarvestLimits, HarvestRefused
 from pullyard.worker.salvage import keep, list_salvage, salvage
@@ -66,6 +69,21 @@ async def test_what_becomes_of_git_inside_makes_no_difference(bench: Workbench, 
     work = await bench.work(script)
     assert work is not None
     assert [(file.path, file.status) for file in work.diffstat.files] == [("src/app.py", "modified")]
+
+
+async def test_a_limit_that_ends_the_harvest_is_named(tmp_path: Path) -> None:
+    bench = Workbench.make(tmp_path)
+    workspace, source = await bench.prepare()
+    async with bench.sandbox(workspace, source.mirror) as sandbox:
+        await run_inside(sandbox, "head -c 120000000 /dev/urandom >big")
+    small = type(sandbox)(replace(sandbox.spec, limits=Limits(disk_bytes=16 << 20)))
+    try:
+        await small.provision()
+        with pytest.raises(PhaseFailed, match="16 MiB of disk") as raised:
+            await harvest(small, bench.git, source, TEXT)
+    finally:
+        await small.destroy()
+    assert raised.value.reason is Reason.LIMIT_REACHED
 
 
 async def test_every_file_deleted(bench: Workbench) -> None:

@@ -15,14 +15,17 @@ from pullyard.git.bare import make_bare, object_format
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git, strip_credentials
 from pullyard.git.tree_walk import TreeReader
+from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.worker import Diffstat
 from pullyard.sandboxes.protocol import Command, Sandbox
 from pullyard.worker.diffs import read_diff, read_diffstat
+from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.guarded_paths import GuardedPaths
 from pullyard.worker.harvest_contents import ATTRIBUTES, beside_lfs, leading_out, refuse_new_pointers
 from pullyard.worker.harvest_rules import Change, HarvestLimits, HarvestRefused, check_changes, notable
 from pullyard.worker.harvest_script import SCRIPT
 from pullyard.worker.mirrors import MIRROR_INSIDE, Mirror
+from pullyard.worker.run_command import RAISE_LIMIT
 
 REPORT_BYTES = 64 << 10
 SHOWN_PATHS = 200
@@ -91,7 +94,8 @@ async def harvest(
 
     ``guarded`` are the protected paths; None is for work that is only kept: nothing in it is looked at.
     ``sandbox`` shows the working copy and ``mirror.objects``; nothing of the agent runs in it any more.
-    Raises HarvestRefused, which names the file, and SandboxUnavailable.
+    Raises HarvestRefused, which names the file, PhaseFailed where a limit of the sandbox ended it, and
+    SandboxUnavailable.
     """
     limits = limits or HarvestLimits()
     base = check_object_id(source.base_commit)
@@ -180,6 +184,10 @@ async def take_out(sandbox: Sandbox, git: Git, source: Source, bare: Path, limit
             os.close(pack_read)
         await process.kill()
         report.cancel()
+    if exit_code and process.exceeded:
+        raise PhaseFailed(
+            Reason.LIMIT_REACHED, f"The work could not be read. {process.exceeded} {RAISE_LIMIT}"
+        )
     return read_outcome(exit_code, said, indexed.exit_code, indexed.stderr, limits)
 
 
