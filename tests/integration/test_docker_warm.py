@@ -92,6 +92,7 @@ async def test_a_container_that_waited_is_a_whole_sandbox(
     assert used.isdisjoint(left)
 
 
+@pytest.mark.attack("sandbox: ways out", backend="docker")
 async def test_a_container_that_waited_holds_every_way_out(warm: DockerSandbox, tmp_path: Path) -> None:
     held = await try_escapes(warm, directory(tmp_path / "scratch"))
     assert {name for name, kept in held.items() if not kept} == set()
