@@ -110,9 +110,10 @@ async def export(git: Git, kept: Kept, target: Path) -> None:
 
 async def _range(git: Git, kept: Kept) -> tuple[str, str]:
     if not kept.work.commit:
+        again = "start the worker, which tries again, or " if kept.state == "unsaved" else ""
         raise RequestError(
-            "This work is not saved as a commit yet: start the worker, which tries again, or look into "
-            f"{kept.place}/ws/upper; an agent wrote those files, so run nothing there.",
+            f"This work is not saved as a commit: {again}look into {kept.place}/ws/upper; an agent wrote "
+            "those files, so run nothing there.",
             code="unsaved",
         )
     commit = check_object_id(kept.work.commit)
