@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ def started() -> Iterator[list[subprocess.Popen[bytes]]]:
     processes: list[subprocess.Popen[bytes]] = []
     yield processes
     for process in processes:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert process.stdout
         process.stdout.close()
@@ -34,7 +36,9 @@ def started() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def start(started: list[subprocess.Popen[bytes]], **environment: str) -> subprocess.Popen[bytes]:
     variables = {"PATH": os.environ["PATH"], **environment}
-    process = subprocess.Popen(["sh", "-c", FORKING], env=variables, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        ["sh", "-c", FORKING], env=variables, stdout=subprocess.PIPE, start_new_session=True
+    )
     started.append(process)
     assert process.stdout
     assert process.stdout.readline() == b"up\n"
