@@ -1,6 +1,7 @@
 """A real worker under its owner's policy, sent everything that a hostile coordinator could send."""
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pullyard.cli.signed_work import sign_work, work_of
 from pullyard.protocol.resources import Project, Task, TaskInput
 from pullyard.protocol.signing import public_text
+from tests.eventually import eventually
 from tests.system import System
 from tests.web_host import web_host
 
@@ -130,6 +132,32 @@ async def test_a_command_waits_for_a_person_and_the_answer_is_remembered(system:
     await system.coordinator.post(f"/executions/{asked['id']}/answer", {"answer": "approve"}, 200)
     # Set up twice, for the agent and for the verification; asked once.
     assert (await system.ended(task))["state"] == "completed"
+
+
+async def test_more_commands_than_are_shown_at_once_are_several_questions(system: System) -> None:
+    repository = system.repository()
+    await start(system, f'[[repository]]\nmatch = ["{repository}"]\ncommands = ["ask true **"]\n')
+    commands = [["true", f"{number}-{'x' * 700}"] for number in range(3)]
+    home = await system.project(repository, setup_commands=commands, verify_commands=[["touch", "."]])
+    task = await system.task(home, WORK)
+    first = await system.until_execution(task, "waiting_input")
+    assert [shlex.join(argv) in first["question"]["question"] for argv in commands] == [True, True, False]
+    answer = f"/executions/{first['id']}/answer"
+    await system.coordinator.post(answer, {"answer": "approve"}, 200)
+
+    async def asked_again() -> dict[str, Any] | None:
+        execution = await system.coordinator.get(f"/executions/{first['id']}")
+        other = execution["question"] and execution["question"] != first["question"]
+        return execution["question"] if other and execution["state"] == "waiting_input" else None
+
+    second = await eventually(asked_again)
+    assert [shlex.join(argv) in second["question"] for argv in commands] == [False, False, True]
+    await system.coordinator.post(answer, {"answer": "approve"}, 200)
+    assert (await system.ended(task))["state"] == "completed"
+    too_long = await system.project(repository, setup_commands=[["true", "x" * 2000]], verify_commands=[])
+    state, reason, message = await outcome(system, too_long)
+    assert (state, reason) == ("failed", "policy_refused")
+    assert "too long to be shown" in message
 
 
 async def test_a_rejected_command_ends_the_task(system: System) -> None:

@@ -24,6 +24,7 @@ from pullyard.worker.verify import choose_commands
 from pullyard.worker.walk import APPROVAL_SECONDS, ASKING
 
 SHOWN_CHARACTERS = 1500
+"""Of commands in one question: nobody approves what was not shown, so more of them are several questions."""
 
 
 async def gate(context: Context, node: Node) -> NodeOutcome:
@@ -42,11 +43,32 @@ async def gate(context: Context, node: Node) -> NodeOutcome:
         )
     try:
         async with asyncio.timeout(APPROVAL_SECONDS):
-            return await ask(context, node, open_ones)
+            while open_ones:
+                shown = shown_at_once(open_ones)
+                if await ask(context, node, shown) is NodeOutcome.REJECTED:
+                    return NodeOutcome.REJECTED
+                open_ones = open_ones[len(shown) :]
     except TimeoutError:
         raise PhaseFailed(
             Reason.UNANSWERED, f"Nobody said whether the commands of the step '{node.name}' may run."
         ) from None
+    return NodeOutcome.PASSED
+
+
+def shown_at_once(commands: list[list[str]]) -> list[list[str]]:
+    """As many of the first ones as a question shows whole. Raises PolicyRefused where one is too long."""
+    count, room = 0, SHOWN_CHARACTERS
+    for argv in commands:
+        room -= len(shlex.join(argv)) + 1
+        if room < 0:
+            break
+        count += 1
+    if not count:
+        raise PolicyRefused(
+            f"A person has to allow '{shlex.join(commands[0])[:100]}...', which is too long to be shown: "
+            f"put it into a script, or make it shorter than {SHOWN_CHARACTERS} characters."
+        )
+    return commands[:count]
 
 
 async def commands_of(context: Context, node: Node) -> list[list[str]]:
@@ -73,7 +95,7 @@ async def ask(context: Context, node: Node, commands: list[list[str]]) -> NodeOu
         fence=context.grant.fence,
         question_id=f"{node.name}-commands-{digest}",
         node=node.name,
-        question=f"Shall the step '{node.name}' run this? {why}\n{lines[:SHOWN_CHARACTERS]}",
+        question=f"Shall the step '{node.name}' run this? {why}\n{lines}",
         choices=list(CHOICES),
         receipt=context.record.receipt,
     )
@@ -88,6 +110,6 @@ async def ask(context: Context, node: Node, commands: list[list[str]]) -> NodeOu
     log.line(f"Step {node.name}: the answer is: {answer}")
     if answer == REJECT:
         return NodeOutcome.REJECTED
-    fact.facts[APPROVED] = commands
+    fact.facts[APPROVED] = [*fact.facts.get(APPROVED, []), *commands]
     context.journal.save()
     return NodeOutcome.PASSED
