@@ -14,7 +14,7 @@ from tests.acceptance.test_what_leaves import everything_sent
 from tests.attack_catalogue import ISOLATED
 from tests.bad_runs import nothing_left
 from tests.canaries import database_dump, leaks
-from tests.docker_engine import BASE_IMAGE
+from tests.docker_engine import BASE_IMAGE, DockerEngine
 from tests.hostile_repositories import Hostile, make_collection
 from tests.repositories import HttpServer, serve_http
 from tests.sandbox_places import make_ready
@@ -51,6 +51,14 @@ class Proof(unittest.TestCase):
 """
 CHEAT = 'printf \'{"scripts": {"test": "true"}}\' > package.json; printf \'test:\\n\\ttrue\\n\' > Makefile'
 LONG_LINE = "head -c 100000000 /dev/zero | tr '\\0' x; echo d > result.txt"
+BUILD = f"""FROM {BASE_IMAGE}
+COPY . /all
+RUN (env; cat /proc/*/environ /proc/*/cmdline; grep -rs canary /root /run /tmp; true) >/found
+"""
+BUILT_FROM = {
+    ".devcontainer/devcontainer.json": json.dumps({"build": {"dockerfile": "Dockerfile", "context": ".."}}),
+    ".devcontainer/Dockerfile": BUILD,
+}
 LOG_LIMIT_BYTES = 4 << 20
 NEIGHBOURS = 4
 ENDS = (
@@ -86,6 +94,7 @@ async def test_hostile_repositories_harm_nobody(
     ]
     spied, honest = system.repository(name="spied"), system.repository(name="honest")
     checked = system.repository({"tests/__init__.py": "", "tests/test_proof.py": PROOF}, name="checked")
+    built = system.repository({**BUILT_FROM}, name="built")
     (system.root / "secret.txt").write_text(FILE)
     monkeypatch.setenv("SOMEBODYS_TOKEN", OWN)
     with serve_http(system.root, login=("git", LOGIN)) as server:
@@ -95,7 +104,7 @@ async def test_hostile_repositories_harm_nobody(
             "log_limit_bytes": str(LOG_LIMIT_BYTES),
         }
         await system.start_worker(slots="4", sandbox=backend, **settings, **CONTAINERS)
-        hostile, (spy, loud, long, cheat), neighbours = await asyncio.gather(
+        hostile, (spy, loud, long, cheat, image), neighbours = await asyncio.gather(
             together(run_hostile(system, server, one) for one in collection),
             together(
                 [
@@ -103,20 +112,27 @@ async def test_hostile_repositories_harm_nobody(
                     run(system, str(honest), printing(HOSTILE)),
                     run(system, str(honest), LONG_LINE),
                     run(system, str(checked), CHEAT, verify_commands=None),
+                    run(system, server.url(built.name), "cat /found; echo d > result.txt"),
                 ]
             ),
             together(run(system, str(honest), f"echo {n} > result.txt") for n in range(NEIGHBOURS)),
         )
     for one, task in zip(collection, hostile, strict=True):
         assert task["reason"] in ENDS, (one.name, task["reason"], task["message"])
-    honest_ones = [spy, loud, long, *neighbours]
-    assert [task["state"] for task in honest_ones] == ["completed"] * len(honest_ones), honest_ones
+    honest_ones = [spy, loud, long, image, *neighbours]
+    assert [task["state"] for task in honest_ones] == ["completed"] * len(honest_ones), [
+        task["message"] for task in honest_ones
+    ]
     assert cheat["reason"] == Reason.VERIFY_FAILED, "the base branch's commands decide"
     assert list((system.root / "markers").iterdir()) == [], "something ran outside of a sandbox"
     places = await everything_kept(system)
     assert b"uid=" in places[f"implement of {spy['id']}"], "the spy looked"
     assert HOSTILE in places[f"implement of {loud['id']}"], "kept byte for byte, and nobody obeyed"
     assert len(places[f"implement of {long['id']}"]) < LOG_LIMIT_BYTES + 4096
+    if backend == "docker":
+        layers = layers_of(request.getfixturevalue("docker_engine"))
+        assert any(name.endswith("/found") for name in layers), "an image was built"
+        places |= layers
     assert leaks([KEY, LOGIN, OWN, FILE], places) == []
     await nothing_left(system)
 
@@ -151,6 +167,16 @@ async def everything_kept(system: System) -> dict[str, bytes]:
         if not repository.is_relative_to(system.worker_data):
             places[str(repository)] = pushed(repository)
     return places
+
+
+def layers_of(engine: DockerEngine) -> dict[str, bytes]:
+    """Every file of every image and container that the engine has, but for the base image's own."""
+    found: dict[str, bytes] = {}
+    for layer in (engine.directory / "data/overlay2").glob("*/diff"):
+        if not (layer / "usr/bin").exists():
+            files = (path for path in layer.rglob("*") if path.is_file() and not path.is_symlink())
+            found |= {str(path): path.read_bytes() for path in files}
+    return found
 
 
 def pushed(repository: Path) -> bytes:
