@@ -12,10 +12,20 @@ from pullyard.agents.relocate import relocate
 from pullyard.protocol.conversation import Entry
 from pullyard.protocol.worker import TaskBrief, Usage
 from pullyard.sandboxes.bubblewrap import Bubblewrap
-from pullyard.sandboxes.protocol import Command, Mount, Process, Sandbox, SandboxSpec, Workspace
+from pullyard.sandboxes.protocol import (
+    Command,
+    ContainerSettings,
+    Mount,
+    Process,
+    Sandbox,
+    SandboxSpec,
+    Workspace,
+)
+from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.serve import Gateway
 from pullyard.worker.gateway.upstream import Upstream
+from tests.docker_engine import BASE_IMAGE
 
 GATEWAY_PORT = 7421
 TASK = TaskBrief(id="task_1", number=1, title="Fix the greeting", description="It says helo.")
@@ -83,13 +93,14 @@ class Workplace:
         for name, content in invocation.files.items():
             (task / name).write_bytes(content)
         # Without a sandbox the slot's account would have to reach pytest's own directories.
-        uid = _SLOT_UID if os.geteuid() == 0 and self.sandbox is Bubblewrap else None
+        uid = _SLOT_UID if os.geteuid() == 0 and self.sandbox is not UnsafeDirectory else None
         if uid is not None:
             for path in [self.ws, work, *self.ws.rglob("*")]:
                 os.chown(path, uid, uid)
         programs = [Mount(outside, inside) for inside, outside in invocation.programs.items()]
         workspace = Workspace(upper=self.ws, work=work)
-        return SandboxSpec(workspace=workspace, mounts=[Mount(task, TASK_DIRECTORY), *programs], uid=uid)
+        mounts = [Mount(task, TASK_DIRECTORY), *programs]
+        return SandboxSpec(workspace, mounts, uid=uid, containers=ContainerSettings(image=BASE_IMAGE))
 
     def _command(self, invocation: Invocation, output: Path) -> Command:
         stdin = None

@@ -89,11 +89,10 @@ ROWS = (
     Row("leases: clocks a day off", "the database's time alone counts", OUTSIDE),
     Row("workers: stolen tokens", "hashed, scoped, rotating, revoked at once", OUTSIDE),
     Row("coordinator: a hostile one", "the worker owner's policy, signed tasks", OUTSIDE),
-    Row("agent: set-up in the repository", "settings from outside the repository only", ("bubblewrap",)),
+    Row("agent: set-up in the repository", "settings from outside the repository only"),
     Row(
         "agent: another model's address",
         "the gateway's address and a worthless key stand inside",
-        ("bubblewrap",),
     ),
     Row("words: prompt injection", "who follows it has no power: no credential, no network, no base branch"),
     Row("words: titles, branches and Markdown", "words are data; orders to forges are broken", OUTSIDE),

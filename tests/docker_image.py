@@ -30,6 +30,7 @@ PROGRAMS = (
     *("readlink", "realpath", "mktemp", "sha256sum", "od", "kill", "git", "python3"),
 )
 TREES = ("/usr/lib/git-core", "/usr/share/git-core/templates", "/usr/lib/python3.*")
+C_LIBRARY = ("librt.so.1", "libdl.so.2", "libpthread.so.0", "libm.so.6")
 LEFT_OUT = re.compile(
     r"__pycache__|\.pyc$|/(test|tests|idlelib|tkinter|ensurepip|lib2to3|pydoc_data|dist-packages|config-3)\b"
     r"|_dbm|_gdbm|_sqlite3|_curses|_codecs_|_test|readline|/nis\.|_crypt|turtle|distutils|config-3"
@@ -48,7 +49,7 @@ FILES: Mapping[str, str] = {
 def base_root(extra: Iterable[str] = ()) -> bytes:
     """``extra`` are further programs of the host by name."""
     programs = [found for name in (*PROGRAMS, *extra) if (found := shutil.which(name, path="/usr/bin:/bin"))]
-    files = {*map(Path, programs), *trees()}
+    files = {*map(Path, programs), *trees(), *c_library()}
     files |= set(libraries(file.resolve() for file in files if file.suffix in {"", ".so"}))
     files |= {file.resolve() for file in files}
     content = io.BytesIO()
@@ -70,6 +71,12 @@ def trees() -> Iterator[Path]:
             yield from (
                 path for path in tree.rglob("*") if not LEFT_OUT.search(str(path)) and not path.is_dir()
             )
+
+
+def c_library() -> Iterator[Path]:
+    """Its parts that no program here needs, and that one brought along may need."""
+    for name in C_LIBRARY:
+        yield from Path("/usr/lib").glob(f"*-linux-gnu/{name}")
 
 
 def libraries(programs: Iterable[Path]) -> Iterator[Path]:
