@@ -166,6 +166,7 @@ class Liar:
 
 class LyingProcess:
     listener = None
+    exceeded = ""
 
     def __init__(self, process: asyncio.subprocess.Process, pouring: asyncio.Task[None]) -> None:
         self.process = process

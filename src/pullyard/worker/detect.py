@@ -80,12 +80,9 @@ async def by_python_lock(present: set[str], read: ReadFile, *, online: bool) -> 
     lock = next((name for name in _PYTHON_LOCKS if name in present), None)
     if lock is None:
         return None
-    pytest = bool(present & {"pytest.ini", "conftest.py", "tox.ini"}) or bool(
-        await _first_with(b"pytest", ("pyproject.toml", "setup.cfg", *_REQUIREMENTS), present, read)
-    )
-    if not pytest and not present & {"tests", "test"}:
+    test = await python_test(present, read)
+    if test is None:
         return None
-    test = ["pytest", "-q"] if pytest else ["python", "-m", "unittest", "discover"]
     if lock == "uv.lock":
         network = [] if online else ["--offline"]
         return Detected(
@@ -95,18 +92,26 @@ async def by_python_lock(present: set[str], read: ReadFile, *, online: bool) -> 
         # Poetry knows no way to install without a network: what is there already has to do.
         install = [["poetry", "install", "--no-interaction"]] if online else []
         return Detected([*install, ["poetry", "run", *test]], source=lock)
-    if not online:
-        return None
+    return Detected(with_pip(present, test), source=lock) if online else None
+
+
+async def python_test(present: set[str], read: ReadFile) -> list[str] | None:
+    """None where there are no tests to be seen."""
+    if present & {"pytest.ini", "conftest.py", "tox.ini"} or await _first_with(
+        b"pytest", ("pyproject.toml", "setup.cfg", *_REQUIREMENTS), present, read
+    ):
+        return ["pytest", "-q"]
+    return ["python", "-m", "unittest", "discover"] if present & {"tests", "test"} else None
+
+
+def with_pip(present: set[str], test: list[str]) -> list[list[str]]:
     files = [word for name in _REQUIREMENTS if name in present for word in ("-r", name)]
     python = f"{ENVIRONMENT}/bin/python"
-    return Detected(
-        [
-            ["python3", "-m", "venv", "--system-site-packages", ENVIRONMENT],
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *files],
-            [python, "-m", *(test if pytest else test[2:])],
-        ],
-        source=lock,
-    )
+    return [
+        ["python3", "-m", "venv", "--system-site-packages", ENVIRONMENT],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *files],
+        [python, *(test[1:] if test[0] == "python" else ["-m", *test])],
+    ]
 
 
 async def by_recipe(present: set[str], read: ReadFile) -> Detected | None:
@@ -210,7 +215,10 @@ _BY_SUFFIX: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
 )
 
 
-_NODE: Sequence[tuple[str, str, Sequence[str], Sequence[str]]] = (
+_NodeRow = tuple[str, str, Sequence[str], Sequence[str]]
+"""A lock file, its program, and how it installs with a network and without one."""
+
+_NODE: Sequence[_NodeRow] = (
     # A lock file, its program, and how that installs exactly what is locked, with and without a network.
     (
         "pnpm-lock.yaml",
@@ -245,18 +253,28 @@ def from_package(content: bytes | None, present: set[str], *, online: bool) -> D
     # Yarn writes a lock file of the same name in all its versions.
     modern = {".yarnrc.yml"} if re.match(r"yarn@(?!0|1\.)", named) else set[str]()
     row = next((row for row in _NODE if row[0] in present | modern), None)
-    program = row[1] if row else "npm"
+    commands = proofs_of(scripts, row[1] if row else "npm")
+    if not commands:
+        return None
+    return Detected([*install_of(package, row, online=online), *commands], source="package.json")
+
+
+def proofs_of(scripts: dict[str, Any], program: str) -> list[list[str]]:
     commands = [[program, "run", "build"]] if "build" in scripts else []
     test = scripts.get("test")
     if isinstance(test, str) and PLACEHOLDER_TEST not in test:
         commands.append([program, "test"])
-    if not commands:
-        return None
-    if any(isinstance(package.get(kind), dict) for kind in ("dependencies", "devDependencies", "workspaces")):
-        unlocked = [["npm", "install", "--no-save", "--no-package-lock"]] if online else []
-        install = [list(row[2] if online else row[3])] if row else unlocked
-        commands = [*install, *commands]
-    return Detected(commands, source="package.json")
+    return commands
+
+
+def install_of(package: dict[str, Any], row: "_NodeRow | None", *, online: bool) -> list[list[str]]:
+    """Empty where nothing is needed, or nothing could be fetched."""
+    kinds = ("dependencies", "devDependencies", "workspaces")
+    if not any(isinstance(package.get(kind), dict) for kind in kinds):
+        return []
+    if row is None:
+        return [["npm", "install", "--no-save", "--no-package-lock"]] if online else []
+    return [list(row[2] if online else row[3])]
 
 
 def read_package(content: bytes | None) -> dict[str, Any]:

@@ -92,11 +92,7 @@ async def check_changes(
     seen = total = 0
     while pending:
         path, before, after = pending.pop()
-        old = await reader.entries(before) if before else {}
-        try:
-            new = await reader.entries(after)
-        except (UnreadableTree, ValueError) as error:
-            raise HarvestRefused(f"The directory {shown(path)!r} is too large or damaged.") from error
+        old, new = await _entries(reader, path, before, after)
         if limits.distinct_names:
             check_collisions(path, old, new)
         changes += [Change(path + name, old[name], None) for name in old.keys() - new.keys()]
@@ -111,17 +107,28 @@ async def check_changes(
                 )
             here = path + name
             check_entry(here, name, entry, limits)
-            if entry.mode == TREE:
-                below = known.object_id if known and known.mode == TREE else None
-                if known and below is None:
-                    changes.append(Change(here, known, None))
-                pending.append((here + b"/", below, entry.object_id))
+            if entry.mode != TREE:
+                total += await _size(reader, here, entry, limits)
+                changes.append(Change(here, known, entry))
                 continue
-            total += await _size(reader, here, entry, limits)
-            if total > limits.total_bytes:
-                raise HarvestRefused(f"The changes are larger than {limits.total_bytes >> 20} MiB in all.")
-            changes.append(Change(here, known, entry))
+            below = known.object_id if known and known.mode == TREE else None
+            if known and below is None:
+                changes.append(Change(here, known, None))
+            pending.append((here + b"/", below, entry.object_id))
+        if total > limits.total_bytes:
+            raise HarvestRefused(f"The changes are larger than {limits.total_bytes >> 20} MiB in all.")
     return changes
+
+
+async def _entries(
+    reader: TreeReader, path: bytes, before: str | None, after: str
+) -> tuple[Mapping[bytes, Entry], Mapping[bytes, Entry]]:
+    """Of one directory, in the base and in the harvest. Raises HarvestRefused."""
+    old = await reader.entries(before) if before else {}
+    try:
+        return old, await reader.entries(after)
+    except (UnreadableTree, ValueError) as error:
+        raise HarvestRefused(f"The directory {shown(path)!r} is too large or damaged.") from error
 
 
 def check_entry(path: bytes, name: bytes, entry: Entry, limits: HarvestLimits) -> None:
