@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,31 +12,56 @@ from pullyard.protocol.errors import ProtocolViolation
 from pullyard.protocol.worker import ClaimRequest
 from pullyard.worker import trees
 from pullyard.worker.client import CoordinatorClient
+from pullyard.worker.disk import size_bytes
 
 DEEPER_THAN_THE_STACK = 2500
+MEBIBYTE = 1 << 20
 
 
 def dig(place: Path, depth: int) -> None:
-    """A path far longer than any system call takes."""
+    """A path far longer than any system call takes, with a file of a megabyte at its end."""
     place.mkdir()
     here = os.open(".", os.O_RDONLY)
     os.chdir(place)
     for _ in range(depth):
         os.mkdir("d")
         os.chdir("d")
-    os.chmod(".", 0o000)
+    Path("file").write_bytes(b"x" * MEBIBYTE)
+    os.mkdir("d", mode=0o000)
     os.fchdir(here)
     os.close(here)
 
 
-def test_a_very_deep_tree_is_removed(tmp_path: Path) -> None:
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
     dig(tmp_path / "upper", DEEPER_THAN_THE_STACK)
-    try:
-        trees.remove(tmp_path / "upper")
-        assert not (tmp_path / "upper").exists()
-    finally:
-        # The test runner could not remove it either.
-        subprocess.run(["rm", "-rf", tmp_path / "upper"], check=True)
+    yield tmp_path / "upper"
+    # The test runner could not remove it.
+    subprocess.run(["rm", "-rf", tmp_path / "upper"], check=True)
+
+
+def test_a_very_deep_tree_is_removed(deep: Path) -> None:
+    trees.remove(deep)
+    assert not deep.exists()
+
+
+def test_a_very_deep_tree_is_counted(deep: Path) -> None:
+    (deep / "link").symlink_to("/usr")
+    assert MEBIBYTE <= size_bytes(deep) < 20 * MEBIBYTE
+    assert size_bytes(deep / "link") < MEBIBYTE
+    assert size_bytes(deep / "gone") == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_very_deep_tree_is_given_away(deep: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (deep / "link").symlink_to(outside)
+    trees.give(deep, 210_000)
+    words = ["find", deep, "!", "(", "-uid", "210000", "-gid", "210000", ")", "-printf", "x"]
+    assert subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout == b""
+    trees.give(deep / "link", 210_001)
+    assert (outside.stat().st_uid, (deep / "link").lstat().st_uid) == (0, 210_001)
 
 
 @pytest.mark.attack("paths: swapped while they are read")

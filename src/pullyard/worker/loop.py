@@ -119,16 +119,24 @@ class Loop:
         room, now = self._has_room(), asyncio.get_running_loop().time()
         if not room and now - self._cleaned_at >= CLEAN_SECONDS:
             self._cleaned_at = now
-            removed = await in_thread(make_room, self._executions.parent, self._has_room)
+            await self._make_room()
             room = self._has_room()
-            if removed:
-                logger.warning("the disk was nearly full, caches are removed", removed=removed)
         if not room:
             logger.warning("the disk is nearly full, no task is taken", directory=str(self._executions))
         elif self._full:
             self.room_again.set()
         self._full = not room
         return room
+
+    async def _make_room(self) -> None:
+        """Whatever agents have left on the disk, it never ends the worker, which would find it again."""
+        try:
+            removed = await in_thread(make_room, self._executions.parent, self._has_room)
+        except Exception as error:
+            logger.exception("no room could be made on the disk", problem=str(error))
+            return
+        if removed:
+            logger.warning("the disk was nearly full, caches are removed", removed=removed)
 
     def _has_room(self) -> bool:
         return has_room(self._executions, self._minimum_free_bytes)

@@ -3,24 +3,21 @@
 import asyncio
 import errno
 import os
-import stat
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from pullyard.git.errors import GitFailed
 
 
 def give(tree: Path, uid: int | None) -> None:
-    """Make ``uid`` the owner of everything below and of ``tree`` itself; None leaves all as it is."""
-    if uid is None:
-        return
-    for _, folders, names, descriptor in os.fwalk(tree, follow_symlinks=False):
-        os.chown(descriptor, uid, uid)
-        for name in (*folders, *names):
-            facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            # A character device is how an overlay notes a deletion; it belongs to the kernel.
-            if not stat.S_ISCHR(facts.st_mode):
-                os.chown(name, uid, uid, dir_fd=descriptor, follow_symlinks=False)
+    """Make ``uid`` the owner of everything below and of ``tree`` itself; None leaves all as it is.
+
+    Links are not followed, and what is swapped meanwhile leads nowhere else. Raises OSError.
+    """
+    if uid is not None:
+        # Neither option alone keeps it from following links, whatever its own default is.
+        _run(["chown", "-R", "-P", "-h", f"{uid}:{uid}", "--", tree], tree, "it can't be given away")
 
 
 async def copy(source: Path, target: Path) -> None:
@@ -48,7 +45,11 @@ def remove(tree: Path) -> None:
     if os.geteuid() != 0 and tree.is_dir() and not tree.is_symlink():
         # Links inside are neither followed nor changed by these options.
         subprocess.run(["chmod", "-R", "u+rwx", "--", tree], capture_output=True, check=False)
-    done = subprocess.run(["rm", "-rf", "--", tree], capture_output=True, check=False)
+    _run(["rm", "-rf", "--", tree], tree, "it can't be removed")
+
+
+def _run(words: Sequence[str | Path], tree: Path, problem: str) -> None:
+    done = subprocess.run(words, capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise OSError(errno.EIO, said[0][-300:] if said else "it can't be removed", str(tree))
+        raise OSError(errno.EIO, said[0][-300:] if said else problem, str(tree))
