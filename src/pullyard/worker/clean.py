@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from pullyard.files.locks import is_free, take
 from pullyard.worker import checkouts, mirrors, trees
@@ -17,6 +18,8 @@ from pullyard.worker.context import KEPT_LOGS
 from pullyard.worker.disk import changed_at, size_bytes
 from pullyard.worker.journal import JOURNAL, KEPT, Journal
 from pullyard.worker.mirrors import EXECUTIONS, KEY, AboutMirror, needed_by, why_it_stays
+
+logger = structlog.get_logger(__name__)
 
 MIRRORS, CHECKOUTS = "mirrors", "checkouts"
 WORKER_LOCK = "lock"
@@ -76,13 +79,20 @@ def remove(place: Place) -> str | None:
 
 
 def make_room(data: Path, enough: Callable[[], bool]) -> int:
-    """Remove caches, those unused for longest first, until there is ``enough``; how many went."""
+    """Remove caches, those unused for longest first, until there is ``enough``; how many went.
+
+    One that can't be removed is passed over. Raises OSError where what is there can't be looked at.
+    """
     removed = 0
     for place in survey(data):
         if enough():
             break
-        if place.stays is None and place.kind is not Kind.LEFTOVER:
+        if place.stays is not None or place.kind is Kind.LEFTOVER:
+            continue
+        try:
             removed += remove(place) is None
+        except OSError as error:
+            logger.warning("a cache could not be removed", path=str(place.path), problem=str(error))
     return removed
 
 

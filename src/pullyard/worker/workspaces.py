@@ -179,5 +179,6 @@ def _workspace(directory: Path, lower: Path | None, uid: int | None) -> Workspac
     workspace = Workspace(directory / "upper", directory / "work", lower)
     for place in (workspace.upper, workspace.work):
         place.mkdir(parents=True, exist_ok=True)
-        trees.give(place, uid) if not any(place.iterdir()) else None
+        if uid is not None and not any(place.iterdir()):
+            os.chown(place, uid, uid, follow_symlinks=False)
     return workspace
