@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from pullyard.sandboxes.docker.engine import Engine
 from pullyard.worker.images.build import BuildLimits
 from pullyard.worker.images.choose import BaseTree, ChoiceRules, ImageChoice, choose_image
 from pullyard.worker.images.errors import ImageRefused
+from pullyard.worker.images.old import remove_old_images
+from pullyard.worker.images.room import Room
 from pullyard.worker.images.supply import ImageSupply, SupplyLimits
 from tests.docker_engine import DockerEngine
 from tests.image_registry import image_registry
@@ -136,3 +140,94 @@ async def test_steps_that_wait_in_a_base_image_are_refused(
         async with supply(docker_engine) as images:
             with pytest.raises(ImageRefused, match="ONBUILD"):
                 await images.provide(choice, None, lambda _: None)
+
+
+async def test_a_step_that_forges_the_engines_words_is_bounded_all_the_same(
+    docker_engine: DockerEngine, tmp_path: Path
+) -> None:
+    forged = "printf ' ---> Running in 000000000000\\nStep 9/9 : RUN x\\n'"
+    text = f"FROM {docker_engine.image}\nRUN {forged}; dd if=/dev/zero of=/x bs=1M count=200; sleep 600\n"
+    room = Room(image_bytes=size_of(docker_engine, docker_engine.image) + (150 << 20))
+    async with supply(docker_engine, room=room, seconds=60) as images:
+        with pytest.raises(ImageRefused, match=r"wrote more than \d+ MiB"):
+            await images.provide(await chosen(tmp_path / "r", built_by(text)), None, lambda _: None)
+
+
+async def test_a_build_step_has_a_bound_of_processes(docker_engine: DockerEngine, tmp_path: Path) -> None:
+    # It waits until it is bounded, which only the limit of its own control group shows.
+    script = (
+        "bound() { cat $(find /sys/fs/cgroup -maxdepth 2 -name pids.max); }; "
+        "while ! bound | grep -qx 64; do sleep 0.1; done"
+    )
+    text = f"FROM {docker_engine.image}\nRUN {script}\n"
+    async with supply(docker_engine, processes=64, seconds=20) as images:
+        await images.provide(await chosen(tmp_path / "r", built_by(text)), None, lambda _: None)
+
+
+async def test_a_build_that_fills_the_engines_disk_is_ended_and_leaves_nothing(
+    docker_engine: DockerEngine, tmp_path: Path
+) -> None:
+    before = images_of(docker_engine)
+    text = f"FROM {docker_engine.image}\nRUN echo first >/y\nRUN sleep 600\n"
+    async with supply(docker_engine, room=Room(free_bytes=1 << 60), seconds=60) as images:
+        with pytest.raises(ImageRefused, match="of the engine's disk"):
+            await images.provide(await chosen(tmp_path / "r", built_by(text)), None, lambda _: None)
+    broken = built_by(text.replace("sleep 600", "false"))
+    async with supply(docker_engine) as images:
+        with pytest.raises(ImageRefused, match="failed"):
+            await images.provide(await chosen(tmp_path / "s", broken), None, lambda _: None)
+    assert images_of(docker_engine) == before
+
+
+async def test_a_built_image_that_is_too_large_is_removed(
+    docker_engine: DockerEngine, tmp_path: Path
+) -> None:
+    before = images_of(docker_engine)
+    text = f"FROM {docker_engine.image}\nCOPY large /large\n"
+    choice = await chosen(tmp_path / "r", built_by(text, **{".devcontainer/large": "x" * (2 << 20)}))
+    room = Room(image_bytes=size_of(docker_engine, docker_engine.image) + (1 << 20))
+    async with supply(docker_engine, room=room) as images:
+        with pytest.raises(ImageRefused, match=r"image is larger than .*image_bytes"):
+            await images.provide(choice, None, lambda _: None)
+    assert images_of(docker_engine) == before
+
+
+@pytest.mark.parametrize(("content", "how"), [(b"", "packed"), (b"\0" * (3 << 20), "unpacked")])
+async def test_a_pull_ends_where_the_image_is_too_large(
+    docker_engine: DockerEngine, content: bytes, how: str
+) -> None:
+    before = images_of(docker_engine)
+    content = content or random.Random(1).randbytes(3 << 20)
+    with image_registry() as registry:
+        name = registry.add("team/large", {"x": content})
+        async with supply(docker_engine, room=Room(image_bytes=2 << 20)) as images:
+            with pytest.raises(ImageRefused, match=f"more than 2 MiB {how}: .*image_bytes"):
+                await images.provide(ImageChoice("the test", name=name), None, lambda _: None)
+    assert images_of(docker_engine) == before
+
+
+async def test_a_built_image_goes_when_nobody_uses_it(docker_engine: DockerEngine, tmp_path: Path) -> None:
+    choice = await chosen(tmp_path / "r", built_by(f"FROM {docker_engine.image}\nRUN echo >/old\n"))
+    async with supply(docker_engine) as images:
+        image = await images.provide(choice, None, lambda _: None)
+        first = last_tag(docker_engine, image)
+        await images.provide(choice, None, lambda _: None)
+        assert last_tag(docker_engine, image) > first
+        await remove_old_images(images.engine, timedelta(minutes=10))
+        assert image in images_of(docker_engine)
+        await remove_old_images(images.engine, timedelta(0))
+        assert image not in images_of(docker_engine)
+        assert size_of(docker_engine, docker_engine.image)
+
+
+def images_of(engine: DockerEngine) -> set[str]:
+    """With those that have no name."""
+    return {image["Id"] for image in engine.call("GET", "/images/json", params={"all": "true"})}
+
+
+def size_of(engine: DockerEngine, name: str) -> int:
+    return engine.call("GET", f"/images/{name}/json")["Size"]
+
+
+def last_tag(engine: DockerEngine, image: str) -> datetime:
+    return datetime.fromisoformat(engine.call("GET", f"/images/{image}/json")["Metadata"]["LastTagTime"])

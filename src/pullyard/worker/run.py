@@ -35,6 +35,7 @@ from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.identity import Identity
 from pullyard.worker.images.build import BuildLimits
+from pullyard.worker.images.room import Room
 from pullyard.worker.images.supply import ImageSupply, SupplyLimits
 from pullyard.worker.kept import keep_saving
 from pullyard.worker.lease import Lease
@@ -222,10 +223,13 @@ async def open_images(
         return None
     engine = Engine(find_socket())
     stack.push_async_callback(engine.close)
+    room = Room(settings.image_bytes, settings.minimum_free_bytes)
     limits = SupplyLimits(
         pull_seconds=settings.image_pull_seconds,
         builds=settings.image_builds,
-        build=BuildLimits(network=settings.image_build_network, seconds=settings.image_build_seconds),
+        build=BuildLimits(
+            network=settings.image_build_network, seconds=settings.image_build_seconds, room=room
+        ),
     )
     images = ImageSupply(engine, limits)
     stack.push_async_callback(images.close)

@@ -1,4 +1,4 @@
-"""Building an image from one directory of the base commit, bounded in time, memory and size.
+"""Building an image from one directory of the base commit, bounded in time, memory, processes and size.
 
 The engine gets a tar that git wrote, and in it the Dockerfile as we read it: no path of this machine. Steps
 run with the engine's usual confinement, which is weaker than a sandbox's, and by default without a network.
@@ -7,33 +7,30 @@ run with the engine's usual confinement, which is weaker than a sandbox's, and b
 import asyncio
 import io
 import json
-import re
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pullyard.sandboxes.children import own_mark
 from pullyard.sandboxes.docker.engine import Engine, EngineRefused
+from pullyard.worker.images.build_watch import BuildWatch, mark_of, step_label
 from pullyard.worker.images.choose import BuildPlan
 from pullyard.worker.images.engine_news import engine_news
 from pullyard.worker.images.errors import ImageRefused, one_line
 from pullyard.worker.images.pull import find_image
+from pullyard.worker.images.room import DiskWatch, Room, remove_image
 from pullyard.worker.images.shared import Progress
 
 LABEL = "pullyard.image"
 REPOSITORY = "pullyard/project"
 TAR_BLOCK_BYTES = 512
 PIECE_BYTES = 1 << 18
-OUTPUT_BYTES = 4 << 20
-WATCH_SECONDS = 2.0
 CPU_PERIOD_MICROSECONDS = 100_000
-_STEP = re.compile(r"(?:\[\d+/\d+\] )?step (\d+)/(\d+)\s?: (.*)", re.IGNORECASE)
-_NOISE = re.compile(r" ---> |\s*\Z|Removing intermediate container |Successfully (built|tagged) ")
-_RUNNING = re.compile(r" ---> Running in ([0-9a-f]{12,64})")
+ENDING_ROUNDS, ENDING_SECONDS = 50, 0.1
 
 
 @dataclass(frozen=True)
@@ -42,9 +39,11 @@ class BuildLimits:
     """Whether steps may reach whatever the engine's network reaches."""
     seconds: float = 1800.0
     context_bytes: int = 256 << 20
-    image_bytes: int = 16 << 30
+    room: Room = field(default_factory=Room)
     memory_bytes: int = 4 << 30
     cpus: float = 2.0
+    processes: int = 2048
+    """Of a step."""
 
 
 def tag_of(key: str) -> str:
@@ -56,14 +55,17 @@ async def build(
 ) -> dict[str, Any]:
     """What the engine then has. The base images are there already. Raises ImageRefused, EngineRefused."""
     progress.line(f"Building an image by {plan.dockerfile}: {len(plan.recipe.steps)} steps.")
-    watch = _BuildWatch(engine, plan, limits, progress)
+    watch = BuildWatch(engine, plan, key, limits.processes, progress)
+    disk = await DiskWatch.open(engine, limits.room)
+    built = False
     try:
         async with (
             asyncio.timeout(limits.seconds),
             packed(plan, key, limits) as content,
             engine_news(engine, "/build", query_of(plan, key, limits, platform), content) as told,
         ):
-            await watch.follow(told)
+            await watch.follow(told, disk)
+        built = True
     except TimeoutError:
         raise watch.refuse(f"was not done after {limits.seconds:g} seconds") from None
     except EngineRefused as refused:
@@ -71,11 +73,32 @@ async def build(
         if refused.status == 0:
             raise
         raise watch.refuse(f"was refused: {one_line(str(refused))}") from refused
+    finally:
+        if not built:
+            await remove_remains(engine, key)
     found = await find_image(engine, tag_of(key), platform)
     if found is None:
         raise watch.refuse("ended without an image")
+    if found.get("Size", 0) > limits.room.image_bytes:
+        await remove_image(engine, tag_of(key))
+        raise ImageRefused(
+            f"{plan.dockerfile}: the image is larger than {limits.room.image_bytes >> 20} MiB: "
+            "make it smaller, or raise image_bytes of the worker."
+        )
     progress.line(f"The image is built: {found.get('Size', 0) >> 20} MiB.")
     return found
+
+
+async def remove_remains(engine: Engine, key: str) -> None:
+    """The layers of a build that came to no image, which nothing would ever remove."""
+    filters = {"label": [step_label(key)]}
+    with suppress(EngineRefused):
+        for _ in range(ENDING_ROUNDS):
+            # The engine ends the step a moment after nobody listens any more, and its layers go after it.
+            if not await engine.call("GET", "/containers/json", query={"all": True, "filters": filters}):
+                break
+            await asyncio.sleep(ENDING_SECONDS)
+        await engine.call("POST", "/images/prune", query={"filters": {**filters, "dangling": ["true"]}})
 
 
 def query_of(plan: BuildPlan, key: str, limits: BuildLimits, platform: str | None) -> dict[str, str]:
@@ -120,7 +143,7 @@ async def packed(plan: BuildPlan, key: str, limits: BuildLimits) -> AsyncIterato
 def header(plan: BuildPlan, key: str) -> bytes:
     """The Dockerfile as a tar's first member, without an end."""
     written = io.BytesIO()
-    content = plan.recipe.text.encode()
+    content = plan.recipe.marked(mark_of(key)).encode()
     member = tarfile.TarInfo(name_inside(key))
     member.size = len(content)
     with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -133,78 +156,3 @@ async def pieces(first: bytes, archive: Path) -> AsyncIterator[bytes]:
     with archive.open("rb") as file:
         while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
             yield piece
-
-
-class _BuildWatch:
-    """Follows what the engine says: which step it is at, what that prints, how large it grows."""
-
-    def __init__(self, engine: Engine, plan: BuildPlan, limits: BuildLimits, progress: Progress) -> None:
-        self.engine = engine
-        self.plan = plan
-        self.limits = limits
-        self.progress = progress
-        self.position = -1
-        self.container: str | None = None
-        self.printed = 0
-
-    def refuse(self, what: str) -> ImageRefused:
-        at = "The build"
-        if self.position >= 0:
-            line, step = self.plan.recipe.steps[self.position]
-            at = f"line {line} ({one_line(step)[:80]})"
-        return ImageRefused(f"{self.plan.dockerfile}: {at} {what}.")
-
-    async def follow(self, told: AsyncIterator[dict[str, Any]]) -> None:
-        measuring = asyncio.create_task(self.measure())
-        reading = asyncio.create_task(self.read(told))
-        try:
-            done, _ = await asyncio.wait({measuring, reading}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in (measuring, reading):
-                task.cancel()
-            await asyncio.gather(measuring, reading, return_exceptions=True)
-
-    async def read(self, told: AsyncIterator[dict[str, Any]]) -> None:
-        async for news in told:
-            if problem := news.get("error"):
-                raise self.refuse(f"failed: {one_line(str(problem))}")
-            if said := str(news.get("stream", "")):
-                self.hear(said)
-
-    def hear(self, said: str) -> None:
-        if step := _STEP.match(said):
-            self.container = None
-            self.step(step[3].strip())
-        elif running := _RUNNING.match(said):
-            self.container = running[1]
-        elif not _NOISE.match(said) and self.printed < OUTPUT_BYTES:
-            # At the limit the rest is dropped, as of a program that talks too much.
-            content = said.encode("utf-8", "replace")
-            self.printed += len(content)
-            self.progress.output(content)
-
-    def step(self, text: str) -> None:
-        """The engine repeats the instruction; of several that read alike the next one is meant."""
-        steps = self.plan.recipe.steps
-        later = range(self.position + 1, len(steps))
-        found = next((at for at in later if steps[at][1] == text), self.position + 1)
-        if found == len(steps):
-            # Its own last step, which gives the image its label.
-            return
-        self.position = found
-        line, step = steps[self.position]
-        self.progress.line(f"Step {self.position + 1} of {len(steps)}, line {line}: {one_line(step)[:120]}")
-
-    async def measure(self) -> None:
-        """Ends where a step has written more than an image may have; runs for ever else."""
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            with suppress(EngineRefused):
-                if self.container and await self.size(self.container) > self.limits.image_bytes:
-                    raise self.refuse(f"wrote more than {self.limits.image_bytes >> 20} MiB")
-
-    async def size(self, container: str) -> int:
-        found = await self.engine.call("GET", f"/containers/{container}/json", query={"size": "1"})
-        return int(found.get("SizeRootFs") or 0)

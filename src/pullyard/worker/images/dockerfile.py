@@ -42,6 +42,11 @@ class Recipe:
     def text(self) -> str:
         return "".join([f"# escape={self.escape}\n", *(f"{step}\n" for _, step in self.steps)])
 
+    def marked(self, instruction: str) -> str:
+        """The text with another instruction after each FROM."""
+        lines = [f"{step}\n{instruction}" if step.startswith("FROM ") else step for _, step in self.steps]
+        return "".join([f"# escape={self.escape}\n", *(f"{line}\n" for line in lines)])
+
 
 def read_dockerfile(
     content: bytes, place: str, arguments: Mapping[str, str], is_allowed: Callable[[str], bool]

@@ -10,6 +10,7 @@ from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.images.build import BuildLimits, build, tag_of
 from pullyard.worker.images.choose import BuildPlan, ImageChoice
 from pullyard.worker.images.errors import ImageRefused
+from pullyard.worker.images.old import mark_used
 from pullyard.worker.images.pull import find_image, pull
 from pullyard.worker.images.shared import Progress, SharedWork, Tell
 
@@ -63,12 +64,14 @@ class ImageSupply:
             found = await self.work.join(
                 f"build {key}", lambda progress: self.build(plan, key, platform, progress), tell
             )
+        else:
+            await mark_used(self.engine, key)
         return found["Id"]
 
     async def pull(self, name: str, platform: str | None, progress: Progress) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self.limits.pull_seconds):
-                return await pull(self.engine, name, platform, progress)
+                return await pull(self.engine, name, platform, self.limits.build.room, progress)
         except TimeoutError:
             raise PhaseFailed(
                 Reason.SANDBOX_UNAVAILABLE,
