@@ -11,6 +11,7 @@ from pullyard.sandboxes.docker.engine import Engine, EngineRefused, find_socket
 from pullyard.sandboxes.docker.makers import Stock
 from pullyard.sandboxes.docker.sandbox import DockerSandbox
 from pullyard.sandboxes.protocol import Probe
+from pullyard.worker.images.old import remove_old_images
 from pullyard.worker.journal import JOURNAL, KEPT, Journal
 from pullyard.worker.settings import WorkerSettings
 
@@ -37,13 +38,15 @@ def open_stock(
 
 
 async def clean_daily(stock: Stock | None, executions: Path) -> None:
-    """Remove environments that nobody has used for a week, once at the start and then every day."""
+    """Remove what nobody has used for a week, environments and built images: at the start and every day."""
     while stock is not None:
         try:
             if removed := await stock.environments.remove_old(unsaved(executions)):
                 logger.info("removed environments that nobody used for a week", projects=removed)
+            if gone := await remove_old_images(stock.engine):
+                logger.info("removed images that nobody used for a week", images=gone)
         except (EngineRefused, OSError) as error:
-            logger.warning("an old environment could not be removed", problem=str(error))
+            logger.warning("an old environment or image could not be removed", problem=str(error))
         await asyncio.sleep(DAY_SECONDS)
 
 
