@@ -196,14 +196,28 @@ async def test_without_a_model_the_provider_s_paths_say_so() -> None:
 
 
 async def test_an_upstream_proxy_is_the_way_out() -> None:
-    async with Host() as host:
-        rule = HostRule(host=HOST, port=host.port)
-        async with egress_at(rule, dialer=opened(host.port)) as (upstream, _):
-            dialer = Dialer(upstream_proxy=("127.0.0.1", upstream.port))
-            other = HostRule(host="other.example", port=80)
-            async with egress_at(rule, other, dialer=dialer) as (gateway, told):
-                assert b" 200 " in await ask(gateway.port, get(host.port))
-                refused = await ask(gateway.port, get(80, host="other.example"))
-                assert refused.startswith(b"HTTP/1.1 502")
-                assert "upstream_proxy refuses other.example:80" in told[0]
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+        if asked == f"{HOST}:{host.port}".encode():
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", host.port)
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            far_writer.write(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(await far_reader.read())
+            far_writer.close()
+        else:
+            writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+        writer.close()
+
+    upstream = await asyncio.start_server(pass_on, "127.0.0.1", 0)
+    dialer = Dialer(upstream_proxy=("127.0.0.1", upstream.sockets[0].getsockname()[1]))
+    other = HostRule(host="other.example", port=80)
+    async with (
+        upstream,
+        Host() as host,
+        egress_at(HostRule(host=HOST, port=host.port), other, dialer=dialer) as (gateway, told),
+    ):
+        assert b" 200 " in await ask(gateway.port, get(host.port))
+        refused = await ask(gateway.port, get(80, host="other.example"))
+        assert refused.startswith(b"HTTP/1.1 502")
+        assert "upstream_proxy refuses other.example:80" in told[0]
     assert len(host.requests) == 1

@@ -169,6 +169,56 @@ def test_on_port_443_nothing_but_tls_leaves(opening: bytes) -> None:
         is_fit(opening, (HOST, 443))
 
 
+REQUESTS = [
+    f"GET / HTTP/1.1\r\nHost: {EVIL}\r\n\r\n",
+    f"\r\n \nBREW  /\tHttp/1.0\nHost: {EVIL}\n\n",
+    f"GET\r/\v\fHTTP/1.1\r\nHost: {EVIL}\r\n\r\n",
+    f"GET http://{EVIL}/\r\n",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+]
+
+
+@pytest.mark.attack("egress: another host inside a tunnel")
+@pytest.mark.parametrize("request_", REQUESTS, ids=["plain", "odd", "blanks", "short", "http2"])
+async def test_on_another_port_plain_http_does_not_leave_however_it_is_cut(request_: str) -> None:
+    async with echo() as (port, got), tunnel(port) as (gateway, told, reader, writer):
+        with suppress(ConnectionResetError):
+            for byte in request_.encode():
+                writer.write(bytes([byte]))
+                await writer.drain()
+            assert (await reader.readline()) == b"HTTP/1.1 403 Forbidden\r\n"
+            assert b"ask the proxy for http:// addresses itself" in await reader.read()
+        assert gateway.egress
+        count = gateway.egress.counts.hosts[f"{HOST}:{port}"]
+    assert (got, count.requests, count.refused) == (b"", 0, 1)
+    assert [f"A tunnel to {HOST}:{port} was used for plain HTTP" in text for text in told] == [True]
+
+
+OTHER_WORDS = [
+    b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+    b"EHLO client.example\r\n",
+    b"PING\r\n",
+    b"0033git-upload-pack /a.git\0host=files.example\0",
+    b"\0\0\0\x08\x04\xd2\x16/",
+    b"*1\r\n$4\r\nPING\r\n",
+]
+
+
+@pytest.mark.parametrize("opening", OTHER_WORDS)
+async def test_other_protocols_are_not_held_back(opening: bytes) -> None:
+    async with echo() as (port, _), tunnel(port) as (_, told, reader, writer):
+        writer.write(opening)
+        async with asyncio.timeout(10):
+            assert await reader.readexactly(len(opening)) == opening
+    assert told == []
+
+
+def test_a_line_without_end_is_not_waited_for() -> None:
+    assert not is_fit(b"GET /", (HOST, 8080))
+    with pytest.raises(Misled, match="too long a line"):
+        is_fit(b"GET /" + b"a" * HELLO_BYTES, (HOST, 8080))
+
+
 async def test_a_client_that_begins_and_leaves_sends_nothing_on() -> None:
     async with echo() as (port, got), tunnel(port) as (_, _, reader, writer):
         writer.write(hello_to(HOST)[:40])

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import h11
 import structlog
 
-from pullyard.worker.gateway.client_hello import UNRECOGNISED_NAME
 from pullyard.worker.gateway.counts import Counts, HostCount
 from pullyard.worker.gateway.grammar import Malformed
 from pullyard.worker.gateway.opening import Misled, read_opening
@@ -108,7 +107,7 @@ class Egress:
             except Misled as error:
                 self._misled(place, count, error)
                 with suppress(OSError):
-                    await loop.sock_sendall(ours, UNRECOGNISED_NAME)
+                    await loop.sock_sendall(ours, error.answer)
 
     async def _forward(
         self, remote: socket.socket, request: h11.Request, target: Target, client: Client, count: HostCount
