@@ -3,10 +3,11 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,7 +144,7 @@ async def test_other_bounds_are_another_kind(warm: DockerSandbox, stock: Stock, 
     await another.destroy()
 
 
-async def in_project(place: Path, stock: Stock, **changes: int) -> DockerSandbox:
+async def in_project(place: Path, stock: Stock, **changes: Any) -> DockerSandbox:
     spec = replace(spec_at(place), environment="prj_1", **changes)
     if UID is not None:
         for layer in (spec.workspace.upper, spec.workspace.work):
@@ -177,6 +178,52 @@ async def test_a_container_that_is_not_clean_is_not_used_again(stock: Stock, tmp
     second = await in_project(tmp_path / "second", stock)
     assert second.idle[0].name != one.name
     assert await run(second, "sh", "-c", "cat ~/cache") == (0, "kept\n"), "the volume is the same"
+    await second.destroy()
+
+
+LEFT = {
+    "queue": "libc.mq_open(b'/left', 0o100 | 2, 0o600, None)",
+    "shared memory": "libc.shmget(1, 4096, 0o1000 | 0o600)",
+    "messages": "libc.msgget(1, 0o1000 | 0o600)",
+    "semaphores": "libc.semget(1, 1, 0o1000 | 0o600)",
+}
+
+
+@pytest.mark.parametrize("kind", LEFT)
+async def test_nothing_that_the_kernel_keeps_outlives_its_task(
+    stock: Stock, tmp_path: Path, kind: str
+) -> None:
+    script = f"import ctypes; libc = ctypes.CDLL(None, use_errno=True); print({LEFT[kind]} >= 0)"
+    first = await in_project(tmp_path / "first", stock)
+    assert await run(first, "python3", "-c", script) == (0, "True\n")
+    await first.destroy()
+    second = await in_project(tmp_path / "second", stock)
+    left = "ls /dev/mqueue; cat /proc/sysvipc/*"
+    _, found = await run(second, "sh", "-c", left)
+    await second.destroy()
+    assert len(found.splitlines()) == 3, "the heads of three tables"
+
+
+@pytest.fixture
+def image_with_a_volume(docker_engine: DockerEngine) -> Iterator[str]:
+    name = "pullyard-tests/volume:latest"
+    made = docker_engine.call("POST", "/containers/create", json={"Image": BASE_IMAGE, "Cmd": ["true"]})
+    wish = {"container": made["Id"], "repo": name.partition(":")[0], "changes": "VOLUME /data"}
+    docker_engine.call("POST", "/commit", params=wish)
+    docker_engine.call("DELETE", f"/containers/{made['Id']}")
+    yield name
+    docker_engine.call("DELETE", f"/images/{name}")
+
+
+async def test_a_volume_of_the_image_begins_empty_for_each_task(
+    stock: Stock, tmp_path: Path, image_with_a_volume: str
+) -> None:
+    settings = ContainerSettings(image=image_with_a_volume)
+    first = await in_project(tmp_path / "first", stock, containers=settings)
+    assert await run(first, "sh", "-c", "echo left >/data/x; echo kept >~/cache; ls /data") == (0, "x\n")
+    await first.destroy()
+    second = await in_project(tmp_path / "second", stock, containers=settings)
+    assert await run(second, "sh", "-c", "ls /data; cat ~/cache") == (0, "kept\n")
     await second.destroy()
 
 

@@ -23,7 +23,14 @@ logger = structlog.get_logger(__name__)
 
 Phase = Callable[[str], Any]
 Kept = tuple[Mold, Container]
-TIDY = ("find", "/tmp", "/var/tmp", "/dev/shm", "-mindepth", "1", "-delete")
+TIDIED = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")
+TIDY = (
+    *("sh", "-c"),
+    'find "$@" -mindepth 1 -delete || exit 1; for kind in shm msg sem; do '
+    '[ ! -e "/proc/sysvipc/$kind" ] || { read -r _; ! read -r _; } <"/proc/sysvipc/$kind" || exit 1; done',
+    *("sh", *TIDIED),
+)
+"""Empties those places; fails where it can't, or where what System V shares between processes is left."""
 
 
 class Stock:
@@ -190,6 +197,9 @@ class Attaching:
         return kept
 
     async def is_clean(self, container: Container) -> bool:
+        # What an image declares as a volume can be written to, and is not ours to empty.
+        if not set(self.order.image.volumes) <= set(TIDIED):
+            return False
         if container.init is None or not runs(container) or not container.empty():
             return False
         try:
