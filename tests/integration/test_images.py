@@ -17,7 +17,7 @@ from pullyard.worker.images.build import BuildLimits
 from pullyard.worker.images.choose import BaseTree, ChoiceRules, ImageChoice, choose_image
 from pullyard.worker.images.errors import ImageRefused
 from pullyard.worker.images.old import remove_old_images
-from pullyard.worker.images.room import Room
+from pullyard.worker.images.room import DiskWatch, Room
 from pullyard.worker.images.supply import ImageSupply, SupplyLimits
 from tests.docker_engine import DockerEngine
 from tests.image_registry import image_registry
@@ -177,6 +177,16 @@ async def test_a_build_that_fills_the_engines_disk_is_ended_and_leaves_nothing(
         with pytest.raises(ImageRefused, match="failed"):
             await images.provide(await chosen(tmp_path / "s", broken), None, lambda _: None)
     assert images_of(docker_engine) == before
+
+
+async def test_the_engines_disk_is_watched_from_when_a_work_begins(docker_engine: DockerEngine) -> None:
+    client = Engine(docker_engine.socket)
+    disk = await DiskWatch.open(client, Room(image_bytes=0, free_bytes=0))
+    await client.close()
+    assert disk.problem() == ""
+    # As if so much had been free then.
+    disk.free_at_first += 2 << 30
+    assert disk.problem() == "took more than 1024 MiB of the engine's disk"
 
 
 async def test_a_built_image_that_is_too_large_is_removed(

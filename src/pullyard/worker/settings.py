@@ -73,7 +73,7 @@ class WorkerSettings(BaseSettings):
     image_build_seconds: float = Field(default=1800.0, gt=0)
     image_pull_seconds: float = Field(default=1800.0, gt=0)
     image_bytes: int = Field(default=16 << 30, ge=1 << 20)
-    """Most bytes of an image that is pulled or built; twice that of the engine's disk on the way."""
+    """Most bytes of an image, pulled or built; on the way twice that and 1 GiB of the engine's disk."""
 
     drain_seconds: float = Field(default=60.0, ge=0)
     """On SIGTERM: how long running executions may finish before they are stopped and salvaged."""
