@@ -1,5 +1,6 @@
 """A hostile coordinator sends whatever it likes, and gets nothing beyond the policy of the worker's owner."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -227,9 +228,29 @@ def test_images_of_the_repositorys_own_files_are_held_against_it() -> None:
 
 
 def test_nothing_of_a_refused_grant_leaves() -> None:
-    refused = nothing(sent(isolation=Isolation(network=NetworkPolicy(hosts=[HostRule(host="evil")]))))
+    refused = nothing(isolated(network=NetworkPolicy(hosts=[HostRule(host="evil")])))
     assert (refused.grant.text_policy.logs, refused.grant.text_policy.diff) == (False, False)
     assert (refused.grant.isolation.network.hosts, refused.grant.isolation.salvage.push) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reached"),
+    [
+        ("a.example", ["a.example:443"]),
+        ("a.example:8443", ["a.example:8443"]),
+        ("*.example", ["a.example:443"]),
+        ("*:8443", ["a.example:8443"]),
+        ("*", ["a.example:443", "a.example:8443", "a.example:22"]),
+    ],
+)
+def test_a_host_is_allowed_at_its_port(pattern: str, reached: list[str]) -> None:
+    rules = f'[[repository]]\nmatch = ["*"]\nnetwork.hosts = ["{pattern}"]\n'
+    hosts = [HostRule(host="a.example", port=port) for port in (443, 8443, 22)]
+    permit = Decider(read_policy(rules.encode(), "policy.toml")).permit(
+        isolated(network=NetworkPolicy(hosts=hosts))
+    )
+    assert [f"{one.host}:{one.port}" for one in permit.grant.isolation.network.hosts] == reached
+    assert (":22" in "".join(permit.notes.cuts)) == (pattern != "*")
 
 
 def errand(kind: ErrandKind, **fields: Any) -> Errand:
@@ -259,6 +280,27 @@ def test_errands_are_held_against_it(given_: Errand, said: str) -> None:
 def test_allowed_errands_are_done() -> None:
     for kind in (ErrandKind.MERGE, ErrandKind.READ_TASK_LIST, ErrandKind.WRITE_TASK_LIST):
         DECIDER.check_errand(errand(kind))
+
+
+@pytest.mark.attack("coordinator: a hostile one")
+@pytest.mark.parametrize(
+    ("more", "allowed"),
+    [
+        ("", {"close", "read-task-list"}),
+        ('errands = ["merge"]', {"merge"}),
+        ('[default]\nerrands = ["write-task-list"]', {"write-task-list"}),
+    ],
+)
+def test_where_work_is_signed_merging_needs_the_owner_s_express_word(more: str, allowed: set[str]) -> None:
+    key = public_text(Ed25519PrivateKey.generate().public_key())
+    rules = f'[[repository]]\nmatch = ["*"]\nsigned_by = ["{key}"]\n{more}\n'
+    decider = Decider(read_policy(rules.encode(), "policy.toml"))
+    done: set[str] = set()
+    for kind in ErrandKind:
+        with suppress(RequestError):
+            decider.check_errand(errand(kind))
+            done.add(kind)
+    assert done == allowed
 
 
 def test_a_link_to_another_directory_is_that_directory(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ WRONG = [
     (RULE + 'tools.read_file = "yes"', "line 3: repository.tools.*: invalid enum value 'yes'"),
     (RULE + "[repository.sandbox]\ncpus = 0", "line 4: repository.sandbox.cpus: write a number above 0"),
     (RULE + 'sandbox.level = "good"', "line 3: repository.sandbox.level: invalid enum value 'good'"),
+    (RULE + 'network.hosts = ["a.example:0"]', "line 3: repository.network.hosts: "),
     (RULE + 'network.hosts = ["*.*"]', "line 3: repository.network.hosts: "),
     (RULE + RULE + 'errands = ["steal"]', "line 5: repository.errands: invalid enum value 'steal'"),
     (RULE + "budget_micros = -1", "line 3: repository.budget_micros: write 0 or more"),

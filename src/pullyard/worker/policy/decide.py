@@ -29,7 +29,7 @@ from pullyard.lifecycle.workflows import (
     walked_only,
 )
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.isolation import Isolation, Level, NetworkPolicy, SandboxWish
+from pullyard.protocol.isolation import HostRule, Isolation, Level, NetworkPolicy, SandboxWish
 from pullyard.protocol.signed_tasks import SignatureRefused, check_signature
 from pullyard.protocol.worker import AgentSpec, Errand, Grant, TaskBrief, TextPolicy
 from pullyard.sandboxes.protocol import Probe
@@ -38,6 +38,7 @@ from pullyard.worker.policy.nonces import Nonces
 from pullyard.worker.policy.places import REFUSED, first_fit, read_place
 from pullyard.worker.sandbox_choice import levels_of
 
+USUAL_PORT = 443
 _BOUNDED = ("cpus", "memory_bytes", "disk_bytes", "inodes", "processes")
 
 
@@ -302,14 +303,24 @@ def within_budget(rule: Rule, task: TaskBrief, notes: Notes) -> TaskBrief:
 
 def within_network(rule: Rule, wish: NetworkPolicy, notes: Notes) -> NetworkPolicy:
     """The project's hosts that the owner allows too; what is left out is told."""
-    hosts = [one for one in wish.hosts if any(fits_host(two, one.host) for two in rule.network.hosts)]
-    left_out = [one.host for one in wish.hosts if one not in hosts]
+    hosts = [one for one in wish.hosts if any(fits_place(two, one) for two in rule.network.hosts)]
+    left_out = [
+        one.host if one.port == USUAL_PORT else f"{one.host}:{one.port}"
+        for one in wish.hosts
+        if one not in hosts
+    ]
     if left_out:
         notes.cut(f"Not reached, as network.hosts does not name them: {', '.join(left_out)}.")
     registries = wish.registries and rule.network.registries
     tell = notes.append if registries == wish.registries else notes.cut
     tell(f"Package registries {'can' if registries else 'can not'} be reached.")
     return NetworkPolicy(registries=registries, hosts=hosts)
+
+
+def fits_place(pattern: str, wanted: HostRule) -> bool:
+    """``*`` is every host at every port; any other without a port means the usual one."""
+    host, _, port = pattern.partition(":")
+    return pattern == "*" or (fits_host(host, wanted.host) and wanted.port == int(port or USUAL_PORT))
 
 
 def check_commands(permit: Permit) -> None:

@@ -13,9 +13,9 @@ import msgspec
 from pullyard.lifecycle.command_rules import RuleInvalid, read_rule
 from pullyard.lifecycle.tool_routing import TOOLS
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.hosts import read_host
+from pullyard.protocol.hosts import read_host, read_port
 from pullyard.protocol.signed_tasks import SignatureRefused, read_public
-from pullyard.worker.policy.model import POLICY_FILE, Policy, Rule, default_policy
+from pullyard.worker.policy.model import POLICY_FILE, UNSIGNED_ERRANDS, Policy, Rule, default_policy
 from pullyard.worker.policy.places import read_pattern
 
 SYSTEM_FILE = Path("/etc/pullyard") / POLICY_FILE
@@ -136,7 +136,7 @@ class _Reader:
         self._all(rule.match, (*at, "match"), read_pattern)
         self._all(rule.commands, (*at, "commands"), read_rule)
         self._all(rule.signed_by, (*at, "signed_by"), read_public)
-        self._all(rule.network.hosts, (*at, "network", "hosts"), _check_host)
+        self._all(rule.network.hosts, (*at, "network", "hosts"), _check_place)
         self._all(rule.ssh_hosts, (*at, "ssh_hosts"), _check_host)
         self._all(list(rule.tools), (*at, "tools"), _check_tool)
         if rule.budget_micros is not None and rule.budget_micros < 0:
@@ -159,6 +159,8 @@ class _Reader:
         merged = {**default, **table}
         for name in ("sandbox", "network", "text"):
             merged[name] = {**default.get(name, {}), **table.get(name, {})}
+        if merged.get("signed_by"):
+            merged.setdefault("errands", UNSIGNED_ERRANDS)
         return msgspec.convert(merged, Rule)
 
     def _of_msgspec(self, message: str, at: Path_) -> PolicyInvalid:
@@ -217,6 +219,13 @@ def _check_host(text: str) -> None:
     name = text.removeprefix("*.")
     if text != "*" and read_host(name) is None:
         raise RequestError(f"{text[:80]!r} is no host: write a name, '*.' and the end of one, or '*'.")
+
+
+def _check_place(text: str) -> None:
+    host, colon, port = text.partition(":")
+    _check_host(host)
+    if colon and read_port(port) is None:
+        raise RequestError(f"{text[:80]!r} has no port behind its colon: write a number up to 65535.")
 
 
 def _check_tool(name: str) -> None:

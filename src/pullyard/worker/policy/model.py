@@ -14,6 +14,8 @@ from pullyard.protocol.isolation import Level
 from pullyard.worker.policy.places import EVERYWHERE, LOCAL_EVERYWHERE
 
 POLICY_FILE = "policy.toml"
+UNSIGNED_ERRANDS = (ErrandKind.CLOSE, ErrandKind.READ_TASK_LIST)
+"""Nobody signs an errand, and these write to no branch that people work on."""
 
 
 class SandboxBounds(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +43,8 @@ class NetworkBounds(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     registries: bool = True
     """Package registries, where the project lets them."""
     hosts: tuple[str, ...] = ("*",)
-    """Those of the project's hosts that may be reached: exact, ``*.example.com``, or ``*`` for all."""
+    """Those of the project's hosts that may be reached: exact or ``*.example.com``, at port 443 unless
+    ``:PORT`` stands behind; ``*`` is all at any port."""
 
 
 class TextBounds(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -70,7 +73,8 @@ class Rule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     base_branches: tuple[str, ...] = ("*",)
     """Globs of the branches that changes may be merged into, and task lists be written to."""
     errands: tuple[ErrandKind, ...] = tuple(ErrandKind)
-    """What is done for people besides tasks."""
+    """What is done for people besides tasks; with ``signed_by`` only ``close`` and ``read-task-list`` unless
+    it is said."""
     commands: tuple[str, ...] = ()
     """Rules for set-up, verify and step commands: ``allow npm ci``, ``ask make **``, ``deny **``."""
     tools: dict[str, Verdict] = {}
