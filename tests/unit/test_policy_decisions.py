@@ -27,10 +27,11 @@ from pullyard.protocol.worker import (
     TaskListErrand,
     TextPolicy,
 )
-from pullyard.sandboxes.protocol import Probe
-from pullyard.worker.policy.decide import Decider, Permit, nothing
+from pullyard.sandboxes.protocol import Probe, SandboxUnavailable
+from pullyard.worker.policy.decide import Decider, Permit
 from pullyard.worker.policy.load import read_policy
 from pullyard.worker.policy.nonces import Nonces
+from pullyard.worker.sandbox_choice import SandboxChoice
 from tests.unit import test_worker_journal
 
 SHOP = "https://git.example.com/shop/web"
@@ -228,9 +229,24 @@ def test_images_of_the_repositorys_own_files_are_held_against_it() -> None:
 
 
 def test_nothing_of_a_refused_grant_leaves() -> None:
-    refused = nothing(isolated(network=NetworkPolicy(hosts=[HostRule(host="evil")])))
+    refused = DECIDER.nothing(isolated(network=NetworkPolicy(hosts=[HostRule(host="evil")])))
     assert (refused.grant.text_policy.logs, refused.grant.text_policy.diff) == (False, False)
     assert (refused.grant.isolation.network.hosts, refused.grant.isolation.salvage.push) == ([], False)
+
+
+@pytest.mark.attack("coordinator: a hostile one")
+def test_the_work_of_a_refused_grant_is_saved_within_the_rules() -> None:
+    refused = DECIDER.nothing(sent(branch="main"))
+    held = refused.grant.isolation.sandbox
+    assert (held.backend, held.memory_bytes, refused.signed) == ("bubblewrap", 1000, False)
+    with pytest.raises(RequestError, match=r"sandbox\.images"):
+        refused.check_image("docker.io/evil")
+    # Where there is no such sandbox, none is taken in its place.
+    held = Decider(DECIDER.policy, None, PROBES[2:]).nothing(GRANT).grant.isolation.sandbox
+    with pytest.raises(SandboxUnavailable):
+        SandboxChoice(PROBES).probe(held)
+    elsewhere = DECIDER.nothing(sent(repository=RepositorySpec(url="/etc")))
+    assert (elsewhere.rules, elsewhere.grant.isolation.sandbox.backend) == ((), None)
 
 
 @pytest.mark.parametrize(

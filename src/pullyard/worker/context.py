@@ -12,6 +12,7 @@ import structlog
 from pullyard.git.program import Git
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import CODE_CHANGE, Workflow
+from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import Grant, PublishedChange, RepositoryGrant
 from pullyard.sandboxes.protocol import Mount, Probe, Sandbox, Workspace
 from pullyard.telemetry.tracer import NoTracer, Tracer, root_of
@@ -112,6 +113,20 @@ class Context:
             record=self.record.others.setdefault(repository.name, CopyRecord()),
             directory=self.directory / REPOSITORIES / repository.name,
         )
+
+    def ask_policy(self) -> PullyardError | OSError | None:
+        """Bring the grant within what the worker's owner allows; what forbids it is returned.
+
+        It is asked again after a restart, and then an expiry meanwhile does not matter.
+        """
+        record, decider = self.record, self.tools.decider
+        now = record.begun_at if record.nodes else None
+        try:
+            self.permit = decider.permit(record.grant, now=now)
+        except (PullyardError, OSError) as error:
+            self.permit = decider.nothing(record.grant)
+            return error
+        return None
 
     @property
     def probe(self) -> Probe:

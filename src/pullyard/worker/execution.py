@@ -20,7 +20,6 @@ from pullyard.worker.failures import Stopped, as_failure
 from pullyard.worker.journal import Journal
 from pullyard.worker.kept import tell_saved
 from pullyard.worker.logs import LogShipper, ship
-from pullyard.worker.policy.decide import nothing
 from pullyard.worker.reports import Reports
 from pullyard.worker.stop import Stop
 from pullyard.worker.threads import in_thread
@@ -51,7 +50,7 @@ class Execution:
         self.answers.ask = self._reports.ask
 
     async def run(self) -> None:
-        refusal = self._ask_policy()
+        refusal = self._context.ask_policy()
         grant = self._context.grant
         structlog.contextvars.bind_contextvars(
             execution_id=self.id,
@@ -88,20 +87,6 @@ class Execution:
             limit_bytes=self._context.tools.settings.log_limit_bytes,
             watched=lambda: self.watched,
         )
-
-    def _ask_policy(self) -> PullyardError | OSError | None:
-        """Bring the grant within what the worker's owner allows; what forbids it is returned.
-
-        It is asked again after a restart, and then an expiry meanwhile does not matter.
-        """
-        context, record = self._context, self._context.record
-        now = record.begun_at if record.nodes else None
-        try:
-            context.permit = context.tools.decider.permit(record.grant, now=now)
-        except (PullyardError, OSError) as error:
-            context.permit = nothing(record.grant)
-            return error
-        return None
 
     async def _decide(self, refusal: PullyardError | OSError | None) -> None:
         """Come to an end, whatever it is, and write it down before anybody is told."""

@@ -69,7 +69,16 @@ def lock_path(directory: Path) -> Path:
 
 
 async def save_one(tools: Tools, journal: Journal) -> None:
+    """Within what the worker's owner allows by now, and with nothing told of work that is refused."""
     context = Context(tools=tools, journal=journal, stop=Stop())
+    if refusal := context.ask_policy():
+        logger.warning(
+            "saving work that the policy refuses, nothing of its text is told",
+            execution_id=context.grant.execution_id,
+            problem=str(refusal),
+        )
+    # Logs that may not leave were moved away when the execution ended.
+    (journal.directory / "logs").mkdir(exist_ok=True)
     async with asyncio.timeout(RESCUE_SECONDS):
         reference = await rescue(context)
     context.record.unsaved = False

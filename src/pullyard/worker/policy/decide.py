@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -38,6 +39,8 @@ from pullyard.worker.policy.nonces import Nonces
 from pullyard.worker.policy.places import REFUSED, first_fit, read_place
 from pullyard.worker.sandbox_choice import levels_of
 
+NO_BACKEND = "within this worker's policy"
+"""Names no sandbox, and stands in the message that there is none."""
 USUAL_PORT = 443
 _BOUNDED = ("cpus", "memory_bytes", "disk_bytes", "inodes", "processes")
 
@@ -70,6 +73,8 @@ class Permit:
     rules: tuple[Rule, ...] = ()
     """One for each repository."""
     notes: Notes = field(default_factory=Notes)
+    signed: bool = False
+    """Whether a rule demanded a signature, and it was good."""
 
     def command(self, argv: Sequence[str]) -> CommandDecision:
         """The stricter of what the project and the worker's owner say of a command."""
@@ -99,14 +104,6 @@ class Permit:
             check_glob(rule, "sandbox.images", rule.sandbox.images, name, "the image")
 
 
-def nothing(grant: Grant) -> Permit:
-    """For a grant that is refused: no text of it leaves, and nothing is saved outside of the worker."""
-    bare = msgspec.structs.replace(
-        grant, isolation=Isolation(), text_policy=TextPolicy(logs=False, diff=False)
-    )
-    return Permit(bare)
-
-
 @dataclass(frozen=True)
 class Decider:
     """One a worker. ``probes`` are the sandboxes that it has measured, the best first."""
@@ -125,9 +122,29 @@ class Decider:
             check_rule(rule, grant)
             self._check_signed(rule, grant, time.time() if now is None else now, notes)
             bounded = self._within(rule, bounded, notes)
-        permit = Permit(bounded, tuple(rules), notes)
+        signed = any(rule.signed_by for rule in rules)
+        permit = Permit(bounded, tuple(rules), notes, signed)
         check_commands(permit)
         return permit
+
+    def nothing(self, grant: Grant) -> Permit:
+        """For a grant that is refused: no text of it leaves, nothing is saved outside of the worker, and
+        what work there is already is saved in a sandbox of the rules that fit, or not at all.
+        """
+        sandbox = SandboxWish(environment=grant.isolation.sandbox.environment)
+        bare = msgspec.structs.replace(
+            grant, isolation=Isolation(sandbox=sandbox), text_policy=TextPolicy(logs=False, diff=False)
+        )
+        rules: list[Rule] = []
+        for url in urls_of(grant):
+            with suppress(RequestError):
+                rules.append(self.rule_of(url, Notes()))
+        try:
+            for rule in rules:
+                bare = self._within(rule, bare, Notes())
+        except PolicyRefused:
+            bare = msgspec.structs.replace(bare, isolation=Isolation(sandbox=SandboxWish(backend=NO_BACKEND)))
+        return Permit(bare, tuple(rules))
 
     def check_errand(self, errand: Errand) -> None:
         """Raises PolicyRefused, RequestError for an address that is none."""
