@@ -26,6 +26,10 @@ from pullyard.protocol.worker import Grant, TextPolicy
 
 PREFIX = "pullyard-task.1"
 MAX_CHARACTERS = 8192
+_WISH = (
+    *("repository", "title", "description", "acceptance_criteria", "target_files", "base_branch"),
+    "repositories",
+)
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -64,6 +68,15 @@ def parts_of(grant: Grant) -> dict[str, Any]:
         "repositories": [sparse(one) for one in grant.repositories],
         "change": None if grant.change is None else sparse(grant.change),
     }
+
+
+def digest_of_wish(grant: Grant) -> str:
+    """SHA-256 in hex of what the task is and where, without how it is done: the same when it is signed anew.
+
+    A task's id is the coordinator's to choose, so that alone does not say whose saved work is whose.
+    """
+    parts = parts_of(grant)
+    return hashlib.sha256(canonical({name: parts[name] for name in _WISH})).hexdigest()
 
 
 def sparse(value: Any, usual: Any = None) -> Any:

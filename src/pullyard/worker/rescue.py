@@ -11,6 +11,7 @@ from pullyard.git.errors import GitFailed
 from pullyard.git.remotes import Remotes
 from pullyard.lifecycle.execution import Phase
 from pullyard.protocol.errors import PullyardError
+from pullyard.protocol.signed_tasks import digest_of_wish
 from pullyard.worker.change_text import change_title
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
@@ -91,6 +92,7 @@ async def describe(context: Context, copy: Copy) -> dict[str, Any]:
         reason=nodes[-1].reason if nodes else None,
         saved_at=time.time(),
         pushed=grant.isolation.salvage.push and await push(context, copy, commit),
+        signed=digest_of_wish(grant) if context.permit.signed else "",
     )
     told: dict[str, Any] = {"repository": copy.name, "commit": commit, "base_commit": copy.start_commit}
     told["pushed"] = note.pushed

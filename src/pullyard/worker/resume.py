@@ -6,11 +6,15 @@ from pullyard.git.errors import RepositoryUnreachable
 from pullyard.git.names import check_object_id
 from pullyard.git.remotes import Remotes
 from pullyard.lifecycle.execution import Phase
+from pullyard.protocol.signed_tasks import digest_of_wish
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 from pullyard.worker.mirror_repair import is_whole
+from pullyard.worker.policy.decide import PolicyRefused
 from pullyard.worker.salvage import list_salvage
-from pullyard.worker.saved_work import salvage_ref
+from pullyard.worker.saved_work import SavedWork, salvage_ref, saved_in
+
+ANEW = "Retry the task without '--resume'."
 
 
 async def find_resumed(context: Context, copy: Copy) -> str | None:
@@ -48,11 +52,22 @@ async def find_resumed(context: Context, copy: Copy) -> str | None:
 
 
 async def find_kept(context: Context, copy: Copy) -> str | None:
-    """The earlier execution's commit, where it is on this worker or in the repository."""
+    """The earlier execution's commit, where it is on this worker or in the repository.
+
+    Raises PolicyRefused for another project's work, and for all that is not proved to be of the same task
+    where that is signed: which work to go on from is the coordinator's word, and in no signature.
+    """
     grant = context.grant
     assert grant.resume_from is not None
     kept = (await list_salvage(context.tools.git, copy.mirror)).get(grant.resume_from)
-    if kept is None and grant.isolation.salvage.push:
+    if kept is not None:
+        check_whose(context, saved_in(copy.mirror.place).get(grant.resume_from), kept)
+        return kept
+    if context.permit.signed:
+        if grant.resume_commit is not None and copy is context.main:
+            raise PolicyRefused(f"What another execution has published is not this signed task's. {ANEW}")
+        return None
+    if grant.isolation.salvage.push:
         # It was made on another worker, perhaps, and pushed from there.
         reference = salvage_ref(grant.resume_from)
         with suppress(RepositoryUnreachable):
@@ -64,3 +79,14 @@ async def find_kept(context: Context, copy: Copy) -> str | None:
         # It was pushed, so it came with the mirror, on whatever worker it was made.
         kept = await context.tools.mirrors.find(copy.mirror, check_object_id(grant.resume_commit))
     return kept
+
+
+def check_whose(context: Context, note: SavedWork | None, kept: str) -> None:
+    """``note`` is what this worker wrote down when it saved ``kept``. Raises PolicyRefused."""
+    grant = context.grant
+    if note is None or note.commit != kept:
+        note = SavedWork(execution_id=grant.resume_from or "", commit=kept)
+    if context.permit.signed and (note.task_id, note.signed) != (grant.task.id, digest_of_wish(grant)):
+        raise PolicyRefused(f"The saved work to go on from is not known to be this signed task's. {ANEW}")
+    if note.project_id not in ("", grant.project_id):
+        raise PolicyRefused(f"The saved work to go on from is another project's. {ANEW}")

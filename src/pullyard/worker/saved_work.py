@@ -42,6 +42,8 @@ class SavedWork(msgspec.Struct, kw_only=True):
     """Seconds since 1970."""
     pushed: bool = False
     """Whether the repository itself has it, under the same reference."""
+    signed: str = ""
+    """``digest_of_wish`` of the signed task; empty where no signature was demanded."""
 
 
 def salvage_ref(execution_id: str) -> str:
