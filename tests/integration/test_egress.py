@@ -145,6 +145,18 @@ async def test_a_tunnel_to_a_host_with_paths_is_refused_with_the_reason() -> Non
     assert host.connections == 0
 
 
+@pytest.mark.attack("egress: data through an allowed host")
+@pytest.mark.parametrize(
+    "host",
+    ["crates.io", "upload.pypi.org", "www.nuget.org", "hex.pm", "packagist.org", "central.sonatype.com"],
+)
+async def test_hosts_for_publishing_are_not_among_the_registries(host: str) -> None:
+    async with egress_at(registries=True) as (gateway, told):
+        head = f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n"
+        assert b" 403 " in await ask(gateway.port, head.encode())
+    assert f"--allow-host {host}" in told[0]
+
+
 async def test_a_tunnel_to_port_80_is_refused_and_says_what_to_use() -> None:
     async with egress_at(HostRule(host=HOST, port=80), dialer=opened(80)) as (gateway, told):
         answer = await ask(gateway.port, f"CONNECT {HOST}:80 HTTP/1.1\r\nHost: {HOST}:80\r\n\r\n".encode())
