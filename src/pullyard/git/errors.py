@@ -8,10 +8,11 @@ from pullyard.protocol.errors import RemoteFailure, RequestError
 class GitFailed(Exception):
     """A local git command failed: a bug, a full disk or a damaged repository; ``stderr`` says which."""
 
-    def __init__(self, command: str, exit_code: int, stderr: str) -> None:
+    def __init__(self, command: str, exit_code: int, stderr: str, *, timed_out: bool = False) -> None:
         super().__init__(f"git {command} ended with {exit_code}: {stderr[-2000:].strip()}")
         self.exit_code = exit_code
         self.stderr = stderr
+        self.timed_out = timed_out
 
 
 class GitMissing(Exception):

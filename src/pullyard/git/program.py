@@ -183,7 +183,7 @@ class Git:
         )
         if done.truncated or done.timed_out:
             reason = "it printed too much" if done.truncated else "it took too long"
-            raise GitFailed(arguments[0], done.exit_code, reason)
+            raise GitFailed(arguments[0], done.exit_code, reason, timed_out=done.timed_out)
         if done.exit_code:
             raise GitFailed(arguments[0], done.exit_code, done.stderr)
         return done.stdout
@@ -268,7 +268,7 @@ class _Output:
 
     def finished(self, exit_code: int) -> Finished:
         text = strip_credentials(self.stderr.decode("utf-8", "replace"))
-        if exit_code and "No space left on device" in text:
+        if exit_code and ("No space left on device" in text or "Disk quota exceeded" in text):
             raise OSError(errno.ENOSPC, "the disk is full: make room on the worker")
         return Finished(exit_code, bytes(self.stdout), text, self.truncated, self.timed_out)
 

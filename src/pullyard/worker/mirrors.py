@@ -2,8 +2,8 @@
 
 Layout of ``<root>/<key>/``: ``repository.git``, ``listing.json`` (the references at the last refresh),
 ``about.json`` (for people), ``salvage/`` (see ``saved_work``) and, beside it, ``<key>.lock`` (held while it
-changes) and ``<key>.use`` (shared by whoever reads it). ``<key>.damaged`` is one that was made anew and whose
-salvage is not moved yet.
+changes) and ``<key>.use`` (shared by whoever reads it). ``<key>.damaged`` is one that was made anew: its
+salvage is not moved yet, or a sandbox has its objects mounted.
 """
 
 import asyncio
@@ -15,12 +15,13 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from pullyard.files.locks import FileLock, locked, take, wait_for
+from pullyard.files.locks import FileLock, is_free, locked, take, wait_for
 from pullyard.files.writes import rename_durably, replace_file
 from pullyard.git.addresses import Address, Transport, read_address
 from pullyard.git.bare import make_bare, object_format
@@ -32,8 +33,24 @@ from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Mount
 from pullyard.worker.disk import changed_at, size_bytes
 from pullyard.worker.journal import KEPT, Journal
-from pullyard.worker.mirror_repair import break_locks, is_whole, join_packs, remove_half_packs
-from pullyard.worker.saved_work import REPOSITORY, SavedWork, lost_in, salvage_ref, saved_in, write_note
+from pullyard.worker.mirror_repair import (
+    break_locks,
+    bring_over,
+    can_be_read,
+    drop_references,
+    is_whole,
+    join_packs,
+    remove_half_packs,
+)
+from pullyard.worker.saved_work import (
+    NOTES,
+    REPOSITORY,
+    SavedWork,
+    lost_in,
+    salvage_ref,
+    saved_in,
+    write_note,
+)
 from pullyard.worker.threads import in_thread
 
 logger = structlog.get_logger(__name__)
@@ -165,9 +182,14 @@ class Mirrors:
         done = await self.git.run(*words, git_dir=mirror.path)
         return None if done.exit_code else check_object_id(done.text)
 
-    async def repair(self, mirror: Mirror) -> None:
-        """Make a mirror anew whose objects turned out to be damaged."""
+    async def repair(self, mirror: Mirror, commit: str) -> None:
+        """Make a mirror anew where ``commit`` can't be read from it; any other is left as it is.
+
+        Whoever uses the old one keeps its objects.
+        """
         async with locked(self.root / f"{mirror.key}.lock"):
+            if await can_be_read(self.git, mirror.path, commit):
+                return
             await self._rebuild(mirror)
             await self._reclaim(mirror)
 
@@ -253,7 +275,8 @@ class Mirrors:
             return (mirror.path / "HEAD").exists()
         names = "".join(f"{tip}^{{tree}}\n" for tip in tips)
         done = await self.git.run("cat-file", "--batch-check", git_dir=mirror.path, stdin=names.encode())
-        return not done.exit_code and done.stdout.count(b" tree ") == len(tips)
+        # A git that was too slow tells of a busy machine.
+        return done.timed_out or (not done.exit_code and done.stdout.count(b" tree ") == len(tips))
 
     async def _fetch(self, mirror: Mirror) -> Listing:
         if not mirror.path.exists():
@@ -287,8 +310,8 @@ class Mirrors:
 
     async def _rebuild(self, mirror: Mirror) -> Listing:
         place = mirror.place
-        number = len(self._damaged(mirror.key))
-        aside = place.with_name(f"{place.name}.damaged" + (f"-{number}" if number else ""))
+        names = (f"{place.name}.damaged" + (f"-{number}" if number else "") for number in count())
+        aside = next(path for path in map(place.with_name, names) if not path.exists())
         logger.warning("a mirror is damaged and made anew", repository=mirror.address.url, mirror=str(place))
         rename_durably(place, aside)
         try:
@@ -302,7 +325,7 @@ class Mirrors:
         return sorted(self.root.glob(f"{key}.damaged*"))
 
     async def _reclaim(self, mirror: Mirror) -> None:
-        """Move the salvage of damaged mirrors into the sound one, and remove those that are empty then."""
+        """Move the salvage of damaged mirrors into the sound one, and remove those that nobody needs then."""
         for work in lost_in(mirror.place).values():
             await self._find_again(mirror, work)
         for aside in self._damaged(mirror.key):
@@ -310,15 +333,27 @@ class Mirrors:
             for work in saved.values():
                 # Before its references are touched: a crash from here on finds the notes.
                 write_note(aside, work)
-            moved = [await self._move_saved(aside / REPOSITORY, mirror, work) for work in saved.values()]
-            if all(moved):
-                await in_thread(shutil.rmtree, aside)
-            else:
+            await in_thread(drop_references, aside)
+            whole = await self._move_bases(aside, mirror)
+            moved = [await self._move_saved(aside, mirror, work) for work in saved.values()]
+            if not all(moved):
                 logger.error(
                     "unfinished work in a damaged mirror can't be read; mend it there by hand, or drop it "
                     "with 'pullyard worker salvage drop'",
                     directory=str(aside),
                 )
+                continue
+            await in_thread(shutil.rmtree, aside / NOTES, ignore_errors=True)
+            if whole and is_free(self.root / f"{mirror.key}.use"):
+                await in_thread(shutil.rmtree, aside)
+
+    async def _move_bases(self, aside: Path, mirror: Mirror) -> bool:
+        """The repository may have forgotten since what executions were begun on; whether all is here now."""
+        if self.closed is None:
+            return True
+        commits = await in_thread(bases_of, self.closed / EXECUTIONS, mirror.key)
+        moved = [await bring_over(self.remotes, aside, mirror.path, commit) for commit in sorted(commits)]
+        return all(moved)
 
     async def _find_again(self, mirror: Mirror, work: SavedWork) -> None:
         """A reference that was lost is set again from its note, where what it named is whole."""
@@ -333,19 +368,12 @@ class Mirrors:
             mirror=str(mirror.place),
         )
 
-    async def _move_saved(self, old: Path, mirror: Mirror, work: SavedWork) -> bool:
+    async def _move_saved(self, aside: Path, mirror: Mirror, work: SavedWork) -> bool:
         """Each by itself: one that is damaged must not cost the others."""
         reference = salvage_ref(work.execution_id)
-        if await self.find(mirror, reference) is None:
-            try:
-                # Head, settings and references may be what was damaged; what is missing of the base is here.
-                shutil.rmtree(old / "refs", ignore_errors=True)
-                (old / "packed-refs").unlink(missing_ok=True)
-                make_bare(old, borrows=[mirror.path / "objects"], object_format=object_format(work.commit))
-                refspec = f"{check_object_id(work.commit)}:{reference}"
-                await self.remotes.fetch(read_address(str(old)), mirror.path, refspec)
-            except (OSError, RepositoryUnreachable):
-                return False
+        known = await self.find(mirror, reference)
+        if known is None and not await bring_over(self.remotes, aside, mirror.path, work.commit, reference):
+            return False
         write_note(mirror.place, work)
         return True
 
@@ -364,13 +392,26 @@ def needed_by(executions: Path) -> dict[str, str]:
     return needed
 
 
+def bases_of(executions: Path, key: str) -> set[str]:
+    """The commits of the mirror that the executions of ``needed_by`` were begun on."""
+    found: set[str | None] = set()
+    for journal in (*Journal.find_all(executions), *Journal.find_all(executions, KEPT)):
+        record = journal.record
+        copies = [(record.grant.repository, record)] + [
+            (one, record.others[one.name]) for one in record.grant.repositories if one.name in record.others
+        ]
+        for repository, copy in copies:
+            if key_of(read_address(repository.url)) == key:
+                found |= {copy.base_commit, copy.start_commit}
+    return {commit for commit in found if commit is not None}
+
+
 def why_it_stays(place: Path, needed: Mapping[str, str]) -> str | None:
-    """What keeps a mirror that nobody uses now; None where it is a mere cache."""
+    """What keeps a mirror, or a damaged one, that nobody uses now; None where it is a mere cache."""
     if saved := saved_in(place):
         return f"holds the unfinished work of {', '.join(sorted(saved))}"
-    if place.name in needed:
-        return f"needed by {needed[place.name]}"
-    return None
+    key = place.name.partition(".")[0]
+    return f"needed by {needed[key]}" if key in needed else None
 
 
 def give_up(place: Path, needed: Mapping[str, str]) -> str | None:

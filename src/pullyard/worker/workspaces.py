@@ -13,10 +13,12 @@ from pullyard.files.locks import FileLock
 from pullyard.git.errors import GitFailed
 from pullyard.git.names import check_branch, check_object_id
 from pullyard.git.program import Git
+from pullyard.lifecycle.reasons import Reason
 from pullyard.sandboxes.protocol import Workspace
 from pullyard.worker import trees
 from pullyard.worker.agent_git import make_agent_git
 from pullyard.worker.checkouts import Checkout, Checkouts
+from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.mirrors import MIRROR_INSIDE, Mirror, Mirrors
 from pullyard.worker.threads import in_thread
 
@@ -138,10 +140,14 @@ class Workspaces:
 
     async def _take(self, mirror: Mirror, commit: str, directory: Path, uid: int | None) -> Checkout:
         held = await self.hold(mirror, directory)
+        before = mirror.place.stat()
         try:
             checkout = await self.checkouts.take(mirror, commit, uid)
-        except GitFailed:
-            await self.mirrors.repair(mirror)
+        except GitFailed as error:
+            await self.mirrors.repair(mirror, commit)
+            if os.path.samestat(before, mirror.place.stat()):
+                blame_repository(error)
+                raise
             checkout = await self.checkouts.take(mirror, commit, uid)
         held.append(checkout.lock)
         return checkout
@@ -161,6 +167,21 @@ class Workspaces:
         git = self.git.within(enter_overlay(directory, workspace.lower))
         await git.ok(*words, checkout.commit, commit, git_dir=git_dir, environment=environment)
         return index
+
+
+def blame_repository(error: GitFailed) -> None:
+    """Raises PhaseFailed where a checkout from a sound mirror failed by what the repository holds."""
+    said = error.stderr.strip()[-300:]
+    if "File name too long" in said:
+        raise PhaseFailed(
+            Reason.SETUP_FAILED,
+            f"A file's name is too long for this worker's disk: shorten it in the repository ({said}).",
+        ) from error
+    if error.timed_out:
+        raise PhaseFailed(
+            Reason.PHASE_TIMED_OUT,
+            "The repository's files could not be written in time: use a worker with a faster disk.",
+        ) from error
 
 
 def enter_overlay(directory: Path, lower: Path) -> tuple[str, ...]:
