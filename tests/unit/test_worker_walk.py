@@ -17,6 +17,7 @@ from pullyard.telemetry.tracer import NoTracer, Tracer
 from pullyard.worker.context import Context, Tools
 from pullyard.worker.failures import PhaseFailed, Stopped
 from pullyard.worker.journal import Journal
+from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.stop import Stop
 from pullyard.worker.walk import MAX_INTERRUPTIONS, Effects, Walk
 from tests.unit.test_worker_journal import GRANT
@@ -44,6 +45,7 @@ class NoTools:
     """All that the engine itself takes of a worker's tools."""
 
     tracer: Tracer = field(default_factory=NoTracer)
+    settings: WorkerSettings = field(default_factory=lambda: WorkerSettings(data_directory=Path()))
 
 
 @dataclass
