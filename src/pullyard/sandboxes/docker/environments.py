@@ -4,9 +4,10 @@ The volume is the home directory inside, so what tools keep there (downloads, co
 next task. Working copies are never in it, so no work is lost with it. On the host the volume is a directory
 of the worker's, where it can be measured and given to the account of the next task's slot.
 
-A project's environment is one task's at a time. Its container runs on between tasks, as long as it is found
-healthy: it runs, nothing but its own processes is in it, and it was tidied. Else the next task has another
-one, over the same volume.
+A project's environment is one task's at a time: it holds the lock ``<root>/<project>.lock``, under which
+others may empty the home, but not replace it: containers have it mounted. Its container runs on between
+tasks, as long as it is found healthy: it runs, nothing but its own processes is in it, and it was tidied.
+Else the next task has another one, over the same volume.
 """
 
 import contextlib
@@ -18,12 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
+from pullyard.files.locks import FileLock, take
 from pullyard.sandboxes.children import Child, Streams
 from pullyard.sandboxes.docker.container import ENVIRONMENT_LABEL, WORKER_LABEL, Container
 from pullyard.sandboxes.docker.engine import Engine, EngineRefused
 from pullyard.sandboxes.docker.pool import Mold, runs
 from pullyard.sandboxes.docker.workspace import remove_volume
 from pullyard.sandboxes.protocol import SandboxUnavailable
+
+logger = structlog.get_logger(__name__)
 
 HOME = "/home/agent"
 KEPT_SECONDS = 7 * 86400.0
@@ -54,7 +60,7 @@ class Environments:
         self.engine = engine
         self.root = root
         self.worker = worker
-        self.claimed: set[str] = set()
+        self.held: dict[str, FileLock] = {}
         self.kept: dict[str, tuple[Mold, Container]] = {}
         """The one that was used last at the end."""
 
@@ -62,10 +68,9 @@ class Environments:
         """None where another task has it. Raises SandboxUnavailable, and EngineRefused."""
         if _NAME.fullmatch(project) is None:
             raise SandboxUnavailable(f"No environment can be named after the project {project[:80]!r}.")
-        if project in self.claimed:
-            return None
-        self.claimed.add(project)
         try:
+            if not self.hold(project):
+                return None
             home = self.root / project / VOLUME
             home.mkdir(parents=True, exist_ok=True)
             touch(home.parent)
@@ -73,11 +78,25 @@ class Environments:
                 await give_to(home, uid)
             return Claim(project, home, await self.make_volume(project, home))
         except OSError as error:
-            self.claimed.discard(project)
+            self.let_go(project)
             raise SandboxUnavailable(f"The project's environment can't be used: {error}.") from error
         except BaseException:
-            self.claimed.discard(project)
+            self.let_go(project)
             raise
+
+    def hold(self, project: str) -> bool:
+        """Whether nobody else has it. Raises OSError."""
+        if project in self.held:
+            return False
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = take(lock_of(self.root / project))
+        if lock is not None:
+            self.held[project] = lock
+        return lock is not None
+
+    def let_go(self, project: str) -> None:
+        if lock := self.held.pop(project, None):
+            lock.release()
 
     async def make_volume(self, project: str, home: Path) -> str:
         wish: dict[str, Any] = {
@@ -113,24 +132,38 @@ class Environments:
             self.kept[claim.project] = kept
         with contextlib.suppress(OSError):
             touch(claim.home.parent)
-        self.claimed.discard(claim.project)
+        self.let_go(claim.project)
         for project in list(self.kept)[:-RUNNING]:
             with contextlib.suppress(EngineRefused):
                 await self.kept.pop(project)[1].end()
 
     async def remove_old(self, spared: Collection[str] = ()) -> list[str]:
-        """Those that nobody has used for ``KEPT_SECONDS``, but not those of ``spared`` projects."""
+        """Those that nobody has used for ``KEPT_SECONDS``, but not those of ``spared`` projects.
+
+        One that can't be removed is passed over, and tried again the next time.
+        """
         removed: list[str] = []
         for place in sorted(self.root.iterdir()) if self.root.is_dir() else ():
-            if place.name in self.claimed or place.name in spared or not is_old(place):
+            if place.name in spared or not is_old(place):
                 continue
-            self.claimed.add(place.name)
             try:
-                await self.remove(place)
-                removed.append(place.name)
-            finally:
-                self.claimed.discard(place.name)
+                if await self.remove_unless_held(place):
+                    removed.append(place.name)
+            except (EngineRefused, OSError) as error:
+                logger.warning(
+                    "an old environment could not be removed", place=str(place), problem=str(error)
+                )
         return removed
+
+    async def remove_unless_held(self, place: Path) -> bool:
+        """Raises EngineRefused, OSError."""
+        if not self.hold(place.name):
+            return False
+        try:
+            await self.remove(place)
+        finally:
+            self.let_go(place.name)
+        return True
 
     async def discard(self, claim: Claim) -> None:
         """Instead of ``release``, once no container has it: it is too large, and would stay so."""
@@ -139,7 +172,7 @@ class Environments:
         except OSError as error:
             raise SandboxUnavailable(f"The project's environment can't be removed: {error}.") from error
         finally:
-            self.claimed.discard(claim.project)
+            self.let_go(claim.project)
 
     async def remove(self, place: Path) -> None:
         """Raises EngineRefused, OSError."""
@@ -164,6 +197,10 @@ async def is_healthy(container: Container) -> bool:
     except EngineRefused:
         return False
     return bool(found["State"]["Running"])
+
+
+def lock_of(place: Path) -> Path:
+    return place.with_name(f"{place.name}.lock")
 
 
 def touch(place: Path) -> None:
