@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pullyard.files.locks import take
 from pullyard.worker.saved_here import find_kept
 from tests.coordinator import running_coordinator
 from tests.fault_proxy import FaultProxy
@@ -126,7 +127,9 @@ async def test_work_of_a_killed_worker(system: System) -> None:
     task, execution = await at_work(system, retry=RESUMING)
     await system.kill_worker()
     await system.start_worker()
-    await goes_on(system, task, execution)
+    change = await goes_on(system, task, execution)
+    assert git_in(system.root / "example.git", "show", f"{change['branch']}:half.txt") == "half"
+    assert [one["state"] for one in await system.executions(task)] == ["failed", "completed"]
     await is_kept(system, execution, "failed", "interrupted")
 
 
@@ -175,7 +178,9 @@ async def test_work_of_a_lost_lease(brief_leases: System) -> None:
     system.proxy.cut_off()
     await system.until_execution(task, "lost")
     system.proxy.mend()
-    await goes_on(system, task, execution)
+    change = await goes_on(system, task, execution)
+    assert git_in(system.root / "example.git", "show", f"{change['branch']}:half.txt") == "half"
+    assert [one["state"] for one in await system.executions(task)] == ["lost", "completed"]
     await is_kept(system, execution, "lost", "lease_expired")
 
 
@@ -236,3 +241,19 @@ async def test_a_project_above_its_share_of_the_disk_begins_nothing(system: Syst
     task = await system.ended(await system.task(project, "echo done > result.txt"))
     assert (task["state"], task["reason"]) == ("failed", "policy_refused")
     assert "project_quota_bytes" in task["message"]
+
+
+async def test_the_home_of_a_project_counts_and_is_emptied_for_its_next_task(system: System) -> None:
+    await system.start_worker(project_quota_bytes=str(20 * MEBIBYTE))
+    project = await system.project(system.repository(), verify_commands=[["true"]])
+    place = system.worker_data / "environments" / project
+    (place / "home").mkdir(parents=True)
+    (place / "home" / "cache").write_bytes(b"x" * (30 * MEBIBYTE))
+    held = take(place.with_name(f"{project}.lock"))
+    assert held is not None
+    task = await system.ended(await system.task(project, "echo done > result.txt"))
+    assert (task["state"], task["reason"]) == ("failed", "policy_refused"), "its environment is in use"
+    held.release()
+    task = await system.ended(await system.task(project, "echo done > result.txt"))
+    assert task["state"] == "completed"
+    assert list((place / "home").iterdir()) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pullyard.sandboxes.docker.engine import Engine
 from pullyard.sandboxes.docker.environments import KEPT_SECONDS, USED, Environments
+from pullyard.worker import homes
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -44,3 +45,21 @@ async def test_one_environment_that_stays_keeps_no_other_one(tmp_path: Path) -> 
         assert await environments.remove_old() == ["prj_1", "prj_z"]
         assert (tmp_path / "environments" / "prj_in-use" / "home").is_dir()
         assert await environments.claim("prj_in-use", None) is not None, "nobody holds it"
+
+
+async def test_a_home_is_emptied_only_while_no_task_has_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as environments:
+        claim = await environments.claim("prj_1", None)
+        assert claim is not None
+        (claim.home / "cache").write_text("cached\n")
+        assert homes.give_up(claim.home) == "in use"
+        assert await environments.remove_old() == []
+        await environments.release(claim, None)
+        before = claim.home.stat().st_ino
+        assert homes.give_up(claim.home) is None
+        assert (claim.home.stat().st_ino, list(claim.home.iterdir())) == (before, [])
+        again = await environments.claim("prj_1", None)
+        assert again == claim
+        await environments.discard(claim)
+        assert not claim.home.exists()
+        assert await environments.claim("prj_1", None) is not None

@@ -1,6 +1,7 @@
 """Room on a worker: what goes for it, and what never does."""
 
 import asyncio
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -175,6 +176,42 @@ async def test_room_is_made_of_caches_until_there_is_enough(tmp_path: Path) -> N
     assert make_room(machine.data, lambda: not find_checkouts(machine.data / "checkouts")) == 1
     assert make_room(machine.data, lambda: False) == 0
     assert with_work.path.exists()
+
+
+def lived_in(data: Path, project: str) -> Path:
+    """The home of a project's environment, with something that goes deep."""
+    place = data / "environments" / project
+    home = place / "home"
+    (home / ".cache/a").mkdir(parents=True)
+    (home / ".cache/a/b").write_text("cached\n")
+    (home / "link").symlink_to(data / "lock")
+    (place / "used").touch()
+    return home
+
+
+async def test_homes_of_environments_are_room_unless_their_project_is_at_work(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    home, held, working = (lived_in(machine.data, name) for name in ("prj_free", "prj_held", "proj_1"))
+    machine.execution("exec_unsaved", machine.repository("repository")).keep()
+    lock = take(machine.data / "environments" / "prj_held.lock")
+    assert lock is not None
+    told = await machine.clean("--dry-run")
+    assert [(one["kind"], one["about"], one["path"]) for one in told["removed"]] == [
+        ("environment", "prj_free", str(home))
+    ]
+    assert why(told, held) == "in use"
+    assert "not over" in why(told, working)
+    assert make_room(machine.data, lambda: False) == 1
+    # Containers have the directory itself mounted.
+    assert (home.is_dir(), list(home.iterdir()), (machine.data / "lock").exists()) == (True, [], True)
+    assert all((kept / ".cache/a/b").exists() for kept in (held, working))
+    found = {place.path: place for place in survey(machine.data)}
+    assert home not in found
+    Journal.find_all(machine.data / "executions", KEPT)[0].remove()
+    stale = dataclasses.replace(found[held], stays=None)
+    assert remove(stale) == "in use", "whoever came after the survey"
+    lock.release()
+    assert remove(stale) is None
 
 
 def test_a_disk_has_room_by_bytes(tmp_path: Path) -> None:

@@ -45,6 +45,15 @@ def test_a_very_deep_tree_is_removed(deep: Path) -> None:
     assert not deep.exists()
 
 
+def test_a_very_deep_tree_is_emptied(deep: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    (deep / "link").symlink_to(outside)
+    trees.empty(deep)
+    assert (list(deep.iterdir()), (outside / "kept").exists()) == ([], True)
+
+
 def test_a_very_deep_tree_is_counted(deep: Path) -> None:
     (deep / "link").symlink_to("/usr")
     assert MEBIBYTE <= size_bytes(deep) < 20 * MEBIBYTE

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from pullyard.files.locks import is_free, take
-from pullyard.worker import checkouts, mirrors, trees
+from pullyard.worker import checkouts, homes, mirrors, trees
 from pullyard.worker.context import KEPT_LOGS
 from pullyard.worker.disk import changed_at, size_bytes
 from pullyard.worker.journal import JOURNAL, KEPT, Journal
@@ -32,6 +32,8 @@ class Kind(StrEnum):
     LEFTOVER = "leftover"
     """Of something that ended while it was made or removed."""
     CHECKOUT = "checkout"
+    ENVIRONMENT = "environment"
+    """The home that a project's tasks share; emptied, as containers have it mounted."""
     MIRROR = "mirror"
     EXECUTION = "execution"
     LOGS = "logs"
@@ -56,7 +58,8 @@ def survey(data: Path, *, unused_seconds: float = 0.0) -> list[Place]:
     Changes nothing, and what it says may be outdated when it is said. Raises OSError.
     """
     latest = time.time() - unused_seconds if unused_seconds else None
-    found = [*_checkouts(data / CHECKOUTS), *_mirrors(data), *_executions(data), *_logs(data / KEPT_LOGS)]
+    caches = [*_checkouts(data / CHECKOUTS), *_environments(data), *_mirrors(data)]
+    found = [*caches, *_executions(data), *_logs(data / KEPT_LOGS)]
     order = list(Kind)
     found.sort(key=lambda place: (order.index(place.kind), place.used_at, place.path))
     return [_too_young(place, latest) for place in found]
@@ -70,6 +73,8 @@ def remove(place: Place) -> str | None:
         match place.kind:
             case Kind.CHECKOUT:
                 return checkouts.give_up(place.path)
+            case Kind.ENVIRONMENT:
+                return homes.give_up(place.path, homes.projects_with_work(homes.data_of(place.path)))
             case Kind.MIRROR:
                 return mirrors.give_up(place.path, needed_by(place.path.parent.parent / EXECUTIONS))
             case _:
@@ -118,6 +123,15 @@ def _checkouts(root: Path) -> Iterator[Place]:
         yield _leftover(path, None if is_free(path.parent / "lock") else IN_USE)
 
 
+def _environments(data: Path) -> Iterator[Place]:
+    working = homes.projects_with_work(data)
+    for home in homes.find_homes(data):
+        stays = homes.why_it_stays(home, working) if homes.is_unused(home) else IN_USE
+        yield Place(
+            Kind.ENVIRONMENT, home, size_bytes(home), homes.used_at(home), homes.project_of(home), stays
+        )
+
+
 def _mirrors(data: Path) -> Iterator[Place]:
     root = data / MIRRORS
     needed = needed_by(data / EXECUTIONS)
@@ -125,19 +139,19 @@ def _mirrors(data: Path) -> Iterator[Place]:
         key = path.name.partition(".")[0]
         if not path.is_dir() or not KEY.fullmatch(key):
             continue
-        free = is_free(root / f"{key}.lock") and is_free(root / f"{key}.use")
-        stays = why_it_stays(path, needed) if free else IN_USE
+        free = is_free(root / f"{key}.lock")
         if key != path.name:
-            yield _leftover(path, stays)
+            yield _leftover(path, why_it_stays(path, {}) if free else IN_USE)
             continue
-        yield Place(Kind.MIRROR, path, size_bytes(path), changed_at(path), _repository_of(path), stays)
-
-
-def _why_damaged_stays(path: Path) -> str | None:
-    """Sandboxes have the objects mounted that they began with, also of a mirror that was made anew since."""
-    if not is_free(path.with_name(f"{path.name.partition('.')[0]}.use")):
-        return IN_USE
-    return why_it_stays(path, needed_by(path.parent.parent / EXECUTIONS))
+        free = free and is_free(root / f"{key}.use")
+        yield Place(
+            Kind.MIRROR,
+            path,
+            size_bytes(path),
+            changed_at(path),
+            _repository_of(path),
+            why_it_stays(path, needed) if free else IN_USE,
+        )
 
 
 def _repository_of(mirror: Path) -> str:
@@ -192,7 +206,7 @@ def _remove_leftover(path: Path) -> str | None:
     if lock is None:
         return IN_USE
     try:
-        if path.parent.name == MIRRORS and (stays := _why_damaged_stays(path)):
+        if path.parent.name == MIRRORS and (stays := why_it_stays(path, {})):
             return stays
         if any((path / name).exists() for name in (JOURNAL, KEPT)):
             return IN_USE

@@ -1,14 +1,14 @@
 """What one project may take of this worker's disk, looked at before its task makes a working copy.
 
 Counted are the project's executions, those that wait to be saved too, and of its repositories the mirrors,
-with the unfinished work in them, and the prepared checkouts. Checkouts that nobody uses go first; unfinished
-work never goes.
+with the unfinished work in them, and the prepared checkouts, and the home of its reused environment.
+Checkouts that nobody uses go first, then what is in the home; unfinished work never goes.
 """
 
 from pathlib import Path
 
 from pullyard.lifecycle.reasons import Reason
-from pullyard.worker import checkouts
+from pullyard.worker import checkouts, homes
 from pullyard.worker.context import Context
 from pullyard.worker.disk import size_bytes
 from pullyard.worker.failures import PhaseFailed
@@ -39,12 +39,18 @@ def shrink(context: Context, quota_bytes: int) -> int:
         place for place in checkouts.find_checkouts(root) if place.parent.name.partition("-")[0] in keys
     ]
     sizes = {place: checkouts.measure(place) for place in prepared}
-    taken = sum(sizes.values()) + sum(map(size_bytes, keys.values())) + of_executions(context)
+    others = of_executions(context)
+    shared = homes.homes_of(context.tools.settings.data_directory, context.grant.project_id)
+    taken = sum(sizes.values()) + sum(map(size_bytes, [*keys.values(), *shared])) + others
     for place in sorted(sizes, key=checkouts.used_at):
         if taken <= quota_bytes:
             break
         if checkouts.give_up(place) is None:
             taken -= sizes[place]
+    for home in shared if taken > quota_bytes and not others else ():
+        before = size_bytes(home)
+        if homes.give_up(home) is None:
+            taken -= before - size_bytes(home)
     return taken
 
 

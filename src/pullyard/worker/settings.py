@@ -91,7 +91,8 @@ class WorkerSettings(BaseSettings):
     """Most bytes of all prepared checkouts together; the one unused for longest goes first."""
     project_quota_bytes: int | None = Field(default=None, ge=0)
     """Most bytes that the executions and the unfinished work of one project may take here, with the mirrors
-    and checkouts of its repositories; above it none of its tasks begins. null: any."""
+    and checkouts of its repositories and the home of its reused environment; above it none of its tasks
+    begins. null: any."""
     allow_plain_http: bool = False
     """Allow repositories over HTTP without TLS on hosts other than this machine."""
     git_allow_private: tuple[str, ...] | None = None

@@ -42,10 +42,20 @@ def remove(tree: Path) -> None:
     """
     if not os.path.lexists(tree):
         return
+    _open_up(tree)
+    _run(["rm", "-rf", "--", tree], tree, "it can't be removed")
+
+
+def empty(tree: Path) -> None:
+    """Like ``remove``, but the directory itself stays, for those who have it mounted."""
+    _open_up(tree)
+    _run(["find", tree.absolute(), "-mindepth", "1", "-delete"], tree, "it can't be emptied")
+
+
+def _open_up(tree: Path) -> None:
     if os.geteuid() != 0 and tree.is_dir() and not tree.is_symlink():
         # Links inside are neither followed nor changed by these options.
         subprocess.run(["chmod", "-R", "u+rwx", "--", tree], capture_output=True, check=False)
-    _run(["rm", "-rf", "--", tree], tree, "it can't be removed")
 
 
 def _run(words: Sequence[str | Path], tree: Path, problem: str) -> None:
