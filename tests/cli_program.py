@@ -90,7 +90,7 @@ class Program:
         self.git("clone", "-q", "--bare", work, bare)
         return bare
 
-    def tests_pass(self, repository: str | Path, branch: str) -> bool:
+    def passes_its_tests(self, repository: str | Path, branch: str) -> bool:
         """Whether the repository's own tests pass on a clean clone of the branch."""
         clone = Path(tempfile.mkdtemp(dir=self.place)) / "clone"
         self.git("clone", "-q", "--branch", branch, repository, clone)

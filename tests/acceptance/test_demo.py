@@ -23,8 +23,8 @@ def test_the_branch_is_there_passes_its_tests_and_leaves_the_base_alone(
     assert program.git("-C", repository, "rev-parse", change["branch"]) == change["commit"]
     assert program.git("-C", repository, "rev-list", "--count", change["base"]) == "1"
     assert program.git("-C", repository, "rev-list", "--count", change["branch"]) == "2"
-    assert program.tests_pass(repository, change["branch"])
-    assert not program.tests_pass(repository, change["base"])
+    assert program.passes_its_tests(repository, change["branch"])
+    assert not program.passes_its_tests(repository, change["base"])
 
 
 def test_the_document_says_all(demo: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ def test_its_own_next_commands_merge_the_change(program: Program, demo: dict[str
     with program.up():
         merged = program.json("change", "merge", demo["change"]["id"])
     assert merged["state"] == "merged"
-    assert program.tests_pass(demo["repository"], "main")
+    assert program.passes_its_tests(demo["repository"], "main")
 
 
 def test_a_used_directory_is_refused(program: Program) -> None:

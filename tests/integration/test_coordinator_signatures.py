@@ -100,4 +100,9 @@ async def test_a_task_can_be_signed_after_it_was_made_and_an_edit_spoils_it(
 async def test_a_signature_is_bounded_and_plain(coordinator: RunningCoordinator) -> None:
     project = await coordinator.project()
     for signature in ("x" * 8193, "a b", "a\x00"):
-        await coordinator.post(f"/projects/{project}/tasks", {"title": "x", "signature": signature}, 422)
+        refused = await coordinator.post(
+            f"/projects/{project}/tasks", {"title": "x", "signature": signature}, 422
+        )
+        assert "signature" in str(refused), refused
+    whole = await coordinator.task(project, signature="x" * 8192)
+    assert (await coordinator.get(f"/tasks?project_id={project}"))["items"] == [whole]

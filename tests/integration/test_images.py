@@ -98,7 +98,9 @@ async def test_a_build_step_reaches_nothing(docker_engine: DockerEngine, tmp_pat
     text = f"FROM {docker_engine.image}\nRUN {script}\n"
     told: list[bytes] = []
     async with supply(docker_engine) as images:
-        await images.provide(await chosen(tmp_path / "r", built_by(text)), None, told.append)
+        built = await images.provide(await chosen(tmp_path / "r", built_by(text)), None, told.append)
+    assert docker_engine.call("GET", f"/images/{built}/json")["Id"] == built
+    assert b"line 2: RUN test" in b"".join(told)
 
 
 async def test_a_build_ends_at_its_time_limit(docker_engine: DockerEngine, tmp_path: Path) -> None:

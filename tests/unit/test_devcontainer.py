@@ -126,7 +126,7 @@ def test_rubbish_is_refused_in_a_sentence(content: bytes) -> None:
         read_devcontainer(content, PLACE, "/ws")
 
 
-def read_or_refuse(content: bytes) -> None:
+def check_read_or_refused(content: bytes) -> None:
     try:
         found = read_devcontainer(content, PLACE, "/ws")
     except ImageRefused:
@@ -138,7 +138,7 @@ def read_or_refuse(content: bytes) -> None:
 
 @given(st.binary(max_size=4000))
 def test_no_bytes_break_it(content: bytes) -> None:
-    read_or_refuse(content)
+    check_read_or_refused(content)
 
 
 VALUES = st.recursive(
@@ -152,4 +152,4 @@ BUILDS = st.dictionaries(st.sampled_from(["dockerfile", "context", "args", "targ
 
 @given(st.dictionaries(NAMES | st.text(), VALUES | BUILDS))
 def test_no_shape_breaks_it(given: dict[str, Any]) -> None:
-    read_or_refuse(json.dumps(given).encode())
+    check_read_or_refused(json.dumps(given).encode())

@@ -64,6 +64,9 @@ def signed(by: Ed25519PrivateKey = KEY, *, named: str | None = None, **fields: A
     return shown | {"envelope": msgspec.to_builtins(envelope)}
 
 
+NO_RECEIPT = ("receipt-altered", "receipt-refused")
+
+
 def refused(given: Any, *keys: str) -> ReceiptRefused:
     with pytest.raises(ReceiptRefused) as caught:
         check_receipt(given, keys or [TRUSTED])
@@ -131,7 +134,7 @@ def test_what_is_shown_beside_the_envelope_has_to_be_the_same(path: tuple[Any, .
     for value in OTHERS:
         shown = altered(signed(), path, value)
         if shown != signed():
-            assert refused(shown).code in ("receipt-altered", "receipt-refused")
+            assert refused(shown).code in NO_RECEIPT
 
 
 @pytest.mark.attack("words: forged receipts")
@@ -141,10 +144,13 @@ def test_no_letter_of_an_envelope_can_be_another() -> None:
         text = envelope[path[0]] if len(path) == 1 else envelope["signatures"][0]["sig"]
         for place in {*range(0, len(text), 97), *range(len(text) - 4, len(text))}:
             other = text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :]
-            refused(altered(envelope, path, other))
-    refused(envelope | {"payloadType": "text/plain"})
-    refused(envelope | {"signatures": []})
-    refused(envelope | {"signatures": envelope["signatures"] * 11})
+            assert refused(altered(envelope, path, other)).code in NO_RECEIPT
+    for bent_envelope in (
+        envelope | {"payloadType": "text/plain"},
+        envelope | {"signatures": []},
+        envelope | {"signatures": envelope["signatures"] * 11},
+    ):
+        assert refused(bent_envelope).code in NO_RECEIPT
 
 
 def test_the_words_tell_an_altered_receipt_from_an_unknown_key() -> None:
@@ -255,7 +261,7 @@ bent = st.fixed_dictionaries(
 
 @given(json_values | bent | st.fixed_dictionaries({"envelope": bent | json_values}))
 def test_no_shape_of_data_is_anything_but_refused(given_data: Any) -> None:
-    refused(given_data)
+    assert refused(given_data).code in NO_RECEIPT
 
 
 @given(st.text(max_size=200), st.binary(max_size=100))
@@ -266,4 +272,4 @@ def test_no_text_is_anything_but_refused(text: str, raw: bytes) -> None:
         except ReceiptRefused:
             continue
         for one in found:
-            refused(one)
+            assert refused(one).code in NO_RECEIPT
