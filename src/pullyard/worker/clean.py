@@ -139,19 +139,19 @@ def _mirrors(data: Path) -> Iterator[Place]:
         key = path.name.partition(".")[0]
         if not path.is_dir() or not KEY.fullmatch(key):
             continue
-        free = is_free(root / f"{key}.lock")
+        free = is_free(root / f"{key}.lock") and is_free(root / f"{key}.use")
+        stays = why_it_stays(path, needed) if free else IN_USE
         if key != path.name:
-            yield _leftover(path, why_it_stays(path, {}) if free else IN_USE)
+            yield _leftover(path, stays)
             continue
-        free = free and is_free(root / f"{key}.use")
-        yield Place(
-            Kind.MIRROR,
-            path,
-            size_bytes(path),
-            changed_at(path),
-            _repository_of(path),
-            why_it_stays(path, needed) if free else IN_USE,
-        )
+        yield Place(Kind.MIRROR, path, size_bytes(path), changed_at(path), _repository_of(path), stays)
+
+
+def _why_damaged_stays(path: Path) -> str | None:
+    """Sandboxes have the objects mounted that they began with, also of a mirror that was made anew since."""
+    if not is_free(path.with_name(f"{path.name.partition('.')[0]}.use")):
+        return IN_USE
+    return why_it_stays(path, needed_by(path.parent.parent / EXECUTIONS))
 
 
 def _repository_of(mirror: Path) -> str:
@@ -206,7 +206,7 @@ def _remove_leftover(path: Path) -> str | None:
     if lock is None:
         return IN_USE
     try:
-        if path.parent.name == MIRRORS and (stays := why_it_stays(path, {})):
+        if path.parent.name == MIRRORS and (stays := _why_damaged_stays(path)):
             return stays
         if any((path / name).exists() for name in (JOURNAL, KEPT)):
             return IN_USE
