@@ -129,7 +129,7 @@ async def test_work_of_a_killed_worker(system: System) -> None:
     await system.start_worker()
     change = await goes_on(system, task, execution)
     assert git_in(system.root / "example.git", "show", f"{change['branch']}:half.txt") == "half"
-    assert [one["state"] for one in await system.executions(task)] == ["failed", "completed"]
+    assert [one["state"] for one in await system.executions(task)] == ["failed", "succeeded"]
     await is_kept(system, execution, "failed", "interrupted")
 
 
@@ -180,7 +180,7 @@ async def test_work_of_a_lost_lease(brief_leases: System) -> None:
     system.proxy.mend()
     change = await goes_on(system, task, execution)
     assert git_in(system.root / "example.git", "show", f"{change['branch']}:half.txt") == "half"
-    assert [one["state"] for one in await system.executions(task)] == ["lost", "completed"]
+    assert [one["state"] for one in await system.executions(task)] == ["lost", "succeeded"]
     await is_kept(system, execution, "lost", "lease_expired")
 
 
