@@ -314,19 +314,24 @@ ORDER = [ExecutionState.ASSIGNED, *PHASE_STATES.values()]
 PASSED = {state: ORDER[: place + 1] for place, state in enumerate(ORDER)}
 
 
+HISTORIES = 15
+
+
 @pytest.mark.slow
 def test_the_queue_stays_true_whatever_happens(database_url: str) -> None:
+    histories: list[Queue] = []
     with open_yard(database_url) as yard:
 
         class QueueOfYard(Queue):
             def __init__(self) -> None:
                 super().__init__(yard)
+                histories.append(self)
 
         # A failure is shown as it was found: to look for a shorter one would take minutes.
         run_state_machine_as_test(
             QueueOfYard,
             settings=settings(
-                max_examples=15,
+                max_examples=HISTORIES,
                 stateful_step_count=30,
                 deadline=None,
                 database=None,
@@ -334,3 +339,4 @@ def test_the_queue_stays_true_whatever_happens(database_url: str) -> None:
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
             ),
         )
+    assert len(histories) >= HISTORIES
