@@ -1,6 +1,7 @@
 """Mirrors: one per repository, shared, kept up to date, mended, and never larger than their quota."""
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from pullyard.git.addresses import Login, read_address
 from pullyard.git.errors import BaseBranchMissing, RepositoryEmpty, RepositoryUnreachable
 from pullyard.git.program import Git, GitSettings
 from pullyard.protocol.errors import RequestError
-from pullyard.worker.mirrors import Mirrors
+from pullyard.worker.mirror_repair import break_locks
+from pullyard.worker.mirrors import Mirrors, give_up
 from tests.repositories import commit_files, git_in, make_bare_clone, make_repository, serve_http
+
+DEEPER_THAN_THE_STACK = 1500
 
 
 @pytest.fixture
@@ -93,6 +97,23 @@ async def test_many_at_once_share_one(mirrors: Mirrors, repository: Path, tmp_pa
     other_process = Mirrors(tmp_path / "mirrors", Git(), 1 << 30)
     several = [one.refresh(str(repository)) for one in (mirrors, other_process) for _ in range(4)]
     assert len({(mirror.path, mirror.resolve(None)) for mirror in await asyncio.gather(*several)}) == 1
+
+
+async def test_a_branch_of_any_depth_keeps_nothing_locked_and_goes_with_its_mirror(
+    mirrors: Mirrors, repository: Path
+) -> None:
+    # Nothing deep is left in the repository: the test runner could not remove it.
+    git_in(repository, "config", "core.logAllRefUpdates", "false")
+    git_in(repository, "update-ref", "refs/heads/" + "/".join("a" * DEEPER_THAN_THE_STACK), "HEAD")
+    git_in(repository, "pack-refs", "--all")
+    mirror = await mirrors.refresh(str(repository))
+    lock = mirror.path / "refs" / "heads" / "left.lock"
+    lock.touch()
+    os.utime(lock, (0, 0))
+    assert await break_locks(mirror.path)
+    assert not lock.exists()
+    assert give_up(mirror.place, {}) is None
+    assert not mirror.place.exists()
 
 
 async def test_the_quota_takes_the_oldest_that_nobody_uses(mirrors: Mirrors, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """What a killed git, a bad disk and many fetches leave in a mirror: locks, half packs, lost objects."""
 
 import asyncio
-import shutil
+import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pullyard.git.errors import RepositoryUnreachable
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Finished, Git
 from pullyard.git.remotes import Remotes
+from pullyard.worker import trees
 from pullyard.worker.saved_work import REPOSITORY
 
 logger = structlog.get_logger(__name__)
@@ -44,9 +46,12 @@ async def break_locks(repository: Path) -> bool:
 
 def _locks(repository: Path) -> dict[Path, float]:
     """When each was made. No reference's own name ends like that, as git forbids it."""
-    paths = (*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock"))
+    # A program looks: a reference's name may go deeper than Python's stack.
+    words = ["find", repository.absolute() / "refs", "-name", "*.lock", "-print0"]
+    said = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    below = [Path(os.fsdecode(name)) for name in said.split(b"\0") if name]
     found: dict[Path, float] = {}
-    for path in paths:
+    for path in (*repository.absolute().glob("*.lock"), *below):
         try:
             found[path] = path.lstat().st_mtime
         except FileNotFoundError:
@@ -115,5 +120,5 @@ async def bring_over(remotes: Remotes, aside: Path, mirror: Path, commit: str, r
 
 def drop_references(aside: Path) -> None:
     """Of a damaged mirror whose notes tell all: git may not be able to delete one of them."""
-    shutil.rmtree(aside / REPOSITORY / "refs", ignore_errors=True)
+    trees.remove(aside / REPOSITORY / "refs")
     (aside / REPOSITORY / "packed-refs").unlink(missing_ok=True)

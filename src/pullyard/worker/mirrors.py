@@ -31,6 +31,7 @@ from pullyard.git.program import Git
 from pullyard.git.remotes import HEADS, TAGS, Listing, Remotes
 from pullyard.protocol.errors import RequestError
 from pullyard.sandboxes.protocol import Mount
+from pullyard.worker import trees
 from pullyard.worker.disk import changed_at, size_bytes
 from pullyard.worker.journal import KEPT, Journal
 from pullyard.worker.mirror_repair import (
@@ -280,7 +281,7 @@ class Mirrors:
 
     async def _fetch(self, mirror: Mirror) -> Listing:
         if not mirror.path.exists():
-            shutil.rmtree(mirror.path.parent, ignore_errors=True)
+            trees.remove(mirror.path.parent)
             mirror.path.parent.mkdir()
             some = next(iter(mirror.listing.branches.values()), "")
             make_bare(mirror.path, object_format=object_format(some))
@@ -317,7 +318,7 @@ class Mirrors:
         try:
             return await self._fetch(mirror)
         except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
+            trees.remove(place)
             rename_durably(aside, place)
             raise
 
@@ -345,7 +346,7 @@ class Mirrors:
                 continue
             await in_thread(shutil.rmtree, aside / NOTES, ignore_errors=True)
             if whole and is_free(self.root / f"{mirror.key}.use"):
-                await in_thread(shutil.rmtree, aside)
+                await in_thread(trees.remove, aside)
 
     async def _move_bases(self, aside: Path, mirror: Mirror) -> bool:
         """The repository may have forgotten since what executions were begun on; whether all is here now."""
@@ -422,8 +423,7 @@ def give_up(place: Path, needed: Mapping[str, str]) -> str | None:
             return "in use"
         if stays := why_it_stays(place, needed):
             return stays
-        if place.exists():
-            shutil.rmtree(place)
+        trees.remove(place)
         return None
     finally:
         for lock in locks:
