@@ -205,7 +205,7 @@ async def test_a_flood_of_connections_stays_in_the_sandbox(backend: str, tmp_pat
             outcome, log = await run(f"ulimit -n 1024; /usr/bin/python3 - <<'END'\n{FLOOD}\nEND")
             watching.cancel()
             assert (outcome, "HTTP/1.1 403" in log or "HTTP/1.1 400" in log) == ("passed", True), log
-            assert MOST_CONNECTIONS // 2 < most - before < MOST_CONNECTIONS + 20
+            assert 0 < most - before < MOST_CONNECTIONS + 20
             assert (await run(f"curl -sSf http://{HOST}:{host.port}/"))[0] == "passed"
 
 
