@@ -163,7 +163,8 @@ async def test_a_build_step_has_a_bound_of_processes(docker_engine: DockerEngine
     )
     text = f"FROM {docker_engine.image}\nRUN {script}\n"
     async with supply(docker_engine, processes=64, seconds=20) as images:
-        await images.provide(await chosen(tmp_path / "r", built_by(text)), None, lambda _: None)
+        built = await images.provide(await chosen(tmp_path / "r", built_by(text)), None, lambda _: None)
+    assert docker_engine.call("GET", f"/images/{built}/json")["Id"] == built
 
 
 async def test_a_build_that_fills_the_engines_disk_is_ended_and_leaves_nothing(
