@@ -5,10 +5,17 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pullyard.protocol.errors import PullyardError
 
-DATABASE_AWAY = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+DATABASE_AWAY = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 """What a transaction raises while Postgres restarts, refuses a connection or has none left: try again soon.
 
 A connection that can't be made raises the driver's own error, and a pool that is used up SQLAlchemy's own.
+One that Postgres gave up, but whose end has not come yet, is to the driver in the middle of something else.
 """
 
 # 40 is a deadlock: whoever asks again has his turn.
