@@ -205,10 +205,17 @@ def shared_docker_engine() -> Iterator[DockerEngine]:
 
 
 @pytest.fixture
-def docker_engine(shared_docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch) -> DockerEngine:
-    """Running, and the one that ``DOCKER_HOST`` names for the test and what it starts."""
+def docker_engine(
+    request: pytest.FixtureRequest, shared_docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DockerEngine]:
+    """Running, and the one that ``DOCKER_HOST`` names for the test and what it starts.
+
+    With the mark ``engine_to_itself`` no test of the run's other processes uses it meanwhile.
+    """
     reason = (shared_docker_engine.directory / "outcome").read_text()
     if reason:
         pytest.skip(reason)
     monkeypatch.setenv("DOCKER_HOST", shared_docker_engine.host)
-    return shared_docker_engine
+    alone = request.node.get_closest_marker("engine_to_itself") is not None
+    with locked(shared_docker_engine.directory / "use", fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
+        yield shared_docker_engine

@@ -23,6 +23,8 @@ from tests.docker_engine import DockerEngine
 from tests.image_registry import image_registry
 from tests.repositories import make_repository
 
+# They look at all images of the engine, and remove old ones.
+pytestmark = pytest.mark.engine_to_itself
 RULES = ChoiceRules(registries=["docker.io"], images={"go": "example/go:1"})
 DEVCONTAINER = json.dumps({"build": {"dockerfile": "Dockerfile"}, "containerEnv": {"A": "b"}})
 
