@@ -22,6 +22,17 @@ from pullyard.sandboxes.protocol import (
 from pullyard.sandboxes.registry import SANDBOXES
 from tests.docker_engine import BASE_IMAGE
 
+FORK_UNTIL_REFUSED = """
+import os, signal
+children = 0
+try:
+    while children < 400:
+        if os.fork() == 0:
+            signal.pause()
+        children += 1
+except OSError:
+    print(children)
+"""
 UID = 54321 if os.geteuid() == 0 else None
 """An account of its own where the suite runs as root, as each slot of a worker has one."""
 

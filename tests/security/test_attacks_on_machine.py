@@ -18,23 +18,12 @@ from pullyard.sandboxes.registry import SANDBOXES
 from tests.attack_catalogue import ISOLATED
 from tests.bad_runs import linger, processes
 from tests.docker_engine import BASE_IMAGE
-from tests.sandbox_places import UID, first_line, make_ready, run, sandbox_at
+from tests.sandbox_places import FORK_UNTIL_REFUSED, UID, first_line, make_ready, run, sandbox_at
 
 pytestmark = pytest.mark.parametrize("backend", ISOLATED)
 
 MIB = 1 << 20
 CONTROLLERS = {controller for hierarchy in hierarchies() for controller in hierarchy.controllers}
-FORK_UNTIL_REFUSED = """
-import os, signal
-children = 0
-try:
-    while children < 400:
-        if os.fork() == 0:
-            signal.pause()
-        children += 1
-except OSError:
-    print(children)
-"""
 TAKE_EVERYTHING = """
 import os
 try:

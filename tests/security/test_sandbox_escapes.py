@@ -13,21 +13,9 @@ from pullyard.sandboxes.mount_namespace import STAGING_PLACES
 from pullyard.sandboxes.probe import probe
 from pullyard.sandboxes.protocol import Command, Limits, Mount, Sandbox, SandboxSpec, SandboxUnavailable
 from pullyard.sandboxes.registry import SANDBOXES, usable
-from tests.sandbox_places import UID, directory, first_line, run, sandbox_at, workspace
+from tests.sandbox_places import FORK_UNTIL_REFUSED, UID, directory, first_line, run, sandbox_at, workspace
 
 SMALL = Limits(processes=40, file_size_bytes=1 << 20, temporary_bytes=1 << 20, shared_memory_bytes=1 << 20)
-
-FORK_UNTIL_REFUSED = """
-import os, signal
-children = 0
-try:
-    while children < 1000:
-        if os.fork() == 0:
-            signal.pause()
-        children += 1
-except OSError:
-    print(children)
-"""
 
 
 @pytest.fixture

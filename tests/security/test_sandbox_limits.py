@@ -13,20 +13,9 @@ from pullyard.sandboxes.cgroups.find import hierarchies
 from pullyard.sandboxes.disk_meter import room_to_save
 from pullyard.sandboxes.probe import probe
 from pullyard.sandboxes.protocol import Command, Limits, Sandbox
-from tests.sandbox_places import first_line, run, sandbox_at
+from tests.sandbox_places import FORK_UNTIL_REFUSED, first_line, run, sandbox_at
 
 MIB = 1 << 20
-FORK = """
-import os, signal
-children = 0
-try:
-    while children < 400:
-        if os.fork() == 0:
-            signal.pause()
-        children += 1
-except OSError:
-    print(children)
-"""
 CONTROLLERS = {controller for hierarchy in hierarchies() for controller in hierarchy.controllers}
 
 
@@ -83,7 +72,7 @@ async def test_memory_ends_at_the_limit_and_it_is_told(limited: Limited) -> None
 @bounded("pids")
 async def test_processes_end_at_the_limit_and_it_is_told(limited: Limited) -> None:
     sandbox = await limited(Limits(processes=30))
-    code, exceeded = await ended(sandbox, "python3", "-c", FORK)
+    code, exceeded = await ended(sandbox, "python3", "-c", FORK_UNTIL_REFUSED)
     assert (code, exceeded) == (0, "The sandbox reached its limit of 30 processes.")
 
 

@@ -19,7 +19,15 @@ from pullyard.cli.watch import Watch
 from pullyard.lifecycle.task import FINAL_TASK_STATES
 from pullyard.protocol.automation import TaskMove
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.resources import Intervention, Task, TaskInput, TaskPatch, TaskRetry
+from pullyard.protocol.resources import (
+    AgentSettings,
+    Intervention,
+    Project,
+    Task,
+    TaskInput,
+    TaskPatch,
+    TaskRetry,
+)
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
 TaskReference = Annotated[str, typer.Argument(help="Its id, or PROJECT#NUMBER.")]
@@ -74,12 +82,7 @@ def add(  # noqa: PLR0913
     }
     with connect(terminal) as client:
         home = find_project(client, project)
-        if wish["agent"] is None and home.agent.name == "command" and not home.agent.settings:
-            raise RequestError(
-                f"The project {one_line(home.name)} has no agent of its own, so name the task's: "
-                "--agent claude-code, or --command 'PROGRAM {prompt_file}'.",
-                code="agent-missing",
-            )
+        check_agent(home, wish["agent"])
         wish["depends_on"] = [find_task(client, reference).id for reference in after] or None
         made = checked(TaskInput, wish)
         if sign:
@@ -95,6 +98,16 @@ def add(  # noqa: PLR0913
         last = follow(terminal, Watch(client, task).steps())
         assert last is not None, "a watch ends with a move"
         raise typer.Exit(finish_task(terminal, client, last.task, last.execution))
+
+
+def check_agent(home: Project, own: AgentSettings | None) -> None:
+    """Raises RequestError where neither the task nor its project says which agent does it."""
+    if own is None and home.agent.name == "command" and not home.agent.settings:
+        raise RequestError(
+            f"The project {one_line(home.name)} has no agent of its own, so name the task's: "
+            "--agent claude-code, or --command 'PROGRAM {prompt_file}'.",
+            code="agent-missing",
+        )
 
 
 @app.command("list")

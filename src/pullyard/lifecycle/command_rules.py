@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import reduce
 
 from pullyard.lifecycle.shell_lines import Opaque, shell_line, split_line
 from pullyard.lifecycle.tool_routing import Verdict, strictest
@@ -89,19 +90,20 @@ def judge_command(argv: Sequence[str], rules: Sequence[CommandRule]) -> CommandD
     except Opaque:
         return _of_rule(whole) if allowed else _stricter(_of_rule(whole), _OPAQUE_LINE)
     if parts:
-        # A rule for every program is meant for those in the line; one that names the shell, for the line.
-        decision = _of_rule(whole if whole is not None and whole.named else None)
-        for part in parts:
-            decision = _stricter(decision, _judge_part(part, rules, lenient=allowed))
-        return decision
+        return _judge_line(parts, rules, whole, lenient=allowed)
     if _wraps(argv) and not allowed:
         return _stricter(_of_rule(whole), _WRAPPED)
     return _of_rule(whole)
 
 
-def _judge_part(argv: Sequence[str], rules: Sequence[CommandRule], *, lenient: bool) -> CommandDecision:
-    """``lenient`` where the line is allowed as it is: then only a rule that names the program is stricter."""
-    return judge_command(argv, [rule for rule in rules if rule.named] if lenient else rules)
+def _judge_line(
+    parts: Sequence[Sequence[str]], rules: Sequence[CommandRule], whole: CommandRule | None, *, lenient: bool
+) -> CommandDecision:
+    """``lenient`` where the line is allowed as it is: then only a rule that names a program is stricter."""
+    # A rule for every program is meant for those in the line; one that names the shell, for the line.
+    decision = _of_rule(whole if whole is not None and whole.named else None)
+    others = [rule for rule in rules if rule.named] if lenient else rules
+    return reduce(_stricter, (judge_command(part, others) for part in parts), decision)
 
 
 def _wraps(argv: Sequence[str]) -> bool:

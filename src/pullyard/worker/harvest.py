@@ -212,18 +212,19 @@ def read_outcome(exit_code: int, said: str, indexed: int, complaint: str, limits
     if found is None:
         raise HarvestRefused(explain(said))
     if found[2] != "0" and (indexed or exit_code):
-        if "over limit" in complaint or "emory" in complaint:
-            raise HarvestRefused(f"A file is far larger than {limits.file_bytes >> 20} MiB: keep it out.")
-        if "exceeds maximum allowed size" in complaint or "No space left" in said:
-            raise HarvestRefused(f"The changes are larger than {limits.pack_bytes >> 20} MiB packed.")
-        for word, sentence in STRICT:
-            if word in complaint:
-                raise HarvestRefused(sentence)
-        lines = [line for line in complaint.splitlines() if line.strip()]
-        raise HarvestRefused(
-            f"Git refused the changes: {'; '.join(lines[:2])[:300] or 'the pack is damaged'}."
-        )
+        raise HarvestRefused(explain_pack(said, complaint, limits))
     return found[1]
+
+
+def explain_pack(said: str, complaint: str, limits: HarvestLimits) -> str:
+    """One sentence for what kept git from taking the pack in."""
+    if "over limit" in complaint or "emory" in complaint:
+        return f"A file is far larger than {limits.file_bytes >> 20} MiB: keep it out."
+    if "exceeds maximum allowed size" in complaint or "No space left" in said:
+        return f"The changes are larger than {limits.pack_bytes >> 20} MiB packed."
+    lines = [line for line in complaint.splitlines() if line.strip()]
+    other = f"Git refused the changes: {'; '.join(lines[:2])[:300] or 'the pack is damaged'}."
+    return next((sentence for word, sentence in STRICT if word in complaint), other)
 
 
 def explain(said: str) -> str:

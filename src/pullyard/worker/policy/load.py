@@ -183,6 +183,15 @@ class _Reader:
 
 def line_of(lines: Sequence[str], path: Path_, value: str = "") -> int | None:
     """Where a key or its table begins, or ``value`` in its list, from 1 on; None where nobody can tell."""
+    best = nearest_key(lines, path)
+    if best is None or not value:
+        return best
+    ends = next((number for number, *_ in keys_of(lines) if number > best), len(lines) + 1)
+    return next((number for number in range(best, ends) if value in lines[number - 1]), best)
+
+
+def nearest_key(lines: Sequence[str], path: Path_) -> int | None:
+    """The line of the key that shares most of ``path``, the first one where several do."""
     names = [part for part in path if isinstance(part, str)]
     wanted = next((part for part in path if isinstance(part, int)), None)
     best, depth = None, 0
@@ -192,10 +201,7 @@ def line_of(lines: Sequence[str], path: Path_, value: str = "") -> int | None:
         shared = min(len(here), len(names))
         if shared > depth and here[:shared] == names[:shared]:
             best, depth = number, shared
-    if best is None or not value:
-        return best
-    ends = next((number for number, *_ in keys_of(lines) if number > best), len(lines) + 1)
-    return next((number for number in range(best, ends) if value in lines[number - 1]), best)
+    return best
 
 
 def keys_of(lines: Sequence[str]) -> Iterator[tuple[int, list[str], int]]:
