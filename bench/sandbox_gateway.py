@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from bench.certificate import make_certificate
 from bench.figures import Figure, Goal, median_ms
 from bench.installation import BenchFailed
 from bench.sandbox_servers import HOST
@@ -36,14 +38,16 @@ def program(*words: str) -> Iterator[dict[str, int]]:
             process.communicate()
 
 
-def measure(_: Path) -> list[Figure]:
+def measure(place: Path) -> list[Figure]:
+    certificate, key = make_certificate(place, f"DNS:{HOST}")
+    trust = ssl.create_default_context(cafile=str(certificate))
     with ExitStack() as stack:
-        ports = stack.enter_context(program("origin"))
-        ports |= stack.enter_context(program("gateway", str(ports["model"]), str(ports["bulk"])))
+        ports = stack.enter_context(program("origin", str(certificate), str(key)))
+        ports |= stack.enter_context(program("gateway", *(str(port) for port in ports.values())))
         return [
             *added("request of a model", *model_requests(stack, ports)),
             *added("request of a package, plain HTTP", *plain_requests(stack, ports)),
-            throughput("throughput of a tunnel (HTTPS)", direct(ports), tunnelled(ports)),
+            throughput("throughput of a tunnel, HTTPS", direct(ports, trust), tunnelled(ports, trust)),
             throughput("throughput of plain HTTP", direct(ports), proxied(ports)),
         ]
 
@@ -101,30 +105,39 @@ def throughput(figure: str, straight: Callable[[], float], passed: Callable[[], 
     return Figure(figure, by_gateway, "MB/s", "direct", plain, THROUGHPUT, conditions=PROCESSES)
 
 
-def direct(ports: dict[str, int]) -> Callable[[], float]:
-    return lambda: rate(socket.create_connection(("127.0.0.1", ports["bulk"])), b"")
+def direct(ports: dict[str, int], trust: ssl.SSLContext | None = None) -> Callable[[], float]:
+    def measured() -> float:
+        connection = socket.create_connection(("127.0.0.1", ports["secure" if trust else "bulk"]))
+        return rate(trust.wrap_socket(connection, server_hostname=HOST) if trust else connection)
+
+    return measured
 
 
-def tunnelled(ports: dict[str, int]) -> Callable[[], float]:
-    place = f"{HOST}:{ports['bulk']}"
-    head = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode()
-    return lambda: rate(socket.create_connection(("127.0.0.1", ports["gateway"])), head)
+def tunnelled(ports: dict[str, int], trust: ssl.SSLContext) -> Callable[[], float]:
+    place = f"{HOST}:{ports['secure']}"
+
+    def measured() -> float:
+        connection = socket.create_connection(("127.0.0.1", ports["gateway"]))
+        connection.sendall(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
+        read_head(connection)
+        return rate(trust.wrap_socket(connection, server_hostname=HOST))
+
+    return measured
 
 
 def proxied(ports: dict[str, int]) -> Callable[[], float]:
     place = f"{HOST}:{ports['bulk']}"
-    target = f"http://{place}".encode()
-    return lambda: rate(
-        socket.create_connection(("127.0.0.1", ports["gateway"])), b"", target, f"Host: {place}\r\n".encode()
-    )
+
+    def measured() -> float:
+        connection = socket.create_connection(("127.0.0.1", ports["gateway"]))
+        return rate(connection, f"http://{place}".encode(), f"Host: {place}\r\n".encode())
+
+    return measured
 
 
-def rate(connection: socket.socket, opening: bytes, target: bytes = b"", headers: bytes = b"") -> float:
-    """Megabytes a second of one large answer; ``opening`` is a request of its own that comes first."""
+def rate(connection: socket.socket, target: bytes = b"", headers: bytes = b"") -> float:
+    """Megabytes a second of one large answer."""
     with connection:
-        if opening:
-            connection.sendall(opening)
-            read_head(connection)
         began = time.perf_counter()
         connection.sendall(b"GET %s/%d HTTP/1.1\r\n%s\r\n" % (target, BULK_BYTES, headers))
         left = BULK_BYTES - len(read_head(connection))
