@@ -279,6 +279,9 @@ async def test_the_providers_errors_pass_and_cost_nothing() -> None:
         assert gateway.ledger.usage.cost_micros == 0
         assert gateway.ledger.failure is not None
         assert gateway.ledger.failure.status == 429
+        limited = gateway.ledger.failure.limited
+        assert limited is not None
+        assert (limited.credential, limited.seconds_left()) == ("anthropic", pytest.approx(7, abs=5))
         assert (await client.post("/v1/messages", json=question())).status_code == 200
         assert gateway.ledger.failure is None
 

@@ -9,11 +9,14 @@ import structlog
 from pullyard.lifecycle.money import dollars
 from pullyard.worker.gateway.grammar import Malformed, check_host, forwarded_headers, split_target
 from pullyard.worker.gateway.ledger import BudgetSpent, Failure, Ledger
+from pullyard.worker.gateway.limits import BODY_BYTES, RATE_LIMITED, rate_limited
 from pullyard.worker.gateway.prices import price_list
 from pullyard.worker.gateway.providers import Meter, Metered, Provider, Refused, encode_error
 from pullyard.worker.gateway.upstream import Upstream
 
 KEY_REFUSED = (401, 403)
+FAILED = (*KEY_REFUSED, 402, 404, 429)
+"""The provider did not do its part; other refusals are about what the agent asked for."""
 
 logger = structlog.get_logger(__name__)
 
@@ -82,7 +85,7 @@ class Exchange:
         try:
             answer = await self._upstream.client.send(outgoing, stream=True)
         except httpx.HTTPError as error:
-            self._fail(0, f"{self._provider.name} can't be reached ({type(error).__name__}).")
+            self._fail(Failure(0, f"{self._provider.name} can't be reached ({type(error).__name__})."))
             await self._answer_error(502, f"{self._provider.name} can't be reached from this worker.")
             return
         except asyncio.CancelledError:
@@ -91,16 +94,16 @@ class Exchange:
                 self._record(metered.open_meter(streamed=True))
             raise
         try:
-            if answer.status_code in (401, 403, 404, 429) or answer.status_code >= 500:
-                self._fail(answer.status_code, f"{self._provider.name} answered {answer.status_code}.")
+            if answer.status_code in FAILED or answer.status_code >= 500:
+                self._judge(answer)
             elif answer.is_success:
-                self._ledger.failure = None
+                self._ledger.went_well()
             await self._stream(answer, metered)
         finally:
             await answer.aclose()
 
     async def _stream(self, answer: httpx.Response, metered: Metered | None) -> None:
-        meter = None
+        meter, refusal = None, bytearray()
         if metered is not None and answer.is_success:
             meter = metered.open_meter(
                 streamed=answer.headers.get("content-type", "").startswith("text/event-stream")
@@ -110,9 +113,12 @@ class Exchange:
             async for chunk in answer.aiter_raw():
                 if meter is not None:
                     meter.feed(chunk)
+                elif answer.status_code == RATE_LIMITED and len(refusal) < BODY_BYTES:
+                    refusal += chunk
+                    self._judge(answer, bytes(refusal))
                 await self._send(h11.Data(data=chunk))
         except httpx.HTTPError as error:
-            self._fail(0, f"{self._provider.name} broke off its answer ({type(error).__name__}).")
+            self._fail(Failure(0, f"{self._provider.name} broke off its answer ({type(error).__name__})."))
             raise ConnectionResetError("The provider broke off its answer.") from error
         finally:
             if meter is not None:
@@ -137,9 +143,19 @@ class Exchange:
         cost_micros = price_list(self._provider.name).of(meter.model).cost_micros(tokens)
         self._ledger.record(tokens.prompt, tokens.output, cost_micros)
 
-    def _fail(self, status: int, message: str) -> None:
-        logger.warning("gateway.provider_failed", provider=self._provider.name, status=status)
-        self._ledger.failure = Failure(status, message)
+    def _judge(self, answer: httpx.Response, body: bytes = b"") -> None:
+        """Before the client sees the answer, and again with what its body says."""
+        status, name = answer.status_code, self._provider.name
+        limited = rate_limited(self._upstream.credential(self._provider), status, answer.headers, body)
+        failure = Failure(status, f"{name} answered {status}.", limited)
+        if body:
+            self._ledger.fail(failure)
+        else:
+            self._fail(failure)
+
+    def _fail(self, failure: Failure) -> None:
+        logger.warning("gateway.provider_failed", provider=self._provider.name, status=failure.status)
+        self._ledger.fail(failure)
 
     async def _answer_error(self, status: int, message: str, *, retry: bool = True) -> None:
         body = encode_error(self._provider, status, message)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pullyard.agents.protocol import Verdict
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.worker import Usage
+from pullyard.worker.gateway.limits import RateLimited
 
 
 class BudgetSpent(Exception):
@@ -20,6 +21,8 @@ class Failure:
 
     status: int
     message: str
+    limited: RateLimited | None = None
+    """Where it was a limit on the credential, which ends by itself."""
 
 
 @dataclass
@@ -60,6 +63,12 @@ class Ledger:
         self.usage.input_tokens += prompt_tokens
         self.usage.output_tokens += output_tokens
         self.usage.cost_micros += cost_micros
+
+    def fail(self, failure: Failure) -> None:
+        self.failure = failure
+
+    def went_well(self) -> None:
+        self.failure = None
 
     def verdict(self) -> Verdict:
         """Why an agent that failed did so, where it was the money or the provider; measured, not claimed."""

@@ -24,6 +24,8 @@ class ProviderSettings:
 
     key: SecretStr | None = None
     base_url: str | None = None
+    credential: str | None = None
+    """The key's name, for whoever keeps count of its limits; None: the provider's."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Upstream:
     def key(self, provider: Provider) -> str | None:
         secret = self._of(provider).key
         return (secret.get_secret_value().strip() or None) if secret is not None else None
+
+    def credential(self, provider: Provider) -> str:
+        """The name of the key, which is no secret: what shares it shares its limits."""
+        return self._of(provider).credential or provider.name
 
     def missing(self, provider: Provider) -> str | None:
         """One sentence where the worker has no key for this provider: ask before an agent is started."""
