@@ -44,8 +44,16 @@ def replace(place: Any, name: str, other: Any) -> Callable[[], Callable[[], None
     return apply
 
 
-async def at_once(_lease: Lease) -> None:
+async def at_once(_lease: Lease, _execution_id: str | None = None) -> None:
     """The lease is not asked."""
+
+
+_wait_live = Lease.wait_live
+
+
+async def for_any(lease: Lease, _execution_id: str | None = None) -> None:
+    """A lease that was renewed for other executions is as good."""
+    await _wait_live(lease)
 
 
 async def no_grace(_services: Any) -> None:
@@ -129,6 +137,12 @@ MUTATIONS: dict[str, Mutation] = {
             "mutation.187",
             "A publication begins only under a live lease.",
             replace(Lease, "wait_live", at_once),
+        ),
+        Mutation(
+            "lease-of-this-execution",
+            "4000000.1253",
+            "A lease that was renewed without an execution does not let it publish.",
+            replace(Lease, "wait_live", for_any),
         ),
         Mutation(
             "lost-is-obeyed",

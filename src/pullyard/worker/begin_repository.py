@@ -14,7 +14,7 @@ MESSAGE = b"Begin the repository\n\nAn empty commit, so that changes have a base
 async def begin_repository(context: Context, copy: Copy) -> None:
     """Push an empty commit to the base branch, unless somebody else was first. Repeatable."""
     git, branch = context.tools.git, copy.wanted_branch or FIRST_BRANCH
-    await context.tools.lease.wait_live()
+    await context.tools.lease.wait_live(context.grant.execution_id)
     context.stop.check()
     moment = f"@{context.record.begun_at} +0000"
     person = {

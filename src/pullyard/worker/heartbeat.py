@@ -73,7 +73,8 @@ class Heart:
             return
         reached("heartbeat-answered")
         self._obey(answer)
-        self._lease.renew(sent_at, answer.lease_seconds)
+        named = {held.execution_id for held in request.executions}
+        self._lease.renew(sent_at, answer.lease_seconds, named.difference(answer.lost))
 
     def _obey(self, answer: HeartbeatAnswer) -> None:
         for execution_id in answer.lost:

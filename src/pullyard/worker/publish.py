@@ -27,7 +27,7 @@ async def publish(context: Context, node: Node) -> NodeOutcome:
     if node.settings.get("unproved") != "allowed":
         for copy in context.changed:
             judge(copy)
-    await context.tools.lease.wait_live()
+    await context.tools.lease.wait_live(context.grant.execution_id)
     context.stop.check()
     for copy in context.changed:
         copy.record.pushed = harvested_commit(copy)
