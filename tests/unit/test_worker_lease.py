@@ -31,7 +31,7 @@ async def allowed(lease: Lease, execution_id: str | None) -> bool:
     ],
 )
 async def test_a_lease_holds_for_what_the_heartbeat_named(
-    named: list[str], execution_id: str | None, expected: bool
+    named: list[str], execution_id: str | None, *, expected: bool
 ) -> None:
     lease = lease_at(100.0)
     lease.renew(95.0, 30.0, named)
