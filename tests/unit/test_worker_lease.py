@@ -49,5 +49,6 @@ async def test_who_waits_goes_on_with_the_heartbeat_that_names_it() -> None:
     lease.renew(95.0, 30.0, ["exec_a"])
     waiting = asyncio.ensure_future(lease.wait_live("exec_b"))
     await asyncio.sleep(0)
+    assert not waiting.done()
     lease.renew(99.0, 30.0, ["exec_a", "exec_b"])
     await asyncio.wait_for(waiting, 10)
