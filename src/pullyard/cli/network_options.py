@@ -35,15 +35,25 @@ def with_network(
     deny: bool = False,
 ) -> dict[str, Any] | None:
     """``wish`` with what was typed of the network in its place; ``wish`` where nothing was."""
-    if not (allow or remove or deny or registries is not None):
+    typed = (allow, remove, deny, registries is not None)
+    if not any(typed):
         return wish
     whole = wish or (current or IsolationSettings()).model_dump(mode="json")
-    hosts = [] if deny else whole["network"]["hosts"]
-    gone = [_read_host(text) for text in (*remove, *allow)]
-    hosts = [host for host in hosts if {"host": host["host"], "port": host["port"]} not in gone]
-    hosts += [_read_host(text) for text in allow]
-    chosen = not deny and whole["network"]["registries"] if registries is None else registries
-    return whole | {"network": {"registries": chosen, "hosts": hosts}}
+    before = {"registries": False, "hosts": []} if deny else whole["network"]
+    return whole | {
+        "network": {
+            "registries": before["registries"] if registries is None else registries,
+            "hosts": _edited(before["hosts"], allow, remove),
+        }
+    }
+
+
+def _edited(hosts: list[dict[str, Any]], allow: Sequence[str], remove: Sequence[str]) -> list[dict[str, Any]]:
+    """One that is allowed anew comes last, with nothing of what was said of it before."""
+    added = [_read_host(text) for text in allow]
+    gone = [*added, *map(_read_host, remove)]
+    kept = [host for host in hosts if {"host": host["host"], "port": host["port"]} not in gone]
+    return kept + added
 
 
 def _read_host(text: str) -> dict[str, Any]:

@@ -83,41 +83,62 @@ def shown(path: bytes) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)[:300]
 
 
+@dataclass
+class _Tally:
+    """What has changed so far, against the limits for all of it."""
+
+    limits: HarvestLimits
+    files: int = 0
+    size_bytes: int = 0
+
+    def count(self) -> None:
+        """Raises HarvestRefused, as ``add`` does."""
+        self.files += 1
+        if self.files > self.limits.files:
+            raise HarvestRefused(
+                f"More than {self.limits.files} files changed: put built ones into .gitignore."
+            )
+
+    def add(self, size_bytes: int) -> None:
+        self.size_bytes += size_bytes
+        if self.size_bytes > self.limits.total_bytes:
+            raise HarvestRefused(f"The changes are larger than {self.limits.total_bytes >> 20} MiB in all.")
+
+
 async def check_changes(
     reader: TreeReader, base_tree: str, tree: str, limits: HarvestLimits
 ) -> Sequence[Change]:
     """Every change from ``base_tree`` to ``tree``. Raises HarvestRefused at the first breach."""
     changes: list[Change] = []
     pending: list[tuple[bytes, str | None, str]] = [(b"", base_tree, tree)]
-    seen = total = 0
+    tally = _Tally(limits)
     while pending:
         path, before, after = pending.pop()
         old, new = await _entries(reader, path, before, after)
         if limits.distinct_names:
             check_collisions(path, old, new)
         changes += [Change(path + name, old[name], None) for name in old.keys() - new.keys()]
-        for name, entry in new.items():
-            known = old.get(name)
-            if entry == known:
-                continue
-            seen += 1
-            if seen > limits.files:
-                raise HarvestRefused(
-                    f"More than {limits.files} files changed: put built ones into .gitignore."
-                )
-            here = path + name
+        for name in _differing(old, new):
+            here, known, entry = path + name, old.get(name), new[name]
+            tally.count()
             check_entry(here, name, entry, limits)
-            if entry.mode != TREE:
-                total += await _size(reader, here, entry, limits)
+            if entry.mode == TREE:
+                below = _below(known)
+                changes += [Change(here, known, None)] if known and below is None else []
+                pending.append((here + b"/", below, entry.object_id))
+            else:
+                tally.add(await _size(reader, here, entry, limits))
                 changes.append(Change(here, known, entry))
-                continue
-            below = known.object_id if known and known.mode == TREE else None
-            if known and below is None:
-                changes.append(Change(here, known, None))
-            pending.append((here + b"/", below, entry.object_id))
-        if total > limits.total_bytes:
-            raise HarvestRefused(f"The changes are larger than {limits.total_bytes >> 20} MiB in all.")
     return changes
+
+
+def _differing(old: Mapping[bytes, Entry], new: Mapping[bytes, Entry]) -> list[bytes]:
+    return [name for name, entry in new.items() if old.get(name) != entry]
+
+
+def _below(known: Entry | None) -> str | None:
+    """The tree that a directory had before."""
+    return known.object_id if known and known.mode == TREE else None
 
 
 async def _entries(
