@@ -73,17 +73,33 @@ async def find_way(address: Address, reach: Reach, ssh_command: str) -> Way:
     if address.transport is Transport.SSH:
         end = await _ask_ssh(address, ssh_command)
     else:
-        proxied = any(os.environ.get(name) for name in _PROXIES)
-        end = _End(address.hostname, address.port or _USUAL_PORTS[address.transport], proxied)
-    found = await _look_up(address, end, reach.resolve)
-    for one in found:
-        _judge(address, end.port, one, reach)
+        end = _web_end(address, proxied=any(os.environ.get(name) for name in _PROXIES))
+    found = await _judged(address, end, reach)
     if not found:
         return Way()
     if address.transport is Transport.SSH:
         return Way(ssh_options=_ssh_options(end, found[0]))
     listed = ",".join(f"[{one}]" if one.version == 6 else str(one) for one in found)
     return Way(config={"http.curloptResolve": f"{end.host}:{end.port}:{listed}"})
+
+
+async def find_addresses(address: Address, reach: Reach, *, proxied: bool) -> list[str]:
+    """Where an HTTP(S) address leads, judged as for git; empty where it is the proxy's to know.
+
+    Raises as ``find_way`` does.
+    """
+    return [str(one) for one in await _judged(address, _web_end(address, proxied=proxied), reach)]
+
+
+def _web_end(address: Address, *, proxied: bool) -> _End:
+    return _End(address.hostname, address.port or _USUAL_PORTS[address.transport], proxied)
+
+
+async def _judged(address: Address, end: _End, reach: Reach) -> list[InternetAddress]:
+    found = await _look_up(address, end, reach.resolve)
+    for one in found:
+        _judge(address, end.port, one, reach)
+    return found
 
 
 async def _look_up(address: Address, end: _End, resolve: Resolve) -> list[InternetAddress]:
