@@ -54,7 +54,7 @@ soak: $(STAMP) system
 
 lock: $(STAMP)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --extra server --extra otel --group test --group check --custom-compile-command "make lock" \
+	    --extra server --extra agents --extra otel --group test --group check --custom-compile-command "make lock" \
 	    pyproject.toml -o requirements.lock
 	@for name in peers peers-slow; do \
 	    $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
