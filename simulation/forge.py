@@ -96,6 +96,7 @@ class SimulatedForge(BareForge):
 
     name = "simulated"
 
-    def __init__(self, git: Any) -> None:
+    def __init__(self, git: Any, access: Any) -> None:
+        del access
         self.git = git.git
         self.remotes: Any = SimulatedRemotes(git)

@@ -79,6 +79,28 @@ class HttpServer:
         return f"http://127.0.0.1:{self.port}/{name}"
 
 
+def git_answers(
+    root: Path, request: Mapping[str, str], body: bytes
+) -> tuple[int, list[tuple[str, str]], bytes]:
+    """What git's own HTTP server says to a request, as CGI has it: status, headers, content."""
+    environment = {
+        **os.environ,
+        **PERSON,
+        "GIT_PROJECT_ROOT": str(root),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "CONTENT_LENGTH": str(len(body)),
+        "REMOTE_USER": "test",
+        **request,
+    }
+    done = subprocess.run(
+        ["git", "http-backend"], env=environment, input=body, capture_output=True, check=False
+    )
+    head, _, content = done.stdout.partition(b"\r\n\r\n")
+    lines = [line.decode().partition(": ")[::2] for line in head.split(b"\r\n") if line]
+    status = next((value for name, value in lines if name == "Status"), "200 OK")
+    return int(status.split()[0]), [one for one in lines if one[0] != "Status"], content
+
+
 @contextmanager
 def serve_http(root: Path, login: tuple[str, str] | None = None) -> Iterator[HttpServer]:
     """Serve every repository below ``root``; with ``login`` only to who knows it."""
@@ -103,30 +125,21 @@ def serve_http(root: Path, login: tuple[str, str] | None = None) -> Iterator[Htt
                 self.end_headers()
                 return
             place, _, query = self.path.partition("?")
-            environment = {
-                **os.environ,
-                **PERSON,
-                "GIT_PROJECT_ROOT": str(root),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "PATH_INFO": unquote(place),
-                "QUERY_STRING": query,
-                "REQUEST_METHOD": self.command,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "CONTENT_LENGTH": str(len(body)),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-                "REMOTE_USER": "test",
-            }
-            done = subprocess.run(
-                ["git", "http-backend"], env=environment, input=body, capture_output=True, check=False
+            status, lines, content = git_answers(
+                root,
+                {
+                    "PATH_INFO": unquote(place),
+                    "QUERY_STRING": query,
+                    "REQUEST_METHOD": self.command,
+                    "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                    "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+                    "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                },
+                body,
             )
-            head, _, content = done.stdout.partition(b"\r\n\r\n")
-            lines = [line.decode().split(": ", 1) for line in head.split(b"\r\n") if line]
-            status = next((value for name, value in lines if name == "Status"), "200 OK")
-            self.send_response(int(status.split()[0]))
+            self.send_response(status)
             for name, value in lines:
-                if name != "Status":
-                    self.send_header(name, value)
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 

@@ -1,18 +1,24 @@
 """What every forge must do, over every way to reach a repository."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pullyard.forges.access import Access
+from pullyard.forges.protocol import ChangeStatus, Forge, Offer, RemoteChange
 from pullyard.forges.registry import FORGES
 from pullyard.git.addresses import Login
 from pullyard.git.bare import make_bare
 from pullyard.git.errors import BaseBranchMissing, PushRefused, RepositoryUnreachable
 from pullyard.git.program import Git, GitSettings
 from pullyard.git.provenance import provenance
+from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import Conflict
+from tests.forges.kinds import access_to, make_server
+from tests.forges.server import ForgeServer, serve_forge
 from tests.repositories import (
     branches_of,
     commit_files,
@@ -36,6 +42,10 @@ class Site:
     own: Path
     """The worker's bare repository."""
     git: Git
+    kind: str = "bare"
+    access: Access = field(default_factory=Access)
+    server: ForgeServer | None = None
+    """None for bare repositories, which have no API."""
 
     def change(self, name: str, content: str, start: str = "main") -> str:
         """A commit in the worker's repository, made on ``start``."""
@@ -52,46 +62,71 @@ class Site:
         return commit
 
 
-@pytest.fixture(params=["path", "http", "http-login", "ssh"])
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(
+    params=[
+        "bare-path",
+        "bare-http",
+        "bare-http-login",
+        "bare-ssh",
+        *(kind for kind in FORGES if kind != "bare"),
+    ]
+)
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
     author = make_repository(tmp_path / "author", {"README": "one\n", "a.txt": "a\n"})
-    remote = make_bare_clone(author, tmp_path / "served" / "the project.git")
     own = make_bare(tmp_path / "own.git")
     kind = request.param
-    if kind == "path":
+    if not kind.startswith("bare"):
+        make_bare_clone(author, tmp_path / "served" / "acme" / "widgets.git")
+        with serve_forge(make_server(kind, tmp_path / "served")) as server:
+            yield await site_at(kind, server, author, own)
+        assert server.wrong == []
+        return
+    remote = make_bare_clone(author, tmp_path / "served" / "the project.git")
+    way = kind.removeprefix("bare-")
+    if way == "path":
         yield Site(str(remote), remote, author, own, Git())
-    elif kind == "ssh":
+    elif way == "ssh":
         if find_sshd() is None:
             pytest.skip("sshd is not installed: install openssh-server to run this")
         with serve_ssh(tmp_path / "ssh") as server:
             settings = GitSettings(ssh_key=server.key, ssh_known_hosts=server.known_hosts)
             yield Site(server.url(remote), remote, author, own, Git(settings))
     else:
-        login = ("robot", "s3cret/@:x") if kind == "http-login" else None
+        login = ("robot", "s3cret/@:x") if way == "http-login" else None
         with serve_http(tmp_path / "served", login) as server:
             logins = {f"127.0.0.1:{server.port}": Login(*login)} if login else {}
             git = Git(GitSettings(logins=logins))
             yield Site(server.url("the%20project.git"), remote, author, own, git)
 
 
-@pytest.fixture(params=list(FORGES))
-def forge(request: pytest.FixtureRequest, site: Site):
-    return FORGES[request.param](site.git)
+async def site_at(kind: str, server: ForgeServer, author: Path, own: Path) -> Site:
+    access = access_to(kind, server)
+    git = Git(GitSettings(find_login=access.login))
+    return Site(server.url, server.repository, author, own, git, kind, access, server)
 
 
-async def publish(forge, site: Site, commit: str):
-    return await forge.publish(
-        site.own, site.url, branch=BRANCH, base_branch="main", commit=commit, title="Fix", body="It."
-    )
+@pytest.fixture
+async def forge(site: Site) -> AsyncIterator[Forge]:
+    yield FORGES[site.kind](site.git, site.access)
+    await site.access.close()
 
 
-async def merge(forge, site: Site, commit: str) -> str:
+async def publish(forge: Forge, site: Site, commit: str, **more: Any) -> RemoteChange:
+    wish: dict[str, Any] = {"branch": BRANCH, "base_branch": "main", "title": "Fix", "body": "It.\n\nWell."}
+    return await forge.publish(site.own, site.url, Offer(**(wish | {"commit": commit} | more)))
+
+
+async def merge(forge: Forge, site: Site, commit: str) -> str:
     return await forge.merge(
         site.own, site.url, branch=BRANCH, base_branch="main", commit=commit, title="Merge it"
     )
 
 
-async def test_publish_is_repeatable_and_leaves_the_base(forge, site: Site) -> None:
+async def status(forge: Forge, site: Site, commit: str) -> ChangeStatus | None:
+    return await forge.status(site.own, site.url, branch=BRANCH, base_branch="main", commit=commit)
+
+
+async def test_publish_is_repeatable_and_leaves_the_base(forge: Forge, site: Site) -> None:
     base = branches_of(site.remote)["main"]
     commit = site.change("b.txt", "b\n")
     first = await publish(forge, site, commit)
@@ -99,7 +134,7 @@ async def test_publish_is_repeatable_and_leaves_the_base(forge, site: Site) -> N
     assert branches_of(site.remote) == {"main": base, BRANCH: commit}
 
 
-async def test_publish_never_overwrites(forge, site: Site) -> None:
+async def test_publish_never_overwrites(forge: Forge, site: Site) -> None:
     theirs = site.change("b.txt", "theirs\n")
     await publish(forge, site, theirs)
     with pytest.raises(PushRefused, match="somebody else") as refused:
@@ -118,7 +153,7 @@ def of_execution(site: Site, name: str, task_id: str, fence: int) -> str:
     return commit
 
 
-async def test_a_later_execution_takes_the_place_of_a_lost_one(forge, site: Site) -> None:
+async def test_a_later_execution_takes_the_place_of_a_lost_one(forge: Forge, site: Site) -> None:
     lost, later = of_execution(site, "b.txt", "task_1", 7), of_execution(site, "b.txt", "task_1", 8)
     await publish(forge, site, lost)
     await publish(forge, site, later)
@@ -129,7 +164,7 @@ async def test_a_later_execution_takes_the_place_of_a_lost_one(forge, site: Site
     assert branches_of(site.remote)[BRANCH] == later
 
 
-async def test_another_task_takes_nobodys_place(forge, site: Site) -> None:
+async def test_another_task_takes_nobodys_place(forge: Forge, site: Site) -> None:
     theirs = of_execution(site, "b.txt", "task_1", 7)
     await publish(forge, site, theirs)
     with pytest.raises(PushRefused):
@@ -137,16 +172,17 @@ async def test_another_task_takes_nobodys_place(forge, site: Site) -> None:
     assert branches_of(site.remote)[BRANCH] == theirs
 
 
-async def test_merge_by_fast_forward_is_repeatable(forge, site: Site) -> None:
+async def test_merge_onto_an_unmoved_base_is_repeatable(forge: Forge, site: Site) -> None:
     commit = site.change("b.txt", "b\n")
     await publish(forge, site, commit)
-    assert await merge(forge, site, commit) == commit
-    assert branches_of(site.remote)["main"] == commit
-    site.author.joinpath("x").write_text("")
-    assert await merge(forge, site, commit) == commit
+    result = await merge(forge, site, commit)
+    assert branches_of(site.remote)["main"] == result
+    # A forge makes a merge commit all the same.
+    assert git_in(site.remote, "rev-parse", "main" if site.server is None else "main^2") == commit
+    assert await merge(forge, site, commit) == result
 
 
-async def test_merge_by_a_merge_commit_is_repeatable(forge, site: Site) -> None:
+async def test_merge_by_a_merge_commit_is_repeatable(forge: Forge, site: Site) -> None:
     commit = site.change("b.txt", "b\n")
     await publish(forge, site, commit)
     elsewhere = site.advance("c.txt", "c\n")
@@ -156,7 +192,7 @@ async def test_merge_by_a_merge_commit_is_repeatable(forge, site: Site) -> None:
     assert await merge(forge, site, commit) == result
 
 
-async def test_a_conflict_names_the_files(forge, site: Site) -> None:
+async def test_a_conflict_names_the_files(forge: Forge, site: Site) -> None:
     commit = site.change("a.txt", "ours\n")
     await publish(forge, site, commit)
     elsewhere = site.advance("a.txt", "theirs\n")
@@ -167,22 +203,25 @@ async def test_a_conflict_names_the_files(forge, site: Site) -> None:
     assert branches_of(site.remote)["main"] == elsewhere
 
 
-async def test_merge_of_a_change_that_is_gone(forge, site: Site) -> None:
+async def test_merge_of_a_change_that_is_gone(forge: Forge, site: Site) -> None:
     commit = git_in(site.author, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "nowhere")
     with pytest.raises(Conflict) as conflict:
         await merge(forge, site, commit)
     assert conflict.value.code == "change-gone"
 
 
-async def test_merge_into_a_branch_that_is_gone(forge, site: Site) -> None:
+async def test_merge_into_a_branch_that_is_gone(forge: Forge, site: Site) -> None:
     commit = site.change("b.txt", "b\n")
-    with pytest.raises(BaseBranchMissing, match="main"):
+    if site.server is not None:
+        # Where there is an API, the change itself says where it goes.
+        await publish(forge, site, commit)
+    with pytest.raises((BaseBranchMissing, Conflict), match=r"main|release"):
         await forge.merge(
             site.own, site.url, branch=BRANCH, base_branch="release", commit=commit, title="Merge"
         )
 
 
-async def test_close_deletes_the_branch_and_is_repeatable(forge, site: Site) -> None:
+async def test_close_deletes_the_branch_and_is_repeatable(forge: Forge, site: Site) -> None:
     commit = site.change("b.txt", "b\n")
     await publish(forge, site, commit)
     for _ in range(2):
@@ -190,7 +229,7 @@ async def test_close_deletes_the_branch_and_is_repeatable(forge, site: Site) -> 
         assert list(branches_of(site.remote)) == ["main"]
 
 
-async def test_close_keeps_a_branch_with_other_commits(forge, site: Site) -> None:
+async def test_close_keeps_a_branch_with_other_commits(forge: Forge, site: Site) -> None:
     commit = site.change("b.txt", "b\n")
     more = site.change("c.txt", "c\n", start=commit)
     await publish(forge, site, more)
@@ -200,8 +239,29 @@ async def test_close_keeps_a_branch_with_other_commits(forge, site: Site) -> Non
     assert branches_of(site.remote)[BRANCH] == more
 
 
-async def test_a_repository_that_is_gone(forge, site: Site) -> None:
+async def test_a_repository_that_is_gone(forge: Forge, site: Site) -> None:
     commit = site.change("b.txt", "b\n")
     site.remote.rename(site.remote.with_name("moved.git"))
     with pytest.raises(RepositoryUnreachable):
         await publish(forge, site, commit)
+
+
+async def test_how_a_change_stands(forge: Forge, site: Site) -> None:
+    commit = site.change("b.txt", "b\n")
+    await publish(forge, site, commit)
+    now = await status(forge, site, commit)
+    assert now is not None
+    assert (now.state, now.commit, now.merged_commit) == (ChangeState.OPEN, commit, None)
+    result = await merge(forge, site, commit)
+    now = await status(forge, site, commit)
+    assert now is not None
+    assert (now.state, now.commit, now.merged_commit) == (ChangeState.MERGED, commit, result)
+
+
+async def test_a_closed_change_says_so(forge: Forge, site: Site) -> None:
+    commit = site.change("b.txt", "b\n")
+    await publish(forge, site, commit)
+    await forge.close(site.own, site.url, branch=BRANCH, commit=commit)
+    now = await status(forge, site, commit)
+    assert now is not None
+    assert now.state is ChangeState.CLOSED

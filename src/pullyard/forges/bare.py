@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from pullyard.forges.protocol import RemoteChange
+from pullyard.forges.access import Access
+from pullyard.forges.protocol import ChangeStatus, Offer, RemoteChange
 from pullyard.git.addresses import Address, read_address
 from pullyard.git.errors import BaseBranchMissing, GitFailed, PushRefused
 from pullyard.git.names import check_branch, check_object_id
 from pullyard.git.program import Git
 from pullyard.git.provenance import read_provenance
 from pullyard.git.remotes import HEADS, Push, Remotes
+from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import Conflict
 
 MERGE_TRIES = 4
@@ -27,17 +29,16 @@ PERSON = {
 class BareForge:
     name = "bare"
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, access: Access) -> None:
+        # A bare repository has no API.
+        del access
         self.git = git
         self.remotes = Remotes(git)
 
-    async def publish(
-        self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str, title: str, body: str
-    ) -> RemoteChange:
-        del title, body
-        if branch == base_branch:
-            raise PushRefused(f"A change can't be published as its own base branch {branch!r}.")
-        return await self._push(repository, url, branch=branch, expected=None, commit=commit)
+    async def publish(self, repository: Path, url: str, offer: Offer) -> RemoteChange:
+        if offer.branch == offer.base_branch:
+            raise PushRefused(f"A change can't be published as its own base branch {offer.branch!r}.")
+        return await self._push(repository, url, branch=offer.branch, expected=None, commit=offer.commit)
 
     async def advance(
         self, repository: Path, url: str, *, branch: str, expected: str, commit: str
@@ -111,6 +112,32 @@ class BareForge:
             )
         await self.remotes.push(address, repository, Push(branch, commit, None))
 
+    async def check_mergeable(
+        self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str
+    ) -> None:
+        """Raises Conflict as ``merge`` does where both sides changed the same; nothing is pushed."""
+        base = await self._fetch(repository, read_address(url), branch, base_branch, commit)
+        await self._merged_tree(repository, base, commit)
+
+    async def status(
+        self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str
+    ) -> ChangeStatus | None:
+        address = read_address(url)
+        check_object_id(commit)
+        branches = (await self.remotes.list(address)).branches
+        base, there = branches.get(check_branch(base_branch)), branches.get(check_branch(branch))
+        wanted = [HEADS + name for name in (base_branch, branch) if name in branches]
+        if wanted:
+            await self.remotes.fetch(address, repository, *wanted)
+        known = await self.git.run("cat-file", "-e", f"{commit}^{{commit}}", git_dir=repository)
+        if base and not known.exit_code and await self._contains(repository, base, commit):
+            merged = await self._merge_of(repository, base, commit)
+            return ChangeStatus(ChangeState.MERGED, commit, merged)
+        return ChangeStatus(ChangeState.OPEN, there) if there else ChangeStatus(ChangeState.CLOSED, commit)
+
+    async def comment(self, url: str, *, branch: str, text: str, mark: str) -> None:
+        """There is nowhere to say it."""
+
     async def _fetch(
         self, repository: Path, address: Address, branch: str, base_branch: str, commit: str
     ) -> str:
@@ -145,7 +172,7 @@ class BareForge:
                 return result
         return commit
 
-    async def _merge_commit(self, repository: Path, base: str, commit: str, message: str) -> str:
+    async def _merged_tree(self, repository: Path, base: str, commit: str) -> str:
         words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", base, commit)
         done = await self.git.run(*words, git_dir=repository)
         fields = done.stdout.decode("utf-8", "backslashreplace").split("\0")
@@ -159,7 +186,10 @@ class BareForge:
             )
         if done.exit_code:
             raise GitFailed("merge-tree", done.exit_code, done.stderr)
-        tree = check_object_id(fields[0].strip())
+        return check_object_id(fields[0].strip())
+
+    async def _merge_commit(self, repository: Path, base: str, commit: str, message: str) -> str:
+        tree = await self._merged_tree(repository, base, commit)
         made = await self.git.ok(
             *("commit-tree", tree, "-p", base, "-p", commit, "-F", "-"),
             git_dir=repository,

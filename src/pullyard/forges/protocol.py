@@ -1,8 +1,27 @@
 """What every forge offers the worker. Every method is repeatable and runs with the worker's credentials."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from pullyard.lifecycle.change import ChangeState
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A change as it is to stand on the forge."""
+
+    branch: str
+    base_branch: str
+    commit: str
+    title: str
+    body: str
+    draft: bool = True
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    """Account names, as the forge writes them."""
+    assignees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -12,15 +31,42 @@ class RemoteChange:
     branch: str
     commit: str
     url: str | None = None
+    notes: tuple[str, ...] = ()
+    """Sentences for people: what the forge did not take of the offer, such as a reviewer it does not know."""
+
+
+class Checks(StrEnum):
+    """What the forge's own tests say of the change's newest commit."""
+
+    NONE = "none"
+    PENDING = "pending"
+    PASSING = "passing"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True)
+class ChangeStatus:
+    state: ChangeState
+    commit: str
+    """Of its branch, as the forge knows it."""
+    merged_commit: str | None = None
+    """Set where ``state`` says merged: what the base branch holds of it."""
+    draft: bool = False
+    approved: bool = False
+    """By somebody who reviewed it, and by nobody held back."""
+    checks: Checks = Checks.NONE
+    url: str | None = None
 
 
 class Forge(Protocol):
+    """A branch that is gone or elsewhere, and a forge that refuses, is a RemoteFailure; what a person has to
+    decide is a Conflict; what the worker's owner has to configure is a RequestError."""
+
     name: str
 
-    async def publish(
-        self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str, title: str, body: str
-    ) -> RemoteChange:
-        """Push ``commit`` from the worker's bare ``repository`` and open, or find, the change of ``branch``.
+    async def publish(self, repository: Path, url: str, offer: Offer) -> RemoteChange:
+        """Push from the worker's bare ``repository`` and open, or find and bring up to date, the change of
+        the offer's branch.
 
         The push creates the branch or finds it at ``commit`` already; anything else there is a
         RemoteFailure with code ``push-refused``: nothing of somebody else's is ever overwritten. Only what an
@@ -31,21 +77,29 @@ class Forge(Protocol):
     async def advance(
         self, repository: Path, url: str, *, branch: str, expected: str, commit: str
     ) -> RemoteChange:
-        """Move the branch of an existing change from ``expected`` to ``commit``, which goes on from it.
-
-        A branch that is gone or elsewhere is a RemoteFailure as for ``publish``, by the same exception.
-        """
+        """Move the branch of an existing change from ``expected`` to ``commit``, which goes on from it."""
         ...
 
     async def merge(
         self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str, title: str
     ) -> str:
-        """Merge ``commit`` into ``base_branch``, fast-forward or by a merge commit; return the result's id.
+        """Merge ``commit`` into ``base_branch``, as the forge does it; return the id of the result.
 
-        Raises Conflict with code ``merge-conflict`` naming the files where it can't be merged cleanly.
+        Raises Conflict with code ``merge-conflict`` naming the files where it can't be merged cleanly, with
+        ``merge-refused`` where the forge's rules forbid it.
         """
         ...
 
     async def close(self, repository: Path, url: str, *, branch: str, commit: str) -> None:
-        """Close the change: on a bare repository, delete ``branch`` if it still is at ``commit``."""
+        """Close the change, and delete ``branch`` if it still is at ``commit``."""
+        ...
+
+    async def status(
+        self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str
+    ) -> ChangeStatus | None:
+        """How the change stands; None where the forge has none of this branch."""
+        ...
+
+    async def comment(self, url: str, *, branch: str, text: str, mark: str) -> None:
+        """Say something at the change, once for each ``mark``, which ``text`` holds. Bare: nothing."""
         ...

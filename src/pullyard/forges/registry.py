@@ -1,5 +1,14 @@
 """The forges there are, by name."""
 
-from pullyard.forges.bare import BareForge
+from collections.abc import Callable
 
-FORGES: dict[str, type[BareForge]] = {"bare": BareForge}
+from pullyard.forges.access import Access
+from pullyard.forges.bare import BareForge
+from pullyard.forges.github import GitHubForge
+from pullyard.forges.protocol import Forge
+from pullyard.git.program import Git
+
+FORGES: dict[str, Callable[[Git, Access], Forge]] = {
+    "bare": BareForge,
+    "github": GitHubForge,
+}

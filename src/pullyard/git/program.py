@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +69,12 @@ class GitSettings:
 
     logins: Mapping[str, Login] = field(default_factory=dict)
     """By host, with its port where the address names one: used for HTTP(S)."""
+    find_login: Callable[[Address], Awaitable[Login | None]] | None = None
+    """Asked where ``logins`` has none: some credentials are made anew every hour."""
+    authorities: Mapping[str, Path] = field(default_factory=dict)
+    """By host as ``logins``: the certificate authorities to trust there, and no others, as a PEM file."""
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    """By host as ``logins``, instead of the environment's."""
     plain_http: bool = False
     """Allow ``http://`` to other machines too; loopback always is."""
     reach: Reach | None = None
@@ -134,9 +140,11 @@ class Git:
         but for a full disk: that is an OSError. Raises RequestError for an address that may not be reached,
         RepositoryUnreachable for a host that is looked up here and has none.
         """
-        way = Way()
+        way, login = Way(), None
         if address is not None and self.settings.reach is not None:
             way = await find_way(address, self.settings.reach, self._ssh_command())
+        if address is not None:
+            login = await self._login(self.check_allowed(address))
         process = await asyncio.create_subprocess_exec(
             *self.program,
             *([f"--git-dir={git_dir}"] if git_dir else []),
@@ -144,7 +152,7 @@ class Git:
             stdin=stdin if isinstance(stdin, int) else PIPE if stdin else DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
-            env=self.environment(address, way) | dict(environment or {}),
+            env=self.environment(address, way, login) | dict(environment or {}),
             start_new_session=True,
             umask=0o022,
         )
@@ -188,7 +196,17 @@ class Git:
             raise GitFailed(arguments[0], done.exit_code, done.stderr)
         return done.stdout
 
-    def environment(self, address: Address | None = None, way: Way | None = None) -> dict[str, str]:
+    async def _login(self, address: Address) -> Login | None:
+        if address.transport not in (Transport.HTTP, Transport.HTTPS):
+            return None
+        known = address.login or self.settings.logins.get(address.host)
+        if known is None and self.settings.find_login is not None:
+            return await self.settings.find_login(address)
+        return known
+
+    def environment(
+        self, address: Address | None = None, way: Way | None = None, login: Login | None = None
+    ) -> dict[str, str]:
         """All that git gets to see; a login travels here, never in an argument."""
         way = way or Way()
         config = {**_FIXED_CONFIG, **way.config}
@@ -210,8 +228,8 @@ class Git:
         if address is not None:
             environment["GIT_ALLOW_PROTOCOL"] = self.check_allowed(address).transport.value
             environment["GIT_SSH_COMMAND"] = self._ssh_command(way.ssh_options)
-            login = address.login or self.settings.logins.get(address.host)
-            if login is not None and address.transport in (Transport.HTTP, Transport.HTTPS):
+            config |= self._host_config(address)
+            if login is not None:
                 config[f"credential.{address.transport}://{address.host}.helper"] = _HELPER
                 environment["PULLYARD_GIT_USERNAME"] = login.username
                 environment["PULLYARD_GIT_PASSWORD"] = login.password
@@ -220,6 +238,13 @@ class Git:
             environment[f"GIT_CONFIG_KEY_{number}"] = name
             environment[f"GIT_CONFIG_VALUE_{number}"] = value
         return environment
+
+    def _host_config(self, address: Address) -> dict[str, str]:
+        found = {
+            "http.sslCAInfo": str(self.settings.authorities.get(address.host, "")),
+            "http.proxy": self.settings.proxies.get(address.host, ""),
+        }
+        return {name: value for name, value in found.items() if value}
 
     def check_allowed(self, address: Address) -> Address:
         """Raises RequestError for plain HTTP to another machine, unless the settings allow it."""

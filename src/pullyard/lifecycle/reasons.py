@@ -38,6 +38,7 @@ class Reason(StrEnum):
     VERIFY_TIMED_OUT = "verify_timed_out"
     PUSH_REFUSED = "push_refused"
     FORGE_FAILED = "forge_failed"
+    FORGE_REFUSED = "forge_refused"
     PROVIDER_FAILED = "provider_failed"
     BUDGET_SPENT = "budget_spent"
     DISK_FULL = "disk_full"
@@ -84,6 +85,8 @@ REASONS: Mapping[Reason, ReasonFacts] = {
     Reason.PUSH_REFUSED: ReasonFacts(Fault.FORGE, retryable=True),
     Reason.FORGE_FAILED: ReasonFacts(Fault.FORGE, retryable=True),
     Reason.PROVIDER_FAILED: ReasonFacts(Fault.PROVIDER, retryable=True),
+    # Somebody has to give the worker's account a right or a token first.
+    Reason.FORGE_REFUSED: ReasonFacts(Fault.FORGE, retryable=False),
     Reason.BUDGET_SPENT: ReasonFacts(Fault.TASK, retryable=False),
     Reason.DISK_FULL: ReasonFacts(Fault.WORKER, retryable=True),
     Reason.POLICY_REFUSED: ReasonFacts(Fault.PROJECT, retryable=False),

@@ -152,6 +152,15 @@ class TextPolicy(msgspec.Struct, kw_only=True):
 
 
 class Grant(msgspec.Struct, kw_only=True):
+class ChangeRules(msgspec.Struct, kw_only=True):
+    """How a project wants its changes to stand on their forge."""
+
+    draft: bool = True
+    labels: list[str] = []
+    reviewers: list[str] = []
+    assignees: list[str] = []
+
+
     execution_id: str
     fence: int
     project_id: str
@@ -173,6 +182,7 @@ class Grant(msgspec.Struct, kw_only=True):
     """None asks the worker to detect them on the base branch."""
     text_policy: TextPolicy = msgspec.field(default_factory=TextPolicy)
     isolation: Isolation = msgspec.field(default_factory=Isolation)
+    change_rules: ChangeRules = msgspec.field(default_factory=ChangeRules)
     resume_from: str | None = None
     """The execution whose salvaged work is the starting point; None starts from the base branch."""
     resume_commit: str | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from pullyard.forges.access import Access
 from pullyard.git.program import Git
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import CODE_CHANGE, Workflow
@@ -60,6 +61,8 @@ class Tools:
     images: ImageSupply | None = None
     """None where no backend has images."""
     dialer: Dialer = field(default_factory=Dialer)
+    access: Access = field(default_factory=Access)
+    """To the forges."""
     tracer: Tracer = field(default_factory=NoTracer)
     decider: Decider = field(default_factory=lambda: Decider(default_policy(local_repositories=True)))
     """What the worker's owner allows."""

@@ -5,13 +5,13 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from pullyard.forges.registry import FORGES
 from pullyard.git.errors import GitFailed
 from pullyard.lifecycle.change import CHANGE_ERRANDS, ErrandKind
 from pullyard.protocol.errors import LostLease, PullyardError, RequestError
 from pullyard.protocol.worker import Errand, ErrandReport
 from pullyard.worker.client import until_answered
 from pullyard.worker.context import Tools
+from pullyard.worker.forges import open_forge
 from pullyard.worker.policy.places import REFUSED
 from pullyard.worker.task_list import do_list_errand
 
@@ -43,7 +43,7 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
             found = await do_list_errand(tools.git, tools.mirrors, tools.lease, errand)
             report = ErrandReport(fence=errand.fence, done=True, task_list=found)
     except (PullyardError, GitFailed, OSError) as error:
-        refused = isinstance(error, RequestError) and error.code == REFUSED
+        refused = isinstance(error, RequestError) and error.code in (REFUSED, "forge-not-configured")
         report = ErrandReport(fence=errand.fence, done=False, message=str(error), refused=refused)
     try:
         await until_answered(lambda: tools.client.errand(errand.id, report))
@@ -53,7 +53,7 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
 
 async def perform(tools: Tools, errand: Errand) -> str | None:
     async with tools.mirrors.opened(errand.repository.url) as mirror:
-        forge = FORGES[errand.repository.forge](tools.git)
+        forge = open_forge(tools, errand.repository.url, errand.repository.forge)
         await tools.lease.wait_live()
         if errand.kind is ErrandKind.CLOSE:
             await forge.close(mirror.path, errand.repository.url, branch=errand.branch, commit=errand.commit)

@@ -3,6 +3,7 @@
 import errno
 
 from pullyard.agents.protocol import AgentMissing
+from pullyard.forges.errors import ForgeNotConfigured, ForgeRefused
 from pullyard.git.errors import BaseBranchMissing, PushRefused, RepositoryEmpty, RepositoryUnreachable
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import PullyardError, RemoteFailure, RequestError
@@ -43,6 +44,8 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (SandboxUnavailable, Reason.SANDBOX_UNAVAILABLE),
     (RequestError, Reason.POLICY_REFUSED),
     (RemoteFailure, Reason.FORGE_FAILED),
+    (ForgeNotConfigured, Reason.FORGE_REFUSED),
+    (ForgeRefused, Reason.FORGE_REFUSED),
 )
 
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from pullyard.git.addresses import read_url
 from pullyard.git.reach import SETTING, Reach
 from pullyard.protocol.public_addresses import read_private_place
 from pullyard.protocol.worker import Grant
@@ -131,7 +132,8 @@ def reach_of(settings: WorkerSettings) -> Reach | None:
         # Whoever names repositories is on this machine, and reaches what it reaches.
         return None
     private = tuple(read_private_place(text, SETTING) for text in places or ())
-    return Reach(private, named=frozenset(settings.git_credentials))
+    apis = {read_url(one.api_url).host for one in settings.forges.values() if one.api_url}
+    return Reach(private, named=frozenset({*settings.git_credentials, *settings.forges, *apis}))
 
 
 def bound_of(settings: WorkerSettings) -> Bound:

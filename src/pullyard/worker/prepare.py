@@ -6,7 +6,7 @@ from pullyard.git.names import check_object_id
 from pullyard.git.provenance import Provenance, read_provenance
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
-from pullyard.lifecycle.workflows import Node, NodeOutcome
+from pullyard.lifecycle.workflows import Node, NodeKind, NodeOutcome
 from pullyard.sandboxes.protocol import Sandbox, Workspace
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.begin_repository import begin_repository
@@ -14,6 +14,7 @@ from pullyard.worker.command_check import check_found
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 from pullyard.worker.failures import PhaseFailed
+from pullyard.worker.forges import open_forge
 from pullyard.worker.images.take_image import take_image
 from pullyard.worker.logs import LogFile
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
@@ -30,6 +31,10 @@ async def prepare(context: Context, node: Node) -> NodeOutcome:
         log.line(
             "Warning: this worker runs the agent without a sandbox (unsafe-directory); nothing holds it."
         )
+    if any(one.kind is NodeKind.PUBLISH for one in context.workflow.nodes):
+        for copy in context.copies:
+            # What can't be published is told before an agent costs anything.
+            open_forge(context.tools, copy.url, copy.forge)
     for copy in context.copies:
         await find_base(context, copy, node)
     context.journal.save()

@@ -6,16 +6,17 @@ and what was pushed when a later push is refused is taken back.
 
 import structlog
 
-from pullyard.forges.registry import FORGES
+from pullyard.forges.protocol import Forge, Offer, RemoteChange
 from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import PublishedChange
-from pullyard.worker.change_text import change_body, change_title
+from pullyard.worker.change_text import change_body, change_title, harmless
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 from pullyard.worker.failures import PhaseFailed, as_failure
+from pullyard.worker.forges import open_forge
 from pullyard.worker.take_work import describe_change
 from pullyard.worker.verify import judge
 
@@ -45,23 +46,21 @@ async def publish_copy(context: Context, copy: Copy, expected: str | None) -> Pu
     grant, record = context.grant, copy.record
     assert record.base_branch is not None
     assert record.base_commit is not None
-    title, body = change_title(grant), change_body(context, copy)
-    forge, commit = FORGES[copy.forge](context.tools.git), harvested_commit(copy)
+    rules = grant.change_rules
+    offer = Offer(
+        branch=grant.branch,
+        base_branch=record.base_branch,
+        commit=harvested_commit(copy),
+        title=change_title(grant),
+        body=change_body(context, copy),
+        draft=rules.draft,
+        labels=tuple(rules.labels),
+        reviewers=tuple(rules.reviewers),
+        assignees=tuple(rules.assignees),
+    )
     try:
-        if expected is not None:
-            remote = await forge.advance(
-                copy.harvest, copy.url, branch=grant.branch, expected=expected, commit=commit
-            )
-        else:
-            remote = await forge.publish(
-                copy.harvest,
-                copy.url,
-                branch=grant.branch,
-                base_branch=record.base_branch,
-                commit=commit,
-                title=title,
-                body=body,
-            )
+        forge = open_forge(context.tools, copy.url, copy.forge)
+        remote = await deliver(forge, context, copy, offer, expected)
     except PullyardError as error:
         if len(context.copies) == 1:
             raise
@@ -70,7 +69,12 @@ async def publish_copy(context: Context, copy: Copy, expected: str | None) -> Pu
             failure.reason, f"Nothing was published, because of {copy.label}: {failure.message}"
         ) from error
     where = f"{copy.name}: " if copy.name else ""
-    context.log(Phase.PUBLISH).line(f"{where}Branch {remote.branch} at {remote.commit[:12]}.")
+    log = context.log(Phase.PUBLISH)
+    log.line(f"{where}Branch {remote.branch} at {remote.commit[:12]}.")
+    if remote.url:
+        log.line(f"{where}Change {remote.url}.")
+    for note in remote.notes:
+        log.line(f"{where}{harmless(note)}")
     diffstat, diff, truncated = await describe_change(context, copy)
     policy = grant.text_policy
     return PublishedChange(
@@ -78,8 +82,8 @@ async def publish_copy(context: Context, copy: Copy, expected: str | None) -> Pu
         base_branch=record.base_branch,
         base_commit=record.base_commit,
         commit=remote.commit,
-        title=title,
-        body=body,
+        title=offer.title,
+        body=offer.body,
         diffstat=diffstat,
         diff=diff if policy.diff else None,
         diff_truncated=truncated and policy.diff,
@@ -87,6 +91,20 @@ async def publish_copy(context: Context, copy: Copy, expected: str | None) -> Pu
         repository=copy.name,
         receipt=record.receipt if copy.name else None,
     )
+
+
+async def deliver(
+    forge: Forge, context: Context, copy: Copy, offer: Offer, expected: str | None
+) -> RemoteChange:
+    """``expected`` is where the branch of an existing change is: it is gone on with, and told so there."""
+    if expected is None:
+        return await forge.publish(copy.harvest, copy.url, offer)
+    remote = await forge.advance(
+        copy.harvest, copy.url, branch=offer.branch, expected=expected, commit=offer.commit
+    )
+    mark = context.grant.execution_id
+    await forge.comment(copy.url, branch=offer.branch, text=offer.body, mark=mark)
+    return remote
 
 
 async def take_back(context: Context) -> None:
@@ -112,7 +130,8 @@ async def take_back(context: Context) -> None:
 
 async def take_copy_back(context: Context, copy: Copy, commit: str) -> None:
     """A branch that was there before is moved back, one that was not is deleted."""
-    forge, change, branch = FORGES[copy.forge](context.tools.git), context.grant.change, context.grant.branch
+    forge = open_forge(context.tools, copy.url, copy.forge)
+    change, branch = context.grant.change, context.grant.branch
     if change is None:
         await forge.close(copy.harvest, copy.url, branch=branch, commit=commit)
         return

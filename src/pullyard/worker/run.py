@@ -13,9 +13,8 @@ import structlog
 
 from pullyard.agents.registry import AGENTS
 from pullyard.files.locks import FileLock, wait_for
-from pullyard.git.addresses import Login
 from pullyard.git.errors import GitMissing
-from pullyard.git.program import Git, GitSettings
+from pullyard.git.program import Git
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import Connected
 from pullyard.sandboxes.docker.engine import Engine, find_socket
@@ -30,6 +29,7 @@ from pullyard.worker.containers import clean_daily, open_stock
 from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
 from pullyard.worker.errands import Errands
+from pullyard.worker.forges import git_settings, open_access
 from pullyard.worker.execution import Execution
 from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
 from pullyard.worker.heartbeat import Heart
@@ -41,7 +41,7 @@ from pullyard.worker.kept import keep_saving
 from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from pullyard.worker.mirrors import Mirrors
-from pullyard.worker.network import bound_of, dialer_of, raise_file_limit, reach_of
+from pullyard.worker.network import bound_of, dialer_of, raise_file_limit
 from pullyard.worker.policy.decide import Decider
 from pullyard.worker.policy.load import find_policy, load_policy
 from pullyard.worker.policy.nonces import SIGNATURES, Nonces
@@ -140,16 +140,9 @@ async def claim_until_stopped(loop: Loop, identity: Identity, *, once: bool) -> 
 
 async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack: AsyncExitStack) -> Tools:
     """Raises RequestError where git or every allowed sandbox is missing: the message names the remedy."""
-    git = Git(
-        GitSettings(
-            logins={
-                host: Login(credential.username, credential.token.get_secret_value())
-                for host, credential in settings.git_credentials.items()
-            },
-            plain_http=settings.allow_plain_http,
-            reach=reach_of(settings),
-        )
-    )
+    access = open_access(settings)
+    stack.push_async_callback(access.close)
+    git = Git(git_settings(settings, access))
     raise_file_limit()
     dialer = dialer_of(settings)
     # What can't be read is told at the start, and not by the first task.
@@ -184,6 +177,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         workspaces=Workspaces(
             checkouts,
             git,
+        access=access,
             mirrors,
             overlay=probes[0].overlay,
             quota_bytes=settings.checkout_quota_bytes,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,12 +17,35 @@ from pydantic_settings import (
 RepositoryKind = Literal["node", "python", "go", "rust", "java", "plain"]
 
 
-class GitCredential(BaseSettings):
+class GitCredential(BaseModel):
     """Used by the worker alone for one host; it never enters a sandbox."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
     username: str = "git"
     token: SecretStr
+
+
+class ForgeSettings(BaseModel):
+    """One host where changes are published; used by the worker alone, it never enters a sandbox."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["github", "gitlab", "gitea", "bitbucket", "bare"] | None = None
+    """null: told by the host, for those that everybody knows; ``gitea`` is for Forgejo, too."""
+    api_url: str | None = None
+    """null: the usual one of its kind."""
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    username: str | None = None
+    """Of Bitbucket, with an API token of a person: the account's e-mail address."""
+    app_id: str | None = None
+    """Of a GitHub App, in place of a token."""
+    app_key_file: Path | None = None
+    app_installation: int | None = None
+    """null: looked up by the repository."""
+    ca_file: Path | None = None
+    """The authorities to trust there, and no others, as PEM; null: the system's."""
+    proxy: str | None = None
+    """``http://host:port``; null: as the environment says."""
 
 
 class WorkerSettings(BaseSettings):
@@ -101,6 +124,9 @@ class WorkerSettings(BaseSettings):
     metadata is no repository's place."""
     git_credentials: dict[str, GitCredential] = Field(default_factory=dict)
     """By host name."""
+    forges: dict[str, ForgeSettings] = Field(default_factory=dict)
+    """By host name, with its port where the repository's address has one; a JSON object. The credential is
+    for git, too, where ``git_credentials`` has none for the host."""
 
     network: bool = True
     """False: no sandbox reaches any host, whatever a project allows."""

@@ -1,0 +1,75 @@
+"""The worker's way into its forges: one pool of connections for each host, and the credentials for it."""
+
+import asyncio
+import base64
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from pullyard.forges.api import Api
+from pullyard.forges.errors import ForgeNotConfigured
+from pullyard.forges.github_app import AppTokens, statement
+from pullyard.forges.sites import AUTO, Place, Site, Sites, git_name
+from pullyard.forges.transport import open_client
+from pullyard.git.addresses import Address, Login, Transport, read_address
+
+
+@dataclass
+class Access:
+    """Made once a worker, closed at its end."""
+
+    sites: Sites = field(default_factory=Sites)
+    pause: Callable[[float], Awaitable[Any]] = field(default=asyncio.sleep, repr=False)
+    _clients: dict[str, httpx.AsyncClient] = field(default_factory=dict[str, httpx.AsyncClient], repr=False)
+    _tokens: dict[str, AppTokens] = field(default_factory=dict[str, AppTokens], repr=False)
+
+    async def close(self) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+
+    def open(self, kind: str, url: str) -> tuple[Api, Place]:
+        """The API of a repository's forge. Raises RequestError where the owner has to configure something."""
+        self.sites.check(url, kind)
+        address = read_address(url)
+        place = self.sites.place(kind, address)
+        return self._api(kind, address, lambda: self._headers(kind, address)), place
+
+    async def login(self, address: Address) -> Login | None:
+        """For git over HTTP, where the owner gave a credential for the forge and none for git alone."""
+        if address.transport not in (Transport.HTTP, Transport.HTTPS):
+            return None
+        site = self.sites.of(address)
+        if not (site.token or site.app):
+            return None
+        kind = self.sites.kind(address.url, AUTO)
+        return Login(git_name(kind, site), await self._secret(kind, address, site))
+
+    async def _secret(self, kind: str, address: Address, site: Site) -> str:
+        if site.app is None:
+            return site.token or ""
+        if kind != "github":
+            raise ForgeNotConfigured("Only GitHub has Apps: give a token for the other forges.")
+        app = site.app
+        tokens = self._tokens.setdefault(address.host, AppTokens(app))
+
+        async def stated() -> Mapping[str, str]:
+            return {"authorization": f"Bearer {statement(app, time.time())}"}
+
+        return await tokens.token(self._api(kind, address, stated), self.sites.place(kind, address))
+
+    async def _headers(self, kind: str, address: Address) -> Mapping[str, str]:
+        site = self.sites.of(address)
+        secret = await self._secret(kind, address, site)
+        if kind == "bitbucket" and site.username:
+            pair = base64.b64encode(f"{site.username}:{secret}".encode()).decode()
+            return {"authorization": f"Basic {pair}"}
+        return {"authorization": f"{'token' if kind == 'gitea' else 'Bearer'} {secret}"}
+
+    def _api(self, kind: str, address: Address, headers: Callable[[], Awaitable[Mapping[str, str]]]) -> Api:
+        url, site = self.sites.api_url(kind, address), self.sites.of(address)
+        if url not in self._clients:
+            self._clients[url] = open_client(url, site, self.sites.reach)
+        return Api(url, address.hostname, self._clients[url], headers, self.pause)

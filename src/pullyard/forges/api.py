@@ -1,0 +1,186 @@
+"""Requests to a forge's REST API: bounded, repeated where that is safe, and every refusal one sentence."""
+
+import asyncio
+import json
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from pullyard.forges.errors import ForgeBusy, ForgeRefused, ForgeUnsure
+from pullyard.protocol.errors import RemoteFailure
+
+ANSWER_BYTES = 8 << 20
+TRIES = 5
+"""Of a request that the forge did not take or did not answer."""
+PATIENCE_SECONDS = 90.0
+"""All waits of one request together; a limit that lasts longer is told to the caller."""
+SECONDARY_SECONDS = 60.0
+"""What GitHub asks for after its secondary limit where it names no time."""
+SAID_CHARACTERS = 300
+_AGAIN = frozenset({500, 502, 503, 504})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
+_LIMITED = re.compile(r"rate limit|too many requests|abuse detection", re.IGNORECASE)
+
+T = TypeVar("T")
+Headers = Callable[[], Awaitable[Mapping[str, str]]]
+
+
+@dataclass
+class Api:
+    """Of one repository's forge. Any number of requests at the same time."""
+
+    url: str
+    """Without a slash at its end."""
+    host: str
+    """For messages."""
+    client: httpx.AsyncClient = field(repr=False)
+    headers: Headers = field(repr=False)
+    """What shows who asks; its values are never shown."""
+    pause: Callable[[float], Awaitable[Any]] = field(default=asyncio.sleep, repr=False)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        shape: type[T],
+        *,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+        repeatable: bool | None = None,
+    ) -> T:
+        """The answer, read as ``shape``. ``repeatable`` None: every method but POST is.
+
+        Raises ForgeRefused for what the forge does not do, ForgeBusy where it can't be asked now, and
+        ForgeUnsure for a request that must not be repeated blindly and may have been done.
+        """
+        again = method != "POST" if repeatable is None else repeatable
+        waited = 0.0
+        for attempt in range(1, TRIES + 1):
+            problem, seconds = None, 0.5 * 2 ** (attempt - 1) * (1 + random.random() / 4)
+            shown = await self.headers()
+            try:
+                status, headers, content = await self._send(method, path, body, query, shown)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                problem = ForgeBusy(f"{self.host} can't be reached ({_plain(str(error))}): try again later.")
+            except httpx.HTTPError as error:
+                problem = self._lost(type(error).__name__, again)
+            else:
+                limited = limit_seconds(status, headers, content, time.time())
+                if limited is not None:
+                    seconds = max(limited, seconds)
+                    problem = ForgeBusy(
+                        f"{self.host} takes no more requests of this worker's account for "
+                        f"{seconds:.0f} seconds: try again then."
+                    )
+                elif status in _AGAIN:
+                    problem = self._lost(f"{status}", again)
+                else:
+                    for secret in (word for value in shown.values() for word in value.split()[-1:]):
+                        # A forge that says it back must not have it shown by us.
+                        content = content.replace(secret.encode(), b"***")
+                    return self._read(status, headers, content, shape)
+            if attempt == TRIES or isinstance(problem, ForgeUnsure) or waited + seconds > PATIENCE_SECONDS:
+                raise problem
+            waited += seconds
+            await self.pause(seconds)
+        raise AssertionError("the last try returns or raises")
+
+    def _lost(self, what: str, again: bool) -> RemoteFailure:  # noqa: FBT001
+        kind = ForgeBusy if again else ForgeUnsure
+        return kind(f"{self.host} did not answer properly ({what}): try again later.")
+
+    async def _send(
+        self, method: str, path: str, body: Any, query: Mapping[str, Any] | None, shown: Mapping[str, str]
+    ) -> tuple[int, httpx.Headers, bytes]:
+        url = path if "://" in path else f"{self.url}{path}"
+        headers = {"accept": "application/json", "user-agent": "pullyard", **shown}
+        async with self.client.stream(method, url, json=body, params=query, headers=headers) as answer:
+            content = bytearray()
+            async for piece in answer.aiter_bytes():
+                content += piece
+                if len(content) > ANSWER_BYTES:
+                    raise RemoteFailure(f"{self.host} answered with more than it should.", retryable=False)
+            return answer.status_code, answer.headers, bytes(content)
+
+    def _read(self, status: int, headers: httpx.Headers, content: bytes, shape: type[T]) -> T:
+        if 300 <= status < 400:
+            raise ForgeRefused(
+                f"{self.host} says that the repository has moved: set the project's repository to its new "
+                "address.",
+                status=status,
+                said=_plain(headers.get("location", "")),
+                code="repository-moved",
+            )
+        if status >= 400:
+            raise self._refusal(status, said_in(content))
+        try:
+            return msgspec.convert(json.loads(content or b"null"), shape, strict=False)
+        except (ValueError, RecursionError) as error:
+            raise RemoteFailure(
+                f"{self.host} answered with something that is not its API's: check the forge's kind and "
+                "api_url in the worker's settings.",
+                retryable=False,
+            ) from error
+
+    def _refusal(self, status: int, said: str) -> ForgeRefused:
+        remedies = {
+            401: "renew this worker's token for it in the worker's settings",
+            403: "give this worker's account the right to push and to open changes there",
+            404: "check the address, and that this worker's account may see the repository",
+        }
+        remedy = remedies.get(status, "look there, then try again")
+        return ForgeRefused(f"{self.host} refused ({status}: {said}): {remedy}.", status=status, said=said)
+
+
+def limit_seconds(status: int, headers: Mapping[str, str], content: bytes, now: float) -> float | None:
+    """How long the forge wants no more requests; None where that is not what it says. It did nothing then."""
+    if status not in (403, 429):
+        return None
+    spent = headers.get("x-ratelimit-remaining") == "0" or headers.get("ratelimit-remaining") == "0"
+    after = _number(headers.get("retry-after"))
+    if status == 403 and not spent and after is None and not _LIMITED.search(said_in(content)):
+        return None
+    if after is not None:
+        return after
+    reset = _number(headers.get("x-ratelimit-reset") or headers.get("ratelimit-reset"))
+    if spent and reset is not None:
+        return max(1.0, reset - now + 1.0)
+    return SECONDARY_SECONDS if status == 403 else 0.0
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text and re.fullmatch(r"[0-9]{1,12}", text) else None
+
+
+def said_in(content: bytes) -> str:
+    """What a refusal says, in any of the forges' shapes; for people, on one line."""
+    try:
+        told = json.loads(content[: 64 << 10])
+    except (ValueError, RecursionError):
+        return "no reason given"
+    words: list[str] = []
+    _collect(told, words)
+    return _plain("; ".join(dict.fromkeys(words))) or "no reason given"
+
+
+def _collect(told: Any, words: list[str], depth: int = 0) -> None:
+    if depth > 4 or len(words) > 10:
+        return
+    if isinstance(told, str):
+        words.append(told)
+    elif isinstance(told, list):
+        for one in told[:10]:
+            _collect(one, words, depth + 1)
+    elif isinstance(told, dict):
+        for name in ("message", "error", "error_description", "errors", "detail"):
+            _collect(told.get(name), words, depth + 1)
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub(" ", text)[:SAID_CHARACTERS].strip()

@@ -1,0 +1,254 @@
+"""What all forges with an API have in common: git moves the branches, the API keeps the changes.
+
+A member says how its API names things: it finds, opens, edits, merges and closes. When, how often and in
+which order, and what a lost answer means, is the same for all of them and stands here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pullyard.forges.access import Access
+from pullyard.forges.api import Api
+from pullyard.forges.bare import BareForge
+from pullyard.forges.errors import ForgeRefused, ForgeUnsure
+from pullyard.forges.protocol import ChangeStatus, Checks, Offer, RemoteChange
+from pullyard.forges.sites import Place
+from pullyard.git.names import check_object_id
+from pullyard.git.program import Git
+from pullyard.lifecycle.change import ChangeState
+from pullyard.protocol.errors import Conflict
+
+OPEN_TRIES = 4
+"""How often a change is looked for and opened, where the answer to the opening got lost."""
+URL_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class Found:
+    """A change as the API tells of it."""
+
+    number: int
+    url: str | None
+    state: ChangeState
+    base_branch: str
+    commit: str
+    """May be cut by the forge: compare by ``is_at``."""
+    title: str
+    body: str
+    draft: bool = False
+    merged_commit: str | None = None
+    key: str = ""
+    """The forge's second name for it, where it has one."""
+
+    def is_at(self, commit: str) -> bool:
+        return len(self.commit) >= 12 and commit.startswith(self.commit)
+
+
+class AlreadyThere(Exception):
+    """The forge has an open change of this branch: it is found by looking again."""
+
+
+class ApiForge(ABC):
+    name: str
+
+    def __init__(self, git: Git, access: Access) -> None:
+        self._bare = BareForge(git, access)
+        self._access = access
+
+    @abstractmethod
+    async def find(self, api: Api, place: Place, branch: str) -> Found | None:
+        """The open change of the branch in this very repository, else the newest one that is not."""
+
+    @abstractmethod
+    async def open(self, api: Api, place: Place, offer: Offer) -> tuple[Found, list[str]]:
+        """And sentences on what was not taken. Raises AlreadyThere."""
+
+    @abstractmethod
+    async def edit(self, api: Api, place: Place, found: Found, offer: Offer) -> None:
+        """Bring title, text and base branch up to date; ``offer.draft`` says how its title is written."""
+
+    @abstractmethod
+    async def decorate(self, api: Api, place: Place, found: Found, offer: Offer) -> list[str]:
+        """Labels, reviewers, assignees; sentences on those that the forge does not take."""
+
+    @abstractmethod
+    async def make_ready(self, api: Api, place: Place, found: Found) -> None:
+        """A draft is one no longer."""
+
+    @abstractmethod
+    async def press_merge(self, api: Api, place: Place, found: Found, commit: str, title: str) -> str:
+        """Merge exactly ``commit``; the result's id. Raises ForgeRefused."""
+
+    @abstractmethod
+    async def shut(self, api: Api, place: Place, found: Found) -> None: ...
+
+    @abstractmethod
+    async def judged(self, api: Api, place: Place, found: Found) -> tuple[bool, Checks]:
+        """Whether it is approved, and what the forge's own tests say."""
+
+    @abstractmethod
+    async def comments(self, api: Api, place: Place, found: Found) -> list[str]: ...
+
+    @abstractmethod
+    async def say(self, api: Api, place: Place, found: Found, text: str) -> None: ...
+
+    async def publish(self, repository: Path, url: str, offer: Offer) -> RemoteChange:
+        api, place = self._access.open(self.name, url)
+        await self._bare.publish(repository, url, offer)
+        found, notes = await self._open_or_find(api, place, offer)
+        notes += await self.decorate(api, place, found, offer)
+        return RemoteChange(offer.branch, offer.commit, found.url, tuple(notes))
+
+    async def _open_or_find(self, api: Api, place: Place, offer: Offer) -> tuple[Found, list[str]]:
+        for attempt in range(1, OPEN_TRIES + 1):
+            found = await self.find(api, place, offer.branch)
+            if found is not None and found.state is ChangeState.OPEN:
+                if not same_words(found, offer):
+                    await self.edit(api, place, found, offer)
+                return found, []
+            try:
+                return await self.open(api, place, offer)
+            except (AlreadyThere, ForgeUnsure):
+                # It may be there by now: its answer was lost, or another worker was quicker.
+                if attempt == OPEN_TRIES:
+                    raise
+                await api.pause(0.5 * 2**attempt)
+        raise AssertionError("the last try returns or raises")
+
+    async def advance(
+        self, repository: Path, url: str, *, branch: str, expected: str, commit: str
+    ) -> RemoteChange:
+        api, place = self._access.open(self.name, url)
+        await self._bare.advance(repository, url, branch=branch, expected=expected, commit=commit)
+        found = await self.find(api, place, branch)
+        return RemoteChange(branch, commit, found.url if found else None)
+
+    async def merge(
+        self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str, title: str
+    ) -> str:
+        check_object_id(commit)
+        api, place = self._access.open(self.name, url)
+        found = await self._known(api, place, branch, commit)
+        if found.state is ChangeState.MERGED:
+            return check_object_id(found.merged_commit or "")
+        if found.state is ChangeState.CLOSED:
+            raise Conflict(
+                f"The change of {branch!r} was closed on {api.host}: open it again there, or retry the task.",
+                code="change-gone",
+            )
+        if not found.is_at(commit):
+            raise moved(branch)
+        if found.base_branch != base_branch:
+            raise Conflict(
+                f"The change of {branch!r} is into another branch on {api.host} than {base_branch!r}: set it "
+                "back there, or merge it there.",
+                code="base-changed",
+            )
+        if found.draft:
+            await self.make_ready(api, place, found)
+        try:
+            return check_object_id(await self.press_merge(api, place, found, commit, title))
+        except ForgeRefused as refusal:
+            now = await self.find(api, place, branch)
+            if now is not None and now.state is ChangeState.MERGED and now.merged_commit:
+                # Somebody else was quicker, or our own answer was lost.
+                return check_object_id(now.merged_commit)
+            await self._bare.check_mergeable(
+                repository, url, branch=branch, base_branch=base_branch, commit=commit
+            )
+            if refusal.status in (401, 404):
+                raise
+            raise Conflict(
+                f"{api.host} does not merge this change ({refusal.said}): do there what it asks for, then "
+                "merge again.",
+                code="merge-refused",
+            ) from refusal
+
+    async def _known(self, api: Api, place: Place, branch: str, commit: str) -> Found:
+        found = await self.find(api, place, branch)
+        if found is None:
+            raise Conflict(
+                f"{api.host} has no change of the branch {branch!r} any more, with {commit[:12]} or without: "
+                "retry the task.",
+                code="change-gone",
+            )
+        return found
+
+    async def close(self, repository: Path, url: str, *, branch: str, commit: str) -> None:
+        api, place = self._access.open(self.name, url)
+        found = await self.find(api, place, branch)
+        if found is not None and found.state is ChangeState.OPEN:
+            if not found.is_at(commit):
+                raise moved(branch)
+            await self.shut(api, place, found)
+        await self._bare.close(repository, url, branch=branch, commit=commit)
+
+    async def status(
+        self, repository: Path, url: str, *, branch: str, base_branch: str, commit: str
+    ) -> ChangeStatus | None:
+        del repository, base_branch
+        api, place = self._access.open(self.name, url)
+        found = await self.find(api, place, branch)
+        if found is None:
+            return None
+        approved, checks = False, Checks.NONE
+        if found.state is ChangeState.OPEN:
+            approved, checks = await self.judged(api, place, found)
+        return ChangeStatus(
+            state=found.state,
+            commit=commit if found.is_at(commit) else found.commit,
+            merged_commit=check_object_id(found.merged_commit) if found.merged_commit else None,
+            draft=found.draft,
+            approved=approved,
+            checks=checks,
+            url=found.url,
+        )
+
+    async def comment(self, url: str, *, branch: str, text: str, mark: str) -> None:
+        api, place = self._access.open(self.name, url)
+        found = await self.find(api, place, branch)
+        if found is None:
+            return
+        if not any(mark in said for said in await self.comments(api, place, found)):
+            await self.say(api, place, found, text)
+
+
+def moved(branch: str) -> Conflict:
+    return Conflict(
+        f"The branch {branch!r} has commits that are not of this change: look at them there first.",
+        code="branch-moved",
+    )
+
+
+def same_words(found: Found, offer: Offer) -> bool:
+    """Forges write lines' ends and the ends of texts their own way."""
+    pairs = ((found.title, offer.title), (found.body, offer.body), (found.base_branch, offer.base_branch))
+    return all(one.replace("\r\n", "\n").strip() == other.strip() for one, other in pairs)
+
+
+def page_url(text: str | None) -> str | None:
+    """A page's address as people are shown it; what is none is not passed on."""
+    if not text or len(text) > URL_CHARACTERS or not text.isprintable():
+        return None
+    return text if urlsplit(text).scheme in ("http", "https") else None
+
+
+async def tried(what: str, doing: Callable[[], Coroutine[Any, Any, Any]]) -> list[str]:
+    """A sentence where the forge does not take it: the change is there all the same."""
+    try:
+        await doing()
+    except ForgeRefused as refusal:
+        return [f"{what} not taken: {refusal.said}."]
+    return []
+
+
+def checks_of(states: set[str], failing: set[str], pending: set[str]) -> Checks:
+    if not states:
+        return Checks.NONE
+    if states & failing:
+        return Checks.FAILING
+    return Checks.PENDING if states & pending else Checks.PASSING

@@ -1,0 +1,33 @@
+"""What can go wrong with a forge's API, by name; every message says what to do."""
+
+from pullyard.protocol.errors import RemoteFailure, RequestError
+
+
+class ForgeNotConfigured(RequestError):
+    """The worker's owner has to say something about a host first; another worker may know it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="forge-not-configured")
+
+
+class ForgeRefused(RemoteFailure):
+    """The forge answered, and said no; ``status`` is HTTP's, ``said`` the forge's own words."""
+
+    def __init__(self, message: str, *, status: int, said: str, code: str = "forge-refused") -> None:
+        super().__init__(message, retryable=False, code=code)
+        self.status = status
+        self.said = said
+
+
+class ForgeUnsure(RemoteFailure):
+    """A request that may have been done all the same: its answer was lost."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=True, code="forge-unsure")
+
+
+class ForgeBusy(RemoteFailure):
+    """The forge does not take more requests now, or does not answer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=True, code="forge-busy")

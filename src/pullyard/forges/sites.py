@@ -1,0 +1,160 @@
+"""Which forge a repository is on, and what the worker's owner said about its host."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pullyard.forges.errors import ForgeNotConfigured
+from pullyard.git.addresses import Address, Transport, read_address, read_url
+from pullyard.git.reach import Reach
+from pullyard.protocol.errors import RequestError
+
+AUTO = "auto"
+"""A project's wish: whatever the repository's host is known to be."""
+BARE = "bare"
+KNOWN_HOSTS: Mapping[str, str] = {
+    "github.com": "github",
+    "gitlab.com": "gitlab",
+    "bitbucket.org": "bitbucket",
+    "codeberg.org": "gitea",
+    "gitea.com": "gitea",
+}
+# The name with which git's own HTTP takes a token in place of a password.
+_GIT_NAMES = {
+    "github": "x-access-token",
+    "gitlab": "oauth2",
+    "gitea": "oauth2",
+    "bitbucket": "x-token-auth",
+}
+_BITBUCKET_PERSON = "x-bitbucket-api-token-auth"
+_USUAL_APIS = {
+    ("github", "github.com"): "https://api.github.com",
+    ("bitbucket", "bitbucket.org"): "https://api.bitbucket.org/2.0",
+}
+_API_PATHS = {"github": "/api/v3", "gitlab": "/api/v4", "gitea": "/api/v1"}
+
+
+@dataclass(frozen=True)
+class App:
+    """A GitHub App; ``key`` is its private key, as PEM."""
+
+    id: str
+    key: str = field(repr=False)
+    installation: int | None = None
+    """None: looked up by the repository."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One host; None is what is usual for its kind."""
+
+    kind: str | None = None
+    api_url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    username: str | None = None
+    """Bitbucket: the account's e-mail address, with an API token of a person."""
+    app: App | None = None
+    ca_file: Path | None = None
+    proxy: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository as the forge's API names it."""
+
+    host: str
+    path: str
+    """``owner/name``, or ``group/subgroup/name`` on GitLab."""
+
+    @property
+    def owner(self) -> str:
+        return self.path.rpartition("/")[0]
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Of one worker. ``reach`` None: an API may be at any address."""
+
+    by_host: Mapping[str, Site] = field(default_factory=dict[str, Site])
+    reach: Reach | None = None
+    plain_http: bool = False
+
+    def of(self, address: Address) -> Site:
+        """By the host with its port, then by the host alone."""
+        return self.by_host.get(address.host) or self.by_host.get(address.hostname) or Site()
+
+    def kind(self, url: str, wish: str) -> str:
+        """The forge's name. Raises RequestError for an address that is none."""
+        if wish != AUTO:
+            return wish
+        address = read_address(url)
+        if address.transport is Transport.FILE:
+            return BARE
+        return self.of(address).kind or KNOWN_HOSTS.get(address.hostname) or BARE
+
+    def check(self, url: str, wish: str) -> None:
+        """Raises ForgeNotConfigured where the worker can't speak to the forge's API."""
+        kind = self.kind(url, wish)
+        if kind == BARE or kind not in _GIT_NAMES:
+            return
+        address = read_address(url)
+        site = self.of(address)
+        if address.transport is Transport.FILE:
+            raise ForgeNotConfigured(
+                f"{address.url} is a path on the worker, and {kind} is at an address: "
+                "set the project's forge to bare or auto."
+            )
+        if not (site.token or site.app):
+            raise ForgeNotConfigured(
+                f"This worker has no token for {address.hostname}, a {kind} forge: set "
+                f'forges."{address.hostname}".token in its settings, or the project\'s forge to bare, '
+                "with which only the branch is pushed."
+            )
+        self.api_url(kind, address)
+
+    def api_url(self, kind: str, address: Address) -> str:
+        """Raises ForgeNotConfigured where it has to be said, RequestError where it is not encrypted."""
+        given = self.of(address).api_url or _USUAL_APIS.get((kind, address.hostname))
+        if given is None and kind == "github" and address.hostname.endswith(".ghe.com"):
+            given = f"https://api.{address.hostname}"
+        if given is None and kind in _API_PATHS:
+            web = address.transport in (Transport.HTTP, Transport.HTTPS)
+            given = f"{address.transport}://{address.host}" if web else f"https://{address.hostname}"
+            given += _API_PATHS[kind]
+        if given is None:
+            raise ForgeNotConfigured(
+                f'Set forges."{address.hostname}".api_url in the worker\'s settings: the address of '
+                f"{kind}'s API there is not known."
+            )
+        read = read_url(given)
+        if read.transport is not Transport.HTTPS and not (self.plain_http or read.loopback):
+            raise RequestError(
+                f"{read.url} is not encrypted, and the worker's token goes there: use https://.",
+                code="plain-http",
+            )
+        return read.url
+
+    def place(self, kind: str, address: Address) -> Place:
+        """Raises RequestError where the address names no repository of a forge."""
+        path = urlsplit(address.url).path if "://" in address.url else address.url.partition(":")[2]
+        # A forge below a path of its host has its API below it, too.
+        base = urlsplit(self.of(address).api_url or "").path.partition("/api/")[0]
+        if address.transport in (Transport.HTTP, Transport.HTTPS):
+            path = path.removeprefix(base)
+        parts = [unquote(part) for part in path.strip("/").removesuffix(".git").split("/")]
+        legal = all(part and part not in (".", "..") and part.isprintable() for part in parts)
+        several = len(parts) >= 2 if kind == "gitlab" else len(parts) == 2
+        if not legal or not several or any("/" in part for part in parts):
+            raise RequestError(
+                f"{address.url} names no repository of a {kind} forge: an address ends in owner/name.",
+                code="invalid-repository",
+            )
+        return Place(address.hostname, "/".join(parts))
+
+
+def git_name(kind: str | None, site: Site) -> str:
+    """The user name beside a token, for git over HTTP."""
+    if kind == "bitbucket" and site.username:
+        return _BITBUCKET_PERSON
+    return _GIT_NAMES.get(kind or "", "git")
