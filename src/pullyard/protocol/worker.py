@@ -151,7 +151,6 @@ class TextPolicy(msgspec.Struct, kw_only=True):
     """False sends only the names of the files and their counts of lines."""
 
 
-class Grant(msgspec.Struct, kw_only=True):
 class ChangeRules(msgspec.Struct, kw_only=True):
     """How a project wants its changes to stand on their forge."""
 
@@ -161,6 +160,7 @@ class ChangeRules(msgspec.Struct, kw_only=True):
     assignees: list[str] = []
 
 
+class Grant(msgspec.Struct, kw_only=True):
     execution_id: str
     fence: int
     project_id: str

@@ -42,10 +42,10 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (HarvestRefused, Reason.HARVEST_REFUSED),
     (AgentMissing, Reason.AGENT_MISSING),
     (SandboxUnavailable, Reason.SANDBOX_UNAVAILABLE),
-    (RequestError, Reason.POLICY_REFUSED),
-    (RemoteFailure, Reason.FORGE_FAILED),
     (ForgeNotConfigured, Reason.FORGE_REFUSED),
     (ForgeRefused, Reason.FORGE_REFUSED),
+    (RequestError, Reason.POLICY_REFUSED),
+    (RemoteFailure, Reason.FORGE_FAILED),
 )
 
 

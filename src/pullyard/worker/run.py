@@ -29,8 +29,8 @@ from pullyard.worker.containers import clean_daily, open_stock
 from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
 from pullyard.worker.errands import Errands
-from pullyard.worker.forges import git_settings, open_access
 from pullyard.worker.execution import Execution
+from pullyard.worker.forges import git_settings, open_access
 from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.identity import Identity
@@ -173,11 +173,11 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         client=client,
         lease=Lease(),
         git=git,
+        access=access,
         mirrors=mirrors,
         workspaces=Workspaces(
             checkouts,
             git,
-        access=access,
             mirrors,
             overlay=probes[0].overlay,
             quota_bytes=settings.checkout_quota_bytes,
