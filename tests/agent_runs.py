@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pullyard.agents.programs import inside
 from pullyard.agents.protocol import TASK_DIRECTORY, Agent, Invocation, Verdict
 from pullyard.agents.relocate import relocate
 from pullyard.protocol.conversation import Entry
@@ -25,6 +26,7 @@ from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.serve import Gateway
 from pullyard.worker.gateway.upstream import Upstream
+from pullyard.worker.programs.shelf import Shelf
 from tests.docker_engine import BASE_IMAGE
 
 GATEWAY_PORT = 7421
@@ -57,6 +59,7 @@ class Workplace:
     upstream: Upstream | None = None
     ledger: Ledger = field(default_factory=Ledger)
     sandbox: type[Sandbox] = Bubblewrap
+    shelf: Shelf = field(default_factory=lambda: Shelf(Path("/nonexistent")))
 
     @property
     def ws(self) -> Path:
@@ -83,8 +86,10 @@ class Workplace:
         if self.player is not None:
             files["player.py"] = self.player
         if self.program is not None:
-            programs = {inside: self.program for inside in programs}
-        return replace(invocation, files=files, programs=programs)
+            if invocation.program is not None:
+                programs[inside(invocation.program)] = self.program
+            return replace(invocation, files=files, programs=dict.fromkeys(programs, self.program))
+        return self.shelf.supply(replace(invocation, files=files))
 
     def _spec(self, invocation: Invocation) -> SandboxSpec:
         task, work = self.root / "task", self.root / "work"

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from pullyard.agents.claude_program import find_claude
+from pullyard.agents.claude_program import own_claude
 from pullyard.agents.claude_stream import ClaudeStream
-from pullyard.agents.endings import judge_exit
+from pullyard.agents.endings import SILENT, judge_exit
+from pullyard.agents.programs import start_words
 from pullyard.agents.prompt import write_prompt
 from pullyard.agents.protocol import Invocation, Output, Verdict
 from pullyard.agents.settings import AgentSettings, read_settings
@@ -46,9 +47,9 @@ class ClaudeCodeSettings(AgentSettings):
 class ClaudeCodeAgent:
     name = "claude-code"
     plain_log = False
-    settings_type = ClaudeCodeSettings
+    settings_type: type[AgentSettings] = ClaudeCodeSettings
 
-    def __init__(self, find_program: Callable[[], Path] = find_claude) -> None:
+    def __init__(self, find_program: Callable[[], Path | None] = own_claude) -> None:
         self._find_program = find_program
         self._stream = ClaudeStream()
 
@@ -57,7 +58,9 @@ class ClaudeCodeAgent:
     ) -> Invocation:
         del inside
         chosen = read_settings(self.name, ClaudeCodeSettings, settings)
-        argv = [PROGRAM_INSIDE, "-p", "--output-format", "stream-json", "--verbose"]
+        own = self._find_program()
+        argv = [PROGRAM_INSIDE] if own else start_words(self.name)
+        argv += ["-p", "--output-format", "stream-json", "--verbose"]
         argv += ["--dangerously-skip-permissions", "--no-session-persistence"]
         # Only the (empty) user settings count: hooks, servers and addresses in the repository do not.
         argv += ["--setting-sources", "user", "--strict-mcp-config"]
@@ -77,7 +80,8 @@ class ClaudeCodeAgent:
                 "IS_SANDBOX": "1",
             },
             stdin=write_prompt(task).encode(errors="replace"),
-            programs={PROGRAM_INSIDE: self._find_program()},
+            programs={PROGRAM_INSIDE: own} if own else {},
+            program=None if own else self.name,
             gateway="anthropic",
         )
 
@@ -89,8 +93,7 @@ class ClaudeCodeAgent:
         if result is None or exit_code > 1:
             verdict = judge_exit(exit_code, "Claude Code")
             if verdict.reason is None:
-                message = "Claude Code ended without a result: see the log for what it said last."
-                return Verdict(Reason.AGENT_FAILED, message)
+                return Verdict(Reason.AGENT_FAILED, SILENT.format("Claude Code"))
             return verdict
         if result.is_error or exit_code != 0:
             return result.verdict()

@@ -8,7 +8,7 @@ from pathlib import Path
 from pullyard.agents.protocol import AgentMissing
 
 PATH_VARIABLE = "PULLYARD_CLAUDE_CODE"
-INSTALL = "install it with `npm install -g @anthropic-ai/claude-code`"
+INSTALL = "install it with 'pullyard worker agents install claude-code'"
 _ELF = b"\x7fELF"
 
 
@@ -35,6 +35,13 @@ def find_claude(environment: Mapping[str, str] = os.environ) -> Path:
     raise AgentMissing(
         f"{found} is a script, not the native Claude Code: {INSTALL}, or name the program in {PATH_VARIABLE}."
     )
+
+
+def own_claude(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The program that this machine has apart from Pullyard; None for none. Raises AgentMissing."""
+    if PATH_VARIABLE in environment or shutil.which("claude", path=environment.get("PATH")):
+        return find_claude(environment)
+    return None
 
 
 def is_native(path: Path) -> bool:

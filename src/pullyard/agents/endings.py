@@ -9,6 +9,8 @@ _SIGNAL_BASE = 128
 _SIGNALS = {int(number): number.name for number in signal.Signals}
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
+SILENT = "{} ended without a result: see the log for what it said last."
+"""Of a program that said nothing of what it is known to say."""
 
 
 def judge_exit(exit_code: int, program: str) -> Verdict:

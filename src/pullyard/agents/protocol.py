@@ -27,6 +27,8 @@ class Invocation:
     """Written to ``TASK_DIRECTORY`` inside, outside of the working copy, by bare name, read-only."""
     programs: Mapping[str, Path] = field(default_factory=dict)
     """Files or directories of the host that are the agent's program, by where they are seen inside."""
+    program: str | None = None
+    """The agent whose installed program is shown besides, as ``programs.inside`` says; None: no such."""
     gateway: str | None = None
     """The provider whose API the agent calls, such as ``anthropic``; None needs no network at all."""
 

@@ -24,6 +24,7 @@ from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.providers import PROVIDERS
 from pullyard.worker.network import Model, Network
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
+from pullyard.worker.programs.shelf import shelf_in
 from pullyard.worker.run_command import RAISE_LIMIT, limits_met
 from pullyard.worker.take_work import take_work
 
@@ -44,6 +45,7 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
         inside=Path(sandbox.inside("")),
         gateway_port=context.network.port,
     )
+    invocation = shelf_in(context.tools.settings.data_directory).supply(invocation)
     # The harvest has the agent's sandbox again: it is a process of its own there, with a fresh /tmp.
     shown = working_copies(context, mounts_of(context, invocation))
     async with opened_sandbox(context, *shown, reused=True) as sandbox:

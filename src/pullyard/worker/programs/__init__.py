@@ -1,0 +1,1 @@
+"""The agents' programs on this worker: installed once, shown to every sandbox, read-only."""
