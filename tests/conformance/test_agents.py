@@ -13,6 +13,9 @@ from pullyard.agents.registry import AGENTS
 from pullyard.lifecycle.reasons import Reason
 from tests.agent_runs import Run, Workplace
 
+QUIET = ("command", "demo")
+"""Agents whose programs may say nothing at all."""
+
 
 @dataclass
 class Member:
@@ -33,10 +36,14 @@ def member(name: str, script: str, directory: Path) -> Member:
     if name == "demo":
         workplace.player = f"import os\nos.execvp('sh', ['sh', '-c', {script!r}])\n".encode()
         return Member(AGENTS[name](), workplace)
-    workplace.program = directory / "claude"
-    workplace.program.write_text(f"#!/bin/sh\n{script}\n")
-    workplace.program.chmod(0o755)
-    return Member(ClaudeCodeAgent(find_program=lambda: directory), workplace)
+    workplace.program = directory / "program"
+    (workplace.program / "bin").mkdir(parents=True)
+    program = workplace.program / "bin" / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    if name == "claude-code":
+        return Member(ClaudeCodeAgent(find_program=lambda: None), workplace)
+    return Member(AGENTS[name](), workplace)
 
 
 @pytest.fixture(params=sorted(AGENTS))
@@ -73,7 +80,7 @@ async def test_a_program_that_is_not_there_is_missing(name: str, tmp_path: Path)
 
 async def test_a_program_that_prints_nothing(name: str, tmp_path: Path) -> None:
     run = await member(name, "true", tmp_path).run()
-    expected = Reason.AGENT_FAILED if name == "claude-code" else None
+    expected = None if name in QUIET else Reason.AGENT_FAILED
     assert run.verdict.reason is expected
     assert bool(run.verdict.message) is (expected is not None)
     assert run.usage.cost_micros == 0

@@ -36,7 +36,7 @@ class DemoSettings(AgentSettings):
 class DemoAgent:
     name = "demo"
     plain_log = False
-    settings_type = DemoSettings
+    settings_type: type[AgentSettings] = DemoSettings
 
     def __init__(self) -> None:
         self._lines = JsonLines()

@@ -1,18 +1,30 @@
 """All agents by name."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pullyard.agents.claude_code import ClaudeCodeAgent
 from pullyard.agents.command import CommandAgent
 from pullyard.agents.demo import DemoAgent
-from pullyard.agents.settings import read_settings
+from pullyard.agents.opencode import OpencodeAgent
+from pullyard.agents.protocol import Agent
+from pullyard.agents.settings import AgentSettings, read_settings
 from pullyard.protocol.errors import RequestError
 
-AGENTS: Mapping[str, type[CommandAgent] | type[ClaudeCodeAgent] | type[DemoAgent]] = {
+
+class Member(Agent, Protocol):
+    """An agent that can be made by its name alone."""
+
+    settings_type: type[AgentSettings]
+
+    def __init__(self) -> None: ...
+
+
+AGENTS: Mapping[str, type[Member]] = {
     "command": CommandAgent,
     "claude-code": ClaudeCodeAgent,
     "demo": DemoAgent,
+    "opencode": OpencodeAgent,
 }
 
 
