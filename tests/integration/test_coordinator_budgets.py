@@ -25,7 +25,10 @@ async def grants_now(worker: WireWorker) -> int:
 async def yesterday(coordinator: RunningCoordinator) -> None:
     """What was spent today was spent a day ago."""
     async with coordinator.served.services.database.transaction() as connection:
-        await connection.execute(text("UPDATE project_queue SET spent_on = spent_on - 1"))
+        await connection.execute(text("UPDATE spending SET day = day - 1"))
+        await connection.execute(text("UPDATE budgets SET period_start = period_start - 1 WHERE period = 'day'"))
+        for table in ("project_queue", "tenants"):
+            await connection.execute(text(f"UPDATE {table} SET spent_until = spent_until - interval '1 day'"))
 
 
 async def test_a_project_whose_day_is_spent_waits_for_the_next(coordinator: RunningCoordinator) -> None:

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     SCHEDULE = "sched"
     RULE = "rule"
     RECEIVED = "recv"
+    BUDGET = "budget"
 
 
 @dataclass

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     FORGE_REFUSED = "forge_refused"
     PROVIDER_FAILED = "provider_failed"
     BUDGET_SPENT = "budget_spent"
+    BUDGET_PAUSED = "budget_paused"
     DISK_FULL = "disk_full"
     POLICY_REFUSED = "policy_refused"
     PHASE_TIMED_OUT = "phase_timed_out"
@@ -84,10 +85,12 @@ REASONS: Mapping[Reason, ReasonFacts] = {
     Reason.VERIFY_TIMED_OUT: ReasonFacts(Fault.AGENT, retryable=False, ends_as=_TIMED_OUT),
     Reason.PUSH_REFUSED: ReasonFacts(Fault.FORGE, retryable=True),
     Reason.FORGE_FAILED: ReasonFacts(Fault.FORGE, retryable=True),
-    Reason.PROVIDER_FAILED: ReasonFacts(Fault.PROVIDER, retryable=True),
     # Somebody has to give the worker's account a right or a token first.
     Reason.FORGE_REFUSED: ReasonFacts(Fault.FORGE, retryable=False),
+    Reason.PROVIDER_FAILED: ReasonFacts(Fault.PROVIDER, retryable=True),
     Reason.BUDGET_SPENT: ReasonFacts(Fault.TASK, retryable=False),
+    # A budget that it shares was spent and nobody raised it in time: its task waits in the queue for that.
+    Reason.BUDGET_PAUSED: ReasonFacts(Fault.PERSON, retryable=True, counts_as_try=False),
     Reason.DISK_FULL: ReasonFacts(Fault.WORKER, retryable=True),
     Reason.POLICY_REFUSED: ReasonFacts(Fault.PROJECT, retryable=False),
     Reason.PHASE_TIMED_OUT: ReasonFacts(Fault.PROJECT, retryable=True, ends_as=_TIMED_OUT),

@@ -187,7 +187,10 @@ class TaskTemplate(Input):
     verify_commands: list[Argv] | None = Field(None, max_length=50, description="null: as the project says")
     priority: int = Field(0, ge=-1000, le=1000, description="higher runs earlier")
     labels: list[Label] = Field(default_factory=list, max_length=50, description="what a worker must have")
-    budget_micros: int | None = Field(None, ge=0, le=10**15)
+    budget_micros: int | None = Field(None, ge=0, le=10**15, description="of all tries together")
+    budget_tokens: int | None = Field(
+        None, ge=1, le=10**15, description="of all tries together, input and output"
+    )
     base_branch: Branch | None = Field(None, description="null: as the project says")
     agent: AgentSettings | None = Field(None, description="null: as the project says")
     retry: RetrySettings | None = Field(None, description="null: as the project says")
@@ -216,6 +219,7 @@ class TaskPatch(Input):
     verify_commands: list[Argv] | None = Field(None, max_length=50)
     priority: int | None = Field(None, ge=-1000, le=1000)
     budget_micros: int | None = Field(None, ge=0, le=10**15)
+    budget_tokens: int | None = Field(None, ge=1, le=10**15)
     base_branch: Branch | None = None
     agent: AgentSettings | None = None
     retry: RetrySettings | None = None
@@ -252,6 +256,7 @@ class Task(Resource):
     draft: bool = False
     schedule_id: str | None = Field(None, description="the schedule that made it")
     budget_micros: int | None
+    budget_tokens: int | None = None
     base_branch: str | None
     agent: AgentSettings | None
     retry: RetrySettings | None = None

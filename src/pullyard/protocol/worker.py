@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from pullyard.lifecycle.budgets import AllowanceState
 from pullyard.lifecycle.change import ErrandKind
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
@@ -182,7 +183,6 @@ class Grant(msgspec.Struct, kw_only=True):
     """None asks the worker to detect them on the base branch."""
     text_policy: TextPolicy = msgspec.field(default_factory=TextPolicy)
     isolation: Isolation = msgspec.field(default_factory=Isolation)
-    change_rules: ChangeRules = msgspec.field(default_factory=ChangeRules)
     resume_from: str | None = None
     """The execution whose salvaged work is the starting point; None starts from the base branch."""
     resume_commit: str | None = None
@@ -232,9 +232,56 @@ class ClaimAnswer(msgspec.Struct, kw_only=True):
     errands: list[Errand] = []
 
 
+Amount = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+
+
+class Usage(msgspec.Struct, kw_only=True):
+    input_tokens: Amount = 0
+    output_tokens: Amount = 0
+    cost_micros: Amount = 0
+
+
+class Spending(msgspec.Struct, kw_only=True):
+    """What an execution has spent at its model provider so far, all its steps together."""
+
+    number: Amount
+    """Larger with every report of the execution: one that was overtaken changes no share."""
+    usage: Usage
+    kept_micros: Amount = 0
+    """Of what it was allowed: it will not go beyond this any more before it asks again."""
+    kept_tokens: Amount = 0
+
+
+class SpendingRequest(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/executions/{id}/spending``: asks for more before its next request. Repeatable."""
+
+    fence: int
+    node: str
+    """Which asks, with its phase."""
+    phase: Phase
+    spending: Spending
+    asks: bool = True
+    """False: nothing waits for more; where a person was asked about it the question is withdrawn."""
+
+
+class Allowance(msgspec.Struct, kw_only=True):
+    """The answer to a report of that ``number``; an older one than the last report is void."""
+
+    number: int
+    state: AllowanceState = AllowanceState.OPEN
+    micros: int | None = None
+    """What the execution may spend in all before it asks again; None is no limit."""
+    tokens: int | None = None
+    shared: bool = False
+    """Of a state other than ``open``: whether the next day, or others, may bring what is missing."""
+    message: str = ""
+
+
 class HeldExecution(msgspec.Struct, kw_only=True):
     execution_id: str
     fence: int
+    spending: Spending | None = None
+    """None where nothing was spent since the last one."""
 
 
 class HeartbeatRequest(msgspec.Struct, kw_only=True):
@@ -264,6 +311,8 @@ class HeartbeatAnswer(msgspec.Struct, kw_only=True):
     watched: list[str] = []
     """Executions somebody looks at now: flush their logs sooner."""
     answers: list[PersonAnswer] = []
+    allowances: dict[str, Allowance] = {}
+    """By execution, to those that told of their spending."""
 
 
 class NodeFact(msgspec.Struct, kw_only=True):
@@ -402,15 +451,6 @@ class AskRequest(msgspec.Struct, kw_only=True):
     diff: str | None = None
     diff_truncated: bool = False
     receipt: Receipt | None = None
-
-
-Amount = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
-
-
-class Usage(msgspec.Struct, kw_only=True):
-    input_tokens: Amount = 0
-    output_tokens: Amount = 0
-    cost_micros: Amount = 0
 
 
 class FinishRequest(msgspec.Struct, kw_only=True):

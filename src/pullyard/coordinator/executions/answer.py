@@ -3,24 +3,14 @@
 While it waits it keeps its worker's slot and its project's: the working copy lies on that worker.
 """
 
-from typing import Any
-
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pullyard.coordinator.events.write import TaskNews, tell
+from pullyard.coordinator.costs.pause import take_budget_answer
 from pullyard.coordinator.executions.fenced import is_live, lock_execution, lock_own_execution
+from pullyard.coordinator.executions.question import put_question, take_answer
 from pullyard.coordinator.storable import storable
-from pullyard.coordinator.tasks.transition import move_task
-from pullyard.lifecycle.execution import (
-    EXECUTION_TRANSITIONS,
-    PHASE_EVENTS,
-    PHASE_STATES,
-    ExecutionEvent,
-    ExecutionState,
-)
-from pullyard.lifecycle.machine import step
-from pullyard.lifecycle.task import TaskEvent
+from pullyard.lifecycle.execution import ExecutionState
 from pullyard.protocol.errors import Conflict, LostLease, NotFound, RequestError
 from pullyard.protocol.worker import AskRequest
 from pullyard.protocol.workflows import AnswerInput, Question
@@ -30,7 +20,6 @@ QUESTION_CHARACTERS = 2000
 NAME_CHARACTERS = 100
 MAX_CHOICES = 20
 DIFF_CHARACTERS = 1 << 20
-_PHASES = {state: phase for phase, state in PHASE_STATES.items()}
 
 
 async def ask_person(
@@ -43,27 +32,18 @@ async def ask_person(
     if row.question is not None and row.question["id"] == request.question_id:
         return
     check_question(request)
-    state = ExecutionState(row.state)
-    step("execution", EXECUTION_TRANSITIONS, state, ExecutionEvent.ASK)
     question = {
         "id": request.question_id,
         "node": request.node,
         "question": request.question,
         "choices": request.choices,
         "text": request.text,
-        "phase": _PHASES[state],
         "diffstat": msgspec.to_builtins(request.diffstat),
         "diff": request.diff,
         "diff_truncated": request.diff_truncated,
         "receipt": msgspec.to_builtins(request.receipt),
     }
-    await connection.execute(named("question_ask"), {"id": execution_id, "question": storable(question)})
-    about = TaskNews(tenant_id, row.project_id, row.task_id, execution_id)
-    payload = {"state": ExecutionState.WAITING_INPUT, **storable(brief(question))}
-    await tell(connection, "execution.waiting_input", about, payload)
-    await move_task(
-        connection, await task_of(connection, row), TaskEvent.WAIT, message=storable(request.question)
-    )
+    await put_question(connection, row, storable(question))
 
 
 def check_question(request: AskRequest) -> None:
@@ -113,19 +93,9 @@ async def answer_question(
             code="invalid-answer",
             details={"choices": question["choices"]},
         )
+    if question.get("budget"):
+        await take_budget_answer(connection, row, wish.answer)
     await take_answer(connection, row, wish.answer, member_id)
-
-
-async def take_answer(connection: AsyncConnection, row: Any, answer: str, member_id: str | None) -> None:
-    event = PHASE_EVENTS[row.question["phase"]]
-    state = step("execution", EXECUTION_TRANSITIONS, ExecutionState(row.state), event)
-    await connection.execute(
-        named("question_answer"), {"id": row.id, "state": state, "answer": answer, "member_id": member_id}
-    )
-    about = TaskNews(row.tenant_id, row.project_id, row.task_id, row.id)
-    payload = {"state": state, "question_id": row.question["id"], "answer": answer[:500]}
-    await tell(connection, f"execution.{state.value}", about, payload)
-    await move_task(connection, await task_of(connection, row), TaskEvent.ANSWER)
 
 
 async def read_question(connection: AsyncConnection, tenant_id: str, execution_id: str) -> Question:
@@ -134,19 +104,3 @@ async def read_question(connection: AsyncConnection, tenant_id: str, execution_i
     if question is None:
         raise NotFound("question")
     return Question.model_validate(question)
-
-
-async def task_of(connection: AsyncConnection, row: Any) -> Any:
-    parameters = {"tenant_id": row.tenant_id, "id": row.task_id}
-    return (await connection.execute(named("task_row"), parameters)).one()
-
-
-def brief(question: dict[str, Any]) -> dict[str, Any]:
-    """What an event tells of a question: enough to answer it from a phone."""
-    return {
-        "question_id": question["id"],
-        "node": question["node"],
-        "question": question["question"],
-        "choices": question["choices"],
-        "text": question["text"],
-    }

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.control import put_back
+from pullyard.coordinator.costs.account import add_usage, lock_spending
+from pullyard.coordinator.costs.pause import close_what_is_spent
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.metrics.instruments import Ended
 from pullyard.coordinator.tasks.end import end_task
@@ -15,6 +17,7 @@ from pullyard.lifecycle.machine import step
 from pullyard.lifecycle.policies import Retry, RetryPolicy, decide_retry
 from pullyard.lifecycle.reasons import REASONS, Reason
 from pullyard.lifecycle.task import PendingReason, TaskEvent
+from pullyard.protocol.worker import Usage
 from pullyard.store.database import note
 from pullyard.store.queries import named
 
@@ -51,6 +54,7 @@ def ending_state(current: ExecutionState, reason: Reason | None) -> ExecutionSta
 async def end_execution(connection: AsyncConnection, execution: Any, outcome: Outcome) -> None:
     """``execution`` is a live row read under its project's lock."""
     state = ending_state(ExecutionState(execution.state), outcome.reason)
+    await count_spending(connection, execution, outcome)
     await connection.execute(
         named("execution_end"),
         {
@@ -68,13 +72,24 @@ async def end_execution(connection: AsyncConnection, execution: Any, outcome: Ou
         },
     )
     note(connection, ended(execution, state, outcome))
-    if outcome.cost_micros:
-        spent = {"project_id": execution.project_id, "cost_micros": outcome.cost_micros}
-        await connection.execute(named("spend"), spent)
     about = TaskNews(execution.tenant_id, execution.project_id, execution.task_id, execution.id)
     payload = {"state": state, "reason": outcome.reason, "message": outcome.message}
     await tell(connection, f"execution.{state.value}", about, payload)
     await settle_task(connection, execution, outcome)
+
+
+async def count_spending(connection: AsyncConnection, execution: Any, outcome: Outcome) -> None:
+    """What was not told yet while it ran."""
+    usage = Usage(
+        input_tokens=outcome.input_tokens,
+        output_tokens=outcome.output_tokens,
+        cost_micros=outcome.cost_micros,
+    )
+    if usage == Usage():
+        return
+    row = await lock_spending(connection, execution.tenant_id, execution.id)
+    account = await add_usage(connection, row, usage)
+    await close_what_is_spent(connection, account)
 
 
 def ended(execution: Any, state: ExecutionState, outcome: Outcome) -> Ended:

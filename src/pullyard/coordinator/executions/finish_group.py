@@ -28,13 +28,14 @@ from pullyard.lifecycle.execution import (
 )
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import IllegalTransition, step
-from pullyard.protocol.worker import FinishRequest
+from pullyard.protocol.worker import FinishRequest, Usage
 from pullyard.store import hot
 from pullyard.store.database import Database
 from pullyard.store.errors import DATABASE_AWAY
 
 logger = structlog.get_logger(__name__)
 MOST_FINISHES = 200
+NOTHING_SPENT = Usage()
 HELD_BY = ("id", "tenant_id", "worker_id", "fence")
 # A longer diff is not worth its way through JSON in the database.
 MOST_DIFF_CHARACTERS = 256 * 1024
@@ -112,7 +113,7 @@ def is_plain(request: FinishRequest) -> bool:
         request.reason is None
         and request.salvage_ref is None
         # What is spent counts against budgets, which end_execution keeps.
-        and not request.usage.cost_micros
+        and request.usage == NOTHING_SPENT
         and not request.further_changes
         and are_valid(request.nodes)
         and (change is None or (change.repository is None and len(change.diff or "") <= MOST_DIFF_CHARACTERS))

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.coordinator.costs.budgets import set_daily
 from pullyard.coordinator.edits import check_version
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.projects.read import read_project
@@ -41,6 +42,8 @@ async def create_project(connection: AsyncConnection, tenant_id: str, wish: Proj
         await connection.execute(named("project_create"), parameters)
     except IntegrityError as error:
         raise name_taken() from error
+    if wish.daily_budget_micros is not None:
+        await set_daily(connection, tenant_id, project_id, wish.daily_budget_micros)
     await tell(connection, "project.created", TaskNews(tenant_id, project_id), {"name": wish.name})
     return await read_project(connection, tenant_id, project_id)
 
@@ -84,6 +87,8 @@ async def edit_project(
         )
     except IntegrityError as error:
         raise name_taken() from error
+    if "daily_budget_micros" in given:
+        await set_daily(connection, tenant_id, project_id, given["daily_budget_micros"])
     if "labels" in given:
         await relabel_tasks(connection, tenant_id, project_id)
     await tell(connection, "project.edited", TaskNews(tenant_id, project_id), {"fields": sorted(given)})

@@ -65,6 +65,9 @@ async def create_task(
         await connection.execute(named("task_sign"), {"id": task_id, "signature": wish.signature})
     if needs_new_worker(wish):
         await connection.execute(named("task_workflow"), {**parameters, "responds_to": responds_to})
+    if wish.budget_tokens is not None:
+        tokens = {"id": task_id, "micros": None, "tokens": wish.budget_tokens}
+        await connection.execute(named("task_allow"), tokens)
     if held or wish.retry is not None:
         await plan_task(connection, task_id, wish, lane_id=created.lane_id)
     if held:

@@ -5,8 +5,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.auth.identify import Principal
+from pullyard.coordinator.costs.budgets import set_daily
 from pullyard.coordinator.events.write import TaskNews, tell
-from pullyard.protocol.errors import NotFound, RequestError
+from pullyard.coordinator.tenants.owners import require_owner
+from pullyard.protocol.errors import NotFound
 from pullyard.protocol.tenants import LimitPatch, Member, Tenant, TenantPatch
 from pullyard.store.queries import named
 
@@ -43,8 +45,8 @@ async def limit_tenant(connection: AsyncConnection, caller: Principal, patch: Te
         await connection.execute(named("tenant_limit"), {"id": caller.tenant_id, **limit})
         await tell(connection, "tenant.edited", TaskNews(caller.tenant_id), limit)
     if "daily_budget_micros" in patch.model_fields_set:
+        await set_daily(connection, caller.tenant_id, None, patch.daily_budget_micros)
         budget = {"daily_budget_micros": patch.daily_budget_micros}
-        await connection.execute(named("tenant_budget"), {"id": caller.tenant_id, **budget})
         await tell(connection, "tenant.edited", TaskNews(caller.tenant_id), budget)
     return await read_tenant(connection, caller.tenant_id)
 
@@ -65,14 +67,3 @@ async def limit_member(
     if not rows:
         raise NotFound("member")
     return member_resource(rows[0])
-
-
-async def require_owner(connection: AsyncConnection, caller: Principal) -> None:
-    """Raises RequestError 403: who is limited does not say how much."""
-    role = await connection.scalar(
-        named("member_role"), {"tenant_id": caller.tenant_id, "id": caller.member_id}
-    )
-    if role != "owner":
-        raise RequestError(
-            "Only an owner changes limits: ask one, or use an owner's token.", code="owner-only", status=403
-        )

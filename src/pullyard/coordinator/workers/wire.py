@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from pullyard.coordinator.auth.credentials import CredentialKind
 from pullyard.coordinator.auth.identify import Unauthenticated, bearer, worker
+from pullyard.coordinator.costs.spending import hear_held, hear_request
 from pullyard.coordinator.errands.report import report_errand
 from pullyard.coordinator.executions.answer import ask_person
 from pullyard.coordinator.executions.finish import finish_execution
@@ -40,6 +41,7 @@ from pullyard.protocol.worker import (
     LogAnswer,
     PhaseReport,
     SalvageReport,
+    SpendingRequest,
 )
 from pullyard.store.hot import HotConnection
 
@@ -109,6 +111,8 @@ async def heartbeat(request: Request) -> Response:
         async with services.database.transaction() as connection:
             await take_back(connection, tenant_id, execution_id, "Its worker does not know it any more.")
         queue_changed(services)
+    if any(one.spending for one in wish.executions):
+        result.answer.allowances = await hear_held(services, tenant_id, worker_id, wish.executions)
     return answer(result.answer)
 
 
@@ -123,6 +127,14 @@ async def ask(request: Request) -> Response:
     await fenced(request, AskRequest, ask_person)
     events_written(services_of(request))
     return answer(Done())
+
+
+async def spending(request: Request) -> Response:
+    tenant_id, worker_id = await worker(request)
+    wish = await read(request, SpendingRequest)
+    return answer(
+        await hear_request(services_of(request), tenant_id, worker_id, request.path_params["id"], wish)
+    )
 
 
 async def finish(request: Request) -> Response:
@@ -231,6 +243,7 @@ ROUTES = [
     Route("/worker/v1/heartbeat", heartbeat, methods=["POST"]),
     Route("/worker/v1/executions/{id}/phase", phase, methods=["POST"]),
     Route("/worker/v1/executions/{id}/ask", ask, methods=["POST"]),
+    Route("/worker/v1/executions/{id}/spending", spending, methods=["POST"]),
     Route("/worker/v1/executions/{id}/finish", finish, methods=["POST"]),
     Route("/worker/v1/executions/{id}/salvage", salvaged, methods=["POST"]),
     Route("/worker/v1/executions/{id}/logs/{stream}", append, methods=["POST"]),

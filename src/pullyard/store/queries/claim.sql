@@ -17,9 +17,7 @@ WITH live AS MATERIALIZED (
         CAST(:max_running AS bigint) - coalesce(sum(running), 0),
         (SELECT max_running FROM tenants WHERE id = :tenant_id)
             - coalesce(sum(running) FILTER (WHERE tenant_id = :tenant_id), 0),
-        (SELECT 0 FROM tenants t WHERE t.id = :tenant_id AND t.daily_budget_micros <= (
-            SELECT coalesce(sum(spent_micros), 0) FROM project_queue s
-            WHERE s.tenant_id = t.id AND s.spent_on = current_date))
+        (SELECT 0 FROM tenants WHERE id = :tenant_id AND spent_until > now())
     ) AS slots
     FROM live
 ), limited AS MATERIALIZED (
@@ -64,8 +62,7 @@ WITH live AS MATERIALIZED (
         LIMIT 1
     ) head
     WHERE q.queued > 0 AND q.running < q.max_running AND q.active
-        AND (q.daily_budget_micros IS NULL OR q.spent_on IS DISTINCT FROM current_date
-            OR q.spent_micros < q.daily_budget_micros)
+        AND (q.spent_until IS NULL OR q.spent_until <= now())
         AND q.tenant_id = :tenant_id AND q.lane_ids && (SELECT ids FROM satisfied)
     ORDER BY q.turn
     LIMIT (SELECT tasks FROM wanted)

@@ -7,5 +7,5 @@ WITH project AS (
         :workflow_nodes, :isolation, :automation)
     RETURNING id, tenant_id
 )
-INSERT INTO project_queue (project_id, tenant_id, max_running, daily_budget_micros)
-SELECT id, tenant_id, :max_running, :daily_budget_micros FROM project
+INSERT INTO project_queue (project_id, tenant_id, max_running)
+SELECT id, tenant_id, :max_running FROM project

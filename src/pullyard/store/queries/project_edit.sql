@@ -1,6 +1,5 @@
 WITH limited AS (
-    UPDATE project_queue SET max_running = :max_running, daily_budget_micros = :daily_budget_micros
-    WHERE project_id = :id
+    UPDATE project_queue SET max_running = :max_running WHERE project_id = :id
 )
 UPDATE projects SET
     name = :name,

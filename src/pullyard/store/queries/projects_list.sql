@@ -1,6 +1,10 @@
 SELECT p.id, p.name, p.repository, p.forge, p.default_branch, p.agent, p.setup_commands, p.verify_commands,
-    p.limits, p.retry, p.text_policy, p.automation_policy, p.labels, q.max_running, q.daily_budget_micros,
-    CASE WHEN q.spent_on = current_date THEN q.spent_micros ELSE 0 END AS spent_today_micros, p.workflow_nodes,
+    p.limits, p.retry, p.text_policy, p.automation_policy, p.labels, q.max_running,
+    (SELECT b.limit_micros FROM budgets b
+        WHERE b.tenant_id = p.tenant_id AND b.project_id = p.id AND b.scope = 'project' AND b.period = 'day')
+        AS daily_budget_micros,
+    coalesce((SELECT s.micros FROM spending s WHERE s.project_id = p.id AND s.day = current_date), 0)
+        AS spent_today_micros, p.workflow_nodes,
     p.isolation, p.automation, q.queued, q.running, p.version,
     p.created_at, p.updated_at
 FROM projects p JOIN project_queue q ON q.project_id = p.id

@@ -6,6 +6,7 @@ UPDATE tasks SET
     verify_commands = :verify_commands,
     priority = :priority,
     budget_micros = :budget_micros,
+    budget_tokens = :budget_tokens,
     base_branch = :base_branch,
     agent = :agent,
     signature = :signature,

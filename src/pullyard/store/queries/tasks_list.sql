@@ -1,13 +1,11 @@
 SELECT t.id, t.project_id, t.number, t.title, t.description, t.acceptance_criteria, t.target_files,
-    t.verify_commands, t.priority, t.labels, t.budget_micros, t.base_branch, t.agent, t.workflow, t.repositories, t.signature,
+    t.verify_commands, t.priority, t.labels, t.budget_micros, t.budget_tokens, t.base_branch, t.agent, t.workflow, t.repositories, t.signature,
     t.state,
-    -- While its project's automation does not run, or a day's budget is spent, a queued task is claimed by nobody.
+    -- While its project's automation does not run, or a budget is spent, a queued task is claimed by nobody.
     CASE
         WHEN t.state = 'queued' AND NOT q.active THEN 'automation'
-        WHEN t.state = 'queued' AND (q.spent_on = current_date AND q.spent_micros >= q.daily_budget_micros
-            OR (SELECT n.daily_budget_micros FROM tenants n WHERE n.id = :tenant_id) <= (
-                SELECT coalesce(sum(spent_micros), 0) FROM project_queue s
-                WHERE s.tenant_id = :tenant_id AND s.spent_on = current_date)) THEN 'budget'
+        WHEN t.state = 'queued' AND (q.spent_until > now()
+            OR (SELECT n.spent_until FROM tenants n WHERE n.id = :tenant_id) > now()) THEN 'budget'
         ELSE t.pending_reason
     END AS pending_reason,
     t.reason, t.message, t.execution_id, t.change_id, t.source, t.list_key, t.resolves, t.tries, t.version,

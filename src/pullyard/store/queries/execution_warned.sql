@@ -1,0 +1,1 @@
+UPDATE task_executions SET budget_warned = true WHERE id = :id
