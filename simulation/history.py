@@ -433,6 +433,7 @@ def project_row(project_id: str, max_tries: int) -> dict[str, Any]:
         "limits": {"prepare_seconds": 60.0, "implement_seconds": 300.0, "publish_seconds": 200.0},
         "retry": {"max_tries": max_tries, "backoff_seconds": 5.0},
         "text_policy": {},
+        "change_rules": {},
         "labels": [],
         "automation": "running",
         "workflow_nodes": [],

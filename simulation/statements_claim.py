@@ -19,6 +19,7 @@ GRANT_PROJECT = (
     "limits",
     "text_policy",
     "isolation",
+    "change_rules",
 )
 
 

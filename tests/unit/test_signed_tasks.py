@@ -23,6 +23,7 @@ from pullyard.protocol.signed_tasks import (
 from pullyard.protocol.signing import canonical, public_text
 from pullyard.protocol.worker import (
     AgentSpec,
+    ChangeRules,
     ChangeStart,
     Grant,
     RepositoryGrant,
@@ -68,6 +69,7 @@ HOSTILE = [
     ("isolation", changed(isolation=Isolation(protected_paths=[]))),
     ("isolation", changed(isolation=Isolation(tools=ToolPolicy(commands=["allow **"])))),
     ("text_policy", changed(text_policy=TextPolicy(logs=False))),
+    ("change_rules", changed(change_rules=ChangeRules(draft=False, labels=["automerge"]))),
     ("repositories", changed(repositories=[RepositoryGrant(name="more", url="/etc")])),
     ("change", changed(change=ChangeStart(id="c", branch="b", commit="0", base_branch="m", base_commit="0"))),
 ]

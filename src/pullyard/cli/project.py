@@ -5,6 +5,15 @@ from typing import Annotated
 
 import typer
 
+from pullyard.cli.change_options import (
+    Assignee,
+    BranchPrefix,
+    ChangeLabel,
+    Draft,
+    Forge,
+    Reviewer,
+    with_rules,
+)
 from pullyard.cli.follow import show_or_finish
 from pullyard.cli.inputs import checked, read_agent, read_json_file, split_commands
 from pullyard.cli.isolation_options import (
@@ -48,6 +57,7 @@ def add(  # noqa: PLR0913
     verify: Annotated[list[str], typer.Option(help="A command that proves the work. Repeatable.")] = [],  # noqa: B006
     label: Annotated[list[str], typer.Option(help="What a worker must have. Repeatable.")] = [],  # noqa: B006
     max_running: Annotated[int | None, typer.Option(help="Tasks at the same time.")] = None,
+    forge: Forge = None,
     sandbox: Sandbox = None,
     level: SandboxLevel = None,
     image: Image = None,
@@ -75,6 +85,7 @@ def add(  # noqa: PLR0913
             "verify_commands": split_commands(verify),
             "labels": label or None,
             "max_running": max_running,
+            "forge": forge,
             "isolation": with_salvage(
                 with_network(
                     isolation_wish(
@@ -176,6 +187,12 @@ def edit(  # noqa: PLR0913
     verify: Annotated[list[str], typer.Option(help="Instead of those it has. Repeatable.")] = [],  # noqa: B006
     label: Annotated[list[str], typer.Option(help="Instead of those it has. Repeatable.")] = [],  # noqa: B006
     max_running: Annotated[int | None, typer.Option(help="Tasks at the same time.")] = None,
+    forge: Forge = None,
+    draft: Draft = None,
+    change_label: ChangeLabel = [],  # noqa: B006
+    reviewer: Reviewer = [],  # noqa: B006
+    assignee: Assignee = [],  # noqa: B006
+    branch_prefix: BranchPrefix = None,
     tries: Annotated[int | None, typer.Option(help="How often a task is tried, the first included.")] = None,
     sandbox: Sandbox = None,
     level: SandboxLevel = None,
@@ -228,6 +245,15 @@ def edit(  # noqa: PLR0913
             "verify_commands": split_commands(verify),
             "labels": label or None,
             "max_running": max_running,
+            "forge": forge,
+            "change_rules": with_rules(
+                found.change_rules,
+                draft=draft,
+                labels=change_label,
+                reviewers=reviewer,
+                assignees=assignee,
+                branch_prefix=branch_prefix,
+            ),
             "retry": None if retry is None else retry.model_dump(),
             "limits": None if limits is None else limits.model_dump(),
             "isolation": isolation,

@@ -26,6 +26,7 @@ from pullyard.protocol.resources import Project, Task, TaskInput
 from pullyard.protocol.signed_tasks import SignatureRefused, read_signature, sign
 from pullyard.protocol.worker import (
     AgentSpec,
+    ChangeRules,
     Grant,
     PhaseLimits,
     RepositoryGrant,
@@ -74,6 +75,7 @@ def described(project: Project, task: TaskInput | Task) -> Grant:
         setup_commands=project.setup_commands,
         verify_commands=verify,
         text_policy=msgspec.convert(project.text_policy.model_dump(), TextPolicy),
+        change_rules=msgspec.convert(project.change_rules.model_dump(), ChangeRules),
         isolation=msgspec.convert(project.isolation.model_dump(mode="json"), Isolation),
         workflow=workflow_of(project, task.workflow),
         repositories=[

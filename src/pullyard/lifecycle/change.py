@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 
+BRANCH_PREFIX = "pullyard/"
+"""Of the branches, where a project does not want another one."""
+
+
 class ChangeState(StrEnum):
     OPEN = "open"
     MERGED = "merged"

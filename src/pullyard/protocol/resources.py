@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import Field, StringConstraints
 
 from pullyard.lifecycle.automation import AutomationState
-from pullyard.lifecycle.change import ChangeState, ErrandKind, ErrandState
+from pullyard.lifecycle.change import BRANCH_PREFIX, ChangeState, ErrandKind, ErrandState
 from pullyard.lifecycle.execution import ExecutionState
 from pullyard.lifecycle.reasons import Fault, Reason
 from pullyard.lifecycle.task import PendingReason, TaskState
@@ -30,8 +30,9 @@ from pullyard.protocol.fields import (
     Text,
 )
 from pullyard.protocol.isolation import IsolationSettings
-from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, Question, TaskRepository
+from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, ForgeKind, Question, TaskRepository
 
+BranchPrefix = Annotated[str, StringConstraints(max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*[/-]$")]
 DailyBudget = Annotated[int, Field(ge=1, le=10**15, strict=True)]
 ItemT = TypeVar("ItemT")
 
@@ -84,6 +85,20 @@ class TextPolicySettings(Input):
     task_list: bool = Field(default=True, description="the task list's text may leave the worker")
 
 
+class ChangeRuleSettings(Input):
+    """How changes stand on their forge. A bare repository has branches alone."""
+
+    draft: bool = Field(default=True, description="false: open for review at once")
+    labels: list[Line] = Field(default_factory=list, max_length=20)
+    reviewers: list[Line] = Field(
+        default_factory=list, max_length=20, description="account names; on GitHub also `owner/team`"
+    )
+    assignees: list[Line] = Field(default_factory=list, max_length=20)
+    branch_prefix: BranchPrefix = Field(
+        default=BRANCH_PREFIX, description="of the branches; workers' policies allow `pullyard/` at first"
+    )
+
+
 class OnError(StrEnum):
     STOP = "stop"
     SKIP = "skip"
@@ -113,7 +128,11 @@ class AutomationPolicy(Input):
 class ProjectInput(Input):
     name: Name
     repository: Address
-    forge: Literal["bare"] = "bare"
+    forge: ForgeKind = Field(
+        default="auto",
+        description="where changes are published; `auto`: told by the host, or by the worker's settings for "
+        "it; `bare`: only the branch is pushed",
+    )
     default_branch: Branch | None = None
     agent: AgentSettings = AgentSettings()
     setup_commands: list[Argv] = Field(default=[], max_length=50)
@@ -123,6 +142,7 @@ class ProjectInput(Input):
     limits: LimitSettings = LimitSettings()
     retry: RetrySettings = RetrySettings()
     text_policy: TextPolicySettings = TextPolicySettings()
+    change_rules: ChangeRuleSettings = ChangeRuleSettings()
     automation_policy: AutomationPolicy = AutomationPolicy()
     labels: list[Label] = Field(default_factory=list, max_length=50)
     max_running: int = Field(1, ge=1, le=1000)
@@ -135,6 +155,7 @@ class ProjectInput(Input):
 
 class ProjectPatch(Input):
     name: Name | None = None
+    forge: ForgeKind | None = None
     default_branch: Branch | None = None
     agent: AgentSettings | None = None
     setup_commands: list[Argv] | None = Field(None, max_length=50)
@@ -142,6 +163,7 @@ class ProjectPatch(Input):
     limits: LimitSettings | None = None
     retry: RetrySettings | None = None
     text_policy: TextPolicySettings | None = None
+    change_rules: ChangeRuleSettings | None = None
     automation_policy: AutomationPolicy | None = None
     labels: list[Label] | None = Field(None, max_length=50)
     max_running: int | None = Field(None, ge=1, le=1000)
@@ -162,6 +184,7 @@ class Project(Resource):
     limits: LimitSettings
     retry: RetrySettings
     text_policy: TextPolicySettings
+    change_rules: ChangeRuleSettings
     automation_policy: AutomationPolicy
     labels: list[str]
     max_running: int

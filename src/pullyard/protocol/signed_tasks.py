@@ -22,7 +22,7 @@ from pullyard.lifecycle.workflows import CODE_CHANGE
 from pullyard.protocol import signing
 from pullyard.protocol.isolation import Isolation
 from pullyard.protocol.signing import canonical, public_text
-from pullyard.protocol.worker import Grant, TextPolicy
+from pullyard.protocol.worker import ChangeRules, Grant, TextPolicy
 
 PREFIX = "pullyard-task.1"
 MAX_CHARACTERS = 8192
@@ -65,6 +65,7 @@ def parts_of(grant: Grant) -> dict[str, Any]:
         "workflow": None if grant.workflow in (None, CODE_CHANGE) else sparse(grant.workflow),
         "isolation": sparse(grant.isolation, Isolation()),
         "text_policy": sparse(grant.text_policy, TextPolicy()),
+        "change_rules": sparse(grant.change_rules, ChangeRules()),
         "repositories": [sparse(one) for one in grant.repositories],
         "change": None if grant.change is None else sparse(grant.change),
     }

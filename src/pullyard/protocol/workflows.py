@@ -71,12 +71,15 @@ AddedNodeInput = Annotated[CommandNode | PromptNode | ApprovalNode, Field(discri
 AddedNodes = Annotated[list[AddedNodeInput], Field(max_length=MAX_ADDED_NODES)]
 
 
+ForgeKind = Literal["auto", "bare", "github"]
+
+
 class TaskRepository(Input):
     """A repository of a task besides the project's own, seen by the agent at `/repositories/<name>`."""
 
     name: RepositoryName
     repository: Address
-    forge: Literal["bare"] = "bare"
+    forge: ForgeKind = "auto"
     base_branch: Branch | None = Field(None, description="null: the repository's default branch")
     verify_commands: list[Argv] | None = Field(
         None, max_length=50, description="null: detected on the base branch"

@@ -13,6 +13,7 @@ import structlog
 
 from pullyard.agents.registry import AGENTS
 from pullyard.files.locks import FileLock, wait_for
+from pullyard.forges.sites import Sites
 from pullyard.git.errors import GitMissing
 from pullyard.git.program import Git
 from pullyard.protocol.errors import RequestError
@@ -188,7 +189,8 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         images=images,
         dialer=dialer,
         tracer=tracer,
-        decider=open_decider(settings, probes),
+        masker=Masker(lambda: {*own_secrets, client.credential}),
+        decider=open_decider(settings, probes, access.sites),
     )
 
 
@@ -197,7 +199,7 @@ def containers_of(settings: WorkerSettings) -> ContainerSettings:
     return ContainerSettings(runtime=settings.docker_runtime, **named)
 
 
-def open_decider(settings: WorkerSettings, probes: Sequence[Probe]) -> Decider:
+def open_decider(settings: WorkerSettings, probes: Sequence[Probe], sites: Sites) -> Decider:
     """Raises RequestError where the policy can't be used: a worker does not start without its rules."""
     path = find_policy(settings.policy_file, settings.data_directory)
     policy = load_policy(path, local_coordinator=settings.local_coordinator)
@@ -206,7 +208,7 @@ def open_decider(settings: WorkerSettings, probes: Sequence[Probe]) -> Decider:
     logger.info("policy", source=policy.title, rules=len(policy.rules))
     for sentence in policy.unreachable():
         logger.warning("policy", problem=sentence)
-    return Decider(policy, nonces, probes)
+    return Decider(policy, nonces, probes, sites)
 
 
 async def open_images(

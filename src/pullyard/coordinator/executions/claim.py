@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from pullyard.coordinator.workflows.choose import granted_change, granted_repositories, granted_workflow
+from pullyard.lifecycle.change import BRANCH_PREFIX
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.protocol.isolation import Isolation
 from pullyard.protocol.worker import (
     AgentSpec,
+    ChangeRules,
     Grant,
     PhaseLimits,
     RepositorySpec,
@@ -89,7 +91,7 @@ def build_grant(row: Any) -> Grant:
         repository=RepositorySpec(url=row.repository, forge=row.forge),
         agent=msgspec.convert(agent, AgentSpec),
         limits=msgspec.convert(row.limits, PhaseLimits),
-        branch=row.change_branch or head_branch(row.number, row.task_slug, row.task_id),
+        branch=row.change_branch or own_branch(row),
         # Set-up and proof are of the project's own repository; a change may be in another one of its task.
         setup_commands=[] if row.change_repository else row.setup_commands,
         verify_commands=(
@@ -98,6 +100,7 @@ def build_grant(row: Any) -> Grant:
             else row.task_verify
         ),
         text_policy=msgspec.convert(row.text_policy, TextPolicy),
+        change_rules=msgspec.convert(row.change_rules, ChangeRules),
         isolation=msgspec.convert(row.isolation, Isolation),
         resume_from=row.resumed_from,
         resume_commit=row.resumed_commit,
@@ -108,6 +111,16 @@ def build_grant(row: Any) -> Grant:
     )
 
 
+def own_branch(row: Any) -> str:
+    prefix = row.change_rules.get("branch_prefix", BRANCH_PREFIX)
+    return prefix + branch_end(head_branch(row.number, row.task_slug, row.task_id))
+
+
 def head_branch(number: int, slug: str, task_id: str) -> str:
     """The same for every execution of the task: a later one's push takes the place of an earlier one's."""
-    return f"pullyard/{number}-{slug}-{task_id[-6:]}"
+    return f"{BRANCH_PREFIX}{number}-{slug}-{task_id[-6:]}"
+
+
+def branch_end(branch: str) -> str:
+    """What stays of it whatever the project's branches begin with."""
+    return branch.removeprefix(BRANCH_PREFIX)

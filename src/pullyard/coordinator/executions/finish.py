@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.events.write import TaskNews, tell
-from pullyard.coordinator.executions.claim import head_branch
+from pullyard.coordinator.executions.claim import branch_end, head_branch
 from pullyard.coordinator.executions.end import Outcome, end_execution
 from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
 from pullyard.coordinator.executions.nodes import write_nodes
@@ -88,8 +88,12 @@ def check_repositories(known: list[dict[str, Any]], changes: list[PublishedChang
 
 def check_branches(task: Any, changes: list[PublishedChange]) -> None:
     """Raises RequestError for a branch that was not granted: another worker is told to merge or delete it."""
-    granted = task.change_branch or head_branch(task.number, task.slug, task.id)
-    if any(change.branch != granted for change in changes):
+    end = branch_end(head_branch(task.number, task.slug, task.id))
+    for change in changes:
+        # What stands before its end was the project's wish when the task was given out.
+        own = change.branch.endswith(end) and change.branch.removesuffix(end)[-1:] in ("/", "-", "")
+        if change.branch == task.change_branch or (task.change_branch is None and own):
+            continue
         raise RequestError("A change is on the branch of its grant.", code="foreign-branch")
 
 

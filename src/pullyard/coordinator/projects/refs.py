@@ -4,13 +4,19 @@ from pullyard.agents.registry import check_settings
 from pullyard.git import names
 from pullyard.git.addresses import read_address
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.resources import AgentSettings
+from pullyard.protocol.resources import AgentSettings, ChangeRuleSettings
 
 
 def check_branch(name: str | None) -> None:
     """None is the default branch. Raises RequestError."""
     if name is not None:
         names.check_branch(name)
+
+
+def check_rules(rules: ChangeRuleSettings | None) -> None:
+    """Raises RequestError for branches that git would not take."""
+    if rules is not None:
+        names.check_branch(f"{rules.branch_prefix}1-x")
 
 
 def check_repository(address: str) -> None:

@@ -9,7 +9,12 @@ from pullyard.coordinator.costs.budgets import set_daily
 from pullyard.coordinator.edits import check_version
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.projects.read import read_project
-from pullyard.coordinator.projects.refs import check_branch, check_default_agent, check_repository
+from pullyard.coordinator.projects.refs import (
+    check_branch,
+    check_default_agent,
+    check_repository,
+    check_rules,
+)
 from pullyard.coordinator.tasks.lanes import relabel_tasks
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.coordinator.workflows.choose import check_added_nodes, with_needs_of_project
@@ -28,6 +33,7 @@ async def create_project(connection: AsyncConnection, tenant_id: str, wish: Proj
     """Its automation runs from the start. Raises Conflict ``name-taken``."""
     check_repository(wish.repository)
     check_branch(wish.default_branch)
+    check_rules(wish.change_rules)
     check_default_agent(wish.agent)
     check_added_nodes(wish.workflow_nodes)
     project_id = new_id(Kind.PROJECT)
@@ -55,6 +61,7 @@ async def edit_project(
     project = await read_project(connection, tenant_id, project_id)
     check_version(if_match, project.version)
     check_branch(patch.default_branch)
+    check_rules(patch.change_rules)
     check_default_agent(patch.agent)
     check_added_nodes(patch.workflow_nodes or [])
     current = project.model_dump(mode="json")
@@ -66,6 +73,8 @@ async def edit_project(
         "limits",
         "retry",
         "text_policy",
+        "forge",
+        "change_rules",
         "automation_policy",
         "labels",
         "max_running",

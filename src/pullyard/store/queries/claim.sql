@@ -145,7 +145,7 @@ SELECT c.place, CAST(extract(epoch FROM now() - least(c.queued_at, now())) AS do
     p.id AS project_id, p.name AS project_name, coalesce(r.repository_url, p.repository) AS repository,
     p.forge, p.default_branch,
     p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy,
-    c.workflow, c.repositories, p.workflow_nodes, p.isolation, c.signature,
+    c.workflow, c.repositories, p.workflow_nodes, p.isolation, p.change_rules, c.signature,
     -- The change that the task goes on with, for few.
     r.id AS change_id, r.branch AS change_branch, r.commit AS change_commit, r.base_branch AS change_base_branch,
     r.base_commit AS change_base_commit, r.repository AS change_repository,

@@ -23,7 +23,10 @@ WITH open AS (
     RETURNING e.id, e.project_id, e.change_id, e.kind, e.fence, e.worker_id
 )
 SELECT g.id, g.project_id, g.change_id, g.kind, g.fence, g.worker_id, c.branch, c.base_branch, c.commit, c.title,
-    coalesce(c.repository_url, p.repository) AS repository, p.forge, p.default_branch, l.path, l.blob
+    coalesce(c.repository_url, p.repository) AS repository,
+    CASE WHEN c.repository IS NULL THEN p.forge ELSE coalesce((
+        SELECT one ->> 'forge' FROM tasks t, jsonb_array_elements(t.repositories) one
+        WHERE t.id = c.task_id AND one ->> 'name' = c.repository), 'auto') END AS forge, p.default_branch, l.path, l.blob
 FROM given g
 JOIN projects p ON p.id = g.project_id
 LEFT JOIN changes c ON c.id = g.change_id

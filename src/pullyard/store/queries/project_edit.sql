@@ -3,6 +3,7 @@ WITH limited AS (
 )
 UPDATE projects SET
     name = :name,
+    forge = :forge,
     default_branch = :default_branch,
     agent = :agent,
     setup_commands = :setup_commands,
@@ -10,6 +11,7 @@ UPDATE projects SET
     limits = :limits,
     retry = :retry,
     text_policy = :text_policy,
+    change_rules = :change_rules,
     automation_policy = :automation_policy,
     labels = :labels,
     workflow_nodes = :workflow_nodes,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from pullyard.forges.sites import Sites
 from pullyard.lifecycle.change import CHANGE_ERRANDS, ErrandKind
 from pullyard.lifecycle.command_rules import CommandDecision, CommandRule, judge_command, read_rule
 from pullyard.lifecycle.tool_routing import (
@@ -112,6 +113,8 @@ class Decider:
     nonces: Nonces | None = None
     """None keeps no book of signatures: for an explanation, and where no rule demands any."""
     probes: Sequence[Probe] = ()
+    sites: Sites = field(default_factory=Sites)
+    """By which the kind of forge is told where the project leaves that open."""
 
     def permit(self, grant: Grant, *, now: float | None = None) -> Permit:
         """Raises PolicyRefused, RequestError for no address. ``now`` is in seconds since 1970."""
@@ -119,7 +122,7 @@ class Decider:
         rules = [self.rule_of(one, notes) for one in urls_of(grant)]
         bounded = grant
         for rule in rules:
-            check_rule(rule, grant)
+            check_rule(rule, grant, self.sites)
             self._check_signed(rule, grant, time.time() if now is None else now, notes)
             bounded = self._within(rule, bounded, notes)
         signed = any(rule.signed_by for rule in rules)
@@ -149,7 +152,8 @@ class Decider:
     def check_errand(self, errand: Errand) -> None:
         """Raises PolicyRefused, RequestError for an address that is none."""
         rule = self.rule_of(errand.repository.url, Notes())
-        check_glob(rule, "forges", rule.forges, errand.repository.forge, "the forge")
+        forge = self.sites.kind(errand.repository.url, errand.repository.forge)
+        check_glob(rule, "forges", rule.forges, forge, "the forge")
         if errand.kind not in rule.errands:
             raise refused(rule, f"it does not allow {errand.kind}", f'"{errand.kind}" in errands')
         if errand.kind in CHANGE_ERRANDS:
@@ -264,9 +268,9 @@ def urls_of(grant: Grant) -> list[str]:
     return [grant.repository.url, *(one.url for one in grant.repositories)]
 
 
-def check_rule(rule: Rule, grant: Grant) -> None:
-    for forge in (grant.repository.forge, *(one.forge for one in grant.repositories)):
-        check_glob(rule, "forges", rule.forges, forge, "the forge")
+def check_rule(rule: Rule, grant: Grant, sites: Sites) -> None:
+    for one in (grant.repository, *grant.repositories):
+        check_glob(rule, "forges", rule.forges, sites.kind(one.url, one.forge), "the forge")
     for agent in agents_of(grant):
         check_glob(rule, "agents", rule.agents, agent, "the agent")
     check_glob(rule, "branches", rule.branches, grant.branch, "the branch")

@@ -1,0 +1,46 @@
+"""The options of ``pullyard project`` about how its changes stand on their forge."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from pullyard.protocol.resources import ChangeRuleSettings
+
+NONE = "none"
+"""Typed to have nobody and nothing."""
+
+Forge = Annotated[
+    str | None,
+    typer.Option(help="auto, bare, github, gitlab, gitea or bitbucket: where changes are published."),
+]
+Draft = Annotated[bool | None, typer.Option("--draft/--ready", help="How changes are opened.")]
+ChangeLabel = Annotated[
+    list[str], typer.Option(help=f"Of its changes; instead of those it has. Repeatable; {NONE}.")
+]
+Reviewer = Annotated[
+    list[str], typer.Option(help=f"An account of the forge; instead of those it has. Repeatable; {NONE}.")
+]
+Assignee = Annotated[
+    list[str], typer.Option(help=f"An account of the forge; instead of those it has. Repeatable; {NONE}.")
+]
+BranchPrefix = Annotated[str | None, typer.Option(help="Its branches begin with this, such as bots/.")]
+
+
+def with_rules(
+    current: ChangeRuleSettings,
+    *,
+    draft: bool | None,
+    labels: Sequence[str],
+    reviewers: Sequence[str],
+    assignees: Sequence[str],
+    branch_prefix: str | None,
+) -> dict[str, Any] | None:
+    """What was typed in place of what the project has; None where nothing was."""
+    names = {"labels": labels, "reviewers": reviewers, "assignees": assignees}
+    typed: dict[str, Any] = {
+        name: [one for one in given if one != NONE] for name, given in names.items() if given
+    }
+    plain = {"draft": draft, "branch_prefix": branch_prefix}
+    typed |= {name: value for name, value in plain.items() if value is not None}
+    return current.model_dump() | typed if typed else None

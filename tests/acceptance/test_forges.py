@@ -1,0 +1,88 @@
+"""From a task to a merged pull request, over a forge of ours that speaks GitHub's API."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.forges.kinds import make_server
+from tests.forges.server import TOKEN, ForgeServer, serve_forge
+from tests.repositories import branches_of, git_in, make_bare_clone, make_repository
+from tests.system import System
+
+
+@pytest.fixture
+async def server(system: System) -> AsyncIterator[ForgeServer]:
+    author = make_repository(system.root / "author", {"README": "one\n"})
+    make_bare_clone(author, system.root / "served" / "acme" / "widgets.git")
+    with serve_forge(make_server("github", system.root / "served")) as served:
+        yield served
+    assert served.wrong == []
+
+
+async def start_worker(system: System, server: ForgeServer, **more: Any) -> None:
+    token = system.root / "token"
+    token.write_text(f"{TOKEN}\n")
+    site = {"kind": "github", "token_file": str(token), **more}
+    await system.start_worker(forges=json.dumps({server.host: site}))
+
+
+async def project_at(system: System, server: ForgeServer, **fields: Any) -> str:
+    return await system.project(server.url, verify_commands=[["test", "-f", "result.txt"]], **fields)
+
+
+async def test_a_task_becomes_a_draft_and_is_merged_through_the_api(
+    system: System, server: ForgeServer
+) -> None:
+    await start_worker(system, server)
+    rules = {"labels": ["bot"], "reviewers": ["ada", "nobody"], "branch_prefix": "pullyard/of-us/"}
+    project = await project_at(system, server, change_rules=rules)
+    ended = await system.ended(await system.task(project, "echo done > result.txt", title="Say it"))
+    assert (ended["state"], ended["message"]) == ("completed", "")
+    [opened] = server.changes
+    change = await system.change(ended)
+    assert (opened.draft, opened.title, opened.base) == (True, "Say it", "main")
+    assert (change["url"], change["branch"]) == (server.page(opened, "pull"), opened.branch)
+    assert opened.branch.startswith("pullyard/of-us/1-say-it-")
+    assert "**Verified**" in opened.body
+    assert opened.labels == ["bot"]
+    log = await system.log(ended["execution_id"], "publish")
+    assert b"Reviewers not taken: " in log
+    assert b"not nobody" in log
+    await system.coordinator.post(f"/changes/{change['id']}/merge", status=202)
+    merged = await system.change_in_state(ended, "merged")
+    assert (opened.state, opened.draft) == ("merged", False)
+    assert merged["merged_commit"] == branches_of(server.repository)["main"]
+    assert git_in(server.repository, "show", "main:result.txt") == "done"
+    assert TOKEN not in system.worker_log
+
+
+async def test_a_lost_answer_and_a_killed_worker_leave_one_change(
+    system: System, server: ForgeServer
+) -> None:
+    await start_worker(system, server)
+    # The change is opened, its answer is lost, and whoever looks it up again is killed.
+    server.fault("POST", "/pulls$", done=True)
+    asked = system.root / "asked"
+    server.fault("GET", "/pulls$")
+    server.fault("GET", "/pulls$", times=20, before=lambda: asked.touch())
+    task = await system.task(await project_at(system, server), "echo done > result.txt")
+    await system.until_there("asked")
+    await system.kill_worker()
+    server.faults.clear()
+    await start_worker(system, server)
+    ended = await system.ended(task)
+    assert (ended["state"], len(server.changes)) == ("completed", 1)
+    assert (await system.change(ended))["url"] == server.page(server.changes[0], "pull")
+
+
+async def test_what_is_not_configured_is_told_before_an_agent_works(
+    system: System, server: ForgeServer
+) -> None:
+    await system.start_worker()
+    project = await project_at(system, server, forge="github")
+    ended = await system.ended(await system.task(project, "echo done > result.txt"))
+    assert (ended["state"], ended["reason"]) == ("failed", "forge_refused")
+    assert 'forges."127.0.0.1".token in its settings' in ended["message"]
+    assert server.asked == []
