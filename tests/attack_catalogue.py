@@ -49,7 +49,7 @@ ROWS = (
     Row("logs: a line of 100 MB", "bounds on lines, pieces and logs"),
     Row("secrets: in logs, in any encoding", "nothing secret is inside"),
     Row("secrets: at the coordinator", "kept as hashes only", OUTSIDE),
-    Row("secrets: masking of streams", "", later="nothing secret is inside, so nothing is masked"),
+    Row("secrets: masking of streams", "the worker's secrets and known tokens become stars", OUTSIDE),
     Row("egress: metadata address", "no network; the proxy never goes there", ISOLATED + OUTSIDE),
     Row("egress: private ranges", "no network; every address must be public", ISOLATED + OUTSIDE),
     Row("egress: IPv6", "no network, and all kinds of tunnels refused", ISOLATED + OUTSIDE),

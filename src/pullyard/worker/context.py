@@ -28,6 +28,7 @@ from pullyard.worker.images.supply import ImageSupply
 from pullyard.worker.journal import CopyRecord, Journal, Record
 from pullyard.worker.lease import Lease
 from pullyard.worker.logs import LogFile
+from pullyard.worker.masking import Masker
 from pullyard.worker.mirrors import Mirrors
 from pullyard.worker.network import Network, bound_of, network_of
 from pullyard.worker.policy.decide import Decider, Permit
@@ -64,6 +65,8 @@ class Tools:
     access: Access = field(default_factory=Access)
     """To the forges."""
     tracer: Tracer = field(default_factory=NoTracer)
+    masker: Masker = field(default_factory=Masker)
+    """Of what is printed and told, before it leaves."""
     decider: Decider = field(default_factory=lambda: Decider(default_policy(local_repositories=True)))
     """What the worker's owner allows."""
 

@@ -86,6 +86,7 @@ class Execution:
             fence=self.fence,
             limit_bytes=self._context.tools.settings.log_limit_bytes,
             watched=lambda: self.watched,
+            masker=self._context.tools.masker,
         )
 
     async def _decide(self, refusal: PullyardError | OSError | None) -> None:
@@ -165,7 +166,7 @@ class Execution:
         return FinishRequest(
             fence=self.fence,
             reason=reason,
-            message=message,
+            message=self._context.tools.masker.text(message),
             change=next((change for change in changes if change.repository is None), None),
             further_changes=[change for change in changes if change.repository is not None],
             receipt=record.receipt,

@@ -19,6 +19,7 @@ from pullyard.protocol.conversation import CONVERSATION_STREAM
 from pullyard.protocol.errors import PullyardError
 from pullyard.worker.client import CoordinatorClient, until_answered
 from pullyard.worker.file_events import FileEvents
+from pullyard.worker.masking import REACH_BYTES, Masker
 
 logger = structlog.get_logger(__name__)
 
@@ -79,7 +80,9 @@ class LogShipper:
         fence: int,
         limit_bytes: int,
         watched: Callable[[], bool],
+        masker: Masker | None = None,
     ) -> None:
+        self._masker = masker or Masker()
         self._client = client
         self._directory = directory
         self._execution_id = execution_id
@@ -148,7 +151,7 @@ class LogShipper:
     async def _send(self, stream: str) -> None:
         size = self._size(stream)
         while (offset := self._sent.get(stream, 0)) < size:
-            data = self._read(stream, offset, min(FRAME_BYTES, size - offset))
+            data = self._masked(stream, offset, min(FRAME_BYTES, size - offset))
             if not data:
                 break
             frame = self._compressor.compress(data)
@@ -158,6 +161,14 @@ class LogShipper:
                 )
             )
             reached("log-answered")
+
+    def _masked(self, stream: str, offset: int, size: int) -> bytes:
+        """Less than was asked for where it ends with what may be the begin of a secret."""
+        data = self._read(stream, offset, size)
+        before = self._read(stream, max(0, offset - REACH_BYTES), min(offset, REACH_BYTES))
+        end = offset + len(data)
+        whole = end >= self._limit_bytes or (self._complete.is_set() and end >= self._size(stream))
+        return self._masker.piece(before, data, whole=whole)
 
     def _read(self, stream: str, offset: int, size: int) -> bytes:
         if offset >= self._limit_bytes:

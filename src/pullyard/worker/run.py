@@ -41,6 +41,7 @@ from pullyard.worker.images.supply import ImageSupply, SupplyLimits
 from pullyard.worker.kept import keep_saving
 from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
+from pullyard.worker.masking import Masker, secrets_in
 from pullyard.worker.mirrors import Mirrors
 from pullyard.worker.network import bound_of, dialer_of, raise_file_limit
 from pullyard.worker.policy.decide import Decider
@@ -169,6 +170,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
     images = await open_images(settings, probes, stack)
     mark = worker_mark(data)
     checkouts = data / "checkouts"
+    own_secrets = secrets_in(settings)
     return Tools(
         settings=settings,
         client=client,
@@ -189,6 +191,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         images=images,
         dialer=dialer,
         tracer=tracer,
+        masker=Masker(lambda: {*own_secrets, client.credential}),
         masker=Masker(lambda: {*own_secrets, client.credential}),
         decider=open_decider(settings, probes, access.sites),
     )
