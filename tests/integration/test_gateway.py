@@ -308,6 +308,8 @@ async def test_without_a_key_every_request_says_what_to_set() -> None:
         answer = await client.post("/v1/messages", json=question())
         assert answer.status_code == 401
         assert "ANTHROPIC_API_KEY" in answer.json()["error"]["message"]
+        assert gateway.upstream is not None
+        assert gateway.provider is not None
         assert gateway.upstream.missing(gateway.provider) == answer.json()["error"]["message"]
         assert server.requests == []
 

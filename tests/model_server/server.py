@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import h11
 
 from tests.model_server.anthropic import Anthropic
+from tests.model_server.clouds import Bedrock, Vertex
 from tests.model_server.gemini import Gemini
 from tests.model_server.openai_chat import OpenAIChat
 from tests.model_server.openai_responses import OpenAIResponses
@@ -26,7 +27,14 @@ from tests.model_server.script import (
     reply_json,
 )
 
-FORMATS: Sequence[Format] = (Anthropic(), Gemini(), OpenAIResponses(), OpenAIChat())
+FORMATS: Sequence[Format] = (
+    Anthropic(),
+    Vertex(),
+    Bedrock(),
+    Gemini(),
+    OpenAIResponses(),
+    OpenAIChat(),
+)
 NOT_FOUND = Failure(404, "not_found_error", "The scripted server does not know this address.")
 Event = h11.Response | h11.Data | h11.EndOfMessage
 

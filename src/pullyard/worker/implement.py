@@ -21,7 +21,7 @@ from pullyard.worker.context import Context
 from pullyard.worker.disk import has_room
 from pullyard.worker.failures import PhaseFailed, disk_full
 from pullyard.worker.gateway.ledger import Ledger
-from pullyard.worker.gateway.providers import PROVIDERS
+from pullyard.worker.gateway.upstream import Upstream
 from pullyard.worker.network import Model, Network
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.programs.shelf import shelf_in
@@ -36,7 +36,8 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
     spec = agent_of(context, node)
     agent = make_agent(spec.name)
     spent = context.record.usage
-    ledger = Ledger(left_of(context.grant.task.budget_micros, spent))
+    ledger = Ledger(left_of(own_bound(context), spent), share=context.share)
+    context.share.before, context.share.usage = spent, ledger.usage
     workspace, mounts = working_copies(context)
     sandbox = context.sandbox(workspace, mounts)
     invocation = agent.invocation(
@@ -55,6 +56,7 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
             # Spent is spent, also by an agent that was stopped. The gateway's count is taken from the
             # provider's answers; an agent's own is only its word.
             context.record.usage = total(spent, ledger.usage if ledger.requests else agent.usage)
+            context.share.before, context.share.usage = context.record.usage, Usage()
         judge(context, agent.end(exit_code), ledger.verdict(), exceeded)
         if not works_last(context.workflow, node):
             return NodeOutcome.PASSED
@@ -83,6 +85,13 @@ def told(context: Context, node: Node, sandbox: Sandbox) -> TaskBrief:
     return msgspec.structs.replace(
         context.grant.task, instructions=instructions, answers=answers, repositories=places
     )
+
+
+def own_bound(context: Context) -> int | None:
+    """What the coordinator can't raise: its owner's policy, and what is signed. The rest it tells itself."""
+    sent, allowed = context.record.grant, context.grant
+    cut = allowed.task.budget_micros != sent.task.budget_micros
+    return allowed.task.budget_micros if cut or sent.signature is not None else None
 
 
 def left_of(budget_micros: int | None, spent: Usage) -> int | None:
@@ -133,9 +142,7 @@ async def run_agent(
     However this ends, nothing of the agent runs any more afterwards.
     """
     if invocation.gateway is not None:
-        provider = PROVIDERS[invocation.gateway]
-        if missing := context.tools.upstream.missing(provider):
-            raise PhaseFailed(Reason.AGENT_MISSING, missing)
+        check_model(context.tools.upstream, invocation.gateway)
     context.log(Phase.IMPLEMENT).line(f"The agent {agent.name} begins.")
     async with AsyncExitStack() as stack:
         output = AgentOutput(context, agent)
@@ -151,6 +158,16 @@ async def run_agent(
         if exceeded:
             log.line(exceeded)
         return exit_code, exceeded
+
+
+def check_model(upstream: Upstream, name: str) -> None:
+    """Raises PhaseFailed where the agent would have nobody to ask."""
+    try:
+        missing = upstream.missing(upstream.provider(name))
+    except RequestError as error:
+        missing = str(error)
+    if missing:
+        raise PhaseFailed(Reason.AGENT_MISSING, missing)
 
 
 def write_files(directory: Path, files: Mapping[str, bytes]) -> Path:

@@ -32,7 +32,7 @@ from pullyard.worker.disk import free_bytes
 from pullyard.worker.errands import Errands
 from pullyard.worker.execution import Execution
 from pullyard.worker.forges import git_settings, open_access
-from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
+from pullyard.worker.gateway.upstream import open_upstream
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.identity import Identity
 from pullyard.worker.images.build import BuildLimits
@@ -43,6 +43,7 @@ from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from pullyard.worker.masking import Masker, secrets_in
 from pullyard.worker.mirrors import Mirrors
+from pullyard.worker.models import model_settings
 from pullyard.worker.network import bound_of, dialer_of, raise_file_limit
 from pullyard.worker.policy.decide import Decider
 from pullyard.worker.policy.load import find_policy, load_policy
@@ -156,9 +157,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         probes = await usable((settings.sandbox,) if settings.sandbox else SAFE, uid, containers)
     except (GitMissing, SandboxUnavailable) as missing:
         raise RequestError(str(missing), code="worker-incomplete") from missing
-    upstream = open_upstream(
-        {"anthropic": ProviderSettings(key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)}
-    )
+    upstream = open_upstream(model_settings(settings), settings.model_prices)
     stack.push_async_callback(upstream.client.aclose)
     tracer = open_tracer("pullyard-worker", settings.otlp_endpoint)
     stack.push_async_callback(asyncio.to_thread, tracer.close)

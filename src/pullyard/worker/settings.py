@@ -48,6 +48,25 @@ class ForgeSettings(BaseModel):
     """``http://host:port``; null: as the environment says."""
 
 
+class ModelEndpoint(BaseModel):
+    """A server that speaks the API of a known provider; agents are told its name alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    base_url: str
+    """As the server's documents have it for clients: that of ``openai`` ends in the version, ``/v1``."""
+    api: Literal["openai", "anthropic", "gemini", "vertex", "bedrock"] = "openai"
+    key: SecretStr | None = None
+    """Without a key, a file or a command, none is sent."""
+    key_file: Path | None = None
+    """Read again whenever it has changed."""
+    key_command: tuple[str, ...] = ()
+    """Its arguments; the first line that it prints is the key. No shell is between."""
+    key_seconds: float = Field(default=300.0, gt=0)
+    """How long what the command printed is used."""
+    plain_http: bool = False
+    """True: a server elsewhere may be reached without TLS; whoever is between reads keys and code."""
+
+
 class WorkerSettings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix="PULLYARD_WORKER_", env_nested_delimiter="__"
@@ -151,6 +170,15 @@ class WorkerSettings(BaseSettings):
 
     anthropic_api_key: SecretStr | None = None
     anthropic_base_url: str = "https://api.anthropic.com"
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str = "https://api.openai.com/v1"
+    gemini_api_key: SecretStr | None = None
+    gemini_base_url: str = "https://generativelanguage.googleapis.com"
+    model_endpoints: dict[str, ModelEndpoint] = Field(default_factory=dict)
+    """Other servers of models by a name of yours: self-hosted ones, OpenRouter, Vertex, Bedrock; a JSON
+    object."""
+    model_prices: Path | None = None
+    """A file with prices of your own, which come before those that the worker knows."""
 
     @property
     def local_coordinator(self) -> bool:

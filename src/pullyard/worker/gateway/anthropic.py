@@ -1,14 +1,24 @@
 """Anthropic's Messages API, as far as the gateway must understand it: requests to refuse, tokens to count."""
 
+import re
 from typing import Any
 
 import msgspec
 
+from pullyard.worker.gateway.metering import MOST_TOKENS, AnswerMeter, Counted, Events, Whole, is_stream
 from pullyard.worker.gateway.prices import Tokens
+from pullyard.worker.gateway.provider import (
+    ANSWER_HEADERS,
+    MODEL,
+    Asked,
+    Metered,
+    Passed,
+    Provider,
+    Refused,
+    Route,
+    no_body,
+)
 
-LINE_LIMIT_BYTES = 8 << 20
-_CHARACTERS_PER_TOKEN = 3
-_MOST_TOKENS = 1 << 40
 _CLIENT_TOOLS = ("bash_", "text_editor_", "computer_", "memory_", "custom")
 
 
@@ -20,7 +30,7 @@ class _Source(msgspec.Struct):
 class _Block(msgspec.Struct):
     type: str = ""
     source: _Source | str | None = None
-    content: "str | list[_Block] | dict[str, Any] | None" = None
+    content: "str | list[_Block] | dict[str, msgspec.Raw] | None" = None
 
 
 class _Message(msgspec.Struct):
@@ -34,15 +44,15 @@ class _Tool(msgspec.Struct):
 class Request(msgspec.Struct):
     """The part of a request that decides on its price and on where its data may go."""
 
-    model: str
+    model: str = ""
     max_tokens: int = 0
     messages: list[_Message] = []
     system: str | list[_Block] | None = None
     tools: list[_Tool] | None = None
-    mcp_servers: list[Any] | None = None
-    container: Any = None
+    mcp_servers: msgspec.Raw | None = None
+    container: msgspec.Raw | None = None
     speed: str | None = None
-    inference_geo: Any = None
+    inference_geo: str | None = None
 
 
 class _CacheCreation(msgspec.Struct):
@@ -68,41 +78,67 @@ class _Delta(msgspec.Struct):
     partial_json: str = ""
 
 
+class _Error(msgspec.Struct):
+    type: str = ""
+
+
 class _Event(msgspec.Struct):
     type: str
     message: _Answer | None = None
     usage: _Usage | None = None
     delta: _Delta | None = None
+    error: _Error | None = None
 
 
 _decode_request = msgspec.json.Decoder(Request).decode
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 
+_ERRORS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+_STATUSES = {kind: status for status, kind in _ERRORS.items()}
 
-def read_request(body: bytes) -> Request | None:
-    """None for what is not a request."""
+
+def check_request(body: bytes) -> Request:
+    """Raises Refused."""
     try:
         request = _decode_request(body)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return request if 0 <= request.max_tokens <= _MOST_TOKENS else None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused("The body is not a request of the Messages API.") from error
+    if not 0 <= request.max_tokens <= MOST_TOKENS:
+        raise Refused("The body is not a request of the Messages API.")
+    reason = _refusal(request)
+    if reason:
+        raise Refused(reason)
+    return request
 
 
-def refusal(request: Request) -> str | None:
-    """Why a request may not pass: the provider would fetch or run something for it, out of the sandbox."""
-    if request.mcp_servers or request.container is not None:
+def _refusal(request: Request) -> str | None:
+    """The provider would fetch or run something for it, out of the sandbox."""
+    if _given(request.mcp_servers) or _given(request.container):
         return "The gateway lets no request use remote servers or containers."
     if own := next((tool.type for tool in request.tools or [] if runs_at_provider(tool.type)), None):
         return f"The gateway lets no request use the provider's own tool {own[:60]}."
     if request.speed not in (None, "standard") or request.inference_geo not in (None, "", "global"):
         return "The gateway lets no request choose a speed or place with another price."
-    if any(map(_fetches, contents_of(request))):
+    if any(map(_fetches, _contents_of(request))):
         return "The gateway lets no request name an address or a stored file: send the data itself."
     return None
 
 
-def contents_of(request: Request) -> "list[str | list[_Block] | dict[str, Any] | None]":
+def _given(value: msgspec.Raw | None) -> bool:
+    return value is not None and bytes(value) not in (b"null", b"[]")
+
+
+def _contents_of(request: Request) -> "list[str | list[_Block] | dict[str, Any] | None]":
     system = request.system if isinstance(request.system, list) else []
     return [system, *(message.content for message in request.messages)]
 
@@ -114,12 +150,12 @@ def runs_at_provider(tool_type: str | None) -> bool:
 
 def _fetches(content: "str | list[_Block] | dict[str, Any] | None") -> bool:
     if isinstance(content, list):
-        return any(block_fetches(block) for block in content)
+        return any(_block_fetches(block) for block in content)
     # Only results of the provider's own tools are objects.
     return isinstance(content, dict)
 
 
-def block_fetches(block: _Block) -> bool:
+def _block_fetches(block: _Block) -> bool:
     if isinstance(block.source, _Source) and (
         block.source.type in ("url", "file") or _fetches(block.source.content)
     ):
@@ -127,100 +163,95 @@ def block_fetches(block: _Block) -> bool:
     return _fetches(block.content)
 
 
-def most_tokens(request: Request, body_bytes: int) -> Tokens:
-    """Above what the request can use: a token is rarely under two bytes of JSON."""
-    return Tokens(cache_write_1h=body_bytes // 2 + 1, output=request.max_tokens)
+def metered(request: Request, model: str, body_bytes: int) -> Metered:
+    """The most is above what a request can use: a token is rarely under two bytes of JSON."""
+    return Metered(
+        model=model,
+        most=Tokens(cache_write_1h=body_bytes // 2 + 1, output=request.max_tokens),
+        open_meter=lambda content_type: open_meter(model, body_bytes, content_type),
+        prices="anthropic",
+    )
 
 
-class Meter:
-    """Counts one answer's tokens from its bytes, fed cut anywhere.
-
-    Where the provider's count is missing or the answer broke off, ``tokens`` is an estimate from the bytes.
-    """
-
-    def __init__(self, model: str, request_bytes: int, *, streamed: bool) -> None:
-        self.model = model
-        self._request_bytes = request_bytes
-        self._streamed = streamed
-        self._held = bytearray()
-        self._usage = _Usage()
-        self._complete = False
-        self._characters = 0
-        self._bytes = 0
-
-    def feed(self, data: bytes) -> None:
-        self._bytes += len(data)
-        self._held += data
-        if not self._streamed:
-            del self._held[LINE_LIMIT_BYTES:]
-            return
-        end = self._held.rfind(b"\n") + 1
-        if end:
-            for line in bytes(self._held[:end]).split(b"\n"):
-                if line.startswith(b"data:"):
-                    self._understand(line[5:])
-            del self._held[:end]
-        if len(self._held) > LINE_LIMIT_BYTES:
-            self._characters += len(self._held)
-            self._held.clear()
-
-    def _understand(self, line: bytes) -> None:
-        try:
-            event = _decode_event(line)
-        except (msgspec.DecodeError, RecursionError):
-            self._characters += len(line)
-            return
-        if event.message is not None:
-            self._take(event.message)
-        if event.usage is not None:
-            self._merge(event.usage)
-        if event.delta is not None:
-            delta = event.delta
-            self._characters += len(delta.text) + len(delta.thinking) + len(delta.partial_json)
-        self._complete |= event.type == "message_stop"
-
-    def tokens(self) -> Tokens:
-        """Call it once, at the end of the answer, whole or broken off."""
-        if not self._streamed:
-            self._read_whole()
-        usage = self._usage
-        prompt, output = _count(usage.input_tokens), _count(usage.output_tokens)
-        if usage.input_tokens is None:
-            prompt = self._request_bytes // _CHARACTERS_PER_TOKEN + 1
-        if not self._complete:
-            seen = self._bytes if usage.output_tokens is None else self._characters
-            output = max(output, seen // _CHARACTERS_PER_TOKEN)
-        written = _count(usage.cache_creation_input_tokens)
-        creation = usage.cache_creation or _CacheCreation()
-        for_an_hour = min(written, _count(creation.ephemeral_1h_input_tokens))
-        return Tokens(
-            input=prompt,
-            cache_read=_count(usage.cache_read_input_tokens),
-            cache_write_5m=written - for_an_hour,
-            cache_write_1h=for_an_hour,
-            output=output,
-        )
-
-    def _read_whole(self) -> None:
-        try:
-            answer = _decode_answer(self._held)
-        except (msgspec.DecodeError, RecursionError):
-            return
-        self._take(answer)
-        self._complete = answer.usage is not None
-
-    def _take(self, answer: _Answer) -> None:
-        self.model = answer.model or self.model
-        if answer.usage is not None:
-            self._merge(answer.usage)
-
-    def _merge(self, usage: _Usage) -> None:
-        # The counts of a stream are running totals, and a later event may leave some of them out.
-        for name in usage.__struct_fields__:
-            value = getattr(usage, name)
-            if value is not None:
-                setattr(self._usage, name, value)
+def open_meter(model: str, request_bytes: int, content_type: str) -> AnswerMeter:
+    if is_stream(content_type):
+        return AnswerMeter(model, request_bytes, Events(), read_event)
+    return AnswerMeter(model, request_bytes, Whole(), read_whole)
 
 
-def _count(value: int | None) -> int:
-    return min(max(value or 0, 0), _MOST_TOKENS)
+def read_event(data: bytes, counted: Counted) -> None:
+    event = _decode_event(data)
+    if event.message is not None:
+        _take(event.message, counted)
+    if event.usage is not None:
+        _merge(event.usage, counted)
+    if event.delta is not None:
+        delta = event.delta
+        counted.characters += len(delta.text) + len(delta.thinking) + len(delta.partial_json)
+    if event.error is not None:
+        counted.failed = _STATUSES.get(event.error.type, 500)
+    counted.complete |= event.type == "message_stop"
+
+
+def read_whole(data: bytes, counted: Counted) -> None:
+    answer = _decode_answer(data)
+    _take(answer, counted)
+    counted.complete = answer.usage is not None
+
+
+def _take(answer: _Answer, counted: Counted) -> None:
+    counted.model = answer.model or counted.model
+    if answer.usage is not None:
+        _merge(answer.usage, counted)
+
+
+def _merge(usage: _Usage, counted: Counted) -> None:
+    """The counts of a stream are running totals, and a later event may leave some of them out."""
+    hour = usage.cache_creation.ephemeral_1h_input_tokens if usage.cache_creation else None
+    told = {
+        "input": usage.input_tokens,
+        "output": usage.output_tokens,
+        "cache_read": usage.cache_read_input_tokens,
+        "cache_write": usage.cache_creation_input_tokens,
+        "cache_write_1h": hour,
+    }
+    for name, value in told.items():
+        if value is not None:
+            setattr(counted, name, value)
+
+
+def _messages(asked: Asked) -> Passed:
+    request = check_request(asked.body)
+    if not request.model:
+        raise Refused("The request names no model.")
+    return Passed(asked.path, asked.body, metered(request, request.model, len(asked.body)))
+
+
+def _count_tokens(asked: Asked) -> Passed:
+    # Free of charge, yet the provider would fetch what it names all the same.
+    check_request(asked.body)
+    return Passed(asked.path, asked.body)
+
+
+def _error(status: int, message: str) -> dict[str, Any]:
+    return {"type": "error", "error": {"type": _ERRORS.get(status, "api_error"), "message": message}}
+
+
+ANTHROPIC = Provider(
+    name="anthropic",
+    base_url="https://api.anthropic.com",
+    key_variable="PULLYARD_WORKER_ANTHROPIC_API_KEY",
+    routes=[
+        Route("POST", re.compile("/v1/messages"), _messages),
+        Route("POST", re.compile("/v1/messages/count_tokens"), _count_tokens),
+        Route("GET", re.compile(f"/v1/models(/{MODEL})?"), no_body),
+    ],
+    key_header=lambda key: ("x-api-key", key),
+    error=_error,
+    query=frozenset({"beta", "limit", "after_id", "before_id"}),
+    request_headers=frozenset(
+        {"accept", "content-type", "user-agent", "anthropic-version", "anthropic-beta", "x-app"}
+    ),
+    response_headers=ANSWER_HEADERS | {"request-id"},
+    response_header_prefixes=("anthropic-ratelimit-", "retry-after-"),
+)

@@ -1,6 +1,7 @@
 """One request through the gateway: checked, forwarded with the key, counted while it streams back."""
 
 import asyncio
+from collections.abc import Mapping
 
 import h11
 import httpx
@@ -10,8 +11,8 @@ from pullyard.lifecycle.money import dollars
 from pullyard.worker.gateway.grammar import Malformed, check_host, forwarded_headers, split_target
 from pullyard.worker.gateway.ledger import BudgetSpent, Failure, Ledger
 from pullyard.worker.gateway.limits import BODY_BYTES, RATE_LIMITED, rate_limited
-from pullyard.worker.gateway.prices import price_list
-from pullyard.worker.gateway.providers import Meter, Metered, Provider, Refused, encode_error
+from pullyard.worker.gateway.metering import is_stream
+from pullyard.worker.gateway.provider import Meter, Metered, Passed, Provider, Refused, encode_error
 from pullyard.worker.gateway.upstream import Upstream
 
 KEY_REFUSED = (401, 403)
@@ -47,33 +48,46 @@ class Exchange:
         try:
             check_host(request, self._port)
             method, path, query = split_target(request)
-            read_body = self._provider.routes.get((method, path))
-            if read_body is None:
+            passed = self._provider.read(method, path, query, body)
+            if passed is None:
                 raise Malformed(404, f"The gateway does not pass {method} {path}.")
-            metered = read_body(body)
-            outgoing = self._build(request, method, path + query, body)
+            outgoing = await self._build(request, method, passed, query)
         except Malformed as error:
             await self._answer_error(error.status, str(error))
         except Refused as error:
             await self._answer_error(400, str(error))
         else:
-            await self._forward(outgoing, metered)
+            await self._forward(outgoing, passed.metered)
 
-    def _build(self, request: h11.Request, method: str, target: str, body: bytes) -> httpx.Request:
-        key = self._upstream.key(self._provider)
-        if key is None:
-            raise Malformed(401, self._upstream.missing(self._provider) or "")
+    async def _build(
+        self, request: h11.Request, method: str, passed: Passed, query: Mapping[str, str]
+    ) -> httpx.Request:
         headers = forwarded_headers(request, self._provider)
+        key = await self._upstream.key(self._provider)
+        if key is not None:
+            headers.append(self._provider.key_header(key))
+        elif not self._upstream.keyless(self._provider):
+            raise Malformed(401, self._no_key())
         # The answer is read here too, so it must not be compressed.
-        headers += [("accept-encoding", "identity"), self._provider.key_header(key)]
-        url = self._upstream.address(self._provider) + target
-        return self._upstream.client.build_request(method, url, headers=headers, content=body)
+        headers.append(("accept-encoding", "identity"))
+        kept = {name: value for name, value in query.items() if name in self._provider.query}
+        url = self._upstream.address(self._provider) + passed.path
+        return self._upstream.client.build_request(
+            method, url, headers=headers, content=passed.body, params=kept or None
+        )
+
+    def _no_key(self) -> str:
+        missing = self._upstream.missing(self._provider)
+        if missing is None:
+            missing = f"This worker's key for {self._provider.name} can't be had now: see the worker's log."
+            self._fail(Failure(401, missing))
+        return missing
 
     async def _forward(self, outgoing: httpx.Request, metered: Metered | None) -> None:
         if metered is None:
             await self._pass(outgoing, None)
             return
-        price = price_list(self._provider.name).of(metered.model)
+        price = self._upstream.price(self._provider, metered, metered.model)
         try:
             async with self._ledger.reserve(price.cost_micros(metered.most)):
                 await self._pass(outgoing, metered)
@@ -91,9 +105,11 @@ class Exchange:
         except asyncio.CancelledError:
             # The provider may have begun to work on it, so its prompt is counted.
             if metered is not None:
-                self._record(metered.open_meter(streamed=True))
+                self._record(metered, metered.open_meter(""))
             raise
         try:
+            if answer.status_code in KEY_REFUSED:
+                self._upstream.key_refused(self._provider)
             if answer.status_code in FAILED or answer.status_code >= 500:
                 self._judge(answer)
             elif answer.is_success:
@@ -103,26 +119,30 @@ class Exchange:
             await answer.aclose()
 
     async def _stream(self, answer: httpx.Response, metered: Metered | None) -> None:
-        meter, refusal = None, bytearray()
+        content_type = answer.headers.get("content-type", "")
+        meter = trim = None
         if metered is not None and answer.is_success:
-            meter = metered.open_meter(
-                streamed=answer.headers.get("content-type", "").startswith("text/event-stream")
-            )
+            meter = metered.open_meter(content_type)
+            trim = metered.open_trim() if metered.open_trim and is_stream(content_type) else None
         try:
-            await self._send(h11.Response(status_code=answer.status_code, headers=self._kept(answer)))
+            kept = [pair for pair in self._kept(answer) if trim is None or pair[0] != "content-length"]
+            await self._send(h11.Response(status_code=answer.status_code, headers=kept))
+            refusal = bytearray()
             async for chunk in answer.aiter_raw():
                 if meter is not None:
                     meter.feed(chunk)
                 elif answer.status_code == RATE_LIMITED and len(refusal) < BODY_BYTES:
                     refusal += chunk
                     self._judge(answer, bytes(refusal))
-                await self._send(h11.Data(data=chunk))
+                await self._send(h11.Data(data=chunk if trim is None else trim.feed(chunk)))
+            if trim is not None:
+                await self._send(h11.Data(data=trim.end()))
         except httpx.HTTPError as error:
             self._fail(Failure(0, f"{self._provider.name} broke off its answer ({type(error).__name__})."))
             raise ConnectionResetError("The provider broke off its answer.") from error
         finally:
-            if meter is not None:
-                self._record(meter)
+            if metered is not None and meter is not None:
+                self._record(metered, meter)
         await self._send(h11.EndOfMessage())
 
     def _kept(self, answer: httpx.Response) -> list[tuple[str, str]]:
@@ -138,10 +158,13 @@ class Exchange:
             kept.append(("x-should-retry", "false"))
         return kept
 
-    def _record(self, meter: Meter) -> None:
+    def _record(self, metered: Metered, meter: Meter) -> None:
         tokens = meter.tokens()
-        cost_micros = price_list(self._provider.name).of(meter.model).cost_micros(tokens)
-        self._ledger.record(tokens.prompt, tokens.output, cost_micros)
+        price = self._upstream.price(self._provider, metered, meter.model)
+        self._ledger.record(tokens.prompt, tokens.output, price.cost_micros(tokens))
+        if (status := meter.failed) is not None:
+            limited = rate_limited(self._upstream.credential(self._provider), status, {})
+            self._fail(Failure(status, f"{self._provider.name} ended its answer with an error.", limited))
 
     def _judge(self, answer: httpx.Response, body: bytes = b"") -> None:
         """Before the client sees the answer, and again with what its body says."""

@@ -1,14 +1,18 @@
 """What a request to the gateway may look like. Anything else is refused before it is understood."""
 
 import re
+from collections.abc import Mapping
 
 import h11
 
-from pullyard.worker.gateway.providers import Provider
+from pullyard.worker.gateway.provider import Provider
 
 BODY_LIMIT_BYTES = 32 << 20
 """The size that Anthropic's API takes."""
-_TARGET = re.compile(rb"(/[A-Za-z0-9_/.-]{0,200})(\?[A-Za-z0-9_=&.-]{0,200})?")
+_TARGET = re.compile(rb"(/[A-Za-z0-9_/.:@-]{0,300})(?:\?([A-Za-z0-9_=&.-]{0,200}))?")
+_ESCAPES = {b"%3a": b":", b"%40": b"@"}
+"""Of what stands in the names of models; clients may escape it, and providers take it either way."""
+_ESCAPED = re.compile(rb"%3a|%40", re.IGNORECASE)
 _VALUE = re.compile(rb"[\x20-\x7e]{0,4096}")
 _OWN_HOSTS = ("127.0.0.1", "localhost")
 
@@ -25,12 +29,17 @@ class Malformed(Exception):
         self.plain = plain
 
 
-def split_target(request: h11.Request) -> tuple[str, str, str]:
-    """Method, path and query, in plain ASCII without escapes. Raises Malformed."""
-    match = _TARGET.fullmatch(request.target)
+def split_target(request: h11.Request) -> tuple[str, str, Mapping[str, str]]:
+    """Method, path and parameters, in plain ASCII without escapes. Raises Malformed."""
+    target = _ESCAPED.sub(lambda match: _ESCAPES[match[0].lower()], request.target)
+    match = _TARGET.fullmatch(target)
     if match is None or b"//" in match[1] or b".." in match[1]:
         raise Malformed(400, "The gateway takes plain paths only.")
-    return request.method.decode("ascii"), match[1].decode("ascii"), (match[2] or b"").decode("ascii")
+    pairs = [pair.partition("=") for pair in (match[2] or b"").decode("ascii").split("&") if pair]
+    query = {name: value for name, _, value in pairs}
+    if len(query) != len(pairs):
+        raise Malformed(400, "A parameter is given twice.")
+    return request.method.decode("ascii"), match[1].decode("ascii"), query
 
 
 def check_host(request: h11.Request, port: int) -> None:

@@ -11,7 +11,7 @@ from pullyard.worker.gateway.egress import Client, Egress
 from pullyard.worker.gateway.exchange import Exchange
 from pullyard.worker.gateway.grammar import BODY_LIMIT_BYTES, Malformed
 from pullyard.worker.gateway.ledger import Ledger
-from pullyard.worker.gateway.providers import PROVIDERS, Provider, encode_error
+from pullyard.worker.gateway.provider import Provider, encode_error
 from pullyard.worker.gateway.targets import is_for_proxy
 from pullyard.worker.gateway.upstream import Upstream
 
@@ -53,7 +53,10 @@ class Gateway:
 
     @property
     def provider(self) -> Provider | None:
-        return PROVIDERS[self.provider_name] if self.provider_name else None
+        """Raises RequestError for a name that is not in the worker's configuration."""
+        if self.provider_name is None or self.upstream is None:
+            return None
+        return self.upstream.provider(self.provider_name)
 
     async def __aenter__(self) -> "Gateway":
         self._listener = socket.socket(fileno=self.listener)
