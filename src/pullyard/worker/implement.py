@@ -36,8 +36,7 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
     spec = agent_of(context, node)
     agent = make_agent(spec.name)
     spent = context.record.usage
-    ledger = Ledger(left_of(own_bound(context), spent), share=context.share)
-    context.share.before, context.share.usage = spent, ledger.usage
+    ledger = Ledger(left_of(context.grant.task.budget_micros, spent))
     workspace, mounts = working_copies(context)
     sandbox = context.sandbox(workspace, mounts)
     invocation = agent.invocation(
@@ -56,7 +55,6 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
             # Spent is spent, also by an agent that was stopped. The gateway's count is taken from the
             # provider's answers; an agent's own is only its word.
             context.record.usage = total(spent, ledger.usage if ledger.requests else agent.usage)
-            context.share.before, context.share.usage = context.record.usage, Usage()
         judge(context, agent.end(exit_code), ledger.verdict(), exceeded)
         if not works_last(context.workflow, node):
             return NodeOutcome.PASSED
@@ -85,13 +83,6 @@ def told(context: Context, node: Node, sandbox: Sandbox) -> TaskBrief:
     return msgspec.structs.replace(
         context.grant.task, instructions=instructions, answers=answers, repositories=places
     )
-
-
-def own_bound(context: Context) -> int | None:
-    """What the coordinator can't raise: its owner's policy, and what is signed. The rest it tells itself."""
-    sent, allowed = context.record.grant, context.grant
-    cut = allowed.task.budget_micros != sent.task.budget_micros
-    return allowed.task.budget_micros if cut or sent.signature is not None else None
 
 
 def left_of(budget_micros: int | None, spent: Usage) -> int | None:
