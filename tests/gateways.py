@@ -3,7 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -33,17 +33,8 @@ class Way:
     key_header: tuple[str, str]
     base: str = ""
     """What the provider's address ends in, in the worker's configuration."""
-    streams: bool = True
     sent_path: str = ""
     """As the provider gets it; empty is the same."""
-    model: str = ""
-    """As its answers name it, of a known price; empty is the body's."""
-    more: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What the provider gets besides, as the gateway adds it."""
-
-    @property
-    def settings(self) -> ProviderSettings:
-        return ProviderSettings(SecretStr(KEY), api=self.provider)
 
 
 _BEARER = ("authorization", f"Bearer {KEY}")
@@ -59,7 +50,6 @@ ANTHROPIC = Way(
     "/v1/messages",
     {"model": "claude-sonnet-4-6-script", **_CLAUDE},
     ("x-api-key", KEY),
-    streams=False,
 )
 CHAT = Way(
     "chat",
@@ -68,7 +58,6 @@ CHAT = Way(
     {"model": "gpt-4.1-script", "messages": _ASK},
     _BEARER,
     base="/v1",
-    streams=False,
 )
 RESPONSES = Way(
     "responses",
@@ -77,7 +66,6 @@ RESPONSES = Way(
     {"model": "gpt-4.1-script", "input": "hi", "store": False},
     _BEARER,
     base="/v1",
-    streams=False,
 )
 GEMINI = Way(
     "gemini",
@@ -85,8 +73,6 @@ GEMINI = Way(
     "/v1beta/models/gemini-2.5-flash:generateContent",
     _PARTS,
     ("x-goog-api-key", KEY),
-    streams=False,
-    model="gemini-2.5-flash",
 )
 VERTEX = Way(
     "vertex",
@@ -95,7 +81,6 @@ VERTEX = Way(
     {"anthropic_version": "vertex-2023-10-16", **_CLAUDE},
     _BEARER,
     base=_OUTSIDE,
-    streams=False,
     sent_path=f"{_OUTSIDE}/publishers/anthropic/models/claude-sonnet-4-6@20251101:rawPredict",
 )
 BEDROCK = Way(
@@ -104,12 +89,11 @@ BEDROCK = Way(
     "/model/eu.anthropic.claude-sonnet-4-6-20251101-v1:0/invoke",
     {"anthropic_version": "bedrock-2023-05-31", **_CLAUDE},
     _BEARER,
-    streams=False,
 )
 
 
 def _streamed(way: Way, **more: Any) -> Way:
-    return replace(way, name=f"{way.name}, streamed", body={**way.body, "stream": True, **more}, streams=True)
+    return replace(way, name=f"{way.name}, streamed", body={**way.body, "stream": True, **more})
 
 
 def _moved(way: Way, old: str, new: str) -> Way:
@@ -118,7 +102,6 @@ def _moved(way: Way, old: str, new: str) -> Way:
         name=f"{way.name}, streamed",
         path=way.path.replace(old, new),
         sent_path=way.sent_path.replace(old, new),
-        streams=True,
     )
 
 

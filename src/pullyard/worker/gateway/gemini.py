@@ -229,7 +229,7 @@ GEMINI = Provider(
     key_variable="PULLYARD_WORKER_GEMINI_API_KEY",
     routes=[
         Route("POST", re.compile(f"/v1(beta)?/models/(?P<model>{MODEL}):(?P<method>{METHODS})"), read),
-        Route("GET", re.compile(f"/v1(beta)?/models(/{MODEL})?"), no_body),
+        Route("GET", re.compile("/v1(beta)?/models(/[A-Za-z0-9_.-]{1,150})?"), no_body),
     ],
     key_header=lambda key: ("x-goog-api-key", key),
     error=error,
