@@ -12,6 +12,7 @@ from pullyard.lifecycle.ids import Kind, is_id
 from pullyard.protocol.errors import LostLease, ProtocolViolation, RemoteFailure, RequestError
 from pullyard.protocol.versions import PROTOCOL_VERSION
 from pullyard.protocol.worker import (
+    Allowance,
     AskRequest,
     ClaimAnswer,
     ClaimRequest,
@@ -28,6 +29,7 @@ from pullyard.protocol.worker import (
     LogAnswer,
     PhaseReport,
     SalvageReport,
+    SpendingRequest,
 )
 from pullyard.telemetry.tracer import current
 
@@ -97,6 +99,9 @@ class CoordinatorClient:
 
     async def ask(self, execution_id: str, request: AskRequest) -> Done:
         return await self._call(f"/worker/v1/executions/{execution_id}/ask", request, Done)
+
+    async def spending(self, execution_id: str, request: SpendingRequest) -> Allowance:
+        return await self._call(f"/worker/v1/executions/{execution_id}/spending", request, Allowance)
 
     async def finish(self, execution_id: str, request: FinishRequest) -> Done:
         return await self._call(f"/worker/v1/executions/{execution_id}/finish", request, Done)

@@ -14,15 +14,17 @@ from pullyard.git.program import Git
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import CODE_CHANGE, Workflow
 from pullyard.protocol.errors import PullyardError
-from pullyard.protocol.worker import Grant, PublishedChange, RepositoryGrant
+from pullyard.protocol.worker import Allowance, Grant, PublishedChange, RepositoryGrant, Spending
 from pullyard.sandboxes.protocol import Mount, Probe, Sandbox, Workspace
 from pullyard.telemetry.tracer import NoTracer, Tracer, root_of
 from pullyard.worker import trees
 from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.copies import REPOSITORIES, Copy
+from pullyard.worker.deadline import Deadline
 from pullyard.worker.gateway.counts import Counts
 from pullyard.worker.gateway.pinned import Dialer
+from pullyard.worker.gateway.share import Share
 from pullyard.worker.gateway.upstream import Upstream
 from pullyard.worker.images.supply import ImageSupply
 from pullyard.worker.journal import CopyRecord, Journal, Record
@@ -36,6 +38,7 @@ from pullyard.worker.policy.model import default_policy
 from pullyard.worker.receipt_key import ReceiptKey
 from pullyard.worker.sandbox_choice import SandboxChoice
 from pullyard.worker.settings import WorkerSettings
+from pullyard.worker.spending import ask_for_more
 from pullyard.worker.stop import Stop
 from pullyard.worker.workspaces import Workspaces
 
@@ -61,7 +64,6 @@ class Tools:
     receipt_key: ReceiptKey
     images: ImageSupply | None = None
     """None where no backend has images."""
-    dialer: Dialer = field(default_factory=Dialer)
     access: Access = field(default_factory=Access)
     """To the forges."""
     tracer: Tracer = field(default_factory=NoTracer)
@@ -89,6 +91,10 @@ class Context:
     changes: list[PublishedChange] = field(default_factory=list[PublishedChange])
     """What was published, for the finish."""
     answers: Answers = field(default_factory=Answers)
+    deadline: Deadline = field(default_factory=Deadline)
+    """Of the step that runs."""
+    share: Share = field(init=False)
+    """Of what the coordinator lets it spend."""
     image: TakenImage | None = None
     """Set before the first sandbox; stays None for backends without images."""
 
@@ -97,6 +103,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.permit = Permit(self.record.grant)
+        self.share = Share(self._ask_coordinator, hold_clock=self.deadline.held)
         grant, record = self.grant, self.record
         own = Copy(
             name=None,
@@ -119,6 +126,10 @@ class Context:
             record=self.record.others.setdefault(repository.name, CopyRecord()),
             directory=self.directory / REPOSITORIES / repository.name,
         )
+
+    async def _ask_coordinator(self, spending: Spending, *, asks: bool) -> Allowance:
+        node = self.record.nodes[-1]
+        return await ask_for_more(self.tools.client, self.record.grant, node, spending, asks=asks)
 
     def ask_policy(self) -> PullyardError | OSError | None:
         """Bring the grant within what the worker's owner allows; what forbids it is returned.

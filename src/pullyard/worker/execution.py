@@ -45,6 +45,7 @@ class Execution:
         self._recovered = recovered
         self._context = Context(tools=tools, journal=journal, stop=self.stop)
         self.answers = self._context.answers
+        self.share = self._context.share
         self._effects = effects
         self._reports = Reports(tools.client, self.id, self.fence, self.stop)
         self.answers.ask = self._reports.ask

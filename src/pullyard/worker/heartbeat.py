@@ -13,6 +13,7 @@ from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, HeldExecution
 from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
+from pullyard.worker.gateway.share import Share
 from pullyard.worker.lease import Lease
 from pullyard.worker.stop import Stop
 
@@ -26,6 +27,7 @@ class Held(Protocol):
     stop: Stop
     watched: bool
     answers: Answers
+    share: Share
 
 
 class Heart:
@@ -58,7 +60,10 @@ class Heart:
 
     async def _beat(self, offline_seconds: float) -> None:
         request = HeartbeatRequest(
-            executions=[HeldExecution(execution_id=id, fence=held.fence) for id, held in self._held.items()],
+            executions=[
+                HeldExecution(execution_id=id, fence=held.fence, spending=held.share.beat())
+                for id, held in self._held.items()
+            ],
             free_slots=max(0, self._slots - len(self._held)),
             draining=self.draining,
         )
@@ -88,6 +93,8 @@ class Heart:
                 held.answers.give(given.question_id, given.answer)
         for execution_id, held in self._held.items():
             held.watched = execution_id in answer.watched
+            if allowance := answer.allowances.get(execution_id):
+                held.share.hear(allowance)
         if answer.drain:
             self.drain_requested.set()
 

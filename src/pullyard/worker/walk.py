@@ -3,7 +3,6 @@
 Each step is in the journal before it begins, so a worker that was killed goes on at the node it was at.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -124,8 +123,7 @@ class Walk:
             return first
         last = facts[-1]
         node = self._workflow.node(last.name)
-        interrupted = sum(fact.reason is Reason.INTERRUPTED for fact in facts if fact.name == node.name)
-        if node.kind is NodeKind.AGENT:
+        if node.kind is NodeKind.AGENT and ASKING not in last.facts:
             # What an agent was told and did is lost with its process; its files are salvaged.
             raise Stopped(Reason.INTERRUPTED, "The worker was restarted while the agent was at work.")
         if interrupted >= MAX_INTERRUPTIONS:
@@ -184,7 +182,7 @@ class Walk:
         began = time.monotonic()
 
         async def limited() -> NodeOutcome:
-            async with asyncio.timeout(limit):
+            async with context.deadline.limit(limit):
                 return await self._effects.handlers[node.kind](context, node)
 
         structlog.contextvars.bind_contextvars(phase=node.phase.value)

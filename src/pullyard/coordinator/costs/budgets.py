@@ -32,9 +32,8 @@ def check_budget(wish: BudgetInput) -> None:
         raise RequestError(
             "A budget has a limit of money, of tokens or of both.", code="no-limit", status=422
         )
-    if (wish.project_id is not None) is (wish.scope is BudgetScope.TENANT) or (
-        wish.project_id is None and wish.scope is BudgetScope.PROJECT
-    ):
+    named_one = wish.project_id is not None
+    if wish.scope is (BudgetScope.TENANT if named_one else BudgetScope.PROJECT):
         raise RequestError(
             "A budget of the tenant names no project, and one of a project does.", code="project", status=422
         )

@@ -7,7 +7,6 @@ import h11
 import httpx
 import structlog
 
-from pullyard.lifecycle.money import dollars
 from pullyard.worker.gateway.grammar import Malformed, check_host, forwarded_headers, split_target
 from pullyard.worker.gateway.ledger import BudgetSpent, Failure, Ledger
 from pullyard.worker.gateway.limits import BODY_BYTES, RATE_LIMITED, rate_limited
@@ -32,14 +31,14 @@ class Exchange:
         upstream: Upstream,
         ledger: Ledger,
         connection: h11.Connection,
-        writer: asyncio.StreamWriter,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
         self._provider = provider
         self._port = port
         self._upstream = upstream
         self._ledger = ledger
         self._connection = connection
-        self._writer = writer
+        self._reader, self._writer = streams
         self._without_body = False
 
     async def run(self, request: h11.Request, body: bytes) -> None:
@@ -89,11 +88,14 @@ class Exchange:
             return
         price = self._upstream.price(self._provider, metered, metered.model)
         try:
-            async with self._ledger.reserve(price.cost_micros(metered.most)):
+            most = metered.most
+            async with self._ledger.reserve(price.cost_micros(most), most.prompt + most.output):
+                if self._reader.at_eof():
+                    # It may have waited long for a person, and nobody would read what is paid for.
+                    raise ConnectionResetError("The client gave up while its request waited.")
                 await self._pass(outgoing, metered)
-        except BudgetSpent:
-            budget = dollars(self._ledger.budget_micros or 0)
-            await self._answer_error(402, f"The task's model budget of {budget} is spent.", retry=False)
+        except BudgetSpent as spent:
+            await self._answer_error(402, str(spent), retry=False)
 
     async def _pass(self, outgoing: httpx.Request, metered: Metered | None) -> None:
         try:

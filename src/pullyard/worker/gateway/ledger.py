@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from pullyard.agents.protocol import Verdict
+from pullyard.lifecycle.money import dollars
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.worker import Usage
 from pullyard.worker.gateway.limits import RateLimited
+from pullyard.worker.gateway.share import Share, ShareSpent
 
 
 class BudgetSpent(Exception):
-    """The execution has no money left for another request."""
+    """The execution has nothing left for another request; the message says of what."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +38,48 @@ class Ledger:
     """Requests that the budget stopped; above zero, the execution ran out of money."""
     failure: Failure | None = None
     """The provider's last failure; None once a later request went well."""
+    share: Share | None = None
+    """Of the caps that the coordinator splits; None where there is no coordinator to ask."""
     _reserved_micros: int = 0
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @asynccontextmanager
-    async def reserve(self, most_micros: int) -> AsyncIterator[None]:
-        """Holds the most that a request may cost while it runs. Raises BudgetSpent.
+    async def reserve(self, most_micros: int, most_tokens: int = 0) -> AsyncIterator[None]:
+        """Holds the most that a request may use while it runs. Raises BudgetSpent.
 
         A request waits while those under way could use up the budget: so only the last one can pass it.
         """
-        async with self._settled:
-            await self._settled.wait_for(self._may_decide)
-            if self.budget_micros is not None and self.usage.cost_micros >= self.budget_micros:
+        while not await self._take(most_micros, most_tokens):
+            assert self.share is not None
+            try:
+                await self.share.more()
+            except ShareSpent as spent:
                 self.refused += 1
-                raise BudgetSpent
-            self._reserved_micros += most_micros
+                raise BudgetSpent(str(spent)) from spent
         try:
             yield
         finally:
             # Not awaited under the lock's own wait: a cancelled exchange must settle all the same.
-            self._reserved_micros -= most_micros
+            self._hold(-most_micros, -most_tokens)
             await asyncio.shield(self._wake())
+
+    async def _take(self, most_micros: int, most_tokens: int) -> bool:
+        """False where more of what is shared has to be asked for first."""
+        async with self._settled:
+            await self._settled.wait_for(self._may_decide)
+            if self.budget_micros is not None and self.usage.cost_micros >= self.budget_micros:
+                self.refused += 1
+                raise BudgetSpent(f"The task's model budget of {dollars(self.budget_micros)} is spent.")
+            if self.share is not None and not self.share.covers():
+                return False
+            self._hold(most_micros, most_tokens)
+            return True
+
+    def _hold(self, micros: int, tokens: int) -> None:
+        self._reserved_micros += micros
+        if self.share is not None:
+            self.share.reserved_micros += micros
+            self.share.reserved_tokens += tokens
 
     def record(self, prompt_tokens: int, output_tokens: int, cost_micros: int) -> None:
         self.requests += 1
@@ -72,6 +95,12 @@ class Ledger:
 
     def verdict(self) -> Verdict:
         """Why an agent that failed did so, where it was the money or the provider; measured, not claimed."""
+        if self.refused and self.share is not None and self.share.is_refused:
+            allowance = self.share.allowance
+            words = allowance.message if allowance else ""
+            if allowance is not None and allowance.shared:
+                return Verdict(Reason.BUDGET_PAUSED, f"{words} Nobody raised it while the agent waited.")
+            return Verdict(Reason.BUDGET_SPENT, f"{words} Raise it, or make the task smaller.")
         if self.refused:
             message = "The task's model budget is spent: raise it, or make the task smaller."
             return Verdict(Reason.BUDGET_SPENT, message)

@@ -128,7 +128,7 @@ class Gateway:
                 elif not await self._receive_body(connection, reader, writer, body):
                     return
                 else:
-                    await self._exchange(connection, writer).run(request, bytes(body))
+                    await self._exchange(connection, (reader, writer)).run(request, bytes(body))
             except Malformed as error:
                 head_only = request is not None and request.method == b"HEAD"
                 await self._refuse(connection, reader, writer, error, head_only=head_only)
@@ -142,10 +142,12 @@ class Gateway:
             # Requests that came in one piece are answered without a wait; others get their turn between them.
             await asyncio.sleep(0)
 
-    def _exchange(self, connection: h11.Connection, writer: asyncio.StreamWriter) -> Exchange:
+    def _exchange(
+        self, connection: h11.Connection, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    ) -> Exchange:
         if self.provider is None or self.upstream is None:
             raise Malformed(404, "There is no model here: this port is a proxy for HTTP and HTTPS.")
-        return Exchange(self.provider, self.port, self.upstream, self.ledger, connection, writer)
+        return Exchange(self.provider, self.port, self.upstream, self.ledger, connection, streams)
 
     async def _receive_head(
         self, connection: h11.Connection, reader: asyncio.StreamReader
