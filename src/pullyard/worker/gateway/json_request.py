@@ -14,7 +14,8 @@ T = TypeVar("T")
 _decode_fields = msgspec.json.Decoder(Fields).decode
 _decode_text = msgspec.json.Decoder(str | None).decode
 _decode_number = msgspec.json.Decoder(int | None).decode
-_EMPTY = (b"null", b"[]", b"{}", b"false", b'""')
+_EMPTY = (b"null", b"[]", b"false", b'""')
+"""These ask for nothing; an empty object may well switch something on."""
 _NULL = (b"null",)
 SHOWN_CHARACTERS = 60
 FETCHES = "The gateway lets no request name an address or a stored file: send the data itself."

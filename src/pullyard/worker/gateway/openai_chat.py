@@ -142,8 +142,11 @@ def read(asked: Asked) -> Passed:
 def _check(fields: Fields) -> None:
     """Raises Refused for what the provider would fetch, run, keep or charge otherwise."""
     tools = decode_value(fields, "tools", _decode_tools) or []
-    if own := next((tool.type for tool in tools if tool.type not in _CLIENT_TOOLS), None):
-        raise Refused(f"The gateway lets no request use the provider's own tool {shown(own)}.")
+    own = next((tool.type for tool in tools if tool.type not in _CLIENT_TOOLS), None)
+    if own is not None:
+        raise Refused(
+            f"The gateway lets no request use the provider's own tool {shown(own or 'without type')}."
+        )
     if any(map(_fetches, decode_value(fields, "messages", _decode_messages) or [])):
         raise Refused(FETCHES)
     if given(fields, "store"):
