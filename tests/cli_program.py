@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 PROGRAM = Path(sys.executable).parent / "pullyard"
@@ -19,12 +20,15 @@ STOP_SECONDS = 30
 
 
 class Program:
-    """``place`` is readable by the account that Postgres runs as, which pytest's own directories are not."""
+    """``place`` is readable by the account that Postgres runs as, which pytest's own directories are not.
 
-    def __init__(self, place: Path) -> None:
+    With ``data`` it works with the system that has this directory.
+    """
+
+    def __init__(self, place: Path, data: Path | None = None) -> None:
         self.place = place
         self.home = place / "home"
-        self.data = place / "data"
+        self.data = data or place / "data"
         self.home.mkdir()
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("PULLYARD_", "XDG_"))
@@ -137,9 +141,38 @@ class Up:
         return code
 
 
-@pytest.fixture
-def program() -> Iterator[Program]:
+@contextmanager
+def program_at(data: Path | None = None) -> Iterator[Program]:
     place = Path(tempfile.mkdtemp(prefix="pullyard-cli-", dir="/tmp"))
     place.chmod(0o711)
-    yield Program(place)
+    yield Program(place, data)
     shutil.rmtree(place)
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    with program_at() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def running_system() -> Iterator[Program]:
+    with program_at() as made, made.up():
+        yield made
+
+
+@pytest.fixture
+def running(running_system: Program) -> Iterator[Program]:
+    """For a test that needs ``pullyard up`` to run and nothing more: its own home, and no names taken.
+
+    The system is one for all tests of the process.
+    """
+    with program_at(running_system.data) as made:
+        yield made
+        profile = json.loads((made.data / "profile.json").read_text())
+        headers = {"authorization": f"Bearer {profile['token']}"}
+        with httpx.Client(base_url=profile["url"] + "/api/v1", headers=headers) as http:
+            projects = http.get("/projects").raise_for_status().json()["items"]
+            for project in [one for one in projects if one["name"] != one["id"]]:
+                # One that has tasks can't be removed, and its name is wanted again.
+                http.patch(f"/projects/{project['id']}", json={"name": project["id"]}).raise_for_status()

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.cli_program import Program, program
+from tests.cli_program import Program
 from tests.coordinator import RunningCoordinator, coordinator
 from tests.postgres import database_url, postgres_server
 
-__all__ = ["coordinator", "database_url", "postgres_server", "program"]
+__all__ = ["coordinator", "database_url", "postgres_server"]
 
 
 class Shell:

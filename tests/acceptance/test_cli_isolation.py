@@ -2,9 +2,7 @@
 
 import json
 
-from tests.cli_program import Program, program
-
-__all__ = ["program"]
+from tests.cli_program import Program
 
 
 def test_doctor_measures_each_step_escape_and_bound(program: Program) -> None:
@@ -35,29 +33,26 @@ def test_doctor_fails_below_the_level_that_is_asked_for(program: Program) -> Non
     assert "name one of" in unknown.stderr
 
 
-def test_a_level_is_shown_demanded_and_taken_back(program: Program) -> None:
-    with program.up():
-        program.ok("project", "add", str(program.repository("other")), "--verify", "true")
-        program.ok("task", "add", "other", "Say more", "--command", "echo more >> README.md", "--wait")
-        (worker,) = program.json("worker", "list")
-        assert "level=isolated" in worker["labels"]
-        assert "LEVEL" in program.ok("worker", "list")
-        shown = program.ok("worker", "show", worker["name"])
-        assert "held" in shown.partition("SANDBOX")[2]
-        wish = ["--sandbox", "docker", "--level", "hardened", "--cpus", "1.5", "--memory", "512MiB"]
-        added = program.json("project", "add", str(program.repository()), *wish, "--image", "python:3.12")
-        assert (
-            added["isolation"]["sandbox"] | {"image": "python:3.12", "memory_bytes": 512 << 20}
-            == (added["isolation"]["sandbox"])
-        )
-        program.ok("task", "add", "shop", "Say more", "--command", "echo more >> README.md")
-        if "sandbox=docker" not in worker["labels"]:
-            assert "sandbox=docker" in program.json("task", "show", "shop#1")["task"]["unmet_labels"]
-        edited = program.json(
-            "project", "edit", "shop", "--sandbox", "any", "--level", "any", "--push-salvage"
-        )
-        kept = edited["isolation"]["sandbox"]
-        assert (kept["backend"], kept["level"], kept["cpus"]) == (None, None, 1.5)
-        assert (edited["labels"], edited["isolation"]["salvage"]) == ([], {"push": True})
-        wrong = program.run("project", "edit", "shop", "--memory", "much")
-        assert (wrong.returncode, wrong.stderr) == (2, "--memory wants a size such as 4GiB, not 'much'.\n")
+def test_a_level_is_shown_demanded_and_taken_back(running: Program) -> None:
+    running.ok("project", "add", str(running.repository("other")), "--verify", "true")
+    running.ok("task", "add", "other", "Say more", "--command", "echo more >> README.md", "--wait")
+    (worker,) = running.json("worker", "list")
+    assert "level=isolated" in worker["labels"]
+    assert "LEVEL" in running.ok("worker", "list")
+    shown = running.ok("worker", "show", worker["name"])
+    assert "held" in shown.partition("SANDBOX")[2]
+    wish = ["--sandbox", "docker", "--level", "hardened", "--cpus", "1.5", "--memory", "512MiB"]
+    added = running.json("project", "add", str(running.repository()), *wish, "--image", "python:3.12")
+    assert (
+        added["isolation"]["sandbox"] | {"image": "python:3.12", "memory_bytes": 512 << 20}
+        == (added["isolation"]["sandbox"])
+    )
+    running.ok("task", "add", "shop", "Say more", "--command", "echo more >> README.md")
+    if "sandbox=docker" not in worker["labels"]:
+        assert "sandbox=docker" in running.json("task", "show", "shop#1")["task"]["unmet_labels"]
+    edited = running.json("project", "edit", "shop", "--sandbox", "any", "--level", "any", "--push-salvage")
+    kept = edited["isolation"]["sandbox"]
+    assert (kept["backend"], kept["level"], kept["cpus"]) == (None, None, 1.5)
+    assert (edited["labels"], edited["isolation"]["salvage"]) == ([], {"push": True})
+    wrong = running.run("project", "edit", "shop", "--memory", "much")
+    assert (wrong.returncode, wrong.stderr) == (2, "--memory wants a size such as 4GiB, not 'much'.\n")

@@ -5,10 +5,8 @@ import re
 import threading
 from typing import Any
 
-from tests.cli_program import Program, program
+from tests.cli_program import Program
 from tests.web_host import web_host
-
-__all__ = ["program"]
 
 NAME = "files.example"
 
@@ -68,23 +66,22 @@ def test_what_was_reached_is_shown_while_the_task_runs(program: Program) -> None
             assert counted[place]["requests"] == 1
 
 
-def test_the_options_of_a_project_are_kept_and_taken_back(program: Program) -> None:
-    with program.up():
-        allow = ["--allow-host", "Git.Example.org", "--allow-host", "cache.example.org:8080"]
-        added = program.json("project", "add", str(program.repository()), *allow, "--cpus", "1")
-        network = added["isolation"]["network"]
-        assert [(host["host"], host["port"]) for host in network["hosts"]] == [
-            ("git.example.org", 443),
-            ("cache.example.org", 8080),
-        ]
-        assert (network["registries"], added["isolation"]["sandbox"]["cpus"]) == (True, 1)
-        edit = ["project", "edit", "shop"]
-        edited = program.json(*edit, "--no-registries", "--remove-host", "git.example.org")["isolation"]
-        assert (edited["network"]["registries"], len(edited["network"]["hosts"])) == (False, 1)
-        assert edited["sandbox"]["cpus"] == 1
-        denied = program.json(*edit, "--registries", "--deny-network")["isolation"]["network"]
-        assert denied == {"registries": True, "hosts": []}
-        assert program.json(*edit, "--deny-network")["isolation"]["network"]["registries"] is False
-        for wrong in ("127.0.0.1", "a b", "http://x", "host:0", "x."):
-            done = program.run(*edit, "--allow-host", wrong)
-            assert (done.returncode, "is no host" in done.stderr) == (2, True), wrong
+def test_the_options_of_a_project_are_kept_and_taken_back(running: Program) -> None:
+    allow = ["--allow-host", "Git.Example.org", "--allow-host", "cache.example.org:8080"]
+    added = running.json("project", "add", str(running.repository()), *allow, "--cpus", "1")
+    network = added["isolation"]["network"]
+    assert [(host["host"], host["port"]) for host in network["hosts"]] == [
+        ("git.example.org", 443),
+        ("cache.example.org", 8080),
+    ]
+    assert (network["registries"], added["isolation"]["sandbox"]["cpus"]) == (True, 1)
+    edit = ["project", "edit", "shop"]
+    edited = running.json(*edit, "--no-registries", "--remove-host", "git.example.org")["isolation"]
+    assert (edited["network"]["registries"], len(edited["network"]["hosts"])) == (False, 1)
+    assert edited["sandbox"]["cpus"] == 1
+    denied = running.json(*edit, "--registries", "--deny-network")["isolation"]["network"]
+    assert denied == {"registries": True, "hosts": []}
+    assert running.json(*edit, "--deny-network")["isolation"]["network"]["registries"] is False
+    for wrong in ("127.0.0.1", "a b", "http://x", "host:0", "x."):
+        done = running.run(*edit, "--allow-host", wrong)
+        assert (done.returncode, "is no host" in done.stderr) == (2, True), wrong

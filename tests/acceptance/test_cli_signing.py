@@ -3,9 +3,7 @@
 import stat
 
 from tests.acceptance.test_cli_steps import until_state
-from tests.cli_program import Program, program
-
-__all__ = ["program"]
+from tests.cli_program import Program
 
 ADD = ("task", "add", "shop", "Say more", "--command", "echo more >> README.md")
 POLICY = """

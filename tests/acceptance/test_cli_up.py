@@ -5,9 +5,7 @@ import socket
 import subprocess
 from typing import Any
 
-from tests.cli_program import PROGRAM, Program, program
-
-__all__ = ["program"]
+from tests.cli_program import PROGRAM, Program
 
 EDIT = "echo more >> README.md && echo edited by {title}"
 
@@ -16,54 +14,50 @@ def add_project(program: Program, *options: str) -> dict[str, Any]:
     return program.json("project", "add", str(program.repository()), *options)
 
 
-def test_a_task_becomes_a_merged_change(program: Program) -> None:
-    with program.up():
-        project = add_project(program, "--verify", "grep more README.md")
-        assert project["name"] == "shop"
-        added = program.json("task", "add", "shop", "Say more", "--command", EDIT, "--wait")
-        assert added["task"]["state"] == "completed"
-        assert "edited by Say more" in program.ok("logs", "shop#1", "-f")
-        assert "+more" in program.ok("change", "diff", "shop#1")
-        assert program.json("change", "merge", "shop#1")["state"] == "merged"
-    assert program.git("-C", program.place / "shop.git", "show", "main:README.md") == "hello\nmore"
+def test_a_task_becomes_a_merged_change(running: Program) -> None:
+    project = add_project(running, "--verify", "grep more README.md")
+    assert project["name"] == "shop"
+    added = running.json("task", "add", "shop", "Say more", "--command", EDIT, "--wait")
+    assert added["task"]["state"] == "completed"
+    assert "edited by Say more" in running.ok("logs", "shop#1", "-f")
+    assert "+more" in running.ok("change", "diff", "shop#1")
+    assert running.json("change", "merge", "shop#1")["state"] == "merged"
+    assert running.git("-C", running.place / "shop.git", "show", "main:README.md") == "hello\nmore"
 
 
-def test_a_task_without_any_agent_is_refused_at_once(program: Program) -> None:
-    with program.up():
-        add_project(program)
-        refused = program.run("task", "add", "shop", "Say more")
-        assert program.json("task", "list") == []
+def test_a_task_without_any_agent_is_refused_at_once(running: Program) -> None:
+    add_project(running)
+    refused = running.run("task", "add", "shop", "Say more")
+    assert running.json("task", "list", "shop") == []
     assert refused.returncode == 2
     assert "--agent claude-code" in refused.stderr
 
 
-def test_wait_ends_with_the_tasks_failure(program: Program) -> None:
-    with program.up():
-        add_project(program)
-        done = program.run("task", "add", "shop", "x", "--command", "echo no; exit 3", "--wait", "--json")
+def test_wait_ends_with_the_tasks_failure(running: Program) -> None:
+    add_project(running)
+    done = running.run("task", "add", "shop", "x", "--command", "echo no; exit 3", "--wait", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout.splitlines()[-1])["task"]["reason"] == "agent_failed"
     assert "no" in done.stderr
 
 
-def test_logs_follow_a_running_task_and_raw_gives_the_bytes(program: Program) -> None:
+def test_logs_follow_a_running_task_and_raw_gives_the_bytes(running: Program) -> None:
     line = r"printf '\033]0;owned\007title\377\n'; echo x > new"
-    with program.up():
-        add_project(program)
-        program.ok("task", "add", "shop", "Print", "--command", line)
-        followed = program.ok("logs", "shop#1", "-f")
-        raw = subprocess.run(
-            [PROGRAM, "logs", "shop#1", "--raw"], capture_output=True, env=program.environment, check=True
-        )
-        shown = program.ok("logs", "shop#1", "--lines", "1-")
-        found = program.ok("logs", "shop#1", "--search", "TITLE", "--ignore-case")
-        bytes_of_lines = subprocess.run(
-            [PROGRAM, "logs", "shop#1", "--lines", "1-", "--raw"],
-            capture_output=True,
-            env=program.environment,
-            check=True,
-        )
-        match = program.json("logs", "shop#1", "--search", "title", "-C", "2")["matches"][0]
+    add_project(running)
+    running.ok("task", "add", "shop", "Print", "--command", line)
+    followed = running.ok("logs", "shop#1", "-f")
+    raw = subprocess.run(
+        [PROGRAM, "logs", "shop#1", "--raw"], capture_output=True, env=running.environment, check=True
+    )
+    shown = running.ok("logs", "shop#1", "--lines", "1-")
+    found = running.ok("logs", "shop#1", "--search", "TITLE", "--ignore-case")
+    bytes_of_lines = subprocess.run(
+        [PROGRAM, "logs", "shop#1", "--lines", "1-", "--raw"],
+        capture_output=True,
+        env=running.environment,
+        check=True,
+    )
+    match = running.json("logs", "shop#1", "--search", "title", "-C", "2")["matches"][0]
     assert "title\ufffd" in followed
     assert f"{match['line']:>6}  title\ufffd" in shown
     assert f"{match['line']:>6}: title\ufffd" in found
@@ -128,20 +122,19 @@ def test_login_refuses_a_wrong_token_and_keeps_a_right_one_private(program: Prog
         assert program.run("token", "list", **elsewhere).returncode == 5
 
 
-def test_what_is_not_there_is_named(program: Program) -> None:
-    with program.up():
-        add_project(program)
-        for arguments, says in [
-            (["project", "show", "nothing"], "'nothing'"),
-            (["task", "show", "shop#9"], "no task 9"),
-            (["task", "show", "task_00000000000000000000000000"], "no task task_0"),
-            (["change", "diff", "chg_00000000000000000000000000"], "no change chg_0"),
-        ]:
-            done = program.run(*arguments)
-            assert (done.returncode, done.stderr.count("\n")) == (3, 1)
-            assert says in done.stderr
-        assert program.run("task", "show", "nonsense").returncode == 2
-        assert program.run("project", "add", str(program.place / "shop.git")).returncode == 3
+def test_what_is_not_there_is_named(running: Program) -> None:
+    add_project(running)
+    for arguments, says in [
+        (["project", "show", "nothing"], "'nothing'"),
+        (["task", "show", "shop#9"], "no task 9"),
+        (["task", "show", "task_00000000000000000000000000"], "no task task_0"),
+        (["change", "diff", "chg_00000000000000000000000000"], "no change chg_0"),
+    ]:
+        done = running.run(*arguments)
+        assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+        assert says in done.stderr
+    assert running.run("task", "show", "nonsense").returncode == 2
+    assert running.run("project", "add", str(running.place / "shop.git")).returncode == 3
 
 
 def test_it_ends_in_good_order_and_leaves_no_process(program: Program) -> None:

@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-from tests.cli_program import Program, program
-
-__all__ = ["program"]
+from tests.cli_program import Program
 
 
 def test_says_its_version(program: Program) -> None:

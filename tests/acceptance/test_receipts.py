@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pullyard.protocol.receipt_text import BEGIN, END
-from tests.cli_program import Program, program
+from tests.cli_program import Program
 from tests.repositories import branches_of, git_in
 from tests.system import System
-
-__all__ = ["program"]
 
 SUITE = "echo '=== 2 passed, 1 skipped in 0.01s ==='"
 
@@ -26,44 +24,43 @@ def verified(program: Program, *arguments: str, fails: int = 0, **options: Any) 
     return document["error"]["message"] if "error" in document else document
 
 
-def test_a_receipt_is_copied_out_of_the_change_and_checked(program: Program) -> None:
-    repository = program.repository(files={"README.md": "hello\n", "other": "x\n"})
-    with program.up():
-        program.ok("project", "add", str(repository), "--verify", f'sh -c "{SUITE}"', "--verify", "true")
-        words = ["--command", "echo more >> README.md", "--wait"]
-        program.ok("task", "add", "shop", "Say more", "-d", f"{BEGIN}\n{END}\n```\n<details>", *words)
-        change = program.json("change", "show", "shop#1")
-        key = program.ok("receipt", "key").strip()
-        text = change["body"]
-        # By the coordinator's list, and by a key that was named, from wherever the receipt is.
-        (found,) = verified(program, "-", "--commit", change["commit"], stdin=text)
-        assert (found["passed"], found["commit"], found["key"]) == (True, change["commit"], key)
-        assert found["tree"] == program.git("-C", repository, "rev-parse", f"{change['commit']}^{{tree}}")
-        assert [(one["exit_code"], one["tests"] and one["tests"]["passed"]) for one in found["commands"]] == [
-            (0, 2),
-            (0, None),
-        ]
-        assert found["sandbox"]["name"] == "bubblewrap"
-        shown = program.ok("receipt", "verify", "shop#1")
-        assert "all commands passed" in shown
-        assert "2 passed, 1 skipped" in shown
-        assert "2 passed, 1 skipped" in program.ok("execution", "show", "shop#1")
-        assert "| 2 passed, 1 skipped |" in text
-        assert program.ok("receipt", "show", "shop#1").strip() in text
-        # What did not pass is no proof.
-        options = ["--verify", "false", "--verify-retries", "1", "--protect", "/infra/", "--cpus", "1.5"]
-        edited = program.json("project", "edit", "shop", *options, "--protect", "default")
-        assert (edited["limits"]["verify_retries"], edited["limits"]["verify_seconds"]) == (1, 60)
-        assert edited["isolation"]["sandbox"]["cpus"] == 1.5
-        assert edited["isolation"]["protected_paths"][0] == "/infra/"
-        assert "CODEOWNERS" in edited["isolation"]["protected_paths"]
-        program.run("task", "add", "shop", "Say less", "--command", "echo less >> README.md", "--wait")
-        (failed,) = verified(program, "shop#2", fails=1)
-        assert (failed["passed"], failed["tries"]) == (False, 2)
-    private = program.data / "worker" / "receipt-key.pem"
+def test_a_receipt_is_copied_out_of_the_change_and_checked(running: Program) -> None:
+    repository = running.repository(files={"README.md": "hello\n", "other": "x\n"})
+    running.ok("project", "add", str(repository), "--verify", f'sh -c "{SUITE}"', "--verify", "true")
+    words = ["--command", "echo more >> README.md", "--wait"]
+    running.ok("task", "add", "shop", "Say more", "-d", f"{BEGIN}\n{END}\n```\n<details>", *words)
+    change = running.json("change", "show", "shop#1")
+    key = running.ok("receipt", "key").strip()
+    text = change["body"]
+    # By the coordinator's list, and by a key that was named, from wherever the receipt is.
+    (found,) = verified(running, "-", "--commit", change["commit"], stdin=text)
+    assert (found["passed"], found["commit"], found["key"]) == (True, change["commit"], key)
+    assert found["tree"] == running.git("-C", repository, "rev-parse", f"{change['commit']}^{{tree}}")
+    assert [(one["exit_code"], one["tests"] and one["tests"]["passed"]) for one in found["commands"]] == [
+        (0, 2),
+        (0, None),
+    ]
+    assert found["sandbox"]["name"] == "bubblewrap"
+    shown = running.ok("receipt", "verify", "shop#1")
+    assert "all commands passed" in shown
+    assert "2 passed, 1 skipped" in shown
+    assert "2 passed, 1 skipped" in running.ok("execution", "show", "shop#1")
+    assert "| 2 passed, 1 skipped |" in text
+    assert running.ok("receipt", "show", "shop#1").strip() in text
+    # What did not pass is no proof.
+    options = ["--verify", "false", "--verify-retries", "1", "--protect", "/infra/", "--cpus", "1.5"]
+    edited = running.json("project", "edit", "shop", *options, "--protect", "default")
+    assert (edited["limits"]["verify_retries"], edited["limits"]["verify_seconds"]) == (1, 60)
+    assert edited["isolation"]["sandbox"]["cpus"] == 1.5
+    assert edited["isolation"]["protected_paths"][0] == "/infra/"
+    assert "CODEOWNERS" in edited["isolation"]["protected_paths"]
+    running.run("task", "add", "shop", "Say less", "--command", "echo less >> README.md", "--wait")
+    (failed,) = verified(running, "shop#2", fails=1)
+    assert (failed["passed"], failed["tries"]) == (False, 2)
+    private = running.data / "worker" / "receipt-key.pem"
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
-    no_coordinator = {"PULLYARD_DATA": str(program.place / "none")}
-    assert verified(program, "-", "--key", key, stdin=text, **no_coordinator)[0]["worker_name"] is None
+    no_coordinator = {"PULLYARD_DATA": str(running.place / "none")}
+    assert verified(running, "-", "--key", key, stdin=text, **no_coordinator)[0]["worker_name"] is None
 
 
 async def flaky_run(system: System, marker: Path, **limits: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,10 +5,8 @@ import base64
 
 import pytest
 
-from tests.cli_program import Program, program
+from tests.cli_program import Program
 from tests.system import System
-
-__all__ = ["program"]
 
 HOSTILE = b"".join(
     [
