@@ -64,6 +64,7 @@ class Tools:
     receipt_key: ReceiptKey
     images: ImageSupply | None = None
     """None where no backend has images."""
+    dialer: Dialer = field(default_factory=Dialer)
     access: Access = field(default_factory=Access)
     """To the forges."""
     tracer: Tracer = field(default_factory=NoTracer)
