@@ -47,7 +47,7 @@ class ClaudeCodeSettings(AgentSettings):
 class ClaudeCodeAgent:
     name = "claude-code"
     plain_log = False
-    settings_type: type[AgentSettings] = ClaudeCodeSettings
+    settings_type = ClaudeCodeSettings
 
     def __init__(self, find_program: Callable[[], Path | None] = own_claude) -> None:
         self._find_program = find_program

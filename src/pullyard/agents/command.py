@@ -46,7 +46,7 @@ class CommandSettings(AgentSettings):
 class CommandAgent:
     name = "command"
     plain_log = True
-    settings_type: type[AgentSettings] = CommandSettings
+    settings_type = CommandSettings
 
     def __init__(self) -> None:
         self._program = "the command"

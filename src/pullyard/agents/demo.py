@@ -36,7 +36,7 @@ class DemoSettings(AgentSettings):
 class DemoAgent:
     name = "demo"
     plain_log = False
-    settings_type: type[AgentSettings] = DemoSettings
+    settings_type = DemoSettings
 
     def __init__(self) -> None:
         self._lines = JsonLines()

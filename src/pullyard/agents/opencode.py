@@ -12,7 +12,7 @@ from pullyard.agents.models import NO_KEY, ArgumentSettings, Model
 from pullyard.agents.programs import start_words
 from pullyard.agents.prompt import write_prompt
 from pullyard.agents.protocol import Invocation, Output, Verdict
-from pullyard.agents.settings import AgentSettings, read_settings
+from pullyard.agents.settings import read_settings
 from pullyard.agents.telling import Told
 from pullyard.lifecycle.money import MICROS
 from pullyard.lifecycle.reasons import Reason
@@ -32,7 +32,7 @@ class OpencodeSettings(ArgumentSettings):
 class OpencodeAgent:
     name = "opencode"
     plain_log = False
-    settings_type: type[AgentSettings] = OpencodeSettings
+    settings_type = OpencodeSettings
 
     def __init__(self) -> None:
         self._listener = telling.Listener(self._understand)

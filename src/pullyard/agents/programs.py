@@ -25,6 +25,8 @@ class Program(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """A path of a file that is run as it is; ``*`` stands for what differs by processor."""
     script: str = ""
     """A path of a JavaScript file that Node runs."""
+    also: list[str] = []
+    """Further packages of PyPI, with their versions, that are installed with it."""
     python: list[str] = []
     """The versions of Python that the package takes; ``bin/NAME`` is that Python then."""
 

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from pullyard.agents.aider import AiderAgent
 from pullyard.agents.claude_code import ClaudeCodeAgent
+from pullyard.agents.codex import CodexAgent
 from pullyard.agents.command import CommandAgent
 from pullyard.agents.demo import DemoAgent
+from pullyard.agents.mini_swe_agent import MiniSweAgent
 from pullyard.agents.opencode import OpencodeAgent
 from pullyard.agents.protocol import Agent
 from pullyard.agents.settings import AgentSettings, read_settings
@@ -15,9 +18,10 @@ from pullyard.protocol.errors import RequestError
 class Member(Agent, Protocol):
     """An agent that can be made by its name alone."""
 
-    settings_type: type[AgentSettings]
-
     def __init__(self) -> None: ...
+
+    @property
+    def settings_type(self) -> type[AgentSettings]: ...
 
 
 AGENTS: Mapping[str, type[Member]] = {
@@ -25,6 +29,9 @@ AGENTS: Mapping[str, type[Member]] = {
     "claude-code": ClaudeCodeAgent,
     "demo": DemoAgent,
     "opencode": OpencodeAgent,
+    "codex": CodexAgent,
+    "aider": AiderAgent,
+    "mini-swe-agent": MiniSweAgent,
 }
 
 
@@ -34,4 +41,4 @@ def check_settings(name: str, settings: Mapping[str, Any]) -> None:
     if agent is None:
         known = ", ".join(AGENTS)
         raise RequestError(f"There is no agent {name[:60]!r}: choose one of {known}.", code="unknown-agent")
-    read_settings(name, agent.settings_type, settings)
+    read_settings(name, agent().settings_type, settings)

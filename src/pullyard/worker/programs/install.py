@@ -152,7 +152,7 @@ def _from_pypi(half: Path, version: str, program: Program, say: Say) -> None:
     python = find_python(program.python)
     packages = copy_python(python, half / "python")
     wanted = f"{program.package}=={version}"
-    _run([*_pip(str(python.executable)), "--target", str(packages), wanted], half, "pip")
+    _run([*_pip(str(python.executable)), "--target", str(packages), wanted, *program.also], half, "pip")
     say("Adding Python and the libraries that it needs.")
     add_libraries(half / "python", python.executable, half / LIBRARIES)
     # What is mounted read-only is compiled now or at every start.
