@@ -1,14 +1,11 @@
 """What every forge must do, over every way to reach a repository."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pullyard.forges.access import Access
-from pullyard.forges.protocol import ChangeStatus, Forge, Offer, RemoteChange
+from pullyard.forges.protocol import Forge
 from pullyard.forges.registry import FORGES
 from pullyard.git.addresses import Login
 from pullyard.git.bare import make_bare
@@ -17,8 +14,9 @@ from pullyard.git.program import Git, GitSettings
 from pullyard.git.provenance import provenance
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import Conflict
-from tests.forges.kinds import access_to, make_server
-from tests.forges.server import ForgeServer, serve_forge
+from tests.forges.kinds import make_server
+from tests.forges.server import serve_forge
+from tests.forges.sites import BRANCH, Site, merge, publish, site_at, status
 from tests.repositories import (
     branches_of,
     commit_files,
@@ -29,37 +27,6 @@ from tests.repositories import (
     serve_http,
     serve_ssh,
 )
-
-BRANCH = "pullyard/7-fix-it-abc123"
-
-
-@dataclass
-class Site:
-    url: str
-    remote: Path
-    author: Path
-    """A clone where the test makes commits."""
-    own: Path
-    """The worker's bare repository."""
-    git: Git
-    kind: str = "bare"
-    access: Access = field(default_factory=Access)
-    server: ForgeServer | None = None
-    """None for bare repositories, which have no API."""
-
-    def change(self, name: str, content: str, start: str = "main") -> str:
-        """A commit in the worker's repository, made on ``start``."""
-        git_in(self.author, "checkout", "-q", "--detach", start)
-        commit = commit_files(self.author, {name: content}, f"Change {name}")
-        git_in(self.author, "push", "-q", str(self.own), f"{commit}:refs/heads/harvest-{commit[:8]}")
-        git_in(self.author, "checkout", "-q", "main")
-        return commit
-
-    def advance(self, name: str, content: str) -> str:
-        """Somebody else's commit on the base branch."""
-        commit = commit_files(self.author, {name: content}, "Elsewhere")
-        git_in(self.author, "push", "-q", str(self.remote), f"{commit}:refs/heads/main")
-        return commit
 
 
 @pytest.fixture(
@@ -99,31 +66,10 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             yield Site(server.url("the%20project.git"), remote, author, own, git)
 
 
-async def site_at(kind: str, server: ForgeServer, author: Path, own: Path) -> Site:
-    access = access_to(kind, server)
-    git = Git(GitSettings(find_login=access.login))
-    return Site(server.url, server.repository, author, own, git, kind, access, server)
-
-
 @pytest.fixture
 async def forge(site: Site) -> AsyncIterator[Forge]:
     yield FORGES[site.kind](site.git, site.access)
     await site.access.close()
-
-
-async def publish(forge: Forge, site: Site, commit: str, **more: Any) -> RemoteChange:
-    wish: dict[str, Any] = {"branch": BRANCH, "base_branch": "main", "title": "Fix", "body": "It.\n\nWell."}
-    return await forge.publish(site.own, site.url, Offer(**(wish | {"commit": commit} | more)))
-
-
-async def merge(forge: Forge, site: Site, commit: str) -> str:
-    return await forge.merge(
-        site.own, site.url, branch=BRANCH, base_branch="main", commit=commit, title="Merge it"
-    )
-
-
-async def status(forge: Forge, site: Site, commit: str) -> ChangeStatus | None:
-    return await forge.status(site.own, site.url, branch=BRANCH, base_branch="main", commit=commit)
 
 
 async def test_publish_is_repeatable_and_leaves_the_base(forge: Forge, site: Site) -> None:

@@ -6,10 +6,15 @@ from typing import Any
 
 from pullyard.forges.access import Access
 from pullyard.forges.sites import Site, Sites
-from tests.forges import github
+from tests.forges import bitbucket, gitea, github, gitlab
 from tests.forges.server import TOKEN, ForgeServer
 
-KINDS = {"github": (github.answer, github.API)}
+KINDS = {
+    "github": (github.answer, github.API),
+    "gitlab": (gitlab.answer, gitlab.API),
+    "gitea": (gitea.answer, gitea.API),
+    "bitbucket": (bitbucket.answer, bitbucket.API),
+}
 
 
 def make_server(kind: str, root: Path) -> ForgeServer:

@@ -96,6 +96,11 @@ class ApiForge(ABC):
     @abstractmethod
     async def say(self, api: Api, place: Place, found: Found, text: str) -> None: ...
 
+    async def completed(self, api: Api, place: Place, found: Found) -> str:
+        """The whole id of what a merged change became."""
+        del api, place
+        return found.merged_commit or ""
+
     async def publish(self, repository: Path, url: str, offer: Offer) -> RemoteChange:
         api, place = self._access.open(self.name, url)
         await self._bare.publish(repository, url, offer)
@@ -134,7 +139,7 @@ class ApiForge(ABC):
         api, place = self._access.open(self.name, url)
         found = await self._known(api, place, branch, commit)
         if found.state is ChangeState.MERGED:
-            return check_object_id(found.merged_commit or "")
+            return check_object_id(await self.completed(api, place, found))
         if found.state is ChangeState.CLOSED:
             raise Conflict(
                 f"The change of {branch!r} was closed on {api.host}: open it again there, or retry the task.",
@@ -156,7 +161,7 @@ class ApiForge(ABC):
             now = await self.find(api, place, branch)
             if now is not None and now.state is ChangeState.MERGED and now.merged_commit:
                 # Somebody else was quicker, or our own answer was lost.
-                return check_object_id(now.merged_commit)
+                return check_object_id(await self.completed(api, place, now))
             await self._bare.check_mergeable(
                 repository, url, branch=branch, base_branch=base_branch, commit=commit
             )
@@ -195,13 +200,15 @@ class ApiForge(ABC):
         found = await self.find(api, place, branch)
         if found is None:
             return None
-        approved, checks = False, Checks.NONE
+        approved, checks, merged = False, Checks.NONE, None
+        if found.state is ChangeState.MERGED:
+            merged = check_object_id(await self.completed(api, place, found))
         if found.state is ChangeState.OPEN:
             approved, checks = await self.judged(api, place, found)
         return ChangeStatus(
             state=found.state,
             commit=commit if found.is_at(commit) else found.commit,
-            merged_commit=check_object_id(found.merged_commit) if found.merged_commit else None,
+            merged_commit=merged,
             draft=found.draft,
             approved=approved,
             checks=checks,

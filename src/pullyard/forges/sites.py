@@ -15,6 +15,10 @@ AUTO = "auto"
 BARE = "bare"
 KNOWN_HOSTS: Mapping[str, str] = {
     "github.com": "github",
+    "gitlab.com": "gitlab",
+    "bitbucket.org": "bitbucket",
+    "codeberg.org": "gitea",
+    "gitea.com": "gitea",
 }
 # The name with which git's own HTTP takes a token in place of a password.
 _GIT_NAMES = {

@@ -71,7 +71,7 @@ AddedNodeInput = Annotated[CommandNode | PromptNode | ApprovalNode, Field(discri
 AddedNodes = Annotated[list[AddedNodeInput], Field(max_length=MAX_ADDED_NODES)]
 
 
-ForgeKind = Literal["auto", "bare", "github"]
+ForgeKind = Literal["auto", "bare", "github", "gitlab", "gitea", "bitbucket"]
 
 
 class TaskRepository(Input):

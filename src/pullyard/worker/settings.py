@@ -29,7 +29,7 @@ class ForgeSettings(BaseModel):
     """One host where changes are published; used by the worker alone, it never enters a sandbox."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Literal["github", "bare"] | None = None
+    kind: Literal["github", "gitlab", "gitea", "bitbucket", "bare"] | None = None
     """null: told by the host, for those that everybody knows; ``gitea`` is for Forgejo, too."""
     api_url: str | None = None
     """null: the usual one of its kind."""

@@ -1,0 +1,211 @@
+"""Gitea and Forgejo: pull requests, by a token."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from pullyard.forges.api import Api
+from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, page_url, tried
+from pullyard.forges.errors import ForgeRefused
+from pullyard.forges.protocol import Checks, Offer
+from pullyard.forges.sites import Place
+from pullyard.lifecycle.change import ChangeState
+from pullyard.protocol.errors import RemoteFailure
+
+PAGE = 50
+OPEN_PAGES = 20
+ENDED_PAGES = 4
+"""Of those that are closed, the ones that changed last: a change that was just closed is among them."""
+COMMENT_PAGES = 20
+MERGE_TRIES = 6
+"""It works out only after a push whether a change can be merged."""
+DRAFT = "WIP: "
+_DRAFTS = ("WIP:", "[WIP]")
+_FAILING = {"failure", "error"}
+_PENDING = {"pending"}
+
+
+class _Repository(Struct):
+    full_name: str = ""
+
+
+class _Side(Struct):
+    ref: str = ""
+    label: str = ""
+    sha: str = ""
+    repo: _Repository | None = None
+
+
+class _Pull(Struct):
+    number: int
+    state: str
+    head: _Side
+    base: _Side
+    html_url: str = ""
+    title: str = ""
+    body: str = ""
+    draft: bool = False
+    merged: bool = False
+    merge_commit_sha: str | None = None
+
+    def found(self) -> Found:
+        state = ChangeState.OPEN if self.state == "open" else ChangeState.CLOSED
+        return Found(
+            number=self.number,
+            url=page_url(self.html_url),
+            state=ChangeState.MERGED if self.merged else state,
+            base_branch=self.base.ref,
+            commit=self.head.sha,
+            title=plain_title(self.title),
+            body=self.body,
+            draft=self.draft or self.title.upper().startswith(_DRAFTS),
+            merged_commit=self.merge_commit_sha if self.merged else None,
+        )
+
+
+class _Label(Struct):
+    id: int
+    name: str
+
+
+class _Comment(Struct):
+    body: str = ""
+
+
+class _Person(Struct):
+    login: str = ""
+
+
+class _Review(Struct):
+    state: str
+    user: _Person | None = None
+    stale: bool = False
+    dismissed: bool = False
+
+
+class _Status(Struct):
+    state: str = ""
+    total_count: int = 0
+
+
+def plain_title(title: str) -> str:
+    mark = next((one for one in _DRAFTS if title.upper().startswith(one)), "")
+    return title[len(mark) :].strip()
+
+
+class GiteaForge(ApiForge):
+    name = "gitea"
+
+    async def find(self, api: Api, place: Place, branch: str) -> Found | None:
+        for state, pages in (("open", OPEN_PAGES), ("closed", ENDED_PAGES)):
+            for number in range(1, pages + 1):
+                query = {"state": state, "sort": "recentupdate", "limit": PAGE, "page": number}
+                pulls = await api.ask("GET", f"/repos/{place.path}/pulls", list[_Pull], query=query)
+                ours = [one.found() for one in pulls if is_of(one, place, branch)]
+                if ours:
+                    return max(ours, key=lambda one: one.number)
+                if not pulls:
+                    break
+        return None
+
+    async def open(self, api: Api, place: Place, offer: Offer) -> tuple[Found, list[str]]:
+        title = DRAFT + offer.title if offer.draft else offer.title
+        wish = {"title": title, "head": offer.branch, "base": offer.base_branch, "body": offer.body}
+        try:
+            return (await api.ask("POST", f"/repos/{place.path}/pulls", _Pull, body=wish)).found(), []
+        except ForgeRefused as refusal:
+            if refusal.status == 409:
+                raise AlreadyThere from refusal
+            raise
+
+    async def edit(self, api: Api, place: Place, found: Found, offer: Offer) -> None:
+        title = DRAFT + offer.title if found.draft else offer.title
+        wish = {"title": title, "body": offer.body, "base": offer.base_branch}
+        await api.ask("PATCH", f"/repos/{place.path}/pulls/{found.number}", _Pull, body=wish)
+
+    async def decorate(self, api: Api, place: Place, found: Found, offer: Offer) -> list[str]:
+        issue, notes = f"/repos/{place.path}/issues/{found.number}", list[str]()
+        if offer.labels:
+            notes += await self._label(api, place, issue, offer.labels)
+        if offer.assignees:
+            wish = {"assignees": list(offer.assignees)}
+            notes += await tried("Assignees", lambda: api.ask("PATCH", issue, object, body=wish))
+        if offer.reviewers:
+            names = {
+                "reviewers": [name for name in offer.reviewers if "/" not in name],
+                "team_reviewers": [name.rpartition("/")[2] for name in offer.reviewers if "/" in name],
+            }
+            path = f"/repos/{place.path}/pulls/{found.number}/requested_reviewers"
+            notes += await tried(
+                "Reviewers", lambda: api.ask("POST", path, object, body=names, repeatable=True)
+            )
+        return notes
+
+    async def _label(self, api: Api, place: Place, issue: str, wanted: tuple[str, ...]) -> list[str]:
+        known = await api.ask("GET", f"/repos/{place.path}/labels", list[_Label], query={"limit": PAGE})
+        ids = {one.name: one.id for one in known}
+        notes = [f"Label not taken: the repository has no {name!r}." for name in wanted if name not in ids]
+        if chosen := [ids[name] for name in wanted if name in ids]:
+            wish = {"labels": chosen}
+            notes += await tried(
+                "Labels", lambda: api.ask("POST", f"{issue}/labels", object, body=wish, repeatable=True)
+            )
+        return notes
+
+    async def make_ready(self, api: Api, place: Place, found: Found) -> None:
+        path = f"/repos/{place.path}/pulls/{found.number}"
+        await api.ask("PATCH", path, _Pull, body={"title": found.title})
+
+    async def press_merge(self, api: Api, place: Place, found: Found, commit: str, title: str) -> str:
+        path = f"/repos/{place.path}/pulls/{found.number}"
+        wish = {"Do": "merge", "head_commit_id": commit, "MergeTitleField": title}
+        for attempt in range(1, MERGE_TRIES + 1):
+            try:
+                await api.ask("POST", f"{path}/merge", object, body=wish, repeatable=True)
+                break
+            except ForgeRefused as refusal:
+                if "try again" not in refusal.said.lower() or attempt == MERGE_TRIES:
+                    raise
+                await api.pause(1.0)
+        merged = (await api.ask("GET", path, _Pull)).found()
+        if merged.merged_commit is None:
+            raise RemoteFailure(f"{api.host} has not merged the change yet: try again later.", retryable=True)
+        return merged.merged_commit
+
+    async def shut(self, api: Api, place: Place, found: Found) -> None:
+        path = f"/repos/{place.path}/pulls/{found.number}"
+        await api.ask("PATCH", path, _Pull, body={"state": "closed"})
+
+    async def judged(self, api: Api, place: Place, found: Found) -> tuple[bool, Checks]:
+        path = f"/repos/{place.path}/pulls/{found.number}/reviews"
+        reviews = await api.ask("GET", path, list[_Review], query={"limit": PAGE})
+        last = {
+            one.user.login: one.state
+            for one in reviews
+            if one.user and one.state in ("APPROVED", "REQUEST_CHANGES") and not (one.stale or one.dismissed)
+        }
+        approved = "APPROVED" in last.values() and "REQUEST_CHANGES" not in last.values()
+        status = await api.ask("GET", f"/repos/{place.path}/commits/{found.commit}/status", _Status)
+        states = {status.state} if status.total_count else set[str]()
+        return approved, checks_of(states, _FAILING, _PENDING)
+
+    async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
+        said: list[str] = []
+        path = f"/repos/{place.path}/issues/{found.number}/comments"
+        for number in range(1, COMMENT_PAGES + 1):
+            query: dict[str, Any] = {"limit": PAGE, "page": number}
+            page = await api.ask("GET", path, list[_Comment], query=query)
+            said += [one.body for one in page]
+            if len(page) < PAGE:
+                break
+        return said
+
+    async def say(self, api: Api, place: Place, found: Found, text: str) -> None:
+        path = f"/repos/{place.path}/issues/{found.number}/comments"
+        await api.ask("POST", path, _Comment, body={"body": text})
+
+
+def is_of(pull: _Pull, place: Place, branch: str) -> bool:
+    """Where the branch is gone, the side's reference is the forge's own and its label still says the name."""
+    ours = pull.head.repo is None or pull.head.repo.full_name.lower() == place.path.lower()
+    return ours and branch in (pull.head.ref, pull.head.label)

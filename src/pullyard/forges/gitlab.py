@@ -1,0 +1,191 @@
+"""GitLab, gitlab.com or one's own: merge requests, by a personal, group or project token."""
+
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from pullyard.forges.api import Api
+from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, page_url, tried
+from pullyard.forges.errors import ForgeRefused
+from pullyard.forges.protocol import Checks, Offer
+from pullyard.forges.sites import Place
+from pullyard.lifecycle.change import ChangeState
+from pullyard.protocol.errors import RemoteFailure
+
+PAGE = 100
+COMMENT_PAGES = 10
+LOOKS = 15
+"""How often it is asked again whether a change can be merged; it works that out after a push."""
+DRAFT = "Draft: "
+_STATES = {
+    "opened": ChangeState.OPEN,
+    "locked": ChangeState.OPEN,
+    "merged": ChangeState.MERGED,
+    "closed": ChangeState.CLOSED,
+}
+_UNDECIDED = {"checking", "unchecked", "preparing", "approvals_syncing"}
+_FAILING = {"failed", "canceled", "canceling"}
+_PENDING = {"created", "waiting_for_resource", "preparing", "pending", "running", "manual", "scheduled"}
+
+
+class _Pipeline(Struct):
+    status: str = ""
+
+
+class _Request(Struct):
+    iid: int
+    state: str
+    source_branch: str
+    target_branch: str
+    web_url: str = ""
+    title: str = ""
+    description: str | None = None
+    draft: bool = False
+    sha: str | None = None
+    merge_commit_sha: str | None = None
+    squash_commit_sha: str | None = None
+    source_project_id: int | None = None
+    target_project_id: int | None = None
+    detailed_merge_status: str = ""
+    head_pipeline: _Pipeline | None = None
+
+    def found(self) -> Found:
+        state = _STATES.get(self.state, ChangeState.CLOSED)
+        # By fast-forward there is no commit but the change's own.
+        merged = self.merge_commit_sha or self.squash_commit_sha or self.sha
+        return Found(
+            number=self.iid,
+            url=page_url(self.web_url),
+            state=state,
+            base_branch=self.target_branch,
+            commit=self.sha or "",
+            title=self.title.removeprefix(DRAFT),
+            body=self.description or "",
+            draft=self.draft,
+            merged_commit=merged if state is ChangeState.MERGED else None,
+        )
+
+
+class _Person(Struct):
+    id: int
+
+
+class _Note(Struct):
+    body: str = ""
+
+
+class _Approvals(Struct):
+    approved: bool = False
+    approved_by: list[object] = []
+
+
+class GitLabForge(ApiForge):
+    name = "gitlab"
+
+    async def find(self, api: Api, place: Place, branch: str) -> Found | None:
+        query = {"source_branch": branch, "state": "all", "order_by": "created_at", "sort": "desc"}
+        requests = await api.ask("GET", requests_of(place), list[_Request], query=query | {"per_page": PAGE})
+        # Forks offer their branches in the same list.
+        ours = [
+            one.found()
+            for one in requests
+            if one.source_branch == branch and one.source_project_id == one.target_project_id
+        ]
+        return next((one for one in ours if one.state is ChangeState.OPEN), ours[0] if ours else None)
+
+    async def open(self, api: Api, place: Place, offer: Offer) -> tuple[Found, list[str]]:
+        wish = {
+            "source_branch": offer.branch,
+            "target_branch": offer.base_branch,
+            "title": DRAFT + offer.title if offer.draft else offer.title,
+            "description": offer.body,
+        }
+        try:
+            return (await api.ask("POST", requests_of(place), _Request, body=wish)).found(), []
+        except ForgeRefused as refusal:
+            if refusal.status == 409:
+                raise AlreadyThere from refusal
+            raise
+
+    async def edit(self, api: Api, place: Place, found: Found, offer: Offer) -> None:
+        wish = {
+            "title": DRAFT + offer.title if found.draft else offer.title,
+            "description": offer.body,
+            "target_branch": offer.base_branch,
+        }
+        await api.ask("PUT", request_of(place, found), _Request, body=wish)
+
+    async def decorate(self, api: Api, place: Place, found: Found, offer: Offer) -> list[str]:
+        wish: dict[str, Any] = {}
+        notes: list[str] = []
+        if offer.labels:
+            wish["add_labels"] = ",".join(offer.labels)
+        for field, names in (("reviewer_ids", offer.reviewers), ("assignee_ids", offer.assignees)):
+            people = [(name, await self._person(api, name)) for name in names]
+            notes += [
+                f"{api.host} knows nobody called {name!r}." for name, number in people if number is None
+            ]
+            if known := [number for _, number in people if number is not None]:
+                wish[field] = known
+        if wish:
+            path = request_of(place, found)
+            what = "Labels, reviewers and assignees"
+            notes += await tried(what, lambda: api.ask("PUT", path, object, body=wish))
+        return notes
+
+    async def _person(self, api: Api, name: str) -> int | None:
+        found = await api.ask("GET", "/users", list[_Person], query={"username": name})
+        return found[0].id if found else None
+
+    async def make_ready(self, api: Api, place: Place, found: Found) -> None:
+        await api.ask("PUT", request_of(place, found), _Request, body={"title": found.title})
+
+    async def press_merge(self, api: Api, place: Place, found: Found, commit: str, title: str) -> str:
+        path = request_of(place, found)
+        for _ in range(LOOKS):
+            now = await api.ask("GET", path, _Request)
+            if now.detailed_merge_status not in _UNDECIDED:
+                break
+            await api.pause(1.0)
+        wish = {"sha": commit, "merge_commit_message": title, "should_remove_source_branch": False}
+        merged = (await api.ask("PUT", f"{path}/merge", _Request, body=wish)).found()
+        if merged.merged_commit is None:
+            raise RemoteFailure(
+                f"{api.host} merges the change later, when what it waits for is done: look there.",
+                retryable=True,
+            )
+        return merged.merged_commit
+
+    async def shut(self, api: Api, place: Place, found: Found) -> None:
+        await api.ask("PUT", request_of(place, found), _Request, body={"state_event": "close"})
+
+    async def judged(self, api: Api, place: Place, found: Found) -> tuple[bool, Checks]:
+        path = request_of(place, found)
+        approvals = await api.ask("GET", f"{path}/approvals", _Approvals)
+        now = await api.ask("GET", path, _Request)
+        states = {now.head_pipeline.status} if now.head_pipeline else set[str]()
+        # Without rules for approval it says that it is approved although nobody did.
+        approved = approvals.approved and bool(approvals.approved_by)
+        return approved, checks_of(states, _FAILING, _PENDING)
+
+    async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
+        said: list[str] = []
+        for number in range(1, COMMENT_PAGES + 1):
+            query = {"per_page": PAGE, "page": number}
+            page = await api.ask("GET", f"{request_of(place, found)}/notes", list[_Note], query=query)
+            said += [one.body for one in page]
+            if len(page) < PAGE:
+                break
+        return said
+
+    async def say(self, api: Api, place: Place, found: Found, text: str) -> None:
+        await api.ask("POST", f"{request_of(place, found)}/notes", _Note, body={"body": text})
+
+
+def requests_of(place: Place) -> str:
+    return f"/projects/{quote(place.path, safe='')}/merge_requests"
+
+
+def request_of(place: Place, found: Found) -> str:
+    return f"{requests_of(place)}/{found.number}"

@@ -1,0 +1,150 @@
+"""Bitbucket's API over a server of ours; shapes as in its description (npm ``bitbucket`` 2.12, MIT)."""
+
+import json
+from typing import Any
+
+from tests.forges.recorded import Route, answerer, paged
+from tests.forges.server import Asked, Change, ForgeServer, Refused
+from tests.repositories import git_in
+
+API = "/2.0"
+PULL = {
+    "id": int,
+    **dict.fromkeys(("type", "state", "title", "description"), str),
+    "draft": bool,
+    **dict.fromkeys(("source", "destination", "links"), dict),
+    **dict.fromkeys(("merge_commit",), (dict, type(None))),
+    "participants": list,
+}
+WISH = {
+    **dict.fromkeys(("title", "description"), str),
+    **dict.fromkeys(("source", "destination"), dict),
+    **dict.fromkeys(("draft", "close_source_branch"), bool),
+    "reviewers": list,
+}
+MERGE = {**dict.fromkeys(("type", "message", "merge_strategy"), str), "close_source_branch": bool}
+
+
+def pull(server: ForgeServer, change: Change) -> dict[str, Any]:
+    words = {"open": "OPEN", "closed": "DECLINED", "merged": "MERGED"}
+    repository = {"full_name": server.name}
+    states = {"approved": "approved", "changes": "changes_requested"}
+    return {
+        "type": "pullrequest",
+        "id": change.number,
+        "state": words[change.state],
+        "title": change.title,
+        "description": change.body,
+        "draft": change.draft,
+        "source": {
+            "branch": {"name": change.branch},
+            # It shows the beginnings of ids only.
+            "commit": {"hash": server.head(change)[:12]},
+            "repository": repository,
+        },
+        "destination": {"branch": {"name": change.base}, "repository": repository},
+        "links": {"html": {"href": server.page(change, "pull-requests")}},
+        "merge_commit": {"hash": change.merged_commit[:12]} if change.merged_commit else None,
+        "participants": [
+            {"approved": state == "approved", "state": states[state]} for _, state in change.reviews
+        ],
+    }
+
+
+def error(message: str) -> dict[str, Any]:
+    return {"type": "error", "error": {"message": message}}
+
+
+def list_pulls(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del values
+    name, _, wanted = asked.query["q"].partition(" = ")
+    assert name == "source.branch.name"
+    found = [one for one in reversed(server.changes) if one.branch == json.loads(wanted)]
+    return 200, {"values": [pull(server, one) for one in found], "pagelen": 50}
+
+
+def create_pull(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del values
+    wish = asked.body
+    branch = wish["source"]["branch"]["name"]
+    if server.open_of(branch):
+        raise Refused(409, error("There is already an open pull request for this source branch."))
+    base = wish["destination"]["branch"]["name"]
+    made = server.create(branch, base, wish["title"], wish["description"], draft=wish["draft"])
+    return 201, pull(server, made)
+
+
+def show_pull(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    return 200, pull(server, server.numbered(values[2]))
+
+
+def edit_pull(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    change, wish = server.numbered(values[2]), asked.body
+    people = [one.get("account_id") or one["uuid"] for one in wish.get("reviewers", [])]
+    if strangers := [name for name in people if name not in server.people]:
+        raise Refused(400, error(f"Malformed reviewers list: {strangers[0]}"))
+    change.title, change.body = wish["title"], wish.get("description", change.body)
+    change.base = wish.get("destination", {"branch": {"name": change.base}})["branch"]["name"]
+    change.draft = wish.get("draft", change.draft)
+    change.reviewers = people or change.reviewers
+    return 200, pull(server, change)
+
+
+def merge_pull(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    change = server.numbered(values[2])
+    if change.state != "open" or change.draft:
+        raise Refused(400, error("This pull request can't be merged."))
+    if not server.mergeable(change):
+        raise Refused(409, error("You can't merge until you resolve all merge conflicts."))
+    if server.protected:
+        raise Refused(400, error(server.protected))
+    server.merge(change, asked.body["message"])
+    return 200, pull(server, change)
+
+
+def decline_pull(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    server.numbered(values[2]).state = "closed"
+    return 200, pull(server, server.numbered(values[2]))
+
+
+def show_commit(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    return 200, {"hash": git_in(server.repository, "rev-parse", f"{values[2]}^{{commit}}")}
+
+
+def list_statuses(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    words = {"passing": "SUCCESSFUL", "failing": "FAILED", "pending": "INPROGRESS"}
+    return 200, {"values": [{"state": words[one]} for one in server.numbered(values[2]).checks]}
+
+
+def list_comments(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    said = paged(server.numbered(values[2]).comments, asked, "pagelen")
+    return 200, {"values": [{"content": {"raw": text}} for text in said]}
+
+
+def add_comment(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    server.numbered(values[2]).comments.append(asked.body["content"]["raw"])
+    return 201, {"content": asked.body["content"]}
+
+
+PULLS = "/repositories/{workspace}/{repo_slug}/pullrequests"
+ONE = f"{PULLS}/{{pull_request_id}}"
+PAGES = frozenset({"page", "pagelen"})
+answer = answerer(
+    API,
+    [
+        Route("GET", PULLS, list_pulls, PAGES | {"q", "sort", "state", "fields"}),
+        Route("POST", PULLS, create_pull, body=WISH, needed=frozenset({"title", "source"}), answer=PULL),
+        Route("GET", ONE, show_pull, answer=PULL),
+        Route("PUT", ONE, edit_pull, body=WISH, needed=frozenset({"title"}), answer=PULL),
+        Route("POST", f"{ONE}/merge", merge_pull, body=MERGE, needed=frozenset({"type"}), answer=PULL),
+        Route("POST", f"{ONE}/decline", decline_pull, answer=PULL),
+        Route("GET", f"{ONE}/statuses", list_statuses, PAGES),
+        Route("GET", f"{ONE}/comments", list_comments, PAGES),
+        Route("POST", f"{ONE}/comments", add_comment, body={"content": dict}, needed=frozenset({"content"})),
+        Route("GET", "/repositories/{workspace}/{repo_slug}/commit/{commit}", show_commit),
+    ],
+)

@@ -1,0 +1,157 @@
+"""GitLab's API over a server of ours; shapes as in its documentation (npm ``@gitbeaker/core`` 43.8, MIT)."""
+
+from typing import Any
+
+from tests.forges.recorded import Route, answerer, paged
+from tests.forges.server import Asked, Change, ForgeServer, Refused
+
+API = "/api/v4"
+TEXT = (str, type(None))
+REQUEST = {
+    **dict.fromkeys(("iid", "source_project_id", "target_project_id"), int),
+    **dict.fromkeys(("state", "title", "web_url", "source_branch", "target_branch"), str),
+    **dict.fromkeys(("description", "sha", "merge_commit_sha", "squash_commit_sha"), TEXT),
+    "draft": bool,
+    "detailed_merge_status": str,
+    "head_pipeline": (dict, type(None)),
+}
+EDIT = {
+    **dict.fromkeys(("target_branch", "title", "add_labels", "labels", "remove_labels"), str),
+    **dict.fromkeys(("description", "state_event"), str),
+    **dict.fromkeys(("assignee_id", "milestone_id"), int),
+    **dict.fromkeys(("assignee_ids", "reviewer_ids"), list),
+    **dict.fromkeys(("remove_source_branch", "squash", "allow_collaboration"), bool),
+}
+CREATE = {**EDIT, "source_branch": str, "target_project_id": int}
+MERGE = {
+    **dict.fromkeys(("merge_commit_message", "squash_commit_message", "sha"), str),
+    **dict.fromkeys(("squash", "should_remove_source_branch", "merge_when_pipeline_succeeds"), bool),
+}
+
+
+def shown(server: ForgeServer, change: Change) -> dict[str, Any]:
+    words = {"open": "opened", "closed": "closed", "merged": "merged"}
+    pipelines = {"passing": "success", "failing": "failed", "pending": "running"}
+    return {
+        "iid": change.number,
+        "source_project_id": 9,
+        "target_project_id": 9,
+        "state": words[change.state],
+        "title": change.title,
+        "description": change.body,
+        "web_url": server.page(change, "-/merge_requests"),
+        "source_branch": change.branch,
+        "target_branch": change.base,
+        "sha": server.head(change),
+        "merge_commit_sha": change.merged_commit,
+        "squash_commit_sha": None,
+        "draft": change.title.startswith("Draft:"),
+        "detailed_merge_status": "mergeable" if server.mergeable(change) else "conflict",
+        "head_pipeline": {"status": pipelines[change.checks[-1]]} if change.checks else None,
+    }
+
+
+def list_requests(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    known(server, values)
+    found = [one for one in reversed(server.changes) if one.branch == asked.query["source_branch"]]
+    return 200, [shown(server, one) for one in found]
+
+
+def known(server: ForgeServer, values: list[str]) -> None:
+    if values[0] != server.name.replace("/", "%2F"):
+        raise Refused(404, {"message": "404 Project Not Found"})
+
+
+def create_request(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    known(server, values)
+    wish = asked.body
+    if other := server.open_of(wish["source_branch"]):
+        said = f"Another open merge request already exists for this source branch: !{other.number}"
+        raise Refused(409, {"message": [said]})
+    made = server.create(wish["source_branch"], wish["target_branch"], wish["title"], wish["description"])
+    return 201, shown(server, made)
+
+
+def show_request(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    return 200, shown(server, server.numbered(values[1]))
+
+
+def edit_request(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    change, wish = server.numbered(values[1]), asked.body
+    change.title = wish.get("title", change.title)
+    change.body = wish.get("description", change.body)
+    change.base = wish.get("target_branch", change.base)
+    change.labels += [
+        one for one in wish.get("add_labels", "").split(",") if one and one not in change.labels
+    ]
+    change.reviewers = [server.people[one - 1] for one in wish.get("reviewer_ids", [])] or change.reviewers
+    change.assignees = [server.people[one - 1] for one in wish.get("assignee_ids", [])] or change.assignees
+    if wish.get("state_event") == "close":
+        change.state = "closed"
+    return 200, shown(server, change)
+
+
+def merge_request(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    change, wish = server.numbered(values[1]), asked.body
+    if change.state != "open" or change.title.startswith("Draft:"):
+        raise Refused(405, {"message": "405 Method Not Allowed"})
+    if server.protected:
+        raise Refused(401, {"message": "401 Unauthorized"})
+    if wish["sha"] != server.head(change):
+        raise Refused(409, {"message": "SHA does not match HEAD of source branch"})
+    if not server.mergeable(change):
+        raise Refused(422, {"message": "Branch cannot be merged"})
+    server.merge(change, wish["merge_commit_message"])
+    return 200, shown(server, change)
+
+
+def list_users(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del values
+    name = asked.query["username"]
+    return 200, [{"id": server.people.index(name) + 1, "username": name}] if name in server.people else []
+
+
+def approvals(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    given = [who for who, state in server.numbered(values[1]).reviews if state == "approved"]
+    held = any(state == "changes" for _, state in server.numbered(values[1]).reviews)
+    # Without a rule that asks for one, it is always approved.
+    return 200, {"approved": not held, "approved_by": [{"user": {"username": who}} for who in given]}
+
+
+def list_notes(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    said = server.numbered(values[1]).comments
+    return 200, [{"body": text} for text in paged(said, asked, "per_page")]
+
+
+def add_note(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    server.numbered(values[1]).comments.append(asked.body["body"])
+    return 201, {"body": asked.body["body"]}
+
+
+REQUESTS = "/projects/{id}/merge_requests"
+ONE = f"{REQUESTS}/{{iid}}"
+PAGES = frozenset({"page", "per_page"})
+LISTED = PAGES | {"source_branch", "target_branch", "state", "order_by", "sort"}
+answer = answerer(
+    API,
+    [
+        Route("GET", REQUESTS, list_requests, LISTED, answer=REQUEST),
+        Route(
+            "POST",
+            REQUESTS,
+            create_request,
+            body=CREATE,
+            needed=frozenset({"source_branch", "target_branch", "title"}),
+            answer=REQUEST,
+        ),
+        Route("GET", ONE, show_request, answer=REQUEST),
+        Route("PUT", ONE, edit_request, body=EDIT, answer=REQUEST),
+        Route("PUT", f"{ONE}/merge", merge_request, body=MERGE, answer=REQUEST),
+        Route("GET", f"{ONE}/approvals", approvals),
+        Route("GET", f"{ONE}/notes", list_notes, PAGES | {"sort", "order_by"}),
+        Route("POST", f"{ONE}/notes", add_note, body={"body": str}, needed=frozenset({"body"})),
+        Route("GET", "/users", list_users, frozenset({"username"})),
+    ],
+)
