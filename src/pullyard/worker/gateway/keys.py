@@ -60,9 +60,9 @@ class KeySource:
                 told = os.fstat(opened.fileno())
                 mark = (told.st_mtime_ns, told.st_ino)
                 if self._read is None or self._read[0] != mark:
-                    self._read = (mark, SecretStr(_first_line(opened.read(KEY_BYTES))))
+                    self._read = (mark, SecretStr(_first_line(opened.read(KEY_BYTES), str(file))))
         except OSError as error:
-            logger.warning("gateway.no_key", file=str(file), problem=error.strerror)
+            logger.warning("gateway.no_key", source=str(file), problem=error.strerror)
             return None
         return self._read[1].get_secret_value() or None
 
@@ -76,11 +76,13 @@ class KeySource:
         return self._printed.get_secret_value() if self._printed is not None else None
 
 
-def _first_line(printed: bytes) -> str:
-    lines = printed.decode("ascii", errors="replace").split("\n")
-    line = lines[0].strip()
+def _first_line(printed: bytes, source: str) -> str:
+    line = printed.decode("ascii", errors="replace").partition("\n")[0].strip()
     # What is no plain word can't be sent, and an error's text would tell it.
-    return line if line.isascii() and line.isprintable() and " " not in line else ""
+    if line and line.isascii() and line.isprintable() and " " not in line:
+        return line
+    logger.warning("gateway.no_key", source=source, problem="its first line is not one plain word")
+    return ""
 
 
 async def _run(command: Sequence[str]) -> str:
@@ -92,7 +94,7 @@ async def _run(command: Sequence[str]) -> str:
             *command, stdin=quiet, stdout=asyncio.subprocess.PIPE, stderr=quiet, env=environment
         )
     except OSError as error:
-        logger.warning("gateway.no_key", command=command[0], problem=error.strerror)
+        logger.warning("gateway.no_key", source=command[0], problem=error.strerror)
         return ""
     assert process.stdout is not None
     try:
@@ -100,13 +102,13 @@ async def _run(command: Sequence[str]) -> str:
             printed = await process.stdout.read(KEY_BYTES)
             code = await process.wait()
     except TimeoutError:
-        logger.warning("gateway.no_key", command=command[0], problem=f"it took over {COMMAND_SECONDS:.0f} s")
+        logger.warning("gateway.no_key", source=command[0], problem=f"it took over {COMMAND_SECONDS:.0f} s")
         return ""
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if code != 0:
-        logger.warning("gateway.no_key", command=command[0], problem=f"exit code {code}")
+        logger.warning("gateway.no_key", source=command[0], problem=f"exit code {code}")
         return ""
-    return _first_line(printed)
+    return _first_line(printed, command[0])

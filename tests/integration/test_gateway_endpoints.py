@@ -1,0 +1,252 @@
+"""Named endpoints: addresses, keys and prices of theirs, and streams that tell their tokens unasked."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pullyard.protocol.errors import RequestError
+from pullyard.worker.gateway.keys import KeySource
+from pullyard.worker.gateway.openai_chat import UsageTrim
+from pullyard.worker.gateway.prices import load_prices
+from pullyard.worker.gateway.upstream import open_upstream
+from pullyard.worker.models import model_settings
+from pullyard.worker.settings import load_settings
+from tests.gateways import WAYS, gateway_by
+from tests.model_server import Failure, ModelServer, Text
+
+CHAT = next(way for way in WAYS if way.name == "chat")
+STREAM = {**CHAT.body, "stream": True}
+TURN = Text("Good morning.", input_tokens=1000, output_tokens=200)
+
+
+async def test_a_stream_is_asked_for_its_tokens_and_shows_the_client_what_it_asked_for() -> None:
+    async with ModelServer([TURN]) as straight, httpx.AsyncClient(base_url=straight.base_url) as client:
+        expected = (await client.post(CHAT.path, json=STREAM)).content
+    async with ModelServer([TURN]) as server, gateway_by(CHAT, server) as (gateway, client):
+        answer = await client.post(CHAT.path, json=STREAM)
+        assert server.requests[0].json == {**STREAM, "stream_options": {"include_usage": True}}
+        # The provider adds an empty field to the other events, which stays.
+        assert answer.content.replace(b', "usage": null', b"") == expected
+        used = gateway.ledger.usage
+        assert (used.input_tokens, used.output_tokens) == (1000, 200)
+
+
+async def test_other_wishes_for_a_stream_are_kept() -> None:
+    asked = {**STREAM, "stream_options": {"include_obfuscation": False}}
+    async with ModelServer([TURN]) as server, gateway_by(CHAT, server) as (_, client):
+        await client.post(CHAT.path, json=asked)
+        assert server.requests[0].json["stream_options"] == {
+            "include_obfuscation": False,
+            "include_usage": True,
+        }
+
+
+async def test_a_client_that_asks_for_tokens_gets_them() -> None:
+    asked = {**STREAM, "stream_options": {"include_usage": True}}
+    async with ModelServer([TURN]) as server, gateway_by(CHAT, server) as (_, client):
+        answer = await client.post(CHAT.path, json=asked)
+        assert server.requests[0].json == asked
+        assert b'"choices": [], "usage": {"prompt_tokens": 1000' in answer.content
+
+
+def trimmed(stream: bytes, *cuts: int) -> bytes:
+    trim, passed, begin = UsageTrim(), b"", 0
+    for end in [*sorted(cuts), len(stream)]:
+        passed += trim.feed(stream[begin:end])
+        begin = end
+    return passed + trim.end()
+
+
+PIECE = b'data: {"choices": [{"delta": {"content": "a"}}], "usage": null}\n\n'
+LONG = b'data: {"choices": [], "usage": {"x": "' + b"y" * 70_000 + b'"}}\n\n'
+LAST = b'data: {"choices": [{"delta": {}}], "usage": {"prompt_tokens": 1}}\n\n'
+USAGE = b'data: {"choices": [], "usage": {"prompt_tokens": 1}}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+@given(st.lists(st.integers(0, len(PIECE + USAGE + LAST + DONE)), max_size=6))
+def test_where_a_stream_is_cut_changes_nothing_of_what_is_left_of_it(cuts: list[int]) -> None:
+    assert trimmed(PIECE + USAGE + LAST + DONE, *cuts) == PIECE + LAST + DONE
+    stream = (PIECE + USAGE + LAST).replace(b"\n", b"\r\n")
+    assert trimmed(stream, *cuts) == (PIECE + LAST).replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "rest", [LONG, PIECE[:-2], USAGE[:20], b": ping\n\n", b"\n\n\n", b"event: x\n" + LAST]
+)
+def test_what_is_not_that_event_passes(rest: bytes) -> None:
+    assert trimmed(PIECE + rest + PIECE) == PIECE + rest + PIECE
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=4))
+def test_any_bytes_without_that_event_pass(stream: bytes, cuts: list[int]) -> None:
+    assert trimmed(stream, *[min(cut, len(stream)) for cut in cuts]) == stream
+
+
+def test_no_more_is_held_than_an_event() -> None:
+    trim = UsageTrim()
+    assert len(b"".join(trim.feed(b"x" * 10_000) for _ in range(100))) > 900_000
+
+
+async def test_a_server_that_asks_for_no_key_gets_none() -> None:
+    async with ModelServer([TURN]) as server:
+        async with gateway_by(CHAT, server, key=None, keyless=True) as (_, client):
+            answer = await client.post(CHAT.path, json=CHAT.body, headers={"authorization": "Bearer mine"})
+        assert answer.status_code == 200
+        assert "authorization" not in server.requests[0].headers
+
+
+async def keys_sent(source: KeySource, *between: Any, script: Any = (TURN,)) -> list[str]:
+    """In three requests; ``between`` is called before the second one."""
+    async with ModelServer(script) as server, gateway_by(CHAT, server, source=source) as (_, client):
+        for number in range(3):
+            for act in between if number == 1 else ():
+                act()
+            await client.post(CHAT.path, json=CHAT.body)
+        return [request.headers.get("authorization", "") for request in server.requests]
+
+
+async def test_a_key_in_a_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
+    file, newer = tmp_path / "key", tmp_path / "newer"
+    file.write_text("one\n")
+    newer.write_text("two\nand no more")
+    sent = await keys_sent(KeySource(file=file), lambda: newer.rename(file))
+    assert sent == ["Bearer one", "Bearer two", "Bearer two"]
+
+
+def counting(directory: Path) -> KeySource:
+    """It prints another key each time."""
+    script = f'echo x >> {directory}/runs; echo "key-$(wc -l < {directory}/runs)"'
+    return KeySource(command=["sh", "-c", script])
+
+
+async def test_a_key_that_a_command_prints_is_used_until_it_is_old(tmp_path: Path) -> None:
+    assert await keys_sent(counting(tmp_path)) == ["Bearer key-1"] * 3
+    assert await keys_sent(replace(counting(tmp_path), fresh_seconds=0.0)) == [
+        f"Bearer key-{number}" for number in (2, 3, 4)
+    ]
+
+
+async def test_a_key_that_was_refused_is_printed_anew(tmp_path: Path) -> None:
+    sent = await keys_sent(counting(tmp_path), script=(Failure(401), TURN))
+    assert sent == ["Bearer key-1", "Bearer key-2", "Bearer key-2"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        KeySource(command=["sh", "-c", "echo sk-secret; echo sk-secret >&2; exit 3"]),
+        KeySource(command=["/nowhere/there-is-none"]),
+        KeySource(command=["printf", "two words"]),
+        KeySource(command=["printf", "a\\001b"]),
+        KeySource(file=Path("/nowhere/key")),
+    ],
+)
+async def test_a_key_that_can_t_be_had_is_told_without_a_word_of_it(
+    source: KeySource, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with ModelServer([TURN]) as server, gateway_by(CHAT, server, source=source) as (gateway, client):
+        answer = await client.post(CHAT.path, json=CHAT.body)
+        assert answer.status_code == 401
+        assert "see the worker's log" in answer.json()["error"]["message"]
+        assert gateway.ledger.failure is not None
+        assert server.requests == []
+    printed = "".join(capsys.readouterr())
+    assert "gateway.no_key" in printed
+    assert not any(secret in printed for secret in ("sk-secret", "two words"))
+
+
+async def test_a_command_has_nothing_of_the_workers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULLYARD_WORKER_OPENAI_API_KEY", "sk-other")
+    source = KeySource(command=["sh", "-c", 'echo "key-${PULLYARD_WORKER_OPENAI_API_KEY}-"'])
+    assert await source.key() == "key--"
+
+
+PRICES = {
+    "here": {"as_of": "2026-11-01", "models": [{"prefix": "*", "input": 0, "output": "0"}]},
+    "openai": {"as_of": "2026-11-01", "models": [{"prefix": "gpt-4.1", "input": 1, "output": 1.5}]},
+}
+
+
+@pytest.mark.parametrize(("names", "cost"), [(["here"], 0), (["openai"], 1300), ([], 3600)])
+async def test_the_owners_prices_come_first(tmp_path: Path, names: list[str], cost: int) -> None:
+    file = tmp_path / "prices.json"
+    file.write_text(json.dumps({name: PRICES[name] for name in names}))
+    async with ModelServer([TURN]) as server:
+        async with gateway_by(CHAT, server, prices=load_prices(file)) as (gateway, client):
+            await client.post(CHAT.path, json=CHAT.body)
+        assert (gateway.ledger.usage.input_tokens, gateway.ledger.usage.cost_micros) == (1000, cost)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"here": {"models": []}}',
+        '{"here": {"as_of": "2026", "models": [{"prefix": "*", "input": -1, "output": 1}]}}',
+        '{"here": {"as_of": "2026", "models": [{"prefix": "*", "input": "NaN", "output": 1}]}}',
+        '{"here": {"as_of": "2026", "models": [{"prefix": "*", "input": "1e99999", "output": 1}]}}',
+    ],
+)
+def test_prices_that_can_t_be_used_stop_the_worker_at_its_start(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "prices.json"
+    file.write_text(text)
+    with pytest.raises(RequestError, match=r"prices\.json can't be used"):
+        load_prices(file)
+
+
+CONFIGURATION = """
+openai_api_key = "sk-one"
+[model_endpoints.ollama]
+base_url = "http://127.0.0.1:11434/v1"
+[model_endpoints.cluster]
+base_url = "http://10.0.0.5:8000/v1"
+plain_http = true
+key = "sk-two"
+[model_endpoints.vertex-eu]
+api = "vertex"
+base_url = "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4"
+key_command = ["gcloud", "auth", "print-access-token"]
+[model_endpoints.bedrock-eu]
+api = "bedrock"
+base_url = "https://bedrock-runtime.eu-west-1.amazonaws.com"
+"""
+
+
+async def test_a_configuration_names_its_endpoints(tmp_path: Path) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text(CONFIGURATION)
+    upstream = open_upstream(model_settings(load_settings(file, data_directory=tmp_path)))
+    async with upstream.client:
+        missing = {name: upstream.missing(upstream.provider(name)) for name in upstream.settings}
+        assert [name for name, problem in missing.items() if problem] == ["anthropic", "gemini", "bedrock-eu"]
+        assert upstream.address(upstream.provider("ollama")) == "http://127.0.0.1:11434/v1"
+        assert await upstream.key(upstream.provider("cluster")) == "sk-two"
+        for name in ("vertex", "nothing"):
+            with pytest.raises(RequestError, match="model_endpoints"):
+                upstream.provider(name)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        '[model_endpoints.openai]\nbase_url = "https://evil.example"',
+        '[model_endpoints."Two Words"]\nbase_url = "https://models.example"',
+        '[model_endpoints.far]\nbase_url = "http://models.example/v1"',
+        '[model_endpoints.far]\nbase_url = "https://me:secret@models.example/v1"',
+    ],
+)
+async def test_an_endpoint_that_is_not_safe_stops_the_worker_at_its_start(
+    tmp_path: Path, endpoint: str
+) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text(endpoint)
+    with pytest.raises(RequestError):
+        open_upstream(model_settings(load_settings(file, data_directory=tmp_path)))
