@@ -183,7 +183,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.headers.get("Transfer-Encoding") == "chunked":
             body = self.chunks()
-        place, _, query = self.path.partition("?")
+        # Through a proxy, the whole address is asked for.
+        place, _, query = self.path.removeprefix(f"http://{self.forge.host}").partition("?")
         if place.startswith(f"/{self.forge.name}.git/"):
             self.git(place, query, body)
         else:

@@ -228,7 +228,11 @@ class Git:
         if address is not None:
             environment["GIT_ALLOW_PROTOCOL"] = self.check_allowed(address).transport.value
             environment["GIT_SSH_COMMAND"] = self._ssh_command(way.ssh_options)
-            config |= self._host_config(address)
+            if proxy := self.settings.proxies.get(address.host):
+                config["http.proxy"] = proxy
+            if address.host in self.settings.authorities:
+                # The environment's own would have the last word over the configuration.
+                environment["GIT_SSL_CAINFO"] = str(self.settings.authorities[address.host])
             if login is not None:
                 config[f"credential.{address.transport}://{address.host}.helper"] = _HELPER
                 environment["PULLYARD_GIT_USERNAME"] = login.username
@@ -238,13 +242,6 @@ class Git:
             environment[f"GIT_CONFIG_KEY_{number}"] = name
             environment[f"GIT_CONFIG_VALUE_{number}"] = value
         return environment
-
-    def _host_config(self, address: Address) -> dict[str, str]:
-        found = {
-            "http.sslCAInfo": str(self.settings.authorities.get(address.host, "")),
-            "http.proxy": self.settings.proxies.get(address.host, ""),
-        }
-        return {name: value for name, value in found.items() if value}
 
     def check_allowed(self, address: Address) -> Address:
         """Raises RequestError for plain HTTP to another machine, unless the settings allow it."""
