@@ -118,3 +118,29 @@ async def test_an_event_is_sent_and_becomes_a_task(shell: Shell, coordinator: Ru
     assert [one["id"] for one in await shell.json("event", "rules", "shop")] == [rule["id"]]
     await shell.json("event", "remove-rule", rule["id"])
     assert (await shell.fails("event", "send", "x", "-d", "{"))[0] == 2
+
+
+async def test_budgets_are_set_listed_and_removed(shell: Shell, coordinator: RunningCoordinator) -> None:
+    await coordinator.project(name="shop")
+    task = await shell.json(
+        "task", "add", "shop", "Mend it", "--dollars", "2.50", "--tokens", "9", "--command", "x"
+    )
+    assert (task["budget_micros"], task["budget_tokens"]) == (2_500_000, 9)
+    made = await shell.json("budget", "set", "--project", "shop", "--per", "month", "--dollars", "12.50")
+    again = await shell.json("budget", "set", "--project", "shop", "--per", "month", "--dollars", "20")
+    assert (made["id"], again["limit_micros"]) == (again["id"], 20_000_000)
+    await shell.json("budget", "set", "--each", "execution", "--tokens", "500")
+    listed = await shell.json("budget", "list")
+    assert [(one["scope"], one["period"], one["limit_tokens"]) for one in listed] == [
+        ("execution", "total", 500), ("project", "month", None),
+    ]  # fmt: skip
+    assert [one["id"] for one in await shell.json("budget", "list", "--project", "shop")] == [made["id"]]
+    assert await shell.json("budget", "remove", made["id"]) == {"removed": made["id"]}
+    assert len(await shell.json("budget", "list")) == 1
+    for wrong in (
+        ["--dollars", "much"],
+        ["--each", "other", "--tokens", "1"],
+        ["--per", "year", "--tokens", "1"],
+        [],
+    ):
+        assert (await shell.fails("budget", "set", *wrong))[0] != 0

@@ -5,11 +5,13 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pullyard.lifecycle.money import to_micros
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.resources import AgentSettings
 
@@ -100,3 +102,16 @@ def _read_option(option: str) -> tuple[str, Any]:
         return key, json.loads(value)
     except ValueError:
         return key, value
+
+
+def money(text: str | None) -> int | None:
+    """Dollars, such as ``12.50``, in micros. Raises RequestError."""
+    if text is None:
+        return None
+    try:
+        amount = to_micros(Decimal(text.removeprefix("$")))
+    except (InvalidOperation, ValueError, OverflowError):
+        amount = 0
+    if amount <= 0:
+        raise RequestError(f"{text[:40]!r} is no amount: give dollars, such as 12.50.")
+    return amount

@@ -6,7 +6,7 @@ import typer
 
 from pullyard.cli.execution import NETWORK_HEADS, read_network
 from pullyard.cli.follow import finish_task, follow
-from pullyard.cli.inputs import checked, read_agent, read_text, read_time, split_commands
+from pullyard.cli.inputs import checked, money, read_agent, read_text, read_time, split_commands
 from pullyard.cli.profile import connect
 from pullyard.cli.queue_place import read_place
 from pullyard.cli.references import find_project, find_task
@@ -16,6 +16,7 @@ from pullyard.cli.sign_review import sign_new_task
 from pullyard.cli.signed_work import default_key, describe_signature
 from pullyard.cli.terminal import Terminal
 from pullyard.cli.watch import Watch
+from pullyard.lifecycle.money import dollars
 from pullyard.lifecycle.task import FINAL_TASK_STATES
 from pullyard.protocol.automation import TaskMove
 from pullyard.protocol.errors import RequestError
@@ -55,6 +56,10 @@ def add(  # noqa: PLR0913
         str | None, typer.Option(help="Not before, such as 2026-05-01T06:00; in this machine's time zone.")
     ] = None,
     draft: Annotated[bool, typer.Option("--draft", help="Keep it back until 'pullyard task ready'.")] = False,
+    dollars_limit: Annotated[
+        str | None, typer.Option("--dollars", help="The most that all its tries may cost, such as 2.50.")
+    ] = None,
+    tokens: Annotated[int | None, typer.Option(help="The most that all its tries may use.")] = None,
     base: Annotated[str | None, typer.Option(help="The base branch; default: the project's.")] = None,
     agent: Annotated[str | None, typer.Option(help="command, claude-code or demo.")] = None,
     agent_option: Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = [],  # noqa: B006
@@ -75,6 +80,8 @@ def add(  # noqa: PLR0913
         "verify_commands": split_commands(verify),
         "priority": priority,
         "labels": label or None,
+        "budget_micros": money(dollars_limit),
+        "budget_tokens": tokens,
         "base_branch": base,
         "start_at": read_time(start_at),
         "draft": draft or None,
@@ -141,8 +148,10 @@ def show(context: typer.Context, task: TaskReference) -> None:
     terminal.facts(shown)
     if executions:
         terminal.say()
-        rows = [(one.id, one.state, one.reason or "", one.message) for one in executions]
-        terminal.rows(("EXECUTION", "STATE", "REASON", "MESSAGE"), rows)
+        rows = [
+            (one.id, one.state, one.reason or "", dollars(one.cost_micros), one.message) for one in executions
+        ]
+        terminal.rows(("EXECUTION", "STATE", "REASON", "COST", "MESSAGE"), rows)
     newest = next((one for one in executions if one.id == found.execution_id), None)
     if newest is not None and (reached := read_network(newest.facts.get("network"))):
         terminal.say()

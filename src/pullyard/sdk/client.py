@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from pullyard.protocol.audit import AuditEntry
 from pullyard.protocol.automation import Automation, AutomationStart, Injected, Injection, TaskMove
+from pullyard.protocol.budgets import Budget, BudgetInput
 from pullyard.protocol.intake import EventRule, EventRuleInput, PlainEvent, ReceivedEvent, Reception
 from pullyard.protocol.logs import OPEN_ENDED, LogLine, LogLines, LogMatch, LogMatches, LogStream
 from pullyard.protocol.resources import (
@@ -249,6 +250,16 @@ class Client:
 
     def remove_worker(self, worker_id: str) -> None:
         self._transport.request("DELETE", f"/workers/{worker_id}")
+
+    def budgets(self, *, project_id: str | None = None) -> Iterator[Budget]:
+        return self._pages("/budgets", Budget, project_id=project_id)
+
+    def set_budget(self, budget: BudgetInput) -> Budget:
+        """Replaces the one of the same project, scope and period."""
+        return self._transport.put("/budgets", Budget, budget)
+
+    def remove_budget(self, budget_id: str) -> None:
+        self._transport.request("DELETE", f"/budgets/{budget_id}")
 
     def schedules(self, project_id: str) -> Iterator[Schedule]:
         return self._pages(f"/projects/{project_id}/schedules", Schedule)

@@ -56,6 +56,9 @@ class Transport:
     def post(self, path: str, model: type[ModelT], body: BaseModel | None = None) -> ModelT:
         return _decode(self.request("POST", path, body=body), model)
 
+    def put(self, path: str, model: type[ModelT], body: BaseModel) -> ModelT:
+        return _decode(self.request("PUT", path, body=body), model)
+
     def patch(self, path: str, model: type[ModelT], body: BaseModel, *, version: int) -> ModelT:
         return _decode(self.request("PATCH", path, body=body, version=version), model)
 
