@@ -8,6 +8,7 @@ from pullyard.agents.claude_code import ClaudeCodeAgent
 from pullyard.agents.codex import CodexAgent
 from pullyard.agents.command import CommandAgent
 from pullyard.agents.demo import DemoAgent
+from pullyard.agents.gemini import GeminiAgent
 from pullyard.agents.mini_swe_agent import MiniSweAgent
 from pullyard.agents.opencode import OpencodeAgent
 from pullyard.agents.protocol import Agent
@@ -30,6 +31,7 @@ AGENTS: Mapping[str, type[Member]] = {
     "demo": DemoAgent,
     "opencode": OpencodeAgent,
     "codex": CodexAgent,
+    "gemini": GeminiAgent,
     "aider": AiderAgent,
     "mini-swe-agent": MiniSweAgent,
 }

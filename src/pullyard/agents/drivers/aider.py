@@ -3,6 +3,7 @@
 Its own Python runs this, and only what the job names counts: no file of the repository is a setting.
 """
 
+import dataclasses
 import json
 import os
 import sys
@@ -12,10 +13,13 @@ from pathlib import Path
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 from aider import models
-from aider.coders import Coder
+from aider.coders import Coder, base_coder
+from aider.exceptions import LiteLLMExceptions
 from aider.io import InputOutput
 from aider.repomap import RepoMap
 
+FINAL = {400, 401, 402, 403, 404, 413, 422}
+"""What the provider or the gateway would answer again."""
 MOST_MODEL_FILES = 50
 """So many files that the task names are opened from the start."""
 
@@ -54,6 +58,21 @@ class Told(InputOutput):
         return False
 
 
+class Patience(LiteLLMExceptions):
+    def get_ex_info(self, ex):
+        told = super().get_ex_info(ex)
+        return dataclasses.replace(told, retry=False) if is_final(ex) else told
+
+
+def is_final(error: BaseException | None) -> bool:
+    """Whether this error, or one that led to it, is an answer that would come again."""
+    while error is not None:
+        if getattr(error, "status_code", None) in FINAL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def count(coder: Coder) -> None:
     tell(
         "total",
@@ -68,6 +87,7 @@ def main() -> int:
         job = json.load(file)
     # Its notes on the code would else lie in the working copy, and its list of models is fetched.
     RepoMap.TAGS_CACHE_DIR = "/tmp/aider-tags"
+    base_coder.LiteLLMExceptions = Patience
     models.model_info_manager._update_cache = lambda: None  # noqa: SLF001
     model = models.Model(job["model"], weak_model=False, editor_model=False)
     model.weak_model = model
@@ -97,5 +117,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except Exception as error:  # noqa: BLE001
         tell("error", text=str(error) or type(error).__name__)
-        traceback.print_exc(limit=3)
+        traceback.print_exception(error, limit=3, chain=False)
         sys.exit(1)

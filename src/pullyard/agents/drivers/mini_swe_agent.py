@@ -110,5 +110,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except Exception as error:  # noqa: BLE001
         tell("error", text=str(error) or type(error).__name__)
-        traceback.print_exc(limit=3)
+        traceback.print_exception(error, limit=3, chain=False)
         sys.exit(1)
