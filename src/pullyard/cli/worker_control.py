@@ -9,6 +9,7 @@ from pullyard.cli.profile import connect
 from pullyard.cli.references import find_worker
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
+from pullyard.cli.worker_agents import app as agents
 from pullyard.cli.worker_clean import clean
 from pullyard.cli.worker_policy import app as policy
 from pullyard.cli.worker_salvage import app as salvage
@@ -16,6 +17,7 @@ from pullyard.protocol.isolation import Level
 from pullyard.protocol.resources import Intervention, QuarantineWish, Worker
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
+app.add_typer(agents, name="agents", help="The agents' programs on this machine.")
 app.add_typer(policy, name="policy", help="What this machine's owner allows.")
 app.add_typer(salvage, name="salvage", help="The unfinished work on this machine.")
 app.command("clean")(clean)
