@@ -46,6 +46,9 @@ def run_unittest(directory: Path) -> int:
         ("command", {"argv": ["x"], "environment": {"A=B": "c"}}, "variable"),
         ("claude-code", {"max_turns": 0}, "max_turns"),
         ("claude-code", {"model": "--help"}, "model"),
+        ("claude-code", {"cloud": "vertex"}, "model_endpoints"),
+        ("claude-code", {"endpoint": "Two Words"}, "model_endpoints"),
+        ("codex", {"endpoint": "../x"}, "model_endpoints"),
         ("demo", {"pace": -1}, "pace"),
     ],
 )
@@ -58,6 +61,16 @@ def test_wrong_settings_say_what_is_wrong(name: str, settings: dict[str, Any], w
 def test_right_settings_pass() -> None:
     check_settings("command", {"command": "aider {prompt}", "environment": {"A": "b"}})
     check_settings("claude-code", {"model": "sonnet", "max_turns": 5, "extra_argv": ["--effort", "low"]})
+    check_settings("claude-code", {"endpoint": "vertex-eu", "cloud": "vertex"})
+
+
+def test_an_endpoint_is_asked_in_the_place_of_the_models_provider() -> None:
+    for name, settings in {"codex": {"model": "openai/qwen3-coder"}, "claude-code": {}}.items():
+        agent = AGENTS[name]()
+        asked = agent.invocation(
+            TASK, {**settings, "endpoint": "cluster"}, inside=Path("/ws"), gateway_port=1
+        )
+        assert asked.gateway == "cluster"
     check_settings("demo", {"pace": 0})
 
 

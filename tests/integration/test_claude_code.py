@@ -72,6 +72,25 @@ async def test_edits_a_file_and_is_counted(program: Path, workplace: Workplace) 
     assert "Fix the greeting" in server.model_requests()[0].body.decode()
 
 
+@pytest.mark.parametrize("cloud", ["vertex", "bedrock"])
+async def test_works_by_a_cloud_whose_key_the_worker_alone_has(
+    program: Path, workplace: Workplace, cloud: str
+) -> None:
+    name = {"vertex": "claude-sonnet-4-5@20250929", "bedrock": "us.anthropic.claude-sonnet-4-5-20250929-v1:0"}
+    place = {"vertex": "/v1/projects/own/locations/eu", "bedrock": ""}
+    async with ModelServer([READ, EDIT, DONE]) as server:
+        chosen = ProviderSettings(SecretStr(KEY), server.base_url + place[cloud], api=cloud)
+        upstream = open_upstream({"ours": chosen})
+        async with upstream.client:
+            workplace.upstream = upstream
+            run = await ask(workplace, program, model=name[cloud], cloud=cloud, endpoint="ours")
+    assert run.verdict.reason is None, run.output
+    assert (workplace.ws / "greeting.txt").read_text() == "hello world\n"
+    assert workplace.ledger.usage.cost_micros == 3300 * 3 + 120 * 15
+    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {KEY}"}
+    assert all(request.path.startswith(place[cloud]) for request in server.requests)
+
+
 @pytest.mark.attack("agent: another model's address", backend="bubblewrap")
 async def test_no_credential_is_inside(
     program: Path, workplace: Workplace, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,13 @@ _VERTEX = re.compile(r".*/publishers/anthropic/models/([^/:]+):(rawPredict|strea
 _BEDROCK = re.compile(r"/model/([^/]+)/invoke(-with-response-stream)?")
 
 
+_HEADERS = (
+    (b":event-type", b"chunk"),
+    (b":content-type", b"application/json"),
+    (b":message-type", b"event"),
+)
+
+
 class Vertex(Anthropic):
     def speaks(self, request: Recorded) -> bool:
         return bool(_VERTEX.fullmatch(request.path))
@@ -57,7 +64,7 @@ def frame(piece: bytes) -> bytes:
     payload = json.dumps({"bytes": base64.b64encode(piece).decode(), "p": "abc"}).encode()
     headers = b"".join(
         bytes([len(name)]) + name + b"\x07" + struct.pack(">H", len(value)) + value
-        for name, value in [(b":event-type", b"chunk"), (b":content-type", b"application/json")]
+        for name, value in _HEADERS
     )
     sizes = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
     begun = sizes + struct.pack(">I", binascii.crc32(sizes)) + headers + payload

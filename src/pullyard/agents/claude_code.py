@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from pullyard.agents.claude_program import own_claude
 from pullyard.agents.claude_stream import ClaudeStream
 from pullyard.agents.endings import SILENT, judge_exit
+from pullyard.agents.models import check_endpoint
 from pullyard.agents.programs import start_words
 from pullyard.agents.prompt import write_prompt
 from pullyard.agents.protocol import Invocation, Output, Verdict
 from pullyard.agents.settings import AgentSettings, read_settings
 from pullyard.lifecycle.reasons import Reason
+from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import TaskBrief, Usage
 
 PROGRAM_INSIDE = "/opt/pullyard/claude"
@@ -31,10 +33,20 @@ class ClaudeCodeSettings(AgentSettings):
     model: str = ""
     """Such as ``sonnet`` or a full model name; empty leaves it to Claude Code."""
     max_turns: int | None = None
+    endpoint: str = ""
+    """A server of the worker's ``model_endpoints`` that is asked in the place of Anthropic's own."""
+    cloud: Literal["", "vertex", "bedrock"] = ""
+    """The API of that endpoint, where it is not Anthropic's."""
     extra_argv: list[str] = msgspec.field(default_factory=list)
     """More options for the command line, at its end."""
 
     def problem(self) -> str | None:
+        if self.cloud and not self.endpoint:
+            return f"By {self.cloud} is for an endpoint: name one of the worker's model_endpoints, too."
+        try:
+            check_endpoint(self.endpoint)
+        except RequestError as error:
+            return error.message
         if self.model.startswith("-") or len(self.model) > 200:
             return "That is no model's name: use one such as sonnet or opus."
         if self.max_turns is not None and not 1 <= self.max_turns <= _MOST_TURNS:
@@ -42,6 +54,26 @@ class ClaudeCodeSettings(AgentSettings):
         if any("\0" in argument for argument in [self.model, *self.extra_argv]):
             return "The settings of claude-code hold a NUL character: remove it."
         return None
+
+
+def _place(cloud: str, address: str) -> Mapping[str, str]:
+    """Where it asks. The gateway knows the project and the region, and adds what authenticates."""
+    if cloud == "vertex":
+        return {
+            "CLAUDE_CODE_USE_VERTEX": "1",
+            "CLAUDE_CODE_SKIP_VERTEX_AUTH": "1",
+            "ANTHROPIC_VERTEX_BASE_URL": f"{address}/v1",
+            "ANTHROPIC_VERTEX_PROJECT_ID": "gateway",
+            "CLOUD_ML_REGION": "global",
+        }
+    if cloud == "bedrock":
+        return {
+            "CLAUDE_CODE_USE_BEDROCK": "1",
+            "CLAUDE_CODE_SKIP_BEDROCK_AUTH": "1",
+            "ANTHROPIC_BEDROCK_BASE_URL": address,
+            "AWS_REGION": "us-east-1",
+        }
+    return {"ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": NO_KEY}
 
 
 class ClaudeCodeAgent:
@@ -72,8 +104,7 @@ class ClaudeCodeAgent:
         return Invocation(
             argv=[*argv, *chosen.extra_argv],
             environment={
-                "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{gateway_port}",
-                "ANTHROPIC_API_KEY": NO_KEY,
+                **_place(chosen.cloud, f"http://127.0.0.1:{gateway_port}"),
                 "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
                 "DISABLE_AUTOUPDATER": "1",
                 "DISABLE_TELEMETRY": "1",
@@ -82,7 +113,7 @@ class ClaudeCodeAgent:
             stdin=write_prompt(task).encode(errors="replace"),
             programs={PROGRAM_INSIDE: own} if own else {},
             program=None if own else self.name,
-            gateway="anthropic",
+            gateway=chosen.endpoint or "anthropic",
         )
 
     def read(self, data: bytes, at: float) -> Output:

@@ -73,7 +73,7 @@ class CodexAgent:
             environment={"OPENAI_API_KEY": NO_KEY, "RUST_LOG": "off"},
             stdin=write_prompt(task).encode(errors="replace"),
             program=self.name,
-            gateway=model.provider,
+            gateway=model.gateway,
         )
 
     def read(self, data: bytes, at: float) -> Output:

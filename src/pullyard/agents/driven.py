@@ -52,7 +52,7 @@ class Driver:
             environment={"PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", "TERM": "dumb"},
             files={"driver.py": source.read_bytes(), "job.json": json.dumps(job).encode()},
             program=self._name,
-            gateway=model.provider,
+            gateway=model.gateway,
         )
 
     def read(self, data: bytes, at: float) -> Output:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import msgspec
@@ -13,6 +13,7 @@ from pullyard.protocol.errors import RequestError
 
 NO_KEY = "the-gateway-adds-the-key"
 """What programs that want a key are given: it is worth nothing."""
+_ENDPOINT = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
 _OF = {
     "claude": "anthropic",
@@ -30,6 +31,12 @@ _OF = {
 class Model:
     provider: str
     name: str
+    endpoint: str = ""
+
+    @property
+    def gateway(self) -> str:
+        """Whom the worker's gateway asks: the endpoint speaks as the provider does."""
+        return self.endpoint or self.provider
 
 
 def choose_model(text: str, allowed: Sequence[str]) -> Model:
@@ -58,6 +65,15 @@ def _wrong(sentence: str, allowed: Sequence[str]) -> RequestError:
     return RequestError(f"{sentence}, of {' or '.join(allowed)}.", code="agent-settings")
 
 
+def check_endpoint(name: str) -> None:
+    """Raises RequestError for what can't be in a worker's configuration."""
+    if name and not _ENDPOINT.fullmatch(name):
+        raise RequestError(
+            "An endpoint is named as in the worker's model_endpoints: small letters, digits and -.",
+            code="agent-settings",
+        )
+
+
 class ModelSettings(AgentSettings):
     """What agents with a choice of model have."""
 
@@ -65,6 +81,8 @@ class ModelSettings(AgentSettings):
 
     model: str = ""
     """Such as ``anthropic/claude-sonnet-4-5``; empty is the one that is tried with Pullyard."""
+    endpoint: str = ""
+    """A server of the worker's ``model_endpoints`` that has the model, in the place of its provider."""
 
     def problem(self) -> str | None:
         try:
@@ -74,7 +92,10 @@ class ModelSettings(AgentSettings):
         return None
 
     def chosen(self) -> Model:
-        return choose_model(self.model, programs()[self.agent].providers)
+        """Raises RequestError."""
+        model = choose_model(self.model, programs()[self.agent].providers)
+        check_endpoint(self.endpoint)
+        return replace(model, endpoint=self.endpoint)
 
 
 class ArgumentSettings(ModelSettings):

@@ -64,7 +64,7 @@ class OpencodeAgent:
             },
             stdin=write_prompt(task).encode(errors="replace"),
             program=self.name,
-            gateway=model.provider,
+            gateway=model.gateway,
         )
 
     def read(self, data: bytes, at: float) -> Output:
