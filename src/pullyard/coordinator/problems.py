@@ -36,11 +36,12 @@ _SENTENCES = {
 
 _HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": RETRY_AFTER_SECONDS}}
 
+_SCHEMA = "#/components/schemas/{model}"
+# As a model, FastAPI would make a validator of it for each status of each route, before the first answer.
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
-        "model": Problem,
         "description": HTTPStatus(status).phrase,
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {"application/problem+json": {"schema": {"$ref": _SCHEMA.format(model="Problem")}}},
     }
     for status in (400, 401, 404, 409, 412, 413, 422, 500, 503)
 }
@@ -159,6 +160,16 @@ def install(app: FastAPI) -> None:
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, bug)
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        document["components"]["schemas"].setdefault(
+            "Problem", Problem.model_json_schema(ref_template=_SCHEMA)
+        )
+        return document
+
+    app.openapi = openapi
 
 
 async def answer_for(request: Request, error: Exception) -> JSONResponse | None:
