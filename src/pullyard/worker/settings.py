@@ -171,9 +171,13 @@ class WorkerSettings(BaseSettings):
     anthropic_api_key: SecretStr | None = None
     anthropic_base_url: str = "https://api.anthropic.com"
     openai_api_key: SecretStr | None = None
+    """The gateway adds it to calls of OpenAI's models; no sandbox sees it."""
     openai_base_url: str = "https://api.openai.com/v1"
+    """Where the gateway sends those calls; it ends in the version."""
     gemini_api_key: SecretStr | None = None
+    """The gateway adds it to calls of Gemini's models; no sandbox sees it."""
     gemini_base_url: str = "https://generativelanguage.googleapis.com"
+    """Where the gateway sends those calls."""
     model_endpoints: dict[str, ModelEndpoint] = Field(default_factory=dict)
     """Other servers of models by a name of yours: self-hosted ones, OpenRouter, Vertex, Bedrock; a JSON
     object."""
