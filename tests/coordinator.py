@@ -34,6 +34,8 @@ from pullyard.protocol.worker import (
 )
 
 AnswerT = TypeVar("AnswerT")
+# To read the authorities anew for each client takes longer than most tests have to ask.
+AUTHORITIES = httpx.create_ssl_context()
 FAST: dict[str, Any] = {"caretaker_seconds": 0.05, "slow_poll_seconds": 0.5, "heartbeat_seconds": 1.0}
 
 
@@ -123,7 +125,8 @@ class RunningCoordinator:
 
     def client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, **options)
+        wanted = {"verify": AUTHORITIES, "timeout": 30, **options}
+        client = httpx.AsyncClient(base_url=self.url, headers=headers, **wanted)
         self.clients.append(client)
         return client
 
