@@ -7,8 +7,9 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.certificate import make_certificate
@@ -17,6 +18,7 @@ from bench.installation import BenchFailed
 from bench.sandbox_servers import HOST
 
 ADDED = Goal(5, of_value=True)
+FIRST_BYTE = Goal(3, of_value=True)
 THROUGHPUT = Goal(0.8, at_most=False)
 REQUESTS = 200
 WARM_UP = 20
@@ -46,23 +48,52 @@ def measure(place: Path) -> list[Figure]:
         ports |= stack.enter_context(program("gateway", *(str(port) for port in ports.values())))
         return [
             *added("request of a model", *model_requests(stack, ports)),
+            *added("model's stream, to its first byte", *model_streams(stack, ports), goal=FIRST_BYTE),
             *added("request of a package, plain HTTP", *plain_requests(stack, ports)),
             throughput("throughput of a tunnel, HTTPS", direct(ports, trust), tunnelled(ports, trust)),
             throughput("throughput of plain HTTP", direct(ports), proxied(ports)),
         ]
 
 
-def model_requests(stack: ExitStack, ports: dict[str, int]) -> tuple[Callable[[], None], Callable[[], None]]:
+@dataclass
+class Asker:
+    """Asks one thing again on a kept connection; a call ends with the answer's end, or its first byte."""
+
+    connection: http.client.HTTPConnection
+    method: str
+    address: str
+    body: bytes | None
+    headers: Mapping[str, str]
+    to_first_byte: bool = False
+
+    def __call__(self) -> None:
+        self.connection.request(self.method, self.address, self.body, dict(self.headers))
+        self._answer = self.connection.getresponse()
+        content = self._answer.read(1 if self.to_first_byte else None)
+        if self._answer.status != 200:
+            raise BenchFailed(f"{self.method} {self.address} was answered {self._answer.status}: {content!r}")
+
+    def finish(self) -> None:
+        self._answer.read()
+
+
+def model_requests(stack: ExitStack, ports: dict[str, int]) -> tuple[Asker, Asker]:
     """A question straight to the provider, and by the gateway."""
-    question = {"model": "claude-script", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
-    body = json.dumps(question).encode()
+    return question(stack, ports["model"]), question(stack, ports["gateway"])
+
+
+def model_streams(stack: ExitStack, ports: dict[str, int]) -> tuple[Asker, Asker]:
+    straight, passed = (question(stack, ports[name], stream=True) for name in ("model", "gateway"))
+    return replace(straight, to_first_byte=True), replace(passed, to_first_byte=True)
+
+
+def question(stack: ExitStack, port: int, **more: object) -> Asker:
+    asked = {"model": "claude-script", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
     headers = {"content-type": "application/json", "x-api-key": "none"}
-    return asker(stack, ports["model"], "POST", "/v1/messages", body, headers), asker(
-        stack, ports["gateway"], "POST", "/v1/messages", body, headers
-    )
+    return asker(stack, port, "POST", "/v1/messages", json.dumps({**asked, **more}).encode(), headers)
 
 
-def plain_requests(stack: ExitStack, ports: dict[str, int]) -> tuple[Callable[[], None], Callable[[], None]]:
+def plain_requests(stack: ExitStack, ports: dict[str, int]) -> tuple[Asker, Asker]:
     host = f"{HOST}:{ports['bulk']}"
     return asker(stack, ports["bulk"], "GET", "/512", None, {}), asker(
         stack, ports["gateway"], "GET", f"http://{host}/512", None, {"host": host}
@@ -71,30 +102,23 @@ def plain_requests(stack: ExitStack, ports: dict[str, int]) -> tuple[Callable[[]
 
 def asker(
     stack: ExitStack, port: int, method: str, address: str, body: bytes | None, headers: dict[str, str]
-) -> Callable[[], None]:
+) -> Asker:
     connection = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port)))
-
-    def ask() -> None:
-        connection.request(method, address, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        if answer.status != 200:
-            raise BenchFailed(f"{method} {address} was answered {answer.status}: {content[:200]!r}")
-
-    return ask
+    return Asker(connection, method, address, body, headers)
 
 
-def added(figure: str, straight: Callable[[], None], passed: Callable[[], None]) -> list[Figure]:
-    times: dict[Callable[[], None], list[float]] = {straight: [], passed: []}
+def added(figure: str, straight: Asker, passed: Asker, goal: Goal = ADDED) -> list[Figure]:
+    times: list[tuple[Asker, list[float]]] = [(straight, []), (passed, [])]
     for number in range(WARM_UP + REQUESTS):
-        for ask, seconds in times.items():
+        for ask, seconds in times:
             began = time.perf_counter()
             ask()
             if number >= WARM_UP:
                 seconds.append(time.perf_counter() - began)
-    direct_ms, passed_ms = median_ms(times[straight]), median_ms(times[passed])
+            ask.finish()
+    direct_ms, passed_ms = (median_ms(seconds) for _, seconds in times)
     return [
-        Figure(f"added to a {figure}, p50", passed_ms - direct_ms, "ms", goal=ADDED),
+        Figure(f"added to a {figure}, p50", passed_ms - direct_ms, "ms", goal=goal),
         Figure(f"- the whole {figure}, p50", passed_ms, "ms", "direct", direct_ms, conditions=PROCESSES),
     ]
 
