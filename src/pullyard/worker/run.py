@@ -191,7 +191,6 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         dialer=dialer,
         tracer=tracer,
         masker=Masker(lambda: {*own_secrets, client.credential}),
-        masker=Masker(lambda: {*own_secrets, client.credential}),
         decider=open_decider(settings, probes, access.sites),
     )
 
