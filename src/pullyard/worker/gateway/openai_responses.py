@@ -47,7 +47,7 @@ _PARTS = (
     *("text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text"),
     *("input_image", "input_file", "input_audio", "computer_screenshot"),
 )
-_FAILED = {"rate_limit_exceeded": 429, "insufficient_quota": 429, "invalid_prompt": 400}
+_FAILED = {"rate_limit_exceeded": 429, "insufficient_quota": 402, "invalid_prompt": 400}
 
 
 class _Environment(msgspec.Struct):
