@@ -80,7 +80,8 @@ def services_of(connection: HTTPConnection) -> Services:
     return connection.app.state.services
 
 
-def _from_request(request: Request) -> Services:
+async def _from_request(request: Request) -> Services:
+    # A plain function would be called in a thread of its own, for every request.
     return services_of(request)
 
 

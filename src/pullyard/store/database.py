@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from sqlalchemy import Connection, event, text
@@ -120,6 +120,19 @@ class Database:
             # What the block has written so far can't be told from the rest, so nothing of it may stay.
             whole.broken = True
             raise
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """For a few named statements that look up rows by an index: inside ``whole`` they see what it wrote.
+
+        Elsewhere each is a transaction by itself, without the round trips and the layers of one.
+        """
+        if self.is_joined:
+            async with self.transaction() as whole:
+                yield whole
+            return
+        async with self.hot.reading() as connection:
+            yield cast("AsyncConnection", connection)
 
     @asynccontextmanager
     async def own_transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -122,6 +122,12 @@ class HotConnections:
             return await fetch(connection, name, parameters)
 
     @asynccontextmanager
+    async def reading(self) -> AsyncIterator["HotConnection"]:
+        """For statements that only read, each of which is a transaction by itself."""
+        async with self._pool.acquire() as connection:
+            yield HotConnection(connection)
+
+    @asynccontextmanager
     async def transaction(self, *, lock: int | None = None) -> AsyncIterator[Any]:
         """Commits at the end of the block, rolls back when it raises.
 

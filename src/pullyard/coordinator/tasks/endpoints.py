@@ -50,7 +50,7 @@ async def create(
         queue_changed(services)
     if wish.start_at is not None:
         services.database.after_commit(services.caretakers.wake)
-    async with services.database.transaction() as connection:
+    async with services.database.reading() as connection:
         task = await read_task(connection, person.tenant_id, task_id)
     set_etag(response, task.version)
     response.headers["location"] = f"/api/v1/tasks/{task.id}"
@@ -81,7 +81,7 @@ async def list_all(
 
 @router.get("/tasks/{task_id}")
 async def show(task_id: str, person: Person, services: ServicesNeeded, response: Response) -> Task:
-    async with services.database.transaction() as connection:
+    async with services.database.reading() as connection:
         task = await read_task(connection, person.tenant_id, task_id)
     set_etag(response, task.version)
     return task

@@ -16,7 +16,6 @@ SELECT t.id, t.project_id, t.number, t.title, t.description, t.acceptance_criter
         WHERE d.task_id = t.id AND o.state <> 'completed' ORDER BY 1) AS open_dependencies
 FROM tasks t JOIN lanes l ON l.id = t.lane_id JOIN project_queue q ON q.project_id = t.project_id
 WHERE t.tenant_id = :tenant_id
-    AND (CAST(:id AS text) IS NULL OR t.id = :id)
     AND (CAST(:project_id AS text) IS NULL OR t.project_id = :project_id)
     AND (CAST(:number AS bigint) IS NULL OR t.number = :number)
     AND (CAST(:state AS text) IS NULL OR t.state = :state)
