@@ -13,6 +13,9 @@ from pullyard.store.bus.protocol import Callback
 from pullyard.store.errors import StoreRefused
 
 FLUSH_SECONDS = 0.005
+# A topic without a payload only says where to look. A busy coordinator has one after every commit, and each
+# that is sent takes a transaction and comes back to its sender.
+HINT_SECONDS = 0.03
 KEEPALIVE_SECONDS = 15.0
 ANSWER_SECONDS = 10
 RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -49,6 +52,7 @@ class Exchange:
         self.pending_bytes = 0
         self.overflowed = False
         self.work = asyncio.Event()
+        self.urgent = asyncio.Event()
         self.listening = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
@@ -93,6 +97,8 @@ class Exchange:
             self.pending_bytes = 0
             self.overflowed = True
         self.work.set()
+        if payload:
+            self.urgent.set()
 
     def tell(self, topic: str | None, payload: str) -> None:
         for callback in tuple(self.callbacks):
@@ -139,7 +145,11 @@ class Exchange:
                 continue
             # The first word after a silence goes at once; those of a burst wait for each other.
             await asyncio.sleep(max(0.0, flushed_at + FLUSH_SECONDS - time.monotonic()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, flushed_at + HINT_SECONDS - time.monotonic())):
+                    await self.urgent.wait()
             self.work.clear()
+            self.urgent.clear()
             messages = [f"{topic}\n{payload}" for topic, payload in self.pending.items()]
             if self.overflowed:
                 messages.append("\n")

@@ -37,7 +37,8 @@ class Bus(Protocol):
         ...
 
     def publish(self, topic: str, payload: str = "") -> None:
-        """Tells this replica's subscribers at once, and the other replicas' within milliseconds.
+        """Tells this replica's subscribers at once, and the other replicas' within milliseconds; a topic
+        without a payload, which only says where to look, within some tens of them when much is published.
 
         Returns at once, whether or not anybody can be reached. To be called after the commit that it tells
         of. Raises StoreRefused for a message that is too long, a topic of several lines or a zero byte.
