@@ -10,7 +10,7 @@ _RULES = """\
 - Run the project's tests where you can, and leave them passing.
 - Commits are not needed, and there is nowhere to push: what you leave in the working directory is taken as
   your change, verified on a clean checkout and reviewed.
-- Nobody can answer questions. Where something is unclear, choose the smallest sensible thing and say so.
+{asking}
 - Change what the task asks for and nothing else. If there is nothing to change, change nothing and say why.
 - End with a short summary of what you did."""
 
@@ -24,7 +24,14 @@ and to be edited in place just so, are:
 """
 
 
-def write_prompt(task: TaskBrief) -> str:
+_ALONE = """\
+- Nobody can answer questions. Where something is unclear, choose the smallest sensible thing and say so."""
+_ASKING = """\
+- A person may be asked, and may take days to answer. Where something is unclear and a wrong guess would cost
+  little, choose the smallest sensible thing and say so."""
+
+
+def write_prompt(task: TaskBrief, *, can_ask: bool = False) -> str:
     """Markdown. Starts with ``#`` whatever the task says, so it is never taken for a command-line option."""
     sections = [f"# Task {task.number}: {task.title.strip()}"]
     if task.instructions.strip():
@@ -39,7 +46,7 @@ def write_prompt(task: TaskBrief) -> str:
         sections.append("# Files to look at first\n\n" + _bullets(task.target_files))
     if task.repositories:
         sections.append(_PLACES + _bullets([f"{one.name}: `{one.path}`" for one in task.repositories]))
-    sections.append(_RULES)
+    sections.append(_RULES.format(asking=_ASKING if can_ask else _ALONE))
     return "\n\n".join(sections) + "\n"
 
 

@@ -42,11 +42,25 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What an agent wants to know from a person."""
+
+    text: str
+    choices: Sequence[str]
+    free: bool
+    """Whether other words than the choices are an answer too."""
+    session: str
+    """What the agent needs to go on from here, as ``TaskBrief.session``; nobody else reads it."""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the agent's end means; ``reason`` None lets the harvest decide."""
 
     reason: Reason | None = None
     message: str = ""
+    question: Question | None = None
+    """It ended only to ask: once there is an answer, another instance goes on."""
 
 
 class Agent(Protocol):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from pullyard.agents.aider import AiderAgent
+from pullyard.agents.built_in import BuiltInAgent
 from pullyard.agents.claude_code import ClaudeCodeAgent
 from pullyard.agents.codex import CodexAgent
 from pullyard.agents.command import CommandAgent
@@ -29,6 +30,7 @@ AGENTS: Mapping[str, type[Member]] = {
     "command": CommandAgent,
     "claude-code": ClaudeCodeAgent,
     "demo": DemoAgent,
+    "pullyard": BuiltInAgent,
     "opencode": OpencodeAgent,
     "codex": CodexAgent,
     "gemini": GeminiAgent,

@@ -83,6 +83,12 @@ def result(text: Any, call_id: Any, at: float, *, is_error: bool) -> Told:
     return entry, f"  failed: {sentence_of(text)}\n" if is_error else ""
 
 
+def diff(text: Any, call_id: Any, at: float) -> Told:
+    """What a call of a tool changed, as a unified diff."""
+    entry = Entry(kind="diff", at=at, text=text_of(text, TEXT_LIMIT), call_id=text_of(call_id, _ID_LIMIT))
+    return entry, ""
+
+
 def summary(usage: Usage, at: float, *, failed: bool, turns: int) -> Told:
     text = f"{'Ended with an error' if failed else 'Done'}: {turns} turns, "
     text += f"{usage.input_tokens + usage.output_tokens} tokens"

@@ -10,7 +10,9 @@ CONVERSATION_STREAM = "conversation"
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One thing that was said or done. ``at`` is seconds since the execution's start."""
 
-    kind: Literal["message", "thought", "plan", "tool-call", "tool-result", "usage", "question", "note"]
+    kind: Literal[
+        "message", "thought", "plan", "tool-call", "tool-result", "diff", "usage", "question", "note"
+    ]
     at: float
     text: str = ""
     tool: str = ""

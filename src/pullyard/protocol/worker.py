@@ -12,6 +12,7 @@ from pullyard.lifecycle.budgets import AllowanceState
 from pullyard.lifecycle.change import ErrandKind
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
+from pullyard.lifecycle.tool_routing import Verdict as ToolVerdict
 from pullyard.lifecycle.workflows import NodeKind, NodeOutcome, Workflow
 from pullyard.protocol.isolation import Isolation
 from pullyard.protocol.receipts import Envelope
@@ -97,6 +98,14 @@ class TaskBrief(msgspec.Struct, kw_only=True):
     answers: list[Answer] = []
     repositories: list[RepositoryPlace] = []
     """Those beside the project's own, as the agent sees them."""
+    session: str = ""
+    """What an agent that asked a person goes on from; the last of the answers is the one it waited for."""
+    tools: dict[str, ToolVerdict] = {}
+    """What becomes of a call, by the names of ``lifecycle.tool_routing.TOOLS``."""
+    command_rules: list[list[str]] = []
+    """The project's and its worker's owner's, each with the first that fits; the strictest verdict counts."""
+    project_files: dict[str, str] = {}
+    """Instructions for agents, from the base branch, by the file's name."""
 
 
 class RepositorySpec(msgspec.Struct, kw_only=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from pullyard.agents.protocol import TASK_DIRECTORY, Agent, Invocation, Verdict
+from pullyard.agents.protocol import TASK_DIRECTORY, Agent, Invocation, Question, Verdict
 from pullyard.agents.registry import AGENTS
 from pullyard.agents.relocate import relocate
 from pullyard.lifecycle.execution import Phase
@@ -17,6 +17,7 @@ from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import AgentSpec, Answer, RepositoryPlace, TaskBrief, Usage
 from pullyard.sandboxes.protocol import Command, Mount, Process, Sandbox
 from pullyard.worker.agent_output import AgentOutput
+from pullyard.worker.agent_questions import AgentQuestions
 from pullyard.worker.context import Context
 from pullyard.worker.disk import has_room
 from pullyard.worker.failures import PhaseFailed, disk_full
@@ -32,7 +33,20 @@ SCRAP_BYTES = 1 << 20
 
 
 async def implement(context: Context, node: Node) -> NodeOutcome:
-    """Run the agent; the last to work harvests. Raises PhaseFailed with the agent's verdict."""
+    """Run the agent; the last to work harvests. Raises PhaseFailed with the agent's verdict.
+
+    An agent that ended only to ask a person is run again with the answer.
+    """
+    questions = AgentQuestions(context, node)
+    while True:
+        await questions.wait()
+        outcome = await work(context, node, questions)
+        if isinstance(outcome, NodeOutcome):
+            return outcome
+        questions.keep(outcome)
+
+
+async def work(context: Context, node: Node, questions: AgentQuestions) -> NodeOutcome | Question:
     spec = agent_of(context, node)
     agent = make_agent(spec.name)
     spent = context.record.usage
@@ -41,7 +55,7 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
     workspace, mounts = working_copies(context)
     sandbox = context.sandbox(workspace, mounts)
     invocation = agent.invocation(
-        told(context, node, sandbox),
+        await questions.brief(told(context, node, sandbox)),
         spec.settings,
         inside=Path(sandbox.inside("")),
         gateway_port=context.network.port,
@@ -57,8 +71,11 @@ async def implement(context: Context, node: Node) -> NodeOutcome:
             # provider's answers; an agent's own is only its word.
             context.record.usage = total(spent, ledger.usage if ledger.requests else agent.usage)
             context.share.before, context.share.usage = context.record.usage, Usage()
-        judge(context, agent.end(exit_code), ledger.verdict(), exceeded)
+        verdict = agent.end(exit_code)
+        judge(context, verdict, ledger.verdict(), exceeded)
         await context.share.withdraw()
+        if verdict.question is not None:
+            return verdict.question
         if not works_last(context.workflow, node):
             return NodeOutcome.PASSED
         return await take_work(context, sandbox)

@@ -124,7 +124,7 @@ class Walk:
         last = facts[-1]
         node = self._workflow.node(last.name)
         interrupted = sum(fact.reason is Reason.INTERRUPTED for fact in facts if fact.name == node.name)
-        if node.kind is NodeKind.AGENT:
+        if node.kind is NodeKind.AGENT and ASKING not in last.facts:
             # What an agent was told and did is lost with its process; its files are salvaged.
             raise Stopped(Reason.INTERRUPTED, "The worker was restarted while the agent was at work.")
         if interrupted >= MAX_INTERRUPTIONS:

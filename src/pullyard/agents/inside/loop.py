@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
+from pydantic import BaseModel, ValidationError
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.exceptions import (
     AgentRunError,
@@ -64,13 +64,13 @@ class Ended(Exception):
         self.reason = reason
 
 
-class Limits(msgspec.Struct, forbid_unknown_fields=True):
+class Limits(BaseModel):
     turns: int
     tokens: int | None
     """In and out together; None is no limit but the money's."""
 
 
-class State(msgspec.Struct):
+class State(BaseModel):
     """What outlives a question to a person."""
 
     messages: list[Any]
@@ -107,6 +107,10 @@ class Loop:
 
     async def run(self) -> None:
         """To a good end. Raises Ended, and Asked: ``state`` then has all that is needed to go on."""
+        async with self.model:
+            await self._work()
+
+    async def _work(self) -> None:
         while True:
             last = self.messages[-1]
             if isinstance(last, ModelResponse):
@@ -114,7 +118,9 @@ class Loop:
                     return
                 await self._do_calls(last)
             self.messages = self.window.fit(self.messages)
-            self.messages.append(await self._ask_model())
+            response = await self._ask_model()
+            # Asking may have put a shorter list in its place.
+            self.messages.append(response)
 
     async def _ask_model(self) -> ModelResponse:
         if self.turns >= self.limits.turns:
@@ -252,9 +258,11 @@ class Loop:
             known = ", ".join(name for name in TOOLS if name in self.verdicts)
             raise ToolProblem(f"There is no tool {call.tool_name[:60]!r}: use one of {known}.")
         try:
-            tool = msgspec.convert(call.args_as_dict(raise_if_invalid=True), kind)
-        except (msgspec.ValidationError, ValueError, AssertionError) as error:
-            raise ToolProblem(f"The arguments of {kind.name} are wrong: {str(error)[:300]}.") from error
+            tool = kind.model_validate(call.args_as_dict(raise_if_invalid=True))
+        except ValidationError as error:
+            raise ToolProblem(f"The arguments of {kind.name} are wrong: {explain(error)}.") from error
+        except (ValueError, AssertionError) as error:
+            raise ToolProblem(f"The arguments of {kind.name} are no JSON object: send one.") from error
         if self.asked == call.tool_call_id:
             return await self._decided(tool)
         why = "The project's policy"
@@ -266,7 +274,7 @@ class Loop:
             )
         try:
             if verdict is Verdict.ASK and kind.name != "ask_person":
-                raise Asked(f"May the agent do this? {why}\n{describe(call)}", [APPROVE, REJECT])
+                raise Asked(f"May the agent do this? {why}\n{describe(call)}", [APPROVE, REJECT], free=False)
             return await tool.run()
         except Asked:
             self.asked = call.tool_call_id
@@ -295,14 +303,20 @@ class Loop:
             turns=self.turns,
             tokens=self.tokens,
         )
-        return base64.b64encode(zlib.compress(msgspec.json.encode(state))).decode()
+        return base64.b64encode(zlib.compress(state.model_dump_json().encode())).decode()
 
     def resume(self, text: str, answer: str) -> None:
-        state = msgspec.json.decode(zlib.decompress(base64.b64decode(text)), type=State)
+        state = State.model_validate_json(zlib.decompress(base64.b64decode(text)))
         self.messages = ModelMessagesTypeAdapter.validate_python(state.messages)
         self.results = list(ModelMessagesTypeAdapter.validate_python(state.results)[0].parts)  # type: ignore[arg-type]
         self.asked, self.turns, self.tokens = state.asked, state.turns, state.tokens
         self.answer = answer
+
+
+def explain(error: ValidationError) -> str:
+    """Without the addresses of pages that the model can't reach."""
+    told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False)]
+    return "; ".join(told)[:500]
 
 
 def as_end(error: Exception) -> Ended:

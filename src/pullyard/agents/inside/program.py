@@ -7,10 +7,11 @@ A line is an entry of the conversation, or one of its own kinds: ``used`` (token
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from pydantic import BaseModel
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 
 from pullyard.agents.inside.loop import Asked, Ended, Limits, Loop
@@ -22,7 +23,7 @@ from pullyard.lifecycle.tool_routing import Verdict
 ENDED_BADLY = 1
 
 
-class Job(msgspec.Struct):
+class Job(BaseModel):
     """``task.json``, as the adapter writes it."""
 
     prompt: str
@@ -44,7 +45,7 @@ def tell(kind: str, **fields: Any) -> None:
     sys.stdout.flush()
 
 
-def open_loop(job: Job) -> Loop:
+def open_loop(job: Job, tell: Callable[..., None]) -> Loop:
     model, settings = APIS[job.api](job.model, job.address)
     loop = Loop(
         model=model,
@@ -66,11 +67,11 @@ def open_loop(job: Job) -> Loop:
 
 async def work(job: Job) -> int:
     tell("note", text=f"Pullyard's agent, model {job.model}")
-    loop = open_loop(job)
+    loop = open_loop(job, tell)
     try:
         await loop.run()
     except Asked as asked:
-        tell("question", text=asked.question, data={"choices": asked.choices})
+        tell("question", text=asked.question, data={"choices": asked.choices, "free": asked.free})
         tell("session", text=loop.state())
         return 0
     except Ended as ended:
@@ -81,5 +82,5 @@ async def work(job: Job) -> int:
 
 
 def main(place: str) -> None:
-    job = msgspec.json.decode(Path(place).read_bytes(), type=Job)
+    job = Job.model_validate_json(Path(place).read_bytes())
     sys.exit(asyncio.run(work(job)))

@@ -9,11 +9,12 @@ import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-import msgspec
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pullyard.agents.inside.commands import run_shell
 
@@ -26,7 +27,7 @@ SEARCH_SECONDS = 20
 DIFF_CHARACTERS = 20_000
 _UNSEEN = {".git", "node_modules", "__pycache__", ".venv"}
 
-PathText = Annotated[str, msgspec.Meta(description="Relative to the working directory, or absolute.")]
+PathText = Annotated[str, Field(description="Relative to the working directory, or absolute.")]
 
 
 class ToolProblem(Exception):
@@ -36,19 +37,23 @@ class ToolProblem(Exception):
 class Asked(Exception):
     """A person has to answer before the work can go on."""
 
-    def __init__(self, question: str, choices: Sequence[str] = ()) -> None:
+    def __init__(self, question: str, choices: Sequence[str], *, free: bool) -> None:
         super().__init__(question)
         self.question = question
         self.choices = list(choices)
+        self.free = free
+        """Whether other words are an answer, too."""
 
 
-class Outcome(msgspec.Struct):
+@dataclass
+class Outcome:
     text: str
     diff: str = ""
     """What was changed in a file, for the people who follow."""
 
 
-class Tool(msgspec.Struct, forbid_unknown_fields=True):
+class Tool(BaseModel):
+    model_config = ConfigDict(extra="forbid")
     name: ClassVar[str]
 
     async def run(self) -> Outcome:
@@ -59,10 +64,10 @@ class Tool(msgspec.Struct, forbid_unknown_fields=True):
 class ReadFile(Tool):
     """Read a text file. Every line comes with its number and a tab before it. Long files come in pieces."""
 
-    name = "read_file"
+    name: ClassVar[str] = "read_file"
     path: PathText
-    first_line: Annotated[int, msgspec.Meta(ge=1)] = 1
-    lines: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1000
+    first_line: Annotated[int, Field(ge=1)] = 1
+    lines: Annotated[int, Field(ge=1, le=5000)] = 1000
 
     async def run(self) -> Outcome:
         all_lines = read_text(self.path).splitlines()
@@ -77,7 +82,7 @@ class ReadFile(Tool):
 class WriteFile(Tool):
     """Write a whole text file, new or in place of what is there. To change part of a file use edit_file."""
 
-    name = "write_file"
+    name: ClassVar[str] = "write_file"
     path: PathText
     content: str
 
@@ -94,9 +99,9 @@ class EditFile(Tool):
     """Replace a passage of a text file. ``old`` must be in the file exactly as given, spaces included, and
     only once, unless ``every`` is true."""
 
-    name = "edit_file"
+    name: ClassVar[str] = "edit_file"
     path: PathText
-    old: Annotated[str, msgspec.Meta(min_length=1)]
+    old: Annotated[str, Field(min_length=1)]
     new: str
     every: bool = False
 
@@ -115,7 +120,7 @@ class EditFile(Tool):
 class ListFiles(Tool):
     """List the files below a directory whose path fits a glob, such as *.py or tests/*."""
 
-    name = "list_files"
+    name: ClassVar[str] = "list_files"
     path: PathText = "."
     glob: str = "*"
 
@@ -133,7 +138,7 @@ class ListFiles(Tool):
 class SearchFiles(Tool):
     """Search text files for a regular expression, line by line: path, line number and line of each match."""
 
-    name = "search_files"
+    name: ClassVar[str] = "search_files"
     pattern: str
     path: PathText = "."
     glob: str = "*"
@@ -171,9 +176,9 @@ class RunCommand(Tool):
     """Run a shell command and return what it prints and its exit code. It is stopped at its time limit, with
     all that it started; nothing runs on in the background. There is no terminal and no input."""
 
-    name = "run_command"
-    command: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)]
-    seconds: Annotated[int, msgspec.Meta(ge=1, le=1800)] = 120
+    name: ClassVar[str] = "run_command"
+    command: Annotated[str, Field(min_length=1, max_length=20_000)]
+    seconds: Annotated[int, Field(ge=1, le=1800)] = 120
 
     async def run(self) -> Outcome:
         return Outcome(await run_shell(self.command, self.seconds))
@@ -183,12 +188,12 @@ class AskPerson(Tool):
     """Ask a person and wait for the answer, perhaps for days. Only for what neither the task nor the
     repository tells, and where a wrong guess would cost much."""
 
-    name = "ask_person"
-    question: Annotated[str, msgspec.Meta(min_length=1, max_length=1500)]
-    choices: Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=8)] = []
+    name: ClassVar[str] = "ask_person"
+    question: Annotated[str, Field(min_length=1, max_length=1500)]
+    choices: Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=8)] = []
 
     async def run(self) -> Outcome:
-        raise Asked(self.question, self.choices)
+        raise Asked(self.question, self.choices, free=True)
 
 
 TOOLS: dict[str, type[Tool]] = {
@@ -197,9 +202,13 @@ TOOLS: dict[str, type[Tool]] = {
 
 
 def schema_of(tool: type[Tool]) -> dict[str, Any]:
-    _, components = msgspec.json.schema_components([tool])
-    schema = components[tool.__name__]
-    return {name: value for name, value in schema.items() if name not in ("title", "description")}
+    schema = tool.model_json_schema()
+    properties = {
+        name: {key: value for key, value in one.items() if key != "title"}
+        for name, one in schema["properties"].items()
+    }
+    named = {name: value for name, value in schema.items() if name not in ("title", "description")}
+    return {**named, "properties": properties}
 
 
 def described(tool: type[Tool]) -> str:

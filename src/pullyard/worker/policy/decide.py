@@ -84,9 +84,13 @@ class Permit:
         return next(one for one in decisions if one.verdict is verdict)
 
     @property
+    def command_texts(self) -> list[list[str]]:
+        """The rules as they were written: the project's, and the owner's for each repository."""
+        return [list(self.grant.isolation.tools.commands), *(list(rule.commands) for rule in self.rules)]
+
+    @property
     def _command_rules(self) -> list[list[CommandRule]]:
-        texts = [self.grant.isolation.tools.commands, *(rule.commands for rule in self.rules)]
-        return [[read_rule(text) for text in some] for some in texts]
+        return [[read_rule(text) for text in some] for some in self.command_texts]
 
     def tool(self, name: str, host: str | None = None) -> ToolDecision:
         """For agents whose tools we serve: ``name`` as in ``TOOLS``, ``host`` where ``ssh_execute`` goes."""
