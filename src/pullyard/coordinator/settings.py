@@ -39,6 +39,9 @@ class CoordinatorSettings(BaseSettings):
     caretaker_seconds: float = Field(5.0, gt=0)
     slow_poll_seconds: float = Field(5.0, gt=0)
     drift_seconds: float = Field(60.0, gt=0, description="between two looks for a summary that is wrong")
+    change_look_seconds: float = Field(
+        60.0, gt=0, description="between two looks at a new change on its forge; less often the older it is"
+    )
     errand_seconds: float = Field(120.0, gt=0, description="until an unreported errand is given again")
     worker_credential_seconds: int = Field(86_400, ge=60)
     enrolment_seconds: int = Field(3600, ge=1)

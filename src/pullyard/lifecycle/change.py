@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-
 BRANCH_PREFIX = "pullyard/"
 """Of the branches, where a project does not want another one."""
 
@@ -30,12 +29,20 @@ class ErrandKind(StrEnum):
 
     MERGE = "merge"
     CLOSE = "close"
+    LOOK = "look"
+    """How a change stands on its forge; asked by the coordinator itself, again and again."""
     READ_TASK_LIST = "read-task-list"
     WRITE_TASK_LIST = "write-task-list"
 
 
 CHANGE_ERRANDS = frozenset({ErrandKind.MERGE, ErrandKind.CLOSE})
-"""Those of a change, which every worker knows; the others came with version 2 of the protocol."""
+"""Those of a change that people ask for, which every worker knows; the others came later."""
+LATER_ERRANDS: Mapping[ErrandKind, int] = {
+    ErrandKind.READ_TASK_LIST: 2,
+    ErrandKind.WRITE_TASK_LIST: 2,
+    ErrandKind.LOOK: 3,
+}
+"""By the version of the worker protocol that they came with."""
 
 
 class ErrandState(StrEnum):

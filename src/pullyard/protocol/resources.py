@@ -385,6 +385,14 @@ class ReceiptKey(Resource):
     removed_at: datetime | None = Field(None, description="since when the worker is not shown any more")
 
 
+class ForgeStatus(Resource):
+    draft: bool
+    approved: bool
+    checks: Literal["none", "pending", "passing", "failing"] = Field(
+        description="what the forge's own tests say of the newest commit"
+    )
+
+
 class Change(Resource):
     id: str
     project_id: str
@@ -404,6 +412,9 @@ class Change(Resource):
     receipt: dict[str, Any] | None
     errand: "ChangeErrand | None" = Field(None, description="the newest merge or close asked for")
     url: str | None
+    forge_status: ForgeStatus | None = Field(
+        None, description="of an open change, as its forge was seen last; null: not seen yet, or no API"
+    )
     version: int
     created_at: datetime
     updated_at: datetime

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from pullyard.lifecycle.budgets import AllowanceState
-from pullyard.lifecycle.change import ErrandKind
+from pullyard.lifecycle.change import ChangeState, ErrandKind
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.tool_routing import Verdict as ToolVerdict
@@ -191,6 +191,7 @@ class Grant(msgspec.Struct, kw_only=True):
     verify_commands: list[list[str]] | None = None
     """None asks the worker to detect them on the base branch."""
     text_policy: TextPolicy = msgspec.field(default_factory=TextPolicy)
+    change_rules: ChangeRules = msgspec.field(default_factory=ChangeRules)
     isolation: Isolation = msgspec.field(default_factory=Isolation)
     resume_from: str | None = None
     """The execution whose salvaged work is the starting point; None starts from the base branch."""
@@ -509,6 +510,19 @@ class TaskListReport(msgspec.Struct, kw_only=True):
     """The keys of the items that are checked now, or that the list does not have any more."""
 
 
+class ChangeLook(msgspec.Struct, kw_only=True):
+    """How a change stands on its forge."""
+
+    state: ChangeState
+    commit: str
+    merged_commit: str | None = None
+    """Set where it is merged."""
+    draft: bool = False
+    approved: bool = False
+    checks: str = "none"
+    """``none``, ``pending``, ``passing`` or ``failing``."""
+
+
 class ErrandReport(msgspec.Struct, kw_only=True):
     """``POST /worker/v1/errands/{id}``: done (``commit`` is the merge's result) or failed with a message."""
 
@@ -517,6 +531,8 @@ class ErrandReport(msgspec.Struct, kw_only=True):
     commit: str | None = None
     message: str = ""
     task_list: TaskListReport | None = None
+    look: ChangeLook | None = None
+    """None where the forge knows nothing of the change."""
     refused: bool = False
     """The worker's owner does not allow it, so nothing was begun; the owner of another worker may."""
 

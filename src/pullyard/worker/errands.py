@@ -5,10 +5,11 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from pullyard.forges.sites import BARE
 from pullyard.git.errors import GitFailed
 from pullyard.lifecycle.change import CHANGE_ERRANDS, ErrandKind
 from pullyard.protocol.errors import LostLease, PullyardError, RequestError
-from pullyard.protocol.worker import Errand, ErrandReport
+from pullyard.protocol.worker import ChangeLook, Errand, ErrandReport
 from pullyard.worker.client import until_answered
 from pullyard.worker.context import Tools
 from pullyard.worker.forges import open_forge
@@ -37,7 +38,9 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
     """Do it and report; an errand that is no longer ours is dropped, another worker has it."""
     try:
         tools.decider.check_errand(errand)
-        if errand.kind in CHANGE_ERRANDS:
+        if errand.kind is ErrandKind.LOOK:
+            report = ErrandReport(fence=errand.fence, done=True, look=await look(tools, errand))
+        elif errand.kind in CHANGE_ERRANDS:
             report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))
         else:
             found = await do_list_errand(tools.git, tools.mirrors, tools.lease, errand)
@@ -66,3 +69,27 @@ async def perform(tools: Tools, errand: Errand) -> str | None:
             commit=errand.commit,
             title=errand.title,
         )
+
+
+async def look(tools: Tools, errand: Errand) -> ChangeLook | None:
+    """Without git: only forges with an API have changes to look at."""
+    url, wish = errand.repository.url, errand.repository.forge
+    if tools.access.sites.kind(url, wish) == BARE:
+        return None
+    seen = await open_forge(tools, url, wish).status(
+        tools.settings.data_directory,
+        url,
+        branch=errand.branch,
+        base_branch=errand.base_branch,
+        commit=errand.commit,
+    )
+    if seen is None:
+        return None
+    return ChangeLook(
+        state=seen.state,
+        commit=seen.commit,
+        merged_commit=seen.merged_commit,
+        draft=seen.draft,
+        approved=seen.approved,
+        checks=seen.checks.value,
+    )

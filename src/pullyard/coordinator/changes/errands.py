@@ -6,12 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import check_merged_items
 from pullyard.coordinator.changes.read import errand_resource
-from pullyard.coordinator.events.write import TaskNews, tell
-from pullyard.coordinator.tasks.transition import lock_project
+from pullyard.coordinator.changes.rows import about, lock_change, read_change_row
+from pullyard.coordinator.events.write import tell
 from pullyard.lifecycle.change import CHANGE_TRANSITIONS, ChangeEvent, ChangeState, ErrandKind
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import step
-from pullyard.protocol.errors import Conflict, NotFound
+from pullyard.protocol.errors import Conflict
 from pullyard.protocol.resources import ChangeErrand
 from pullyard.protocol.worker import ErrandReport
 from pullyard.store.queries import named
@@ -26,6 +26,10 @@ async def request_errand(
     change = await lock_change(connection, tenant_id, change_id)
     step("change", CHANGE_TRANSITIONS, ChangeState(change.state), _EVENTS[kind])
     row = (await connection.execute(named("errand_open"), {"change_id": change_id})).mappings().one_or_none()
+    if row is not None and row["kind"] == ErrandKind.LOOK:
+        # A person's wish does not wait for what nobody asked for.
+        await connection.execute(named("errand_overtake"), {"id": row["id"]})
+        row = None
     if row is not None:
         if row["kind"] != kind:
             raise Conflict(
@@ -67,23 +71,3 @@ async def change_errand_ended(
     await tell(connection, f"change.{new_state.value}", about(change), {**payload, "state": new_state})
     if new_state is ChangeState.MERGED:
         await check_merged_items(connection, change.tenant_id, change.project_id)
-
-
-async def lock_change(connection: AsyncConnection, tenant_id: str, change_id: str) -> Any:
-    """The change's row, read under its project's lock."""
-    row = await read_change_row(connection, tenant_id, change_id)
-    await lock_project(connection, tenant_id, row.project_id)
-    return await read_change_row(connection, tenant_id, change_id)
-
-
-async def read_change_row(connection: AsyncConnection, tenant_id: str, change_id: str) -> Any:
-    row = (
-        await connection.execute(named("change_row"), {"tenant_id": tenant_id, "id": change_id})
-    ).one_or_none()
-    if row is None:
-        raise NotFound("change")
-    return row
-
-
-def about(change: Any) -> TaskNews:
-    return TaskNews(change.tenant_id, change.project_id, change.task_id, change.execution_id)

@@ -6,8 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import list_errand
-from pullyard.lifecycle.change import CHANGE_ERRANDS, ErrandKind
-from pullyard.protocol.versions import TASK_LIST_VERSION
+from pullyard.lifecycle.change import LATER_ERRANDS, ErrandKind
 from pullyard.protocol.worker import Errand, RepositorySpec
 from pullyard.store.queries import named
 
@@ -24,7 +23,7 @@ async def claim_errands(
 
     ``protocol_version`` is what all of these workers speak at least: it says which kinds they know.
     """
-    kinds = frozenset(ErrandKind) if protocol_version >= TASK_LIST_VERSION else CHANGE_ERRANDS
+    kinds = [one for one in ErrandKind if LATER_ERRANDS.get(one, 1) <= protocol_version]
     rows = await connection.execute(
         named("errands_claim"),
         {

@@ -7,11 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import list_errand_ended
 from pullyard.coordinator.changes.errands import change_errand_ended
+from pullyard.coordinator.changes.look import change_looked_at
 from pullyard.coordinator.storable import storable
 from pullyard.coordinator.tasks.transition import lock_project
-from pullyard.lifecycle.change import ErrandKind, ErrandState
+from pullyard.lifecycle.change import LATER_ERRANDS, ErrandKind, ErrandState
 from pullyard.protocol.errors import LostLease, NotFound
-from pullyard.protocol.versions import TASK_LIST_VERSION
 from pullyard.protocol.worker import ErrandReport
 from pullyard.store.queries import named
 
@@ -23,6 +23,7 @@ Ended = Callable[[AsyncConnection, Any, ErrandReport, str], Awaitable[None]]
 ENDINGS: Mapping[ErrandKind, Ended] = {
     ErrandKind.MERGE: change_errand_ended,
     ErrandKind.CLOSE: change_errand_ended,
+    ErrandKind.LOOK: change_looked_at,
     ErrandKind.READ_TASK_LIST: list_errand_ended,
     ErrandKind.WRITE_TASK_LIST: list_errand_ended,
 }
@@ -58,6 +59,6 @@ async def is_for_another_worker(connection: AsyncConnection, errand: Any) -> boo
         "id": errand.id,
         "worker_id": errand.worker_id,
         "seconds": REFUSED_SECONDS,
-        "least_version": 1 if errand.change_id else TASK_LIST_VERSION,
+        "least_version": LATER_ERRANDS.get(ErrandKind(errand.kind), 1),
     }
     return await connection.scalar(named("errand_refused"), refusal) is not None

@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pullyard.coordinator.changes.errands import lock_change
+from pullyard.coordinator.changes.rows import lock_change
 from pullyard.coordinator.changes.read import read_change
 from pullyard.coordinator.tasks.create import create_task
 from pullyard.coordinator.tasks.read import read_task

@@ -20,5 +20,8 @@ SELECT
         FROM task_lists l JOIN project_queue q ON q.project_id = l.project_id
         WHERE l.due_at <= now() AND q.active
         ORDER BY l.due_at LIMIT 200) AS lists_due,
+    ARRAY(SELECT ARRAY[tenant_id, id] FROM changes
+        WHERE state = 'open' AND url IS NOT NULL AND coalesce(look_at, '-infinity') <= now()
+        ORDER BY coalesce(look_at, '-infinity') LIMIT 50) AS changes_due,
     EXISTS (SELECT 1 FROM workers
         WHERE state NOT IN ('offline', 'quarantined') AND lease_expires_at < now()) AS silent_workers

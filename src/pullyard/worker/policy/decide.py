@@ -160,9 +160,9 @@ class Decider:
         check_glob(rule, "forges", rule.forges, forge, "the forge")
         if errand.kind not in rule.errands:
             raise refused(rule, f"it does not allow {errand.kind}", f'"{errand.kind}" in errands')
-        if errand.kind in CHANGE_ERRANDS:
+        if errand.kind in CHANGE_ERRANDS or errand.kind is ErrandKind.LOOK:
             check_glob(rule, "branches", rule.branches, errand.branch, "the branch")
-            if errand.kind is not ErrandKind.CLOSE:
+            if errand.kind is ErrandKind.MERGE:
                 check_glob(rule, "base_branches", rule.base_branches, errand.base_branch, "the base branch")
             return
         if not rule.text.task_list:

@@ -1,10 +1,11 @@
 -- How a project wants its changes to stand on their forge; what is not said is as the protocol says.
 ALTER TABLE projects ADD COLUMN change_rules jsonb NOT NULL DEFAULT '{}';
 
--- How a change stands on its forge, as a worker saw it last, and when it is looked at again; NULL: never.
+-- How a change stands on its forge, as a worker saw it last, and when it is looked at again; NULL: now.
 ALTER TABLE changes ADD COLUMN forge_status jsonb;
 ALTER TABLE changes ADD COLUMN look_at timestamptz;
-CREATE INDEX changes_look_at ON changes (look_at) WHERE look_at IS NOT NULL;
+CREATE INDEX changes_look_at ON changes (coalesce(look_at, '-infinity'))
+    WHERE state = 'open' AND url IS NOT NULL;
 
 ALTER TABLE errands DROP CONSTRAINT errands_kind_check;
 ALTER TABLE errands ADD CONSTRAINT errands_kind_check

@@ -1,0 +1,1 @@
+UPDATE errands SET state = 'failed', message = 'overtaken' WHERE id = :id
