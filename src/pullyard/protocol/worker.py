@@ -39,6 +39,8 @@ class Enrolment(msgspec.Struct, kw_only=True):
     protocol_version: int
     heartbeat_seconds: float
     lease_seconds: float
+    public_url: str | None = None
+    """Where people find the coordinator, where its owner said so."""
 
 
 class ConnectRequest(msgspec.Struct, kw_only=True):
@@ -57,6 +59,8 @@ class Connected(msgspec.Struct, kw_only=True):
     protocol_version: int
     heartbeat_seconds: float
     lease_seconds: float
+    public_url: str | None = None
+    """Where people find the coordinator, where its owner said so."""
 
 
 class Credential(msgspec.Struct, kw_only=True):

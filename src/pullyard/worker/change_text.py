@@ -3,9 +3,10 @@
 import re
 import shlex
 
+from pullyard.lifecycle.money import dollars
 from pullyard.lifecycle.workflows import NodeKind
 from pullyard.protocol.receipt_text import tests_text, write_block
-from pullyard.protocol.worker import CommandResult, Grant, Receipt
+from pullyard.protocol.worker import CommandResult, Grant, Receipt, Usage
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 
@@ -13,6 +14,7 @@ TITLE_CHARACTERS = 200
 BODY_CHARACTERS = 60_000
 SHOWN_COMMANDS = 50
 SIGNED_CHARACTERS = 30_000
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]/_~-]{1,300}")
 _FENCE = re.compile(r"^([ \t>*+.)\d-]*)(`{3,}|~{3,})", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 # Forges act on these words and names; a task's text must not. Each is broken by a character of no width.
@@ -65,29 +67,67 @@ def change_title(grant: Grant) -> str:
     return " ".join(harmless(grant.task.title).split())[:TITLE_CHARACTERS] or f"Task {grant.task.number}"
 
 
-def change_body(context: Context, copy: Copy) -> str:
-    """What was wanted, cut where it is very long, and then what we say ourselves, whole."""
+def change_body(context: Context, copy: Copy, template: str = "") -> str:
+    """What was wanted and the repository's ``template``, each cut where it is very long, and then what we say
+    ourselves, whole.
+    """
     grant, receipt = context.grant, copy.record.receipt
     assert receipt is not None
     wanted = [harmless(grant.task.description).strip()]
     if grant.task.acceptance_criteria:
-        criteria = "\n".join(f"- {harmless(criterion)}" for criterion in grant.task.acceptance_criteria)
+        criteria = "\n".join(criterion_text(one, receipt) for one in grant.task.acceptance_criteria)
         wanted.append(f"**Acceptance criteria**\n\n{criteria}")
     if notes := context.facts.get("notes"):
         wanted.append(harmless(str(notes)))
+    if template:
+        wanted.append(harmless(template))
     parts = [receipt_text(receipt)]
     if beside := [one.label for one in context.changed if one is not copy]:
         parts.append(f"Belongs to the change in {', '.join(beside)}, on a branch of the same name.")
     maker = f"the agent `{grant.agent.name}`" if uses_agent(context) else "Pullyard itself"
+    task = f"task {grant.task.number}"
+    if link := task_link(context.tools.client.public_url, grant.task.id):
+        task = f"[{task}]({link})"
     parts.append(
-        f"Made by {maker} for task {grant.task.number} of "
-        f"{harmless(grant.project_name)} (`{grant.execution_id}`)."
+        f"Made by {maker} for {task} of {harmless(grant.project_name)} (`{grant.execution_id}`)"
+        f"{cost_text(context.record.usage)}."
     )
     parts.append(signed_text(receipt, grant.execution_id))
     own = "\n\n".join(part for part in parts if part)
     room = BODY_CHARACTERS - len(own)
     words = "\n\n".join(closed(part[: room // len(wanted)]) for part in wanted if part)
     return f"{words}\n\n{own}" if words else own
+
+
+def criterion_text(criterion: str, receipt: Receipt) -> str:
+    """Ticked where it names a command that has passed; all others are for a person to look at."""
+    passed = [shlex.join(one.argv) for one in receipt.commands if one.outcome == "passed"]
+    proof = next((command for command in passed if names_command(criterion, command)), None)
+    if proof is None:
+        return f"- [ ] {harmless(criterion)}"
+    return f"- [x] {harmless(criterion)} (`{_plain(proof)}` passed)"
+
+
+def names_command(criterion: str, command: str) -> bool:
+    """As code, or as words of its own at least two long: a single word says too little."""
+    if f"`{command}`" in criterion:
+        return True
+    words = re.compile(rf"(?<![\w./-]){re.escape(command)}(?![\w/-])")
+    return " " in command and words.search(criterion) is not None
+
+
+def task_link(public_url: str | None, task_id: str) -> str | None:
+    """Nothing but a plain address of the web goes into others' Markdown."""
+    if public_url is None or not _PLAIN_URL.fullmatch(public_url):
+        return None
+    return f"{public_url.rstrip('/')}/tasks/{task_id}"
+
+
+def cost_text(usage: Usage) -> str:
+    if not usage.input_tokens and not usage.output_tokens:
+        return ""
+    tokens = f"{usage.input_tokens:,} tokens in and {usage.output_tokens:,} out"
+    return f", with {tokens}, {dollars(usage.cost_micros)}" if usage.cost_micros else f", with {tokens}"
 
 
 def uses_agent(context: Context) -> bool:

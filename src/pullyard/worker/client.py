@@ -61,6 +61,8 @@ class CoordinatorClient:
         self.credential = ""
         self.protocol_version = PROTOCOL_VERSION
         """As agreed with the coordinator; until then our own."""
+        self.public_url: str | None = None
+        """Where people find the coordinator, where it told that."""
         self.worker_id = ""
         """As this coordinator knows the worker."""
 
@@ -70,11 +72,13 @@ class CoordinatorClient:
     async def enrol(self, token: str, request: EnrolRequest) -> Enrolment:
         enrolment = await self._call("/worker/v1/enrol", request, Enrolment, bearer=token)
         self.protocol_version, self.worker_id = enrolment.protocol_version, enrolment.worker_id
+        self.public_url = enrolment.public_url
         return enrolment
 
     async def connect(self, request: ConnectRequest) -> Connected:
         connected = await self._call("/worker/v1/connect", request, Connected)
         self.protocol_version, self.worker_id = connected.protocol_version, connected.worker_id
+        self.public_url = connected.public_url
         return connected
 
     async def renew(self) -> Credential:

@@ -61,6 +61,7 @@ async def enrol_worker(
         protocol_version=version,
         heartbeat_seconds=settings.heartbeat_seconds,
         lease_seconds=settings.lease_seconds,
+        public_url=settings.public_url,
     )
 
 
@@ -92,6 +93,7 @@ async def connect_worker(
         protocol_version=version,
         heartbeat_seconds=settings.heartbeat_seconds,
         lease_seconds=settings.lease_seconds,
+        public_url=settings.public_url,
     )
 
 
