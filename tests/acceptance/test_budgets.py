@@ -1,12 +1,13 @@
-"""A real worker and a real Claude Code run out of a shared budget, and a person lifts it."""
+"""A real worker and a real Claude Code run out of a shared budget, or into a provider's limit."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.claude_code_program import install_claude_code
 from tests.coordinator import coordinator
-from tests.model_server import ModelServer, Text, ToolUse
+from tests.model_server import Failure, ModelServer, Text, ToolUse
 from tests.postgres import database_url, postgres_server
 from tests.system import System, system
 
@@ -48,3 +49,24 @@ async def test_an_agent_waits_for_a_person_to_raise_the_budget(
     (budget,) = (await api.get("/budgets"))["items"]
     assert budget["spent_micros"] == execution["cost_micros"]
     assert budget["spent_tokens"] == execution["input_tokens"] + execution["output_tokens"]
+
+
+async def test_a_task_is_tried_again_when_the_providers_limit_ends(
+    system: System, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULLYARD_CLAUDE_CODE", str(program))
+    # Without "retry-after" the program asks again at once, and is told by the gateway that it is in vain.
+    reset = (datetime.now(UTC) + timedelta(seconds=12)).isoformat()
+    window = [("anthropic-ratelimit-requests-reset", reset), ("anthropic-ratelimit-requests-remaining", "0")]
+    busy = Failure(429, "rate_limit_error", "Come back later.", window)
+    async with ModelServer([busy, READ, EDIT, DONE]) as server:
+        await system.start_worker(
+            anthropic_api_key="sk-ant-canary-7", anthropic_base_url=server.base_url, quota_wait_seconds="1"
+        )
+        project = await system.project(system.repository(), verify_commands=[["true"]])
+        task = await system.coordinator.task(project, agent={"name": "claude-code", "settings": {}})
+        ended = await system.ended(task)
+    assert (ended["state"], ended["tries"]) == ("completed", 1), ended["message"]
+    first, second = await system.executions(task)
+    assert (first["reason"], second["reason"]) == ("quota_reached", None)
+    assert "limit on the credential 'anthropic' ends in" in first["message"]

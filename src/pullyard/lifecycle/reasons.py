@@ -42,6 +42,7 @@ class Reason(StrEnum):
     PROVIDER_FAILED = "provider_failed"
     BUDGET_SPENT = "budget_spent"
     BUDGET_PAUSED = "budget_paused"
+    QUOTA_REACHED = "quota_reached"
     DISK_FULL = "disk_full"
     POLICY_REFUSED = "policy_refused"
     PHASE_TIMED_OUT = "phase_timed_out"
@@ -91,6 +92,8 @@ REASONS: Mapping[Reason, ReasonFacts] = {
     Reason.BUDGET_SPENT: ReasonFacts(Fault.TASK, retryable=False),
     # A budget that it shares was spent and nobody raised it in time: its task waits in the queue for that.
     Reason.BUDGET_PAUSED: ReasonFacts(Fault.PERSON, retryable=True, counts_as_try=False),
+    # Its task is given out again when the provider's limit on the credential ends.
+    Reason.QUOTA_REACHED: ReasonFacts(Fault.PROVIDER, retryable=True, counts_as_try=False),
     Reason.DISK_FULL: ReasonFacts(Fault.WORKER, retryable=True),
     Reason.POLICY_REFUSED: ReasonFacts(Fault.PROJECT, retryable=False),
     Reason.PHASE_TIMED_OUT: ReasonFacts(Fault.PROJECT, retryable=True, ends_as=_TIMED_OUT),

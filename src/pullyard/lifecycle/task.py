@@ -38,6 +38,7 @@ class PendingReason(StrEnum):
     DRAFT = "draft"
     BACKOFF = "backoff"
     BUDGET = "budget"
+    QUOTA = "quota"
 
 
 @dataclass(frozen=True)

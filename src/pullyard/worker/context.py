@@ -26,6 +26,7 @@ from pullyard.worker.gateway.counts import Counts
 from pullyard.worker.gateway.pinned import Dialer
 from pullyard.worker.gateway.share import Share
 from pullyard.worker.gateway.upstream import Upstream
+from pullyard.worker.gateway.windows import Windows
 from pullyard.worker.images.supply import ImageSupply
 from pullyard.worker.journal import CopyRecord, Journal, Record
 from pullyard.worker.lease import Lease
@@ -68,6 +69,8 @@ class Tools:
     access: Access = field(default_factory=Access)
     """To the forges."""
     tracer: Tracer = field(default_factory=NoTracer)
+    windows: Windows = field(default_factory=Windows)
+    """The providers' limits on its credentials."""
     masker: Masker = field(default_factory=Masker)
     """Of what is printed and told, before it leaves."""
     decider: Decider = field(default_factory=lambda: Decider(default_policy(local_repositories=True)))
@@ -94,6 +97,8 @@ class Context:
     answers: Answers = field(default_factory=Answers)
     deadline: Deadline = field(default_factory=Deadline)
     """Of the step that runs."""
+    quota_seconds: float = 0.0
+    """Until the provider's limit ends that the agent ended of."""
     share: Share = field(init=False)
     """Of what the coordinator lets it spend."""
     image: TakenImage | None = None

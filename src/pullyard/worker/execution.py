@@ -176,6 +176,7 @@ class Execution:
             salvage_ref=salvage_ref,
             facts=self._context.facts,
             nodes=record.nodes,
+            quota_seconds=self._context.quota_seconds if reason is Reason.QUOTA_REACHED else 0.0,
         )
 
     async def _tell_saved(self) -> None:

@@ -14,6 +14,7 @@ from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, HeldExec
 from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.gateway.share import Share
+from pullyard.worker.gateway.windows import Windows
 from pullyard.worker.lease import Lease
 from pullyard.worker.stop import Stop
 
@@ -39,6 +40,8 @@ class Heart:
         self._held = held
         self._slots = slots
         self._seconds = seconds
+        self.windows = Windows()
+        """Of the worker's credentials."""
         self._wanted = asyncio.Event()
         self.draining = False
         self.drain_requested = asyncio.Event()
@@ -66,6 +69,7 @@ class Heart:
             ],
             free_slots=max(0, self._slots - len(self._held)),
             draining=self.draining,
+            quota=self.windows.news(),
         )
         sent_at = self._lease.now()
         try:
@@ -78,6 +82,7 @@ class Heart:
             return
         reached("heartbeat-answered")
         self._obey(answer)
+        self.windows.told(request.quota)
         named = {held.execution_id for held in request.executions}
         self._lease.renew(sent_at, answer.lease_seconds, named.difference(answer.lost))
 

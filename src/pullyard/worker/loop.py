@@ -93,6 +93,10 @@ class Loop:
                 await self.finished()
                 return
 
+    def ask_again(self) -> None:
+        """For what may have become claimable here."""
+        self._slot_freed.set()
+
     async def _claim(self, request_id: str) -> ClaimAnswer | None:
         """Ask once. None means ask again: a slot became free meanwhile, or the worker is stopping.
 

@@ -33,6 +33,7 @@ from pullyard.worker.errands import Errands
 from pullyard.worker.execution import Execution
 from pullyard.worker.forges import git_settings, open_access
 from pullyard.worker.gateway.upstream import open_upstream
+from pullyard.worker.gateway.windows import Windows
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.identity import Identity
 from pullyard.worker.images.build import BuildLimits
@@ -106,6 +107,8 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
         begin=lambda journal, *, recovered: Execution(tools, journal, recovered=recovered),
         do_errand=Errands(tools).do,
     )
+    heart.windows = tools.windows
+    tools.windows.on_closed, tools.windows.on_opened = heart.beat_now, loop.ask_again
     background = [
         asyncio.create_task(heart.run(settings.offline_seconds)),
         asyncio.create_task(identity.keep_fresh()),
@@ -190,6 +193,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         images=images,
         dialer=dialer,
         tracer=tracer,
+        windows=Windows(settings.quota_wait_seconds),
         masker=Masker(lambda: {*own_secrets, client.credential}),
         decider=open_decider(settings, probes, access.sites),
     )

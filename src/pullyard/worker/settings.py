@@ -121,6 +121,9 @@ class WorkerSettings(BaseSettings):
     """On SIGTERM: how long running executions may finish before they are stopped and salvaged."""
     offline_seconds: float = Field(default=600.0, gt=0)
     """How long work goes on without the coordinator before it is stopped and salvaged."""
+    quota_wait_seconds: float = Field(default=900.0, ge=0)
+    """A model provider's limit on a credential is waited for so long; one that ends later ends what needs it,
+    and its task is tried again then."""
     log_limit_bytes: int = Field(default=64 << 20, ge=1 << 16)
     """For each stream of an execution; the rest is dropped with a notice."""
     output_limit_bytes: int = Field(default=512 << 20, ge=1 << 16)

@@ -43,6 +43,7 @@ class Outcome:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_micros: int = 0
+    quota_seconds: float = 0.0
 
 
 def ending_state(current: ExecutionState, reason: Reason | None) -> ExecutionState:
@@ -140,6 +141,9 @@ async def settle_task(connection: AsyncConnection, execution: Any, outcome: Outc
         await end_task(connection, task, TaskEvent.FAIL, reason=outcome.reason, message=outcome.message)
         return
     await prepare_next_try(connection, execution, retry, salvaged=outcome.salvage_ref is not None)
+    if outcome.reason is Reason.QUOTA_REACHED:
+        until = {"id": task.id, "worker_id": execution.worker_id, "seconds": outcome.quota_seconds}
+        await connection.execute(named("task_quota"), until)
     if retry.delay:
         await move_task(
             connection,

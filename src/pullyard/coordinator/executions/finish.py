@@ -169,4 +169,5 @@ def outcome_of(request: FinishRequest, change_id: str | None) -> Outcome:
         input_tokens=request.usage.input_tokens,
         output_tokens=request.usage.output_tokens,
         cost_micros=request.usage.cost_micros,
+        quota_seconds=request.quota_seconds,
     )

@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from pullyard.coordinator.auth.credentials import CredentialKind
 from pullyard.coordinator.auth.identify import Unauthenticated, bearer, worker
+from pullyard.coordinator.costs.quota import close_windows
 from pullyard.coordinator.costs.spending import hear_held, hear_request
 from pullyard.coordinator.errands.report import report_errand
 from pullyard.coordinator.executions.answer import ask_person
@@ -113,6 +114,7 @@ async def heartbeat(request: Request) -> Response:
         queue_changed(services)
     if any(one.spending for one in wish.executions):
         result.answer.allowances = await hear_held(services, tenant_id, worker_id, wish.executions)
+    await close_windows(services, tenant_id, worker_id, wish.quota)
     return answer(result.answer)
 
 

@@ -13,6 +13,7 @@ from pullyard.worker.gateway.limits import BODY_BYTES, RATE_LIMITED, rate_limite
 from pullyard.worker.gateway.metering import is_stream
 from pullyard.worker.gateway.provider import Meter, Metered, Passed, Provider, Refused, encode_error
 from pullyard.worker.gateway.upstream import Upstream
+from pullyard.worker.gateway.windows import QuotaReached
 
 KEY_REFUSED = (401, 403)
 FAILED = (*KEY_REFUSED, 402, 404, 429)
@@ -89,6 +90,7 @@ class Exchange:
         price = self._upstream.price(self._provider, metered, metered.model)
         try:
             most = metered.most
+            await self._ledger.passes(self._upstream.credential(self._provider))
             async with self._ledger.reserve(price.cost_micros(most), most.prompt + most.output):
                 if self._reader.at_eof():
                     # It may have waited long for a person, and nobody would read what is paid for.
@@ -96,6 +98,8 @@ class Exchange:
                 await self._pass(outgoing, metered)
         except BudgetSpent as spent:
             await self._answer_error(402, str(spent), retry=False)
+        except QuotaReached as reached:
+            await self._answer_error(RATE_LIMITED, str(reached), retry=False)
 
     async def _pass(self, outgoing: httpx.Request, metered: Metered | None) -> None:
         try:

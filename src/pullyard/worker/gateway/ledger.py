@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from pullyard.agents.protocol import Verdict
@@ -11,6 +11,7 @@ from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.worker import Usage
 from pullyard.worker.gateway.limits import RateLimited
 from pullyard.worker.gateway.share import Share, ShareSpent
+from pullyard.worker.gateway.windows import QuotaReached, Windows
 
 
 class BudgetSpent(Exception):
@@ -38,6 +39,11 @@ class Ledger:
     """Requests that the budget stopped; above zero, the execution ran out of money."""
     failure: Failure | None = None
     """The provider's last failure; None once a later request went well."""
+    windows: Windows = field(default_factory=Windows)
+    """The limits of its provider on the worker's credentials."""
+    execution_id: str = ""
+    quota: RateLimited | None = None
+    """The limit that was too long to be waited for."""
     share: Share | None = None
     """Of the caps that the coordinator splits; None where there is no coordinator to ask."""
     _reserved_micros: int = 0
@@ -87,8 +93,18 @@ class Ledger:
         self.usage.output_tokens += output_tokens
         self.usage.cost_micros += cost_micros
 
+    async def passes(self, credential: str) -> None:
+        """Waits for the end of a limit on the credential. Raises QuotaReached."""
+        try:
+            await self.windows.passes(credential, self.share.hold_clock if self.share else nullcontext)
+        except QuotaReached as reached:
+            self.quota = reached.limited
+            raise
+
     def fail(self, failure: Failure) -> None:
         self.failure = failure
+        if failure.limited is not None:
+            self.windows.note(failure.limited, self.execution_id)
 
     def went_well(self) -> None:
         self.failure = None
@@ -104,9 +120,17 @@ class Ledger:
         if self.refused:
             message = "The task's model budget is spent: raise it, or make the task smaller."
             return Verdict(Reason.BUDGET_SPENT, message)
+        if limited := self.limited:
+            return Verdict(Reason.QUOTA_REACHED, f"{QuotaReached(limited)} The task is tried again then.")
         if self.failure is not None:
             return Verdict(Reason.PROVIDER_FAILED, f"{self.failure.message} Check the key and its limits.")
         return Verdict()
+
+    @property
+    def limited(self) -> RateLimited | None:
+        """The limit that the execution ended of, where it did and the limit's end is known."""
+        limited = self.quota or (self.failure.limited if self.failure else None)
+        return limited if limited is not None and limited.seconds_left() else None
 
     def _may_decide(self) -> bool:
         if self.budget_micros is None or self._reserved_micros == 0:
