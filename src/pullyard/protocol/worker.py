@@ -298,12 +298,25 @@ class HeldExecution(msgspec.Struct, kw_only=True):
     """None where nothing was spent since the last one."""
 
 
+class QuotaWindow(msgspec.Struct, kw_only=True):
+    """A provider limits a credential of the worker's, for everything that uses it."""
+
+    execution_id: str
+    """One that ran into the limit; its agent is what needs the credential."""
+    credential: str
+    """Its name in the worker's configuration, never the key."""
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=32 * 86_400)]
+    """From now until it ends."""
+
+
 class HeartbeatRequest(msgspec.Struct, kw_only=True):
     """``POST /worker/v1/heartbeat``: one for all executions. The first one acknowledges a grant."""
 
     executions: list[HeldExecution] = []
     free_slots: int = 0
     draining: bool = False
+    quota: Annotated[list[QuotaWindow], msgspec.Meta(max_length=100)] = []
+    """Those that began since the last heartbeat that was answered."""
 
 
 class PersonAnswer(msgspec.Struct, kw_only=True):
@@ -486,6 +499,8 @@ class FinishRequest(msgspec.Struct, kw_only=True):
     facts: dict[str, Any] = {}
     nodes: list[NodeFact] = []
     """The last state of every node that was walked."""
+    quota_seconds: Annotated[float, msgspec.Meta(ge=0, le=32 * 86_400)] = 0.0
+    """With the reason ``quota_reached``: until the limit ends, from when this was sent."""
     further_changes: list[PublishedChange] = []
     """In the task's other repositories, each naming its ``repository``; with or without ``change``."""
 

@@ -23,6 +23,7 @@ from pullyard.worker.disk import has_room
 from pullyard.worker.failures import PhaseFailed, disk_full
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.upstream import Upstream
+from pullyard.worker.gateway.windows import QuotaReached
 from pullyard.worker.network import Model, Network
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.programs.shelf import shelf_in
@@ -50,7 +51,12 @@ async def work(context: Context, node: Node, questions: AgentQuestions) -> NodeO
     spec = agent_of(context, node)
     agent = make_agent(spec.name)
     spent = context.record.usage
-    ledger = Ledger(left_of(own_bound(context), spent), share=context.share)
+    ledger = Ledger(
+        left_of(own_bound(context), spent),
+        share=context.share,
+        windows=context.tools.windows,
+        execution_id=context.grant.execution_id,
+    )
     context.share.before, context.share.usage = spent, ledger.usage
     workspace, mounts = working_copies(context)
     sandbox = context.sandbox(workspace, mounts)
@@ -71,6 +77,8 @@ async def work(context: Context, node: Node, questions: AgentQuestions) -> NodeO
             # provider's answers; an agent's own is only its word.
             context.record.usage = total(spent, ledger.usage if ledger.requests else agent.usage)
             context.share.before, context.share.usage = context.record.usage, Usage()
+            if ledger.limited is not None:
+                context.quota_seconds = ledger.limited.seconds_left() or 0.0
         verdict = agent.end(exit_code)
         judge(context, verdict, ledger.verdict(), exceeded)
         await context.share.withdraw()
@@ -161,6 +169,7 @@ async def run_agent(
     """
     if invocation.gateway is not None:
         check_model(context.tools.upstream, invocation.gateway)
+        await wait_for_quota(context.tools.upstream, invocation.gateway, ledger)
     context.log(Phase.IMPLEMENT).line(f"The agent {agent.name} begins.")
     async with AsyncExitStack() as stack:
         output = AgentOutput(context, agent)
@@ -186,6 +195,15 @@ def check_model(upstream: Upstream, name: str) -> None:
         missing = str(error)
     if missing:
         raise PhaseFailed(Reason.AGENT_MISSING, missing)
+
+
+async def wait_for_quota(upstream: Upstream, name: str, ledger: Ledger) -> None:
+    """Not to start an agent whose first request would wait. Raises PhaseFailed where that takes too long."""
+    try:
+        await ledger.passes(upstream.credential(upstream.provider(name)))
+    except QuotaReached:
+        verdict = ledger.verdict()
+        raise PhaseFailed(verdict.reason or Reason.QUOTA_REACHED, verdict.message) from None
 
 
 def write_files(directory: Path, files: Mapping[str, bytes]) -> Path:
