@@ -22,6 +22,8 @@ _OPTIONS = (
     # Settings and rules in the repository or at home don't count; the sandbox is around all of it.
     *("--ignore-user-config", "--ignore-rules", "--dangerously-bypass-approvals-and-sandbox"),
 )
+_CLOSED = ("apps", "browser_use", "computer_use", "hooks", "image_generation", "multi_agent", "plugins")
+"""What runs at the provider, needs a network or a screen, or comes from the repository."""
 _CHANGES_LIMIT = 64
 _SURE = ("low", "medium", "high", "xhigh")
 
@@ -63,6 +65,7 @@ class CodexAgent:
             # A directory that is not trusted has no settings, hooks or servers of its own.
             f"projects.{json.dumps(str(inside))}.trust_level": "untrusted",
             "web_search": "disabled",
+            **{f"features.{feature}": False for feature in _CLOSED},
             "analytics.enabled": False,
             "check_for_update_on_startup": False,
             **({"model_reasoning_effort": chosen.effort} if chosen.effort else {}),
