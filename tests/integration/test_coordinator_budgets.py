@@ -26,7 +26,7 @@ async def yesterday(coordinator: RunningCoordinator) -> None:
     """What was spent today was spent a day ago."""
     async with coordinator.served.services.database.transaction() as connection:
         await connection.execute(text("UPDATE spending SET day = day - 1"))
-        await connection.execute(text("UPDATE budgets SET period_start = period_start - 1 WHERE period = 'day'"))
+        await connection.execute(text("UPDATE budgets SET period_start = period_start - 1"))
         for table in ("project_queue", "tenants"):
             await connection.execute(text(f"UPDATE {table} SET spent_until = spent_until - interval '1 day'"))
 
