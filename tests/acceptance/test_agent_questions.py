@@ -1,0 +1,58 @@
+"""Our own agent asks a person through the whole product, and goes on with the answer."""
+
+import json
+import os
+
+import pytest
+
+from tests.built_in_program import shelf_with_our_agent
+from tests.model_server import ModelServer, Text, ToolUse
+from tests.repositories import git_in
+from tests.system import System
+
+pytestmark = pytest.mark.slow
+
+ASK = ToolUse("ask_person", {"question": "Which greeting?", "choices": ["hello", "hallo"]})
+WRITE = ToolUse("write_file", {"path": "greeting.txt", "content": "hello\n"})
+DONE = Text("The greeting is there.")
+KEY = "sk-ant-canary-1234567890"
+AGENT = {"name": "pullyard", "settings": {"model": "anthropic/claude-sonnet-5"}}
+
+
+async def start_worker(system: System, server: ModelServer) -> None:
+    shown = system.worker_data / "agents"
+    if not shown.exists():
+        system.worker_data.mkdir(exist_ok=True)
+        os.symlink(shelf_with_our_agent().directory, shown)
+    await system.start_worker(anthropic_api_key=KEY, anthropic_base_url=server.base_url)
+
+
+async def test_a_question_is_answered_after_its_worker_was_killed(system: System) -> None:
+    files: dict[str, str | bytes] = {"README.md": "hello\n", "AGENTS.md": "Write greetings in lower case.\n"}
+    repository = system.repository(files)
+    async with ModelServer([ASK, WRITE, DONE]) as server:
+        await start_worker(system, server)
+        project = await system.project(repository, verify_commands=[["true"]])
+        task = await system.task(project, "", agent=AGENT)
+        execution = await system.until_execution(task, "waiting_input")
+        assert (await system.until(task["id"], "waiting"))["message"] == "Which greeting?"
+        question = await system.coordinator.get(f"/executions/{execution['id']}/question")
+        assert (question["choices"], question["text"]) == (["hello", "hallo"], True)
+        # The question outlives its worker.
+        await system.kill_worker()
+        await start_worker(system, server)
+        await system.coordinator.post(
+            f"/executions/{execution['id']}/answer", {"answer": "hello, please"}, 200
+        )
+        ended = await system.ended(task)
+        assert ended["state"] == "completed", (ended["message"], system.worker_log[-3000:])
+        assert len(await system.executions(task)) == 1, "the same execution went on"
+        change = await system.change(ended)
+        assert git_in(repository, "show", f"{change['branch']}:greeting.txt") == "hello"
+        first, last = (request.body.decode() for request in server.model_requests()[0::2])
+    assert "Write greetings in lower case." in first
+    assert "hello, please" in last
+    entries = [json.loads(line) for line in (await system.log(execution["id"], "conversation")).splitlines()]
+    kinds = [entry["kind"] for entry in entries]
+    assert kinds[:3] == ["note", "tool-call", "question"]
+    assert kinds[3:] == ["note", "tool-result", "tool-call", "diff", "tool-result", "message", "usage"]
