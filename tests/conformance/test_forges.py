@@ -1,5 +1,6 @@
 """What every forge must do, over every way to reach a repository."""
 
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pullyard.forges.registry import FORGES
 from pullyard.git.addresses import Login
 from pullyard.git.bare import make_bare
 from pullyard.git.errors import BaseBranchMissing, PushRefused, RepositoryUnreachable
-from pullyard.git.program import Git, GitSettings
+from pullyard.git.program import Author, Git, GitSettings
 from pullyard.git.provenance import provenance
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import Conflict
@@ -211,3 +212,20 @@ async def test_a_closed_change_says_so(forge: Forge, site: Site) -> None:
     now = await status(forge, site, commit)
     assert now is not None
     assert now.state is ChangeState.CLOSED
+
+
+@pytest.mark.parametrize("site", ["bare-path"], indirect=True)
+async def test_a_merge_is_signed_and_says_by_whom(site: Site, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    git = Git(GitSettings(author=Author("Yard", "yard@example.test"), signing_key=key))
+    forge = FORGES["bare"](git, site.access)
+    commit = site.change("b.txt", "b\n")
+    await publish(forge, site, commit)
+    site.advance("c.txt", "c\n")
+    result = await merge(forge, site, commit)
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"yard@example.test {key.with_suffix('.pub').read_text()}")
+    words = ("-c", f"gpg.ssh.allowedSignersFile={allowed}", "log", "-1", "--format=%G? %GS %an %ae %cn %ce")
+    said = git_in(site.remote, *words, result)
+    assert said == "G yard@example.test Yard yard@example.test Yard yard@example.test"

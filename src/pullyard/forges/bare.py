@@ -5,6 +5,7 @@ from pathlib import Path
 from pullyard.forges.access import Access
 from pullyard.forges.protocol import ChangeStatus, Offer, RemoteChange
 from pullyard.git.addresses import Address, read_address
+from pullyard.git.commits import commit_tree
 from pullyard.git.errors import BaseBranchMissing, GitFailed, PushRefused
 from pullyard.git.names import check_branch, check_object_id
 from pullyard.git.program import Git
@@ -18,12 +19,6 @@ MERGE_TRIES = 4
 
 PUBLISH_TRIES = 4
 """How often a push is made anew because another execution of the task moved the branch meanwhile."""
-
-PERSON = {
-    f"GIT_{role}_{part}": value
-    for role in ("AUTHOR", "COMMITTER")
-    for part, value in (("NAME", "Pullyard"), ("EMAIL", "pullyard@pullyard.invalid"))
-}
 
 
 class BareForge:
@@ -190,10 +185,6 @@ class BareForge:
 
     async def _merge_commit(self, repository: Path, base: str, commit: str, message: str) -> str:
         tree = await self._merged_tree(repository, base, commit)
-        made = await self.git.ok(
-            *("commit-tree", tree, "-p", base, "-p", commit, "-F", "-"),
-            git_dir=repository,
-            environment=PERSON,
-            stdin=message.encode("utf-8", "replace"),
+        return await commit_tree(
+            self.git, repository, tree, [base, commit], message.encode("utf-8", "replace")
         )
-        return check_object_id(made.decode().strip())

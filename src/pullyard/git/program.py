@@ -64,6 +64,14 @@ _HELPER = (
 
 
 @dataclass(frozen=True)
+class Author:
+    """Of the commits that are made here."""
+
+    name: str = "Pullyard"
+    email: str = "pullyard@pullyard.invalid"
+
+
+@dataclass(frozen=True)
 class GitSettings:
     """What the worker's settings say about reaching repositories."""
 
@@ -83,6 +91,9 @@ class GitSettings:
     ssh_known_hosts: Path | None = None
     ssh_accept_new_hosts: bool = False
     """Trust the key of a host never seen before; a changed key is always refused."""
+    author: Author = field(default_factory=Author)
+    signing_key: Path | None = None
+    """An SSH key without a passphrase, with which commits are signed."""
 
 
 @dataclass(frozen=True)

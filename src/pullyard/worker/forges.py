@@ -1,5 +1,7 @@
 """The worker's forges: from its settings, and which of them a repository is on."""
 
+import asyncio
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from pullyard.forges.protocol import Forge
 from pullyard.forges.registry import FORGES
 from pullyard.forges.sites import App, Site, Sites
 from pullyard.git.addresses import Login
-from pullyard.git.program import GitSettings
+from pullyard.git.program import Author, GitSettings
 from pullyard.protocol.errors import RequestError
 from pullyard.worker.context import Tools
 from pullyard.worker.network import reach_of
@@ -31,9 +33,29 @@ def git_settings(settings: WorkerSettings, access: Access) -> GitSettings:
         find_login=access.login,
         authorities={host: site.ca_file for host, site in sites.items() if site.ca_file},
         proxies={host: site.proxy for host, site in sites.items() if site.proxy},
+        author=Author(settings.commit_name, settings.commit_email),
+        signing_key=settings.commit_signing_key,
         plain_http=settings.allow_plain_http,
         reach=reach_of(settings),
     )
+
+
+async def check_signing(key: Path | None) -> None:
+    """Raises RequestError where commits could not be signed: told at the start, and not by the first task."""
+    if key is None:
+        return
+    try:
+        # With an empty passphrase, which a key that has one does not take.
+        words = ("ssh-keygen", "-y", "-P", "", "-f", str(key))
+        process = await asyncio.create_subprocess_exec(*words, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
+    except FileNotFoundError as error:
+        raise RequestError("There is no ssh-keygen here, which signs commits: install OpenSSH.") from error
+    _, said = await process.communicate()
+    if process.returncode:
+        reason = said.decode("utf-8", "replace").strip()[:200]
+        raise RequestError(
+            f"commit_signing_key can't be used ({reason}): give a private SSH key without a passphrase."
+        )
 
 
 def site_of(host: str, one: ForgeSettings) -> Site:

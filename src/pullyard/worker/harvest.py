@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pullyard.git.bare import make_bare, object_format
+from pullyard.git.commits import commit_tree
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git, strip_credentials
 from pullyard.git.tree_walk import TreeReader
@@ -45,8 +46,6 @@ class CommitText:
     title: str
     body: str
     moment: int
-    name: str = "Pullyard"
-    email: str = "pullyard@pullyard.invalid"
 
     @property
     def message(self) -> bytes:
@@ -242,15 +241,7 @@ def explain(said: str) -> str:
 
 
 async def make_commit(git: Git, bare: Path, base: str, tree: str, text: CommitText) -> str:
-    moment = f"@{text.moment} +0000"
-    person = {
-        f"GIT_{role}_{part}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for part, value in (("NAME", text.name), ("EMAIL", text.email), ("DATE", moment))
-    }
-    words = ("commit-tree", check_object_id(tree), "-p", base, "-F", "-")
-    made = await git.ok(*words, git_dir=bare, environment=person, stdin=text.message)
-    commit = check_object_id(made.decode().strip())
+    commit = await commit_tree(git, bare, tree, [base], text.message, moment=text.moment)
     # As a plain file: the repository is ours alone, and another git would take longer than the write.
     (bare / "refs" / "heads" / "harvest").write_text(f"{commit}\n")
     return commit

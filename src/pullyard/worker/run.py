@@ -31,7 +31,7 @@ from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
 from pullyard.worker.errands import Errands
 from pullyard.worker.execution import Execution
-from pullyard.worker.forges import git_settings, open_access
+from pullyard.worker.forges import check_signing, git_settings, open_access
 from pullyard.worker.gateway.upstream import open_upstream
 from pullyard.worker.gateway.windows import Windows
 from pullyard.worker.heartbeat import Heart
@@ -156,6 +156,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
     uid = settings.first_uid if os.geteuid() == 0 else None
     try:
         await git.check_version()
+        await check_signing(settings.commit_signing_key)
         containers = containers_of(settings)
         probes = await usable((settings.sandbox,) if settings.sandbox else SAFE, uid, containers)
     except (GitMissing, SandboxUnavailable) as missing:

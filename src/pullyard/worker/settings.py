@@ -146,6 +146,13 @@ class WorkerSettings(BaseSettings):
     metadata is no repository's place."""
     git_credentials: dict[str, GitCredential] = Field(default_factory=dict)
     """By host name."""
+    commit_name: str = Field(default="Pullyard", min_length=1, max_length=100, pattern=r"^[^\x00-\x1f<>]+$")
+    """Author and committer of the commits made here."""
+    commit_email: str = Field(
+        default="pullyard@pullyard.invalid", max_length=200, pattern=r"^[^\x00-\x20<>]+$"
+    )
+    commit_signing_key: Path | None = None
+    """A private SSH key without a passphrase: commits are signed with it. null: they are not."""
     forges: dict[str, ForgeSettings] = Field(default_factory=dict)
     """By host name, with its port where the repository's address has one; a JSON object. The credential is
     for git, too, where ``git_credentials`` has none for the host."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from pullyard.forges.bare import PERSON
+from pullyard.git.commits import commit_tree
 from pullyard.git.errors import GitFailed, PushRefused
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git
@@ -128,9 +128,8 @@ class ListIn:
         tree = await self._with_blob(self.commit, self.parts, made)
         number = len(written.done)
         subject = f"Check {number} item{'' if number == 1 else 's'} off the task list"
-        commit = await self._write(
-            *("commit-tree", tree, "-p", self.commit, "-F", "-"), stdin=f"{subject}\n".encode()
-        )
+        message = f"{subject}\n".encode()
+        commit = await commit_tree(self.git, self.mirror.path, tree, [self.commit], message)
         return commit, ListFile(found.mode, made, content)
 
     async def _with_blob(self, tree: str, parts: tuple[str, ...], blob: str) -> str:
@@ -154,5 +153,5 @@ class ListIn:
         return entries
 
     async def _write(self, *words: str, stdin: bytes) -> str:
-        made = await self.git.ok(*words, git_dir=self.mirror.path, environment=PERSON, stdin=stdin)
+        made = await self.git.ok(*words, git_dir=self.mirror.path, stdin=stdin)
         return check_object_id(made.decode().strip())
