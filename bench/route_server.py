@@ -1,8 +1,6 @@
 """A heartbeat route without a database: ``own`` is ours in its whole application, ``bare`` a raw limit."""
 
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,16 +28,6 @@ from pullyard.telemetry.tracer import NoTracer
 ANSWER = HeartbeatAnswer(lease_seconds=30.0)
 
 
-class NoDatabase:
-    @property
-    def hot(self) -> "NoDatabase":
-        return self
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        yield
-
-
 class OneWorker:
     async def identify(self, _secret: str) -> Principal:
         return Principal("credential", "tenant", CredentialKind.WORKER, None, "worker")
@@ -54,7 +42,6 @@ def own() -> ASGIApp:
     wire.beat = beat_nothing
     services: Any = SimpleNamespace(
         settings=CoordinatorSettings(),
-        database=NoDatabase(),
         authenticator=OneWorker(),
         metrics=Metrics(),
         tracer=NoTracer(),

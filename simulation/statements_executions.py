@@ -324,22 +324,17 @@ def worker_beat(c: Connection, p: Parameters) -> Answer:
     c.update(
         "workers", p["id"], state=state, seen_at=now, lease_expires_at=lasts, drains_itself=drains_itself
     )
-    return Answer([{"state": state}], 1)
-
-
-@answers("worker_executions")
-def worker_executions(c: Connection, p: Parameters) -> Answer:
-    return Answer(
-        [
-            {
-                **picked(one, "id", "fence", "cancel_requested"),
-                "acknowledged": one["acknowledged_at"] is not None,
-                "answered": None,
-            }
-            for one in live(c)
-            if one["worker_id"] == p["worker_id"]
-        ]
-    )
+    mine = [
+        {
+            "state": state,
+            **picked(one, "id", "fence", "cancel_requested"),
+            "acknowledged": one["acknowledged_at"] is not None,
+            "answered": None,
+        }
+        for one in live(c)
+        if one["worker_id"] == p["id"]
+    ]
+    return Answer(mine or [{"state": state, "id": None}], len(mine) or 1)
 
 
 @answers("log_stream_lock", writes=True)

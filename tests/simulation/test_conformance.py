@@ -274,8 +274,7 @@ async def confirm(pair: Pair) -> None:
     request = HeartbeatRequest(executions=held, draining=pair.dice.random() < 0.1)
 
     async def act(side: Side) -> Any:
-        async with side.database.transaction() as connection:
-            answer = (await beat(connection, side.services, TENANT, worker_id, request)).answer
+        answer = (await beat(side.services, TENANT, worker_id, request)).answer
         return (sorted(answer.cancel), answer.lost, answer.drain)
 
     await pair.both(act)

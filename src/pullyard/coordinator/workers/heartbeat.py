@@ -8,8 +8,6 @@ from pullyard.coordinator.services import Services
 from pullyard.lifecycle.worker import WorkerState
 from pullyard.protocol.errors import NotFound
 from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, PersonAnswer
-from pullyard.store.hot import HotConnection
-from pullyard.store.queries import named
 
 
 @dataclass(frozen=True)
@@ -19,37 +17,32 @@ class Beat:
     """Executions to take back: their worker is here and has not named them for the length of a lease."""
 
 
-async def beat(
-    connection: HotConnection,
-    services: Services,
-    tenant_id: str,
-    worker_id: str,
-    request: HeartbeatRequest,
-) -> Beat:
+async def beat(services: Services, tenant_id: str, worker_id: str, request: HeartbeatRequest) -> Beat:
+    """Committed when it returns. Repeatable: what is not confirmed in the end is by the next one."""
+    # Reports may queue for the other connections; a lease must not run out behind them.
+    hot = services.database.hot
     held = {one.execution_id: one.fence for one in request.executions}
-    row = (
-        await connection.execute(
-            named("worker_beat"),
-            {
-                "tenant_id": tenant_id,
-                "id": worker_id,
-                "lease_seconds": services.settings.lease_seconds,
-                "draining": request.draining,
-                "held": list(held),
-            },
-        )
-    ).one_or_none()
-    if row is None:
+    rows = await hot.fetch(
+        "worker_beat",
+        {
+            "tenant_id": tenant_id,
+            "id": worker_id,
+            "lease_seconds": services.settings.lease_seconds,
+            "draining": request.draining,
+            "held": list(held),
+        },
+    )
+    if not rows:
         raise NotFound("worker")
-    live = (await connection.execute(named("worker_executions"), {"worker_id": worker_id})).all()
+    live = [one for one in rows if one.id is not None]
     mine = [one for one in live if held.get(one.id) == one.fence]
     if fresh := [one.id for one in mine if not one.acknowledged]:
-        await connection.execute(named("grants_acknowledge"), {"ids": fresh})
+        await hot.fetch("grants_acknowledge", {"ids": fresh})
     answer = HeartbeatAnswer(
         lease_seconds=services.settings.lease_seconds,
         cancel=[one.id for one in mine if one.cancel_requested],
         lost=sorted(held.keys() - {one.id for one in mine}),
-        drain=row.state == WorkerState.DRAINING,
+        drain=rows[0].state == WorkerState.DRAINING,
         answers=answers_for(mine),
         watched=list(filter(services.hub.watched.is_watched, (one.id for one in mine))),
     )

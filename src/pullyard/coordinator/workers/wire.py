@@ -44,7 +44,6 @@ from pullyard.protocol.worker import (
     SalvageReport,
     SpendingRequest,
 )
-from pullyard.store.hot import HotConnection
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 logger = structlog.get_logger(__name__)
@@ -102,10 +101,8 @@ async def heartbeat(request: Request) -> Response:
     services = services_of(request)
     tenant_id, worker_id = await worker(request)
     wish = await read(request, HeartbeatRequest)
-    # Reports may queue for the other connections; a lease must not run out behind them.
-    async with services.database.hot.transaction() as driver:
-        result = await beat(HotConnection(driver), services, tenant_id, worker_id, wish)
-        reached("heartbeat-before-commit")
+    reached("heartbeat-before-commit")
+    result = await beat(services, tenant_id, worker_id, wish)
     reached("heartbeat-after-commit")
     services.metrics.heartbeats.inc()
     for execution_id in result.forgotten:
