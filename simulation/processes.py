@@ -5,10 +5,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import httpx
 
@@ -44,13 +45,37 @@ async def until(look: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_S
             await asyncio.sleep(LOOK_SECONDS)
 
 
+class Process(Protocol):
+    """Of asyncio, or another one that leads a session of its own."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+
+async def launch(words: Sequence[str], environment: Mapping[str, str], log: BinaryIO) -> Process:
+    """Run the program; whatever it says goes to the log."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pullyard.cli", *words),
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+
+
 @dataclass
 class Child:
     """One process and what it said, in a file that grows over all its lives."""
 
     name: str
     log_path: Path
-    process: asyncio.subprocess.Process
+    process: Process
 
     @property
     def running(self) -> bool:
@@ -59,7 +84,9 @@ class Child:
     async def kill(self) -> None:
         """SIGKILL to it and to whatever it started."""
         if self.running:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            # It may have ended, and nobody have told us yet.
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         await self.process.wait()
 
     async def ended(self) -> int:
@@ -82,6 +109,7 @@ class Site:
     enrolment: str
     settings: dict[str, str] = field(default_factory=dict)
     children: list[Child] = field(default_factory=list)
+    launch: Callable[[Sequence[str], Mapping[str, str], BinaryIO], Awaitable[Process]] = launch
 
     @classmethod
     async def open(cls, root: Path, database_url: str, **settings: str) -> "Site":
@@ -116,14 +144,7 @@ class Site:
     async def start(self, name: str, words: list[str], environment: dict[str, str]) -> Child:
         log_path = self.root / f"{name}.log"
         with log_path.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "pullyard.cli", *words),
-                env={**os.environ, **environment},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            process = await self.launch(words, {**os.environ, **environment}, log)
         child = Child(name, log_path, process)
         self.children.append(child)
         return child

@@ -8,7 +8,7 @@ import hashlib
 import re
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 from simulation.processes import PATIENCE_SECONDS, Child, Site, spoken, until
 
+from tests.crash.warm import Warm
 from tests.repositories import branches_of, make_bare_clone, make_repository
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -52,8 +53,15 @@ def points() -> list[tuple[str, str]]:
     return [(f"{name}:{time}", who) for name, who in found.items() for time in TIMES.get(name, (1,))]
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    running = Warm()
+    yield running
+    running.close()
+
+
 @pytest.fixture
-async def site(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+async def site(database_url: str, warm: Warm, request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     point: str = request.getfixturevalue("point")
     settings = {"PULLYARD_ARCHIVE_AFTER_SECONDS": "0", "PULLYARD_ARCHIVE_SECONDS": "0.2"}
     with tempfile.TemporaryDirectory(prefix="pullyard-crash-", dir="/tmp") as place:
@@ -65,6 +73,7 @@ async def site(database_url: str, request: pytest.FixtureRequest) -> AsyncIterat
         if point.startswith(IN_OBJECTS):
             settings["PULLYARD_ARCHIVE_URL"] = f"file://{root}/archive"
         opened = await Site.open(root, database_url, **settings)
+        opened.launch = warm.launch
         try:
             yield opened
         finally:
