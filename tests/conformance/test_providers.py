@@ -96,7 +96,7 @@ async def test_the_first_piece_passes_before_the_answer_ends(way: Way) -> None:
         assert await anext(answer.aiter_raw()) == first
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503, 529])
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503, 529])
 async def test_an_error_passes_costs_nothing_and_is_the_executions_reason(way: Way, status: int) -> None:
     failure = Failure(status, message="No.", headers=[("retry-after", "7"), ("set-cookie", "a=b")])
     async with ModelServer([failure, TURN]) as server, gateway_by(way, server) as (gateway, client):
@@ -107,14 +107,21 @@ async def test_an_error_passes_costs_nothing_and_is_the_executions_reason(way: W
         ledger = gateway.ledger
         assert (ledger.usage.cost_micros, ledger.failure and ledger.failure.status) == (0, status)
         assert ledger.verdict().reason is Reason.PROVIDER_FAILED
-        limited = ledger.failure and ledger.failure.limited
-        assert (limited is not None) == (status == 429)
-        assert limited is None or (limited.credential, limited.seconds_left()) == (
-            "here",
-            pytest.approx(7, abs=5),
-        )
         assert (await client.post(way.path, json=way.body)).status_code == 200
         assert ledger.failure is None
+
+
+async def test_a_limit_passes_and_its_end_is_known(way: Way) -> None:
+    limit = Failure(429, message="Slow down.", headers=[("retry-after", "7")])
+    async with ModelServer([limit]) as server, gateway_by(way, server) as (gateway, client):
+        answer = await client.post(way.path, json=way.body)
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+        failure = gateway.ledger.failure
+        assert failure is not None
+        assert failure.limited is not None
+        limited = failure.limited
+        assert (limited.credential, limited.seconds_left()) == ("here", pytest.approx(7, abs=5))
+        assert gateway.ledger.verdict().reason is Reason.QUOTA_REACHED
 
 
 async def test_a_spent_budget_is_told_in_the_providers_own_words(way: Way) -> None:

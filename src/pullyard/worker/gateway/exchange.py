@@ -51,7 +51,7 @@ class Exchange:
             passed = self._provider.read(method, path, query, body)
             if passed is None:
                 raise Malformed(404, f"The gateway does not pass {method} {path}.")
-            outgoing = await self._build(request, method, passed, query)
+            outgoing = self._build(request, method, passed, query)
         except Malformed as error:
             await self._answer_error(error.status, str(error))
         except Refused as error:
@@ -59,22 +59,27 @@ class Exchange:
         else:
             await self._forward(outgoing, passed.metered)
 
-    async def _build(
+    def _build(
         self, request: h11.Request, method: str, passed: Passed, query: Mapping[str, str]
     ) -> httpx.Request:
-        headers = forwarded_headers(request, self._provider)
-        key = await self._upstream.key(self._provider)
-        if key is not None:
-            headers.append(self._provider.key_header(key))
-        elif not self._upstream.keyless(self._provider):
-            raise Malformed(401, self._no_key())
         # The answer is read here too, so it must not be compressed.
-        headers.append(("accept-encoding", "identity"))
+        headers = [*forwarded_headers(request, self._provider), ("accept-encoding", "identity")]
         kept = {name: value for name, value in query.items() if name in self._provider.query}
         url = self._upstream.address(self._provider) + passed.path
         return self._upstream.client.build_request(
             method, url, headers=headers, content=passed.body, params=kept or None
         )
+
+    async def _authenticate(self, outgoing: httpx.Request) -> bool:
+        """Right before it goes: requests may wait, and keys may be short-lived. False where it was answered."""
+        key = await self._upstream.key(self._provider)
+        if key is not None:
+            name, value = self._provider.key_header(key)
+            outgoing.headers[name] = value
+        elif not self._upstream.keyless(self._provider):
+            await self._answer_error(401, self._no_key(), retry=False)
+            return False
+        return True
 
     def _no_key(self) -> str:
         missing = self._upstream.missing(self._provider)
@@ -102,6 +107,8 @@ class Exchange:
             await self._answer_error(RATE_LIMITED, str(reached), retry=False)
 
     async def _pass(self, outgoing: httpx.Request, metered: Metered | None) -> None:
+        if not await self._authenticate(outgoing):
+            return
         try:
             answer = await self._upstream.client.send(outgoing, stream=True)
         except httpx.HTTPError as error:

@@ -1,7 +1,4 @@
-"""Gemini's API: what may pass of a request, and what its answers tell of tokens.
-
-Names of fields are taken in both spellings that Google's servers read, ``fileData`` and ``file_data``.
-"""
+"""Gemini's API: its routes, and what its answers tell of tokens."""
 
 import re
 from collections.abc import Iterable
@@ -9,50 +6,21 @@ from typing import Any
 
 import msgspec
 
-from pullyard.worker.gateway.json_request import (
-    FETCHES,
-    Fields,
-    check_fields,
-    check_tier,
-    decode_fields,
-    decode_value,
-    given,
-    names,
-    read_number,
-    shown,
-)
+from pullyard.worker.gateway.gemini_request import read_count, read_generation
 from pullyard.worker.gateway.metering import AnswerMeter, Counted, Events, Whole, count, is_stream
 from pullyard.worker.gateway.prices import Tokens
 from pullyard.worker.gateway.provider import (
     ANSWER_HEADERS,
     MODEL,
-    MOST_OUTPUT_TOKENS,
     Asked,
     Metered,
     Passed,
     Provider,
-    Refused,
     Route,
     no_body,
 )
 
-FIELDS = names(
-    """
-    model contents systeminstruction tools toolconfig generationconfig safetysettings labels store servicetier
-    """
-)
-_PARTS = names(
-    """
-    text inlinedata functioncall functionresponse thought thoughtsignature videometadata mediaresolution
-    partmetadata
-    """
-)
-"""Others are files by address, and what the provider ran by itself."""
-_RESULT_PARTS = frozenset({"inlinedata"})
-_FREE = ("countTokens",)
-
-_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_words = msgspec.json.Decoder(list[str]).decode
+_FREE = "countTokens"
 
 _STATUSES = {
     400: "INVALID_ARGUMENT",
@@ -105,74 +73,16 @@ _decode_answers = msgspec.json.Decoder(list[_Answer] | _Answer).decode
 
 def read(asked: Asked) -> Passed:
     """Raises Refused."""
-    fields = _read_names(asked.body)
-    model, size = asked.named["model"], len(asked.body)
-    if asked.named["method"] in _FREE:
-        inner = fields.pop("generatecontentrequest", None)
-        check_request(fields)
-        if inner is not None:
-            check_request(_read_names(inner))
-        return Passed(asked.path, asked.body)
-    limit, answers = check_request(fields)
+    if asked.named["method"] == _FREE:
+        return Passed(asked.path, read_count(asked.body))
+    asks, model, size = read_generation(asked.body), asked.named["model"], len(asked.body)
     metered = Metered(
         model=model,
-        most=Tokens(input=size // 2 + 1, output=limit * answers),
+        most=Tokens(input=size // 2 + 1, output=asks.most_tokens),
         open_meter=lambda content_type: open_meter(model, size, content_type),
         prices="gemini",
     )
-    return Passed(asked.path, asked.body, metered)
-
-
-def check_request(fields: Fields) -> tuple[int, int]:
-    """The most tokens of an answer, and how many are asked for. Raises Refused."""
-    check_fields(fields, FIELDS)
-    for tool in _objects(fields, "tools"):
-        if own := next((name for name in tool if name != "functiondeclarations" and given(tool, name)), None):
-            raise Refused(f"The gateway lets no request use the provider's own tool {shown(own)}.")
-    # One that stands alone is taken for a list of one, and so may be a single part.
-    contents = [*_objects(fields, "contents"), *_objects(fields, "systeminstruction")]
-    for part in (part for content in contents for part in _objects(content, "parts")):
-        _check_part(part, _PARTS)
-        for response in _objects(part, "functionresponse"):
-            for result in _objects(response, "parts"):
-                _check_part(result, _RESULT_PARTS)
-    if given(fields, "store"):
-        raise Refused("The gateway lets no request be stored: send store as false.")
-    check_tier(fields, "servicetier")
-    return _check_generation(fields)
-
-
-def _check_part(part: Fields, known: frozenset[str]) -> None:
-    if any(name not in known and given(part, name) for name in part):
-        raise Refused(FETCHES)
-
-
-def _check_generation(fields: Fields) -> tuple[int, int]:
-    config = next(iter(_objects(fields, "generationconfig")), {})
-    modalities = decode_value(config, "responsemodalities", _decode_words) or []
-    if {word.upper() for word in modalities} - {"TEXT"}:
-        raise Refused("The gateway counts text alone: ask for no other modality.")
-    limit = read_number(config, "maxoutputtokens") or MOST_OUTPUT_TOKENS
-    return limit, max(1, read_number(config, "candidatecount"))
-
-
-def _objects(fields: Fields, name: str) -> list[Fields]:
-    """What a field holds, one object or several."""
-    if not given(fields, name):
-        return []
-    value = fields[name]
-    if bytes(memoryview(value)[:1]) != b"[":
-        return [_read_names(value)]
-    return [_read_names(one) for one in decode_value(fields, name, _decode_list) or []]
-
-
-def _read_names(value: bytes | msgspec.Raw) -> Fields:
-    """Each field by its name in small letters without ``_``. Raises Refused."""
-    fields = decode_fields(value)
-    plain = {name.replace("_", "").lower(): one for name, one in fields.items()}
-    if len(plain) != len(fields):
-        raise Refused("A field is given twice, in different spellings.")
-    return plain
+    return Passed(asked.path, asks.body, metered)
 
 
 def open_meter(model: str, request_bytes: int, content_type: str) -> AnswerMeter:
