@@ -71,7 +71,7 @@ class Exchange:
         )
 
     async def _authenticate(self, outgoing: httpx.Request) -> bool:
-        """Right before it goes: requests may wait, and keys may be short-lived. False where it was answered."""
+        """Right before it goes: requests may wait, and keys be short-lived. False where it was answered."""
         key = await self._upstream.key(self._provider)
         if key is not None:
             name, value = self._provider.key_header(key)
