@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,11 +37,20 @@ async def server(system: System) -> AsyncIterator[ForgeServer]:
     assert served.wrong == []
 
 
-async def start_worker(system: System, server: ForgeServer, **more: Any) -> None:
+@pytest.fixture
+def signing_key(system: System) -> Path:
+    """Beside it, whom git is to believe."""
+    key = system.root / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    key.with_name("key.allowed").write_text(f"yard@example.test {key.with_suffix('.pub').read_text()}")
+    return key
+
+
+async def start_worker(system: System, server: ForgeServer, **more: str) -> None:
     token = system.root / "token"
     token.write_text(f"{TOKEN}\n")
-    site = {"kind": "github", "token_file": str(token), **more}
-    await system.start_worker(forges=json.dumps({server.host: site}))
+    site = {"kind": "github", "token_file": str(token)}
+    await system.start_worker(forges=json.dumps({server.host: site}), **more)
 
 
 async def project_at(system: System, server: ForgeServer, **fields: Any) -> str:
@@ -47,9 +58,10 @@ async def project_at(system: System, server: ForgeServer, **fields: Any) -> str:
 
 
 async def test_a_task_becomes_a_draft_and_is_merged_through_the_api(
-    system: System, server: ForgeServer
+    system: System, server: ForgeServer, signing_key: Path
 ) -> None:
-    await start_worker(system, server)
+    mail = "yard@example.test"
+    await start_worker(system, server, commit_signing_key=str(signing_key), commit_email=mail)
     rules = {"labels": ["bot"], "reviewers": ["ada", "nobody"], "branch_prefix": "pullyard/of-us/"}
     project = await project_at(system, server, change_rules=rules)
     criteria = ["`test -f result.txt` passes", "It reads well"]
@@ -65,6 +77,8 @@ async def test_a_task_becomes_a_draft_and_is_merged_through_the_api(
     assert "## How to look at it\n\n- [ ] By @\u2060ada\n\n**Verified**" in opened.body
     assert f"[task 1](https://yard.test/tasks/{task['id']})" in opened.body
     assert opened.labels == ["bot"]
+    signed = ("-c", f"gpg.ssh.allowedSignersFile={signing_key}.allowed", "log", "-1", "--format=%G? %ae %ce")
+    assert git_in(server.repository, *signed, opened.branch) == f"G {mail} {mail}"
     log = await system.log(ended["execution_id"], "publish")
     assert b"Reviewers not taken: " in log
     assert b"not nobody" in log

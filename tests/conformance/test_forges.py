@@ -214,17 +214,21 @@ async def test_a_closed_change_says_so(forge: Forge, site: Site) -> None:
     assert now.state is ChangeState.CLOSED
 
 
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    return tmp_path / "key"
+
+
 @pytest.mark.parametrize("site", ["bare-path"], indirect=True)
-async def test_a_merge_is_signed_and_says_by_whom(site: Site, tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+async def test_a_merge_is_signed_and_says_by_whom(site: Site, key: Path) -> None:
     git = Git(GitSettings(author=Author("Yard", "yard@example.test"), signing_key=key))
     forge = FORGES["bare"](git, site.access)
     commit = site.change("b.txt", "b\n")
     await publish(forge, site, commit)
     site.advance("c.txt", "c\n")
     result = await merge(forge, site, commit)
-    allowed = tmp_path / "allowed"
+    allowed = key.with_name("allowed")
     allowed.write_text(f"yard@example.test {key.with_suffix('.pub').read_text()}")
     words = ("-c", f"gpg.ssh.allowedSignersFile={allowed}", "log", "-1", "--format=%G? %GS %an %ae %cn %ce")
     said = git_in(site.remote, *words, result)
