@@ -8,6 +8,10 @@ from typing import Literal
 
 import msgspec
 
+AGENT_LABEL = "agent="
+"""What stands before an agent's name in the labels of workers that have its program."""
+_EVERYWHERE = frozenset({"claude-code"})
+"""Workers of any version find these by themselves, so that no label is asked for."""
 PROGRAMS_INSIDE = "/opt/pullyard/agents"
 """The program of the agent NAME is seen in ``PROGRAMS_INSIDE/NAME`` and started as ``bin/NAME`` there."""
 
@@ -67,6 +71,11 @@ def default_models() -> Mapping[str, str]:
 def inside(name: str) -> str:
     """The directory in which a sandbox shows this agent's program."""
     return f"{PROGRAMS_INSIDE}/{name}"
+
+
+def needed_label(agent: str) -> str | None:
+    """What a worker must have to be given this agent's tasks; None: nothing."""
+    return AGENT_LABEL + agent if agent in programs() and agent not in _EVERYWHERE else None
 
 
 def start_words(name: str) -> list[str]:

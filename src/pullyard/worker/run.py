@@ -49,6 +49,7 @@ from pullyard.worker.network import bound_of, dialer_of, raise_file_limit
 from pullyard.worker.policy.decide import Decider
 from pullyard.worker.policy.load import find_policy, load_policy
 from pullyard.worker.policy.nonces import SIGNATURES, Nonces
+from pullyard.worker.programs.shelf import shelf_in
 from pullyard.worker.reap import marked, reap
 from pullyard.worker.receipt_key import load_key
 from pullyard.worker.sandbox_choice import SandboxChoice, worker_mark
@@ -89,7 +90,8 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     client = CoordinatorClient(settings.coordinator_url)
     stack.push_async_callback(client.close)
     tools = await make_tools(settings, client, stack)
-    identity = Identity(settings, client, measured_facts(tools), tools.sandboxes.labels())
+    labels = [*tools.sandboxes.labels(), *shelf_in(settings.data_directory).labels()]
+    identity = Identity(settings, client, measured_facts(tools), labels)
     signalled = signals(settings)
     connected = await unless_signalled(identity.connect(), signalled)
     if connected is None:

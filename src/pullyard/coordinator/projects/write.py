@@ -39,7 +39,7 @@ async def create_project(connection: AsyncConnection, tenant_id: str, wish: Proj
     project_id = new_id(Kind.PROJECT)
     parameters = {
         **wish.model_dump(mode="json"),
-        "labels": with_needs_of_project(wish.labels, wish.workflow_nodes, wish.isolation),
+        "labels": with_needs_of_project(wish.labels, wish.workflow_nodes, wish.isolation, wish.agent.name),
         "id": project_id,
         "tenant_id": tenant_id,
         "automation": AutomationState.RUNNING,
@@ -83,11 +83,12 @@ async def edit_project(
     ):
         if given.get(name, current[name]) is None:
             del given[name]
-    if given.keys() & {"labels", "workflow_nodes", "isolation"}:
+    if given.keys() & {"labels", "workflow_nodes", "isolation", "agent"}:
         given["labels"] = with_needs_of_project(
             given.get("labels", current["labels"]),
             given.get("workflow_nodes", current["workflow_nodes"]),
             patch.isolation or project.isolation,
+            (patch.agent or project.agent).name,
         )
     try:
         await connection.execute(

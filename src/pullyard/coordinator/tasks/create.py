@@ -8,7 +8,7 @@ from pullyard.coordinator.tasks.dependencies import set_dependencies
 from pullyard.coordinator.tasks.lanes import lane_for
 from pullyard.coordinator.tasks.release import release_task
 from pullyard.coordinator.tasks.transition import lock_project, lock_task
-from pullyard.coordinator.workflows.choose import check_task, needs_new_worker, with_needs
+from pullyard.coordinator.workflows.choose import check_task, needs_new_worker, with_agent, with_needs
 from pullyard.git.names import branch_slug
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.task import Holds, TaskState, held_by
@@ -40,7 +40,9 @@ async def create_task(
     ``member_id`` is who asks, whose limit the task counts against; None where nobody is known.
     """
     check_wish(wish, responds=responds_to is not None)
-    wish = wish.model_copy(update={"labels": with_needs(wish.labels, needed=needs_new_worker(wish))})
+    labels = with_needs(wish.labels, needed=needs_new_worker(wish))
+    labels = with_agent(labels, wish.agent.name if wish.agent else None)
+    wish = wish.model_copy(update={"labels": labels})
     task_id = new_id(Kind.TASK)
     # The reason is a first guess, and `release_task` puts it right; most tasks are held by nothing.
     held = held_by(Holds(wish.draft, len(wish.depends_on), wish.start_at is not None))

@@ -14,7 +14,7 @@ from pullyard.coordinator.tasks.lanes import lane_of
 from pullyard.coordinator.tasks.read import read_task
 from pullyard.coordinator.tasks.release import release_task
 from pullyard.coordinator.tasks.transition import lock_task
-from pullyard.coordinator.workflows.choose import PROTOCOL_LABEL, with_needs
+from pullyard.coordinator.workflows.choose import PROTOCOL_LABEL, with_agent, with_needs
 from pullyard.lifecycle.task import TaskState
 from pullyard.protocol.errors import Conflict
 from pullyard.protocol.resources import Task, TaskPatch
@@ -35,7 +35,7 @@ _NEVER_NULL = frozenset(
     }
 )
 _TIMING = frozenset({"depends_on", "draft", "start_at"})
-_PLAN = _TIMING | {"labels", "retry"}
+_PLAN = _TIMING | {"labels", "retry", "agent"}
 
 
 async def edit_task(
@@ -73,7 +73,9 @@ async def edit_plan(
 ) -> None:
     """Labels, dependencies, start, draft and tries; what is queued or pending moves as they say now."""
     labels = with_needs(values["labels"], needed=PROTOCOL_LABEL in row.labels)
-    lane_id = await lane_of(connection, row, labels) if "labels" in given else row.lane_id
+    labels = with_agent(labels, values["agent"]["name"] if values["agent"] else None)
+    moved = not given.keys().isdisjoint({"labels", "agent"})
+    lane_id = await lane_of(connection, row, labels) if moved else row.lane_id
     plan = {name: values[name] for name in ("draft", "start_at", "retry")}
     await connection.execute(named("task_plan"), {**plan, "labels": labels, "lane_id": lane_id, "id": row.id})
     if lane_id != row.lane_id and row.state == TaskState.QUEUED:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from pullyard.agents.programs import AGENT_LABEL, needed_label
 from pullyard.agents.registry import check_settings
 from pullyard.coordinator.projects.refs import check_branch, check_repository
 from pullyard.lifecycle.workflow_rules import AddedNode, WorkflowInvalid, extend
@@ -114,10 +115,12 @@ def _check_repositories(repositories: Sequence[TaskRepository]) -> None:
         check_branch(one.base_branch)
 
 
-def needs_of_project(nodes: Sequence[Any], isolation: IsolationSettings) -> list[str]:
+def needs_of_project(nodes: Sequence[Any], isolation: IsolationSettings, agent: str) -> list[str]:
     """What a worker must have for any task of the project, in labels that it gives itself."""
     sandbox = isolation.sandbox
+    program = needed_label(agent)
     return [
+        *([program] if program else []),
         *([PROTOCOL_LABEL] if nodes else []),
         *([f"{BACKEND_LABEL}{sandbox.backend}"] if sandbox.backend else []),
         *([f"{LEVEL_LABEL}{sandbox.level}"] if sandbox.level else []),
@@ -125,11 +128,19 @@ def needs_of_project(nodes: Sequence[Any], isolation: IsolationSettings) -> list
 
 
 def with_needs_of_project(
-    labels: Sequence[str], nodes: Sequence[Any], isolation: IsolationSettings
+    labels: Sequence[str], nodes: Sequence[Any], isolation: IsolationSettings, agent: str
 ) -> list[str]:
     """The project's own labels, with exactly what it needs now."""
-    own = [label for label in labels if not label.startswith((PROTOCOL_LABEL, BACKEND_LABEL, LEVEL_LABEL))]
-    return sorted({*own, *needs_of_project(nodes, isolation)})
+    measured = (PROTOCOL_LABEL, BACKEND_LABEL, LEVEL_LABEL, AGENT_LABEL)
+    own = [label for label in labels if not label.startswith(measured)]
+    return sorted({*own, *needs_of_project(nodes, isolation, agent)})
+
+
+def with_agent(labels: Sequence[str], agent: str | None) -> list[str]:
+    """A task's labels, with what its own agent needs; None leaves the project's."""
+    needed = needed_label(agent) if agent else None
+    own = {label for label in labels if not label.startswith(AGENT_LABEL)}
+    return sorted({*own, needed} if needed else own)
 
 
 def with_needs(labels: Sequence[str], *, needed: bool) -> list[str]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pullyard.agents.programs import inside, programs
+from pullyard.agents.programs import AGENT_LABEL, inside, programs
 from pullyard.agents.protocol import AgentMissing, Invocation
 
 CURRENT = "current"
@@ -72,7 +72,7 @@ class Shelf:
 
     def labels(self) -> list[str]:
         """What the worker says of itself, for tasks to find it."""
-        return [f"agent={name}" for name in sorted(programs()) if self.installed(name)]
+        return [AGENT_LABEL + name for name in sorted(programs()) if self.installed(name)]
 
 
 def shelf_in(data_directory: Path) -> Shelf:
