@@ -2,19 +2,25 @@
 
 Exit code 0 whether the goals are met or not, for a goal that is missed is a result; 1 where something failed
 and could not be measured, which costs nothing else; 2 for words that name nothing. ``core`` takes
-``--only ROW`` (repeatable), ``--slow`` and ``--list``; ``sandbox`` takes ``--only ROW``.
+``--only ROW`` (repeatable), ``--slow`` and ``--list``; ``sandbox`` takes ``--only ROW``, and ``agents`` takes
+``--only AGENT``.
 """
 
 import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import core, main_job, report, sandbox
+from bench import agents, core, main_job, report, sandbox
 from bench.conditions import conditions
 from bench.figures import Figure
 
 Measure = Callable[[Sequence[str]], Sequence[Figure]]
-BENCHES: dict[str, Measure] = {"main": main_job.measure, "core": core.measure, "sandbox": sandbox.measure}
+BENCHES: dict[str, Measure] = {
+    "main": main_job.measure,
+    "core": core.measure,
+    "sandbox": sandbox.measure,
+    "agents": agents.measure,
+}
 
 
 def main(words: Sequence[str]) -> int:
