@@ -14,7 +14,8 @@ from pullyard.protocol.errors import RequestError
 from pullyard.worker.gateway.keys import KeySource
 from pullyard.worker.gateway.openai_chat import UsageTrim
 from pullyard.worker.gateway.prices import load_prices
-from pullyard.worker.gateway.upstream import open_upstream
+from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
+from pullyard.worker.masking import Masker
 from pullyard.worker.models import model_settings
 from pullyard.worker.settings import load_settings
 from tests.gateways import WAYS, gateway_by
@@ -122,20 +123,30 @@ async def test_a_key_in_a_file_is_read_again_when_it_has_changed(tmp_path: Path)
 
 def counting(directory: Path) -> KeySource:
     """It prints another key each time."""
-    script = f'echo x >> {directory}/runs; echo "key-$(wc -l < {directory}/runs)"'
+    script = f'echo x >> {directory}/runs; echo "key-$(wc -l < {directory}/runs)-of-a-command"'
     return KeySource(command=["sh", "-c", script])
 
 
 async def test_a_key_that_a_command_prints_is_used_until_it_is_old(tmp_path: Path) -> None:
-    assert await keys_sent(counting(tmp_path)) == ["Bearer key-1"] * 3
+    assert await keys_sent(counting(tmp_path)) == ["Bearer key-1-of-a-command"] * 3
     assert await keys_sent(replace(counting(tmp_path), fresh_seconds=0.0)) == [
-        f"Bearer key-{number}" for number in (2, 3, 4)
+        f"Bearer key-{number}-of-a-command" for number in (2, 3, 4)
     ]
+
+
+async def test_a_key_that_a_command_printed_is_kept_out_of_logs(tmp_path: Path) -> None:
+    chosen = ProviderSettings(base_url="https://models.example", api="openai", source=counting(tmp_path))
+    upstream = open_upstream({"here": chosen})
+    async with upstream.client:
+        key = await upstream.key(upstream.provider("here"))
+        assert key == "key-1-of-a-command"
+        masker = Masker(upstream.secrets)
+        assert masker.text(f"It is {key}.") == "It is ******************."
 
 
 async def test_a_key_that_was_refused_is_printed_anew(tmp_path: Path) -> None:
     sent = await keys_sent(counting(tmp_path), script=(Failure(401), TURN))
-    assert sent == ["Bearer key-1", "Bearer key-2", "Bearer key-2"]
+    assert sent == [f"Bearer key-{number}-of-a-command" for number in (1, 2, 2)]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,11 @@ class KeySource:
             return self._from_file(self.file)
         return await self._from_command() if self.command else None
 
+    def known(self) -> set[str]:
+        """The keys that are held now, for whoever keeps them out of texts."""
+        held = [self.secret, self._printed, self._read[1] if self._read else None]
+        return {secret.get_secret_value() for secret in held if secret is not None} - {""}
+
     def refused(self) -> None:
         """The provider did not take it: the next request asks anew."""
         self._read, self._stale_at = None, 0.0

@@ -74,6 +74,11 @@ class Upstream:
     def key_refused(self, provider: Provider) -> None:
         self._source(provider).refused()
 
+    def secrets(self) -> set[str]:
+        """All keys that are held now."""
+        sources = [*self._sources.values(), *(chosen.source for chosen in self.settings.values())]
+        return set[str]().union(*(source.known() for source in sources if source is not None))
+
     def keyless(self, provider: Provider) -> bool:
         return self._of(provider).keyless
 
