@@ -9,6 +9,7 @@ from pullyard.agents.programs import programs
 from pullyard.agents.protocol import AgentMissing
 from pullyard.cli.places import WORKER_DIRECTORY, default_data_directory, make_data_directory
 from pullyard.cli.terminal import Terminal
+from pullyard.files.locks import is_free
 from pullyard.protocol.errors import RequestError
 from pullyard.worker.programs.install import install, split_name
 from pullyard.worker.programs.shelf import Shelf, shelf_in
@@ -84,4 +85,6 @@ def install_agents(
             f"{error.filename or here.directory} can't be written ({error.strerror}): run this as the "
             "account that the worker runs as, with room on its disk."
         ) from error
+    if not is_free(here.directory.parent / "lock"):
+        terminal.say("Start the worker again, for tasks that wait for what it has now.")
     terminal.finish([{"agent": one.name, "version": one.version, "path": str(one.path)} for one in done])
