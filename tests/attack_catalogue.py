@@ -73,6 +73,7 @@ ROWS = (
     Row("requests: DNS rebinding", "a name is resolved once, and what was checked is connected to", OUTSIDE),
     Row("requests: redirects", "none is followed", OUTSIDE),
     Row("requests: address of a repository", "a grammar of addresses, no plain HTTP to others", OUTSIDE),
+    Row("requests: work of a model's provider", "known fields, tools and contents alone pass", OUTSIDE),
     Row("requests: address of a webhook", "", later="Pullyard sends no webhooks yet"),
     Row("webhooks: forgery", "", later="forges' own webhooks are not taken yet; events need a token"),
     Row("webhooks: replay", "an event's id is unique for its source", OUTSIDE),

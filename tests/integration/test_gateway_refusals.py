@@ -108,6 +108,7 @@ REFUSED: list[tuple[Way, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.attack("requests: work of a model's provider")
 @pytest.mark.parametrize(("way", "more"), REFUSED, ids=[f"{way.name} {more}"[:70] for way, more in REFUSED])
 async def test_nothing_that_the_provider_would_fetch_run_or_keep_is_passed(
     way: Way, more: dict[str, Any]
