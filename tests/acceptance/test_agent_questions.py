@@ -1,11 +1,13 @@
-"""Our own agent asks a person through the whole product, and goes on with the answer."""
+"""Our own agent through the whole product: it asks a person, and what it said is kept."""
 
+import asyncio
 import json
 import os
 
 import pytest
 
 from tests.built_in_program import shelf_with_our_agent
+from tests.cli_program import PROGRAM
 from tests.model_server import ModelServer, Text, ToolUse
 from tests.repositories import git_in
 from tests.system import System
@@ -56,3 +58,31 @@ async def test_a_question_is_answered_after_its_worker_was_killed(system: System
     kinds = [entry["kind"] for entry in entries]
     assert kinds[:3] == ["note", "tool-call", "question"]
     assert kinds[3:] == ["note", "tool-result", "tool-call", "diff", "tool-result", "message", "usage"]
+
+
+async def test_a_long_result_is_begun_in_the_conversation_and_whole_in_the_log(system: System) -> None:
+    text = "".join(f"line {number} of it: \u001b[31m\u2028\n" for number in range(1500))
+    repository = system.repository({"long.txt": text})
+    async with ModelServer([ToolUse("read_file", {"path": "long.txt"}), WRITE, DONE]) as server:
+        await start_worker(system, server)
+        project = await system.project(repository, verify_commands=[["true"]])
+        task = await system.ended(await system.task(project, "", agent=AGENT))
+    assert task["state"] == "completed", task["message"]
+    own = {"PULLYARD_URL": system.coordinator.url, "PULLYARD_TOKEN": system.coordinator.token}
+    shown = await asyncio.create_subprocess_exec(
+        *(PROGRAM, "execution", "conversation", task["id"]),
+        env=os.environ | own,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await shown.communicate()
+    assert printed.isascii()
+    assert b"\x1b" not in printed
+    entries = [json.loads(line) for line in printed.splitlines()]
+    result = next(entry for entry in entries if entry["kind"] == "tool-result")
+    assert result["text"].startswith("1\tline 0 of it")
+    assert "characters left out" in result["text"]
+    place = result["whole"]
+    whole = await system.log(task["execution_id"], place["stream"])
+    found = whole[place["offset"] : place["offset"] + place["size_bytes"]].decode()
+    assert found.startswith(result["text"][:16000])
+    assert "\tline 900 of it" in found

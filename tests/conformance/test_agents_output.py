@@ -139,7 +139,7 @@ def test_claudes_usage_is_counted_once_a_message_while_it_runs() -> None:
 
 
 def test_long_results_of_tools_are_cut() -> None:
-    content = [{"type": "text", "text": "y" * 100_000}, {"type": "image", "source": {"data": "z" * 9}}]
+    content = [{"type": "text", "text": "y" * 3_000_000}, {"type": "image", "source": {"data": "z" * 9}}]
     run = claude({"type": "user", "message": {"content": [{"type": "tool_result", "content": content}]}})
     assert len(run.entries[0].text) < RESULT_LIMIT + 100
     assert "left out" in run.entries[0].text

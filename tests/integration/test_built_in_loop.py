@@ -307,3 +307,12 @@ async def test_an_answer_with_several_calls_is_done_in_order_around_a_question()
     assert "Yes." in told.results[0]
     results = server.model_requests()[-1].json["messages"][-1]["content"]
     assert [one["tool_use_id"] for one in results] == ["t1", "t2", "t3"]
+
+
+async def test_lines_are_counted_and_kept_as_editors_do() -> None:
+    Path("dos.txt").write_bytes(b"one\r\ntwo\x0c\r\nthree\xe2\x80\xa8\r\n")
+    edit = ToolUse("edit_file", {"path": "dos.txt", "old": "one\ntwo", "new": "1\n2"})
+    async with scripted(ToolUse("read_file", {"path": "dos.txt"}), edit, DONE) as (loop, told, _):
+        await loop.run()
+    assert told.results[0] == "1\tone\n2\ttwo\x0c\n3\tthree\u2028"
+    assert Path("dos.txt").read_bytes() == b"1\r\n2\x0c\r\nthree\xe2\x80\xa8\r\n"

@@ -184,7 +184,7 @@ class BuiltInAgent:
                 )
                 self._turns += 1
             case "question":
-                return [self._ask(text_of(text, telling.RESULT_LIMIT), data, at)]
+                return [self._ask(text_of(text, telling.TEXT_LIMIT), data, at)]
             case "session" if isinstance(text, str) and len(text) <= _SESSION_LIMIT:
                 self._session = text
             case "end":

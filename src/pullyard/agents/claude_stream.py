@@ -12,8 +12,8 @@ from pullyard.protocol.conversation import Entry
 from pullyard.protocol.worker import Usage
 
 TEXT_LIMIT = 64 << 10
-RESULT_LIMIT = 16 << 10
-"""Characters of one tool's result that the conversation keeps."""
+RESULT_LIMIT = 1 << 20
+"""Characters of one tool's result; the conversation has the begin of it, the log the whole."""
 _INPUT_LIMIT = 16 << 10
 _BLOCKS_LIMIT = 256
 _SHOWN_INPUTS = ("file_path", "notebook_path", "path", "command", "pattern", "description", "query", "prompt")

@@ -10,8 +10,8 @@ from pullyard.protocol.conversation import Entry
 from pullyard.protocol.worker import Usage
 
 TEXT_LIMIT = 64 << 10
-RESULT_LIMIT = 16 << 10
-"""Characters of one tool's result that the conversation keeps."""
+RESULT_LIMIT = 1 << 20
+"""Characters of one tool's result; the conversation has the begin of it, the log the whole."""
 _INPUT_LIMIT = 16 << 10
 _ID_LIMIT = 200
 _SHOWN = ("file_path", "filePath", "path", "command", "pattern", "query", "description", "prompt")
@@ -50,7 +50,7 @@ def thought(text: Any, at: float) -> Told:
 
 
 def note(text: Any, at: float, *, is_error: bool = False) -> Told:
-    text = text_of(text, RESULT_LIMIT)
+    text = text_of(text, TEXT_LIMIT)
     return Entry(kind="note", at=at, text=text, is_error=is_error), f"{text}\n"
 
 

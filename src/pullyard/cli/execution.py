@@ -1,5 +1,7 @@
 """``pullyard execution``: the steps of one try, what it asks, and the answer to it."""
 
+import json
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +13,7 @@ from pullyard.cli.references import Missing, find_task
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
 from pullyard.lifecycle.ids import Kind, is_id
+from pullyard.protocol.conversation import CONVERSATION_STREAM
 from pullyard.protocol.workflows import AnswerInput
 from pullyard.sdk.client import Client
 
@@ -87,6 +90,39 @@ def answer(
         answered = client.answer(execution_id, wish)
     terminal.say(f"Answered: {one_line(asked.question, characters=200)}")
     terminal.finish(answered)
+
+
+@app.command("conversation")
+def conversation(context: typer.Context, execution: ExecutionReference) -> None:
+    """What its agent said and did, as JSON lines; in plain ASCII, so that a terminal is not steered by it."""
+    terminal: Terminal = context.obj
+    entries: list[Any] = []
+    with connect(terminal) as client:
+        execution_id = find_execution(client, execution)
+        for line in lines_of(client.log(execution_id, CONVERSATION_STREAM)):
+            entry = read_entry(line)
+            if terminal.as_json:
+                entries.append(entry)
+            else:
+                terminal.say_text(json.dumps(entry))
+    terminal.finish(entries)
+
+
+def lines_of(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    held = b""
+    for piece in pieces:
+        *whole, held = (held + piece).split(b"\n")
+        yield from whole
+    if held:
+        yield held
+
+
+def read_entry(line: bytes) -> Any:
+    """A line that is no JSON, such as the notice of the log's limit, becomes a note."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return {"kind": "note", "text": line.decode(errors="replace")}
 
 
 def read_network(network: Any) -> list[tuple[object, ...]]:

@@ -5,6 +5,18 @@ from typing import Any, Literal
 import msgspec
 
 CONVERSATION_STREAM = "conversation"
+RESULTS_STREAM = "results"
+"""Of the log: what was too long for the conversation, one after the other."""
+RESULT_CHARACTERS = 16 << 10
+"""Of one tool's result that the conversation keeps."""
+
+
+class Place(msgspec.Struct, kw_only=True):
+    """Where a text is in the log, in bytes."""
+
+    stream: str
+    offset: int
+    size_bytes: int
 
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -19,6 +31,8 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     call_id: str = ""
     data: dict[str, Any] = {}
     is_error: bool = False
+    whole: Place | None = None
+    """Where all of a text is that is only begun here; it is kept as long as other logs."""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -4,10 +4,18 @@ import asyncio
 import time
 from contextlib import suppress
 
+from pullyard.agents.lines import text_of
 from pullyard.agents.protocol import Agent
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
-from pullyard.protocol.conversation import CONVERSATION_STREAM, to_line
+from pullyard.protocol.conversation import (
+    CONVERSATION_STREAM,
+    RESULT_CHARACTERS,
+    RESULTS_STREAM,
+    Entry,
+    Place,
+    to_line,
+)
 from pullyard.sandboxes.protocol import Process
 from pullyard.worker.context import Context
 from pullyard.worker.failures import PhaseFailed
@@ -24,6 +32,8 @@ class AgentOutput:
         self._agent = agent
         self._log = context.log(Phase.IMPLEMENT)
         self._conversation = LogFile(self._log.path.parent, CONVERSATION_STREAM)
+        self._results = LogFile(self._log.path.parent, RESULTS_STREAM)
+        self._log_limit_bytes = context.tools.settings.log_limit_bytes
         self._limit_bytes = context.tools.settings.output_limit_bytes
         (context.directory / "output").mkdir(exist_ok=True)
         self._file = LogFile(context.directory / "output", "agent")
@@ -92,4 +102,16 @@ class AgentOutput:
         if output.log:
             self._log.append(output.log)
         if output.entries:
-            self._conversation.append(b"".join(map(to_line, output.entries)))
+            self._conversation.append(b"".join(to_line(self._cut(entry)) for entry in output.entries))
+
+    def _cut(self, entry: Entry) -> Entry:
+        """With the begin of a long result, and where all of it is in the log."""
+        if entry.kind != "tool-result" or len(entry.text) <= RESULT_CHARACTERS:
+            return entry
+        whole = entry.text.encode(errors="replace")
+        place = Place(stream=RESULTS_STREAM, offset=self._results.size_bytes, size_bytes=len(whole))
+        entry.text = text_of(entry.text, RESULT_CHARACTERS)
+        if place.offset + place.size_bytes < self._log_limit_bytes:
+            self._results.append(whole + b"\n")
+            entry.whole = place
+        return entry

@@ -15,7 +15,7 @@ import zstandard
 
 from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import Phase
-from pullyard.protocol.conversation import CONVERSATION_STREAM
+from pullyard.protocol.conversation import CONVERSATION_STREAM, RESULTS_STREAM
 from pullyard.protocol.errors import PullyardError
 from pullyard.worker.client import CoordinatorClient, until_answered
 from pullyard.worker.file_events import FileEvents
@@ -30,7 +30,7 @@ INTERVAL_SECONDS = 1.0
 WATCHED_INTERVAL_SECONDS = 0.1
 LIMIT_NOTICE = b"\n[pullyard] The log limit is reached; what follows is not kept.\n"
 COMMAND_BYTES = 512 << 20
-STREAMS = (*(phase.value for phase in Phase), CONVERSATION_STREAM)
+STREAMS = (*(phase.value for phase in Phase), CONVERSATION_STREAM, RESULTS_STREAM)
 
 
 class LogFile:

@@ -225,9 +225,9 @@ class Loop:
             raise Ended("failed", f"{MOST_FAILED_CALLS} calls of tools failed one after the other.")
 
     def _take(self, call: ToolCallPart, text: str, *, failed: bool) -> None:
-        self.tell("tool-result", text=text, call_id=call.tool_call_id, is_error=failed)
         if len(text) > RESULT_CHARACTERS:
             text = f"{text[:RESULT_CHARACTERS]}\n[{len(text) - RESULT_CHARACTERS} characters left out]"
+        self.tell("tool-result", text=text, call_id=call.tool_call_id, is_error=failed)
         # A name that no tool has would be refused by some providers where it is sent again.
         self.results.append(
             ToolReturnPart(

@@ -70,10 +70,13 @@ class ReadFile(Tool):
     lines: Annotated[int, Field(ge=1, le=5000)] = 1000
 
     async def run(self) -> Outcome:
-        all_lines = read_text(self.path).splitlines()
-        last = self.first_line - 1 + self.lines
-        shown = all_lines[self.first_line - 1 : last]
-        numbered = [f"{number}\t{cut_line(line)}" for number, line in enumerate(shown, self.first_line)]
+        all_lines = lines_of(read_text(self.path))
+        last, room = self.first_line - 1, RESULT_CHARACTERS - LINE_CHARACTERS
+        numbered: list[str] = []
+        while last < min(len(all_lines), self.first_line - 1 + self.lines) and room > 0:
+            numbered.append(f"{last + 1}\t{cut_line(all_lines[last])}")
+            room -= len(numbered[-1]) + 1
+            last += 1
         if last < len(all_lines):
             numbered.append(f"[The file has {len(all_lines)} lines: read on from line {last + 1}.]")
         return Outcome("\n".join(numbered) or "[The file is empty, or ends before that line.]")
@@ -107,12 +110,16 @@ class EditFile(Tool):
 
     async def run(self) -> Outcome:
         before = read_text(self.path)
-        count = before.count(self.old)
+        old, new = self.old, self.new
+        if "\r\n" in before and "\r" not in old:
+            # The lines were shown without their carriage returns.
+            old, new = old.replace("\n", "\r\n"), new.replace("\n", "\r\n")
+        count = before.count(old)
         if count == 0:
             raise ToolProblem(f"{self.path} does not hold that passage: read it again and copy it exactly.")
         if count > 1 and not self.every:
             raise ToolProblem(f"{self.path} holds that passage {count} times: give more lines around it.")
-        after = before.replace(self.old, self.new)
+        after = before.replace(old, new)
         Path(self.path).write_text(after, encoding="utf-8")
         return Outcome(f"Replaced {count} passage{'s' * (count > 1)}.", diff_of(self.path, before, after))
 
@@ -159,7 +166,7 @@ class SearchFiles(Tool):
             if not (one_file or fnmatch(name, self.glob) or fnmatch(Path(name).name, self.glob)):
                 continue
             try:
-                lines = read_text(name).splitlines()
+                lines = lines_of(read_text(name))
             except (ToolProblem, OSError):
                 continue
             for number, line in enumerate(lines, 1):
@@ -232,6 +239,12 @@ def read_text(path: str) -> str:
     except UnicodeDecodeError as error:
         # Written back, replaced characters would spoil the file.
         raise ToolProblem(f"{path} is not UTF-8: work on it with run_command.") from error
+
+
+def lines_of(text: str) -> list[str]:
+    """As editors count them; Python's own ``splitlines`` knows more line ends."""
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
 
 
 def files_below(path: str) -> Iterator[str]:
