@@ -53,7 +53,9 @@ async def test_an_agent_that_prints_without_end_is_stopped_and_holds_nobody_up(t
     (tmp_path / "logs").mkdir()
     context: Any = SimpleNamespace(
         directory=tmp_path,
-        tools=SimpleNamespace(settings=SimpleNamespace(output_limit_bytes=LIMIT_BYTES, log_limit_bytes=LIMIT_BYTES)),
+        tools=SimpleNamespace(
+            settings=SimpleNamespace(output_limit_bytes=LIMIT_BYTES, log_limit_bytes=LIMIT_BYTES)
+        ),
         log=lambda phase: LogFile(tmp_path / "logs", phase.value),
     )
     output = AgentOutput(context, ClaudeCodeAgent())
