@@ -70,6 +70,8 @@ def content_of(part: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def answer(server: ForgeServer, asked: Asked) -> tuple[int, Any]:
+    if asked.headers.get("x-github-api-version") != "2022-11-28":
+        server.wrong.append(f"{asked.path} names no version of the interface")
     if asked.path == "/api/graphql":
         return graph(server, asked)
     path = asked.path.removeprefix(API)

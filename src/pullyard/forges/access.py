@@ -16,6 +16,9 @@ from pullyard.forges.sites import AUTO, Place, Site, Sites, git_name
 from pullyard.forges.transport import open_client
 from pullyard.git.addresses import Address, Login, Transport, read_address
 
+# Without it, a later version's answers may come.
+_GITHUB: Mapping[str, str] = {"x-github-api-version": "2022-11-28"}
+
 
 @dataclass
 class Access:
@@ -56,7 +59,7 @@ class Access:
         tokens = self._tokens.setdefault(address.host, AppTokens(app))
 
         async def stated() -> Mapping[str, str]:
-            return {"authorization": f"Bearer {statement(app, time.time())}"}
+            return {"authorization": f"Bearer {statement(app, time.time())}", **_GITHUB}
 
         return await tokens.token(self._api(kind, address, stated), self.sites.place(kind, address))
 
@@ -66,7 +69,8 @@ class Access:
         if kind == "bitbucket" and site.username:
             pair = base64.b64encode(f"{site.username}:{secret}".encode()).decode()
             return {"authorization": f"Basic {pair}"}
-        return {"authorization": f"{'token' if kind == 'gitea' else 'Bearer'} {secret}"}
+        shown = {"authorization": f"{'token' if kind == 'gitea' else 'Bearer'} {secret}"}
+        return {**shown, **_GITHUB} if kind == "github" else shown
 
     def _api(self, kind: str, address: Address, headers: Callable[[], Awaitable[Mapping[str, str]]]) -> Api:
         url, site = self.sites.api_url(kind, address), self.sites.of(address)

@@ -151,6 +151,7 @@ class WorkerSettings(BaseSettings):
     commit_email: str = Field(
         default="pullyard@pullyard.invalid", max_length=200, pattern=r"^[^\x00-\x20<>]+$"
     )
+    """Of that author, such as the address that an account on the forge has."""
     commit_signing_key: Path | None = None
     """A private SSH key without a passphrase: commits are signed with it. null: they are not."""
     forges: dict[str, ForgeSettings] = Field(default_factory=dict)
