@@ -125,7 +125,8 @@ class Database:
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """For a few named statements that look up rows by an index: inside ``whole`` they see what it wrote.
 
-        Elsewhere each is a transaction by itself, without the round trips and the layers of one.
+        Elsewhere each is a transaction by itself, without the round trips and the layers of one. Heartbeats
+        need these connections, so whatever many may ask for at any time stays with ``transaction``.
         """
         if self.is_joined:
             async with self.transaction() as whole:

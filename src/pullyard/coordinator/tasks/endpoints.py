@@ -81,7 +81,7 @@ async def list_all(
 
 @router.get("/tasks/{task_id}")
 async def show(task_id: str, person: Person, services: ServicesNeeded, response: Response) -> Task:
-    async with services.database.reading() as connection:
+    async with services.database.transaction() as connection:
         task = await read_task(connection, person.tenant_id, task_id)
     set_etag(response, task.version)
     return task
