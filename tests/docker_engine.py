@@ -51,6 +51,10 @@ class DockerEngine:
         return self.directory / "engine.sock"
 
     @property
+    def log(self) -> Path:
+        return self.directory / "engine.log"
+
+    @property
     def host(self) -> str:
         """As ``DOCKER_HOST`` has it."""
         return f"unix://{self.socket}"
@@ -87,11 +91,15 @@ class DockerEngine:
 
     def start(self) -> None:
         """Raises NoEngine with the engine's own last words."""
-        for leftover in ("engine.pid", "engine.sock"):
+        self.until_ready(self.launch())
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """In a thread that lasts: the engine ends with it."""
+        # Of a killed one; where nobody asks how its containerd ended, that still looks alive.
+        for leftover in ("engine.pid", "engine.sock", "exec/containerd/containerd.pid"):
             (self.directory / leftover).unlink(missing_ok=True)
-        log = self.directory / "engine.log"
-        with log.open("wb") as written:
-            process = subprocess.Popen(
+        with self.log.open("wb") as written:
+            return subprocess.Popen(
                 # It ends in order with whoever started it.
                 ["setpriv", "--pdeathsig", "TERM", "dockerd", *self.flags()],
                 stdout=written,
@@ -100,9 +108,12 @@ class DockerEngine:
                 env={"PATH": PATH, "HOME": str(self.directory)},
                 start_new_session=True,
             )
+
+    def until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Raises NoEngine."""
         for _ in watch(self.directory, debounce=50, rust_timeout=50, yield_on_timeout=True, recursive=False):
             if process.poll() is not None:
-                raise NoEngine(last_words(log))
+                raise NoEngine(last_words(self.log))
             # The client would leave a socket open where nobody listens yet.
             with suppress(httpx.HTTPError, OSError):
                 with socket.socket(socket.AF_UNIX) as trial:
@@ -220,3 +231,24 @@ def docker_engine(
     alone = request.node.get_closest_marker("engine_to_itself") is not None
     with locked(shared_docker_engine.directory / "use", fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
         yield shared_docker_engine
+
+
+@pytest.fixture(scope="module")
+def module_engine(shared_docker_engine: DockerEngine) -> Iterator[DockerEngine]:
+    """To be killed and started again: no other module's. The shared one shows that one can run here."""
+    if reason := (shared_docker_engine.directory / "outcome").read_text():
+        pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as place:
+        Path(place).chmod(0o711)
+        engine = DockerEngine(Path(place))
+        try:
+            make_engine(engine)
+            yield engine
+        finally:
+            clear_away(engine)
+
+
+@pytest.fixture
+def own_engine(module_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch) -> DockerEngine:
+    monkeypatch.setenv("DOCKER_HOST", module_engine.host)
+    return module_engine

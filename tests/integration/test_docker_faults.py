@@ -4,21 +4,23 @@ import asyncio
 import os
 import select
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pullyard.sandboxes.docker.container import WORKER_LABEL
 from pullyard.sandboxes.docker.sandbox import DockerSandbox
 from pullyard.sandboxes.protocol import ContainerSettings, Limits, SandboxSpec, SandboxUnavailable
-from tests.docker_engine import PREFIX, DockerEngine, clear_away, make_engine
+from tests.docker_engine import DockerEngine
 from tests.sandbox_places import UID, first_line, workspace
+
+MARK = f"faults{os.getpid()}"
 
 
 def sandbox_of(place: Path, containers: ContainerSettings, platform: str | None = None) -> DockerSandbox:
     layers = workspace(place, overlay=True)
-    return DockerSandbox(SandboxSpec(layers, (), Limits(), UID, platform=platform, containers=containers))
+    spec = SandboxSpec(layers, (), Limits(), UID, platform=platform, worker=MARK, containers=containers)
+    return DockerSandbox(spec)
 
 
 async def refusal(sandbox: DockerSandbox) -> str:
@@ -46,7 +48,7 @@ async def test_a_runtime_that_is_missing_is_told_with_its_step(
     said = await refusal(sandbox_of(tmp_path, ContainerSettings(docker_engine.image, "runsc-none")))
     assert "at the step 'create'" in said
     assert said.endswith("Install that runtime for the engine, or unset docker_runtime.")
-    assert docker_engine.containers() == []
+    assert docker_engine.containers(f"{WORKER_LABEL}={MARK}") == []
 
 
 async def test_another_architecture_is_taken_only_on_request(
@@ -60,22 +62,7 @@ async def test_an_image_without_a_shell_is_told(docker_engine: DockerEngine, tmp
     docker_engine.import_image("pullyard-tests/empty:1", bytes(10240))
     said = await refusal(sandbox_of(tmp_path, ContainerSettings("pullyard-tests/empty:1")))
     assert said.endswith("The image must have a shell and the usual small programs.")
-    assert docker_engine.containers() == []
-
-
-@pytest.fixture
-def own_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[DockerEngine]:
-    """To be killed: nobody else's. The shared one shows that one can run here."""
-    request.getfixturevalue("docker_engine")
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as place:
-        Path(place).chmod(0o711)
-        engine = DockerEngine(Path(place))
-        try:
-            make_engine(engine)
-            monkeypatch.setenv("DOCKER_HOST", engine.host)
-            yield engine
-        finally:
-            clear_away(engine)
+    assert docker_engine.containers(f"{WORKER_LABEL}={MARK}") == []
 
 
 @pytest.mark.slow

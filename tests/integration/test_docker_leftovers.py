@@ -16,7 +16,8 @@ from pullyard.sandboxes.docker.leftovers import remove_leftovers
 from tests.docker_engine import DockerEngine
 from tests.sandbox_places import UID
 
-MARK = f"{WORKER_LABEL}=killed"
+KILLED = f"killed{os.getpid()}"
+MARK = f"{WORKER_LABEL}={KILLED}"
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ async def test_a_killed_worker_leaves_no_process_and_all_else_is_found(
     docker_engine: DockerEngine, engine: Engine, tmp_path: Path
 ) -> None:
     worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.docker_worker", str(tmp_path), "killed", str(UID or 0)),
+        *(sys.executable, "-m", "tests.docker_worker", str(tmp_path), KILLED, str(UID or 0)),
         stdout=asyncio.subprocess.PIPE,
     )
     assert worker.stdout
@@ -48,14 +49,14 @@ async def test_a_killed_worker_leaves_no_process_and_all_else_is_found(
     left = docker_engine.containers(MARK)
     assert [one["Labels"][OWNER_LABEL] for one in left] == ["exec_killed"]
     assert await remove_leftovers(engine, "other") == {"containers": 0, "networks": 0, "volumes": 0}
-    assert await remove_leftovers(engine, "killed") == {"containers": 1, "networks": 0, "volumes": 1}
+    assert await remove_leftovers(engine, KILLED) == {"containers": 1, "networks": 0, "volumes": 1}
     assert (docker_engine.containers(MARK), volumes(docker_engine)) == ([], [])
 
 
 async def test_running_containers_go_and_environments_stay(
     docker_engine: DockerEngine, engine: Engine
 ) -> None:
-    own, kept = {WORKER_LABEL: "killed"}, {WORKER_LABEL: "killed", ENVIRONMENT_LABEL: "prj_1"}
+    own, kept = {WORKER_LABEL: KILLED}, {WORKER_LABEL: KILLED, ENVIRONMENT_LABEL: "prj_1"}
     config = {"Image": docker_engine.image, "Cmd": ["sleep", "600"], "NetworkDisabled": True, "Labels": own}
     made = docker_engine.call("POST", "/containers/create", json=config)["Id"]
     docker_engine.call("POST", f"/containers/{made}/start")
@@ -64,6 +65,6 @@ async def test_running_containers_go_and_environments_stay(
     inner = {"Name": "inner", "Internal": True, "Labels": own}
     docker_engine.call("POST", "/networks/create", json=inner)
     assert await remove_leftovers(engine, "") == {}, "no mark means nobody's"
-    assert await remove_leftovers(engine, "killed") == {"containers": 1, "networks": 1, "volumes": 1}
+    assert await remove_leftovers(engine, KILLED) == {"containers": 1, "networks": 1, "volumes": 1}
     assert volumes(docker_engine) == ["environment"]
     docker_engine.call("DELETE", "/volumes/environment")

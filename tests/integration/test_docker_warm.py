@@ -21,7 +21,7 @@ from pullyard.sandboxes.protocol import ContainerSettings, Mount, SandboxSpec, S
 from tests.docker_engine import BASE_IMAGE, DockerEngine, Refused
 from tests.sandbox_places import UID, directory, run, workspace
 
-MARK = "warm"
+MARK = f"warm{os.getpid()}"
 
 
 @pytest.fixture

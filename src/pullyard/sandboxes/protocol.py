@@ -106,7 +106,7 @@ class Process(Protocol):
         """The exit code; 128 plus the signal's number where a signal ended it. Repeatable.
 
         Nothing the command started is left when it returns. Raises SandboxUnavailable where the sandbox gave
-        up before it reached the command.
+        up before it reached the command, SandboxLost where it was taken from under it.
         """
         ...
 
@@ -164,3 +164,7 @@ class Probe:
 
 class SandboxUnavailable(Exception):
     """The backend can't run here; the message says what is missing and what to install."""
+
+
+class SandboxLost(SandboxUnavailable):
+    """What it ran on went away under it, such as an engine that was restarted: begin again what was done."""

@@ -1,7 +1,7 @@
 """What the worker's containers share: those that wait, projects' environments, and their daily clean-up."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -19,6 +19,7 @@ logger = structlog.get_logger(__name__)
 
 ENVIRONMENTS = "environments"
 DAY_SECONDS = 86400.0
+TIDY_SECONDS = 2.0
 
 
 def open_stock(
@@ -28,13 +29,23 @@ def open_stock(
     if DockerSandbox.name not in {probe.name for probe in probes}:
         return None
     stock = Stock(
-        Engine(find_socket()),
+        Engine(find_socket(), settings.docker_patience_seconds),
         settings.data_directory / ENVIRONMENTS,
         worker=mark,
         warm=settings.docker_warm_containers,
     )
     stack.push_async_callback(stock.close)
     return stock
+
+
+async def keep_tidy(stock: Stock | None, lost: Callable[[], None], back: Callable[[], None]) -> None:
+    """For as long as the worker runs; ``lost`` is called once the engine is away, and ``back`` after that."""
+    if stock is not None:
+        stock.engine.on_lost = lost
+    while stock is not None:
+        await asyncio.sleep(TIDY_SECONDS)
+        if await stock.tidy():
+            back()
 
 
 async def clean_daily(stock: Stock | None, executions: Path) -> None:

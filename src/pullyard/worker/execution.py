@@ -78,6 +78,11 @@ class Execution:
             shipping.cancel()
             await asyncio.gather(reporting, shipping, return_exceptions=True)
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether its directory stays because of work that nobody else has."""
+        return self._context.record.unsaved
+
     @cached_property
     def _shipper(self) -> LogShipper:
         return LogShipper(

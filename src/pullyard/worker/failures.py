@@ -7,7 +7,7 @@ from pullyard.forges.errors import ForgeNotConfigured, ForgeRefused
 from pullyard.git.errors import BaseBranchMissing, PushRefused, RepositoryEmpty, RepositoryUnreachable
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import PullyardError, RemoteFailure, RequestError
-from pullyard.sandboxes.protocol import SandboxUnavailable
+from pullyard.sandboxes.protocol import SandboxLost, SandboxUnavailable
 from pullyard.worker.harvest_rules import HarvestRefused
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -41,6 +41,8 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (PushRefused, Reason.PUSH_REFUSED),
     (HarvestRefused, Reason.HARVEST_REFUSED),
     (AgentMissing, Reason.AGENT_MISSING),
+    # Like a restart of the worker itself: nobody's fault who has to be told to mend it first.
+    (SandboxLost, Reason.INTERRUPTED),
     (SandboxUnavailable, Reason.SANDBOX_UNAVAILABLE),
     (ForgeNotConfigured, Reason.FORGE_REFUSED),
     (ForgeRefused, Reason.FORGE_REFUSED),

@@ -28,14 +28,14 @@ AGAIN_SECONDS = 1800.0
 TELL_SECONDS = 30.0
 
 
-async def keep_saving(tools: Tools, executions: Path, room_again: asyncio.Event) -> None:
-    """For as long as the worker runs: at its start, now and then, and when a full disk has room."""
+async def keep_saving(tools: Tools, executions: Path, save_again: asyncio.Event) -> None:
+    """For as long as the worker runs: at its start, now and then, and whenever that may help."""
     while True:
         await save_kept_work(tools, executions)
         with suppress(TimeoutError):
             async with asyncio.timeout(AGAIN_SECONDS):
-                await room_again.wait()
-        room_again.clear()
+                await save_again.wait()
+        save_again.clear()
 
 
 async def save_kept_work(tools: Tools, executions: Path) -> None:

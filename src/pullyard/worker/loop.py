@@ -24,7 +24,7 @@ from pullyard.worker.threads import in_thread
 logger = structlog.get_logger(__name__)
 
 POLL_SECONDS = 50.0
-LOW_DISK_PAUSE_SECONDS = 5.0
+NO_ROOM_PAUSE_SECONDS = 5.0
 CLEAN_SECONDS = 60.0
 """Between two looks for caches to remove, which walk through all of them."""
 DRAIN_MESSAGE = "The worker was asked to stop before the work was done."
@@ -52,7 +52,9 @@ class Loop:
         settings: WorkerSettings,
         begin: Begin,
         do_errand: DoErrand,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``ready``: whether there is anything that tasks can run in, just now."""
         self._client = client
         self._heart = heart
         self._held = held
@@ -62,13 +64,22 @@ class Loop:
         self._minimum_free_bytes = settings.minimum_free_bytes
         self._begin = begin
         self._do_errand = do_errand
+        self._ready = ready
         self._running: set[asyncio.Task[None]] = set()
         self._slot_freed = asyncio.Event()
         self.stopping = asyncio.Event()
-        self.room_again = asyncio.Event()
-        """Set when a disk that was full has room; whoever waits for it clears it."""
+        self.save_again = asyncio.Event()
+        """Set when work that could not be saved perhaps can be; whoever waits for it clears it."""
         self._full = False
         self._cleaned_at = -CLEAN_SECONDS
+
+    def ask_anew(self) -> None:
+        """What was asked of the coordinator was asked when less, or more, could be done here."""
+        self._slot_freed.set()
+
+    def engine_is_back(self) -> None:
+        self.ask_anew()
+        self.save_again.set()
 
     def recover(self) -> None:
         """Take up what a killed worker left on disk."""
@@ -102,9 +113,9 @@ class Loop:
 
         The same request id is used again then, so that a grant whose answer we dropped comes again.
         """
-        room = await self._find_room()
+        room = await self._find_room() and self._ready()
         slots = max(0, self._slots - len(self._held)) if room else 0
-        wait = POLL_SECONDS if room else LOW_DISK_PAUSE_SECONDS
+        wait = POLL_SECONDS if room else NO_ROOM_PAUSE_SECONDS
         request = ClaimRequest(request_id=request_id, slots=slots, wait_seconds=wait)
         asking = asyncio.ensure_future(until_answered(lambda: self._client.claim(request)))
         stopping = asyncio.ensure_future(self.stopping.wait())
@@ -128,7 +139,7 @@ class Loop:
         if not room:
             logger.warning("the disk is nearly full, no task is taken", directory=str(self._executions))
         elif self._full:
-            self.room_again.set()
+            self.save_again.set()
         self._full = not room
         return room
 
@@ -170,6 +181,9 @@ class Loop:
         finally:
             self._held.pop(execution.id, None)
             self._slot_freed.set()
+            if execution.unsaved:
+                # What kept it from being saved may have been mended before it was put aside.
+                self.save_again.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -28,7 +28,8 @@ async def opened_sandbox(
     """
     sandbox = context.sandbox(workspace, mounts, reused=reused)
     if saving:
-        sandbox = type(sandbox)(replace(sandbox.spec, limits=await room_to_save(sandbox.spec)))
+        roomy = replace(sandbox.spec, limits=await room_to_save(sandbox.spec))
+        sandbox = context.tools.sandboxes.make_by(roomy, sandbox.name)
     began = time.monotonic()
     try:
         await sandbox.provision()

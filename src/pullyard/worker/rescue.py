@@ -12,6 +12,7 @@ from pullyard.git.remotes import Remotes
 from pullyard.lifecycle.execution import Phase
 from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.signed_tasks import digest_of_wish
+from pullyard.sandboxes.protocol import SandboxLost
 from pullyard.worker.change_text import change_title
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
@@ -26,6 +27,7 @@ from pullyard.worker.take_work import source_of
 
 logger = structlog.get_logger(__name__)
 
+TRIES = 3
 PUSH_SECONDS = 20.0
 """Less than a teardown may take: what is not pushed by then is in the mirror all the same."""
 TOLD_DIFF_BYTES = 128 << 10
@@ -68,8 +70,15 @@ async def keep_copy(context: Context, copy: Copy) -> str | None:
     if copy.record.harvested is not None:
         return await keep(git, source_of(copy), execution_id, copy.record.harvested.commit)
     text = CommitText(f"Unfinished: {change_title(context.grant)}", "", context.record.begun_at)
-    async with opened_sandbox(context, *alone(copy), saving=True) as sandbox:
-        return await salvage(sandbox, git, source_of(copy), execution_id, text)
+    for left in reversed(range(TRIES)):
+        try:
+            async with opened_sandbox(context, *alone(copy), saving=True) as sandbox:
+                return await salvage(sandbox, git, source_of(copy), execution_id, text)
+        except SandboxLost:
+            # An engine that is being stopped answers for a while; then its next start is waited for.
+            if not left:
+                raise
+    return None
 
 
 async def describe(context: Context, copy: Copy) -> dict[str, Any]:

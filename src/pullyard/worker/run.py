@@ -18,15 +18,14 @@ from pullyard.git.errors import GitMissing
 from pullyard.git.program import Git
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import Connected
-from pullyard.sandboxes.docker.engine import Engine, find_socket
-from pullyard.sandboxes.docker.sandbox import DockerSandbox
+from pullyard.sandboxes.docker.engine import Engine
 from pullyard.sandboxes.protocol import ContainerSettings, Probe, SandboxUnavailable
 from pullyard.sandboxes.registry import SAFE, usable
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.telemetry.tracer import open_tracer
 from pullyard.worker.accounts import own_accounts
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
-from pullyard.worker.containers import clean_daily, open_stock
+from pullyard.worker.containers import clean_daily, keep_tidy, open_stock
 from pullyard.worker.context import Tools
 from pullyard.worker.disk import free_bytes
 from pullyard.worker.errands import Errands
@@ -108,6 +107,7 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
         settings=settings,
         begin=lambda journal, *, recovered: Execution(tools, journal, recovered=recovered),
         do_errand=Errands(tools).do,
+        ready=tools.sandboxes.ready,
     )
     heart.windows = tools.windows
     tools.windows.on_closed, tools.windows.on_opened = heart.beat_now, loop.ask_again
@@ -119,7 +119,8 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     loop.recover()
     executions = settings.data_directory / "executions"
     aside = [
-        asyncio.create_task(keep_saving(tools, executions, loop.room_again)),
+        asyncio.create_task(keep_saving(tools, executions, loop.save_again)),
+        asyncio.create_task(keep_tidy(tools.sandboxes.stock, loop.ask_anew, loop.engine_is_back)),
         asyncio.create_task(clean_daily(tools.sandboxes.stock, executions)),
     ]
     claiming = asyncio.create_task(claim_until_stopped(loop, identity, once=settings.once))
@@ -172,8 +173,9 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
     # A sandbox is shown what it needs; without one, its account has to pass through. Others never look in.
     if data.stat().st_uid == os.geteuid():
         data.chmod(0o711 if probes[0].name == UnsafeDirectory.name else 0o700)
-    images = await open_images(settings, probes, stack)
     mark = worker_mark(data)
+    stock = open_stock(settings, probes, mark, stack)
+    images = None if stock is None else open_images(settings, stock.engine, stack)
     checkouts = data / "checkouts"
     own_secrets = secrets_in(settings)
     return Tools(
@@ -190,7 +192,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
             overlay=probes[0].overlay,
             quota_bytes=settings.checkout_quota_bytes,
         ),
-        sandboxes=SandboxChoice(probes, mark, containers, open_stock(settings, probes, mark, stack)),
+        sandboxes=SandboxChoice(probes, mark, containers, stock),
         upstream=upstream,
         receipt_key=load_key(data),
         images=images,
@@ -219,14 +221,7 @@ def open_decider(settings: WorkerSettings, probes: Sequence[Probe], sites: Sites
     return Decider(policy, nonces, probes, sites)
 
 
-async def open_images(
-    settings: WorkerSettings, probes: Sequence[Probe], stack: AsyncExitStack
-) -> ImageSupply | None:
-    """None where no sandbox of this worker has images."""
-    if DockerSandbox.name not in {probe.name for probe in probes}:
-        return None
-    engine = Engine(find_socket())
-    stack.push_async_callback(engine.close)
+def open_images(settings: WorkerSettings, engine: Engine, stack: AsyncExitStack) -> ImageSupply:
     room = Room(settings.image_bytes, settings.minimum_free_bytes)
     limits = SupplyLimits(
         pull_seconds=settings.image_pull_seconds,

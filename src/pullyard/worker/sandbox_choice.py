@@ -101,8 +101,15 @@ class SandboxChoice:
             worker=self.worker,
             containers=self.containers,
         )
-        backend = SANDBOXES[self.probe(wish).name]
+        return self.make_by(spec, self.probe(wish).name)
+
+    def make_by(self, spec: SandboxSpec, name: str) -> Sandbox:
+        backend = SANDBOXES[name]
         return DockerSandbox(spec, self.stock) if backend is DockerSandbox else backend(spec)
+
+    def ready(self) -> bool:
+        """False while the engine is away that all sandboxes of this worker need."""
+        return len(self.probes) > 1 or self.stock is None or not self.stock.engine.lost
 
     def labels(self) -> list[str]:
         """What the worker says of itself, so that a project can demand it."""

@@ -103,6 +103,9 @@ class WorkerSettings(BaseSettings):
     docker_warm_containers: int = Field(default=2, ge=0, le=64)
     """So many containers wait for each image and its bounds, for the four used last, so that no sandbox has
     to wait for one to be made; each takes a few MiB of memory."""
+    docker_patience_seconds: float = Field(default=30.0, ge=0, le=600)
+    """An engine that is away, such as while it is restarted, is waited for so long by a task that needs it.
+    Where nothing else can be used, no further task is taken until it is back."""
     images: dict[RepositoryKind, str] = Field(default_factory=dict[RepositoryKind, str])
     """Of the sandbox ``docker``: the image by kind of repository, ``node``, ``python``, ``go``, ``rust``,
     ``java`` or ``plain``, where neither project nor ``devcontainer.json`` names one; a JSON object."""

@@ -8,7 +8,7 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.protocol.worker import CommandResult
-from pullyard.sandboxes.protocol import Sandbox, SandboxUnavailable, Workspace
+from pullyard.sandboxes.protocol import Sandbox, SandboxLost, SandboxUnavailable, Workspace
 from pullyard.worker.base_files import read_file, top_names
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
@@ -77,6 +77,8 @@ async def try_again(context: Context, failed: Mapping[Copy, Detected], ran: dict
     log.line("Once more, on another fresh checkout of the same commit.")
     try:
         again = await run_once(context, failed)
+    except SandboxLost:
+        raise
     except (PhaseFailed, SandboxUnavailable) as failure:
         log.line(f"It could not be tried again: {failure}")
         return

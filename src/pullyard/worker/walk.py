@@ -123,17 +123,25 @@ class Walk:
             return first
         last = facts[-1]
         node = self._workflow.node(last.name)
-        interrupted = sum(fact.reason is Reason.INTERRUPTED for fact in facts if fact.name == node.name)
         if node.kind is NodeKind.AGENT and ASKING not in last.facts:
             # What an agent was told and did is lost with its process; its files are salvaged.
             raise Stopped(Reason.INTERRUPTED, "The worker was restarted while the agent was at work.")
-        if interrupted >= MAX_INTERRUPTIONS:
+        if self._interruptions(node) >= MAX_INTERRUPTIONS:
             raise Stopped(Reason.INTERRUPTED, f"The worker ended too often during the step '{node.name}'.")
         if last.outcome is None and node.kind is not NodeKind.APPROVAL and ASKING not in last.facts:
             _close(last, NodeOutcome.FAILED, Reason.INTERRUPTED, "The worker was restarted.")
         if node.kind is not NodeKind.PREPARE:
             await self._context.stop.race(self._effects.reopen(self._context))
         return node
+
+    def _interruptions(self, node: Node) -> int:
+        facts = self._context.record.nodes
+        return sum(fact.reason is Reason.INTERRUPTED for fact in facts if fact.name == node.name)
+
+    def _begins_again(self, node: Node, reason: Reason) -> bool:
+        """Whether the node is begun again as after a restart: what it ran on was taken from under it."""
+        interrupted = reason is Reason.INTERRUPTED and node.kind is not NodeKind.AGENT
+        return interrupted and self._interruptions(node) < MAX_INTERRUPTIONS
 
     async def _settle(self, node: Node) -> NodeOutcome:
         """Attempt the node as often as it may be; its outcome, or the last attempt's failure."""
@@ -152,6 +160,9 @@ class Walk:
             except FAILURES as error:
                 failure = as_failure(error)
                 _close(fact, NodeOutcome.FAILED, failure.reason, failure.message)
+                if self._begins_again(node, failure.reason):
+                    self._context.log(node.phase).line(f"{failure.message} Beginning this step again.")
+                    continue
                 failed += 1
                 if failed <= node.retries and REASONS[failure.reason].retryable:
                     self._context.log(node.phase).line(f"{failure.message} Trying again.")

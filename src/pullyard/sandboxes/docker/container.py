@@ -8,6 +8,7 @@ take hold of it.
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from pullyard.sandboxes.cgroups.find import Hierarchy, groups_of, words
 from pullyard.sandboxes.cgroups.group import Group
 from pullyard.sandboxes.children import own_mark, readable
-from pullyard.sandboxes.docker.engine import Connection, Engine, EngineRefused
+from pullyard.sandboxes.docker.engine import Connection, Engine, EngineLost, EngineRefused
 from pullyard.sandboxes.docker.images import Image
 from pullyard.sandboxes.protocol import WORKSPACE, Limits, Mount, SandboxSpec
 
@@ -28,6 +29,8 @@ OWN_PROCESSES = 2
 """The init and the process that waits."""
 WAIT = ("sh", "-c", "exec cat >/dev/null")
 END_SECONDS = 20.0
+ENDING_SECONDS = 0.5
+"""The first process ends a moment after all that it ends."""
 ENGINE_FAILED = 500
 REMOVALS, REMOVAL_SECONDS = 3, 0.2
 QUIET_SECONDS, QUIET_LOOK_SECONDS = 10.0, 0.01
@@ -155,6 +158,16 @@ class Container:
         with contextlib.suppress(OSError):
             await self.input[0].read(1)
 
+    async def was_ended(self) -> bool:
+        """Whether somebody outside did it: nothing that runs inside can end its first process."""
+        if self.init is None:
+            return self.input[0].at_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ENDING_SECONDS):
+                await readable(self.init)
+                return True
+        return False
+
     async def run(self, command: Mapping[str, Any]) -> tuple[str, Connection]:
         """``command`` as the engine's API has it. Returns its name there and its streams' connection."""
         name = (await self.engine.call("POST", f"/containers/{self.name}/exec", dict(command)))["Id"]
@@ -221,9 +234,15 @@ async def make_container(
     phase: Callable[[str], Any],
 ) -> Container:
     """``phase`` gives a context for each step. Nothing is left of it where it fails."""
+    # Given by us: it can be found by it, where the engine makes it and is gone before it says so.
+    given = f"pullyard-{secrets.token_hex(12)}"
     with phase("create"):
-        query = {"platform": platform} if platform else {}
-        made = await engine.call("POST", "/containers/create", dict(configured), query=query)
+        query = {"name": given, **({"platform": platform} if platform else {})}
+        try:
+            made = await engine.call("POST", "/containers/create", dict(configured), query=query)
+        except EngineLost:
+            engine.owed.containers.add(given)
+            raise
     name = str(made["Id"])
     container = None
     try:
@@ -239,18 +258,22 @@ async def make_container(
 
 
 async def remove_container(engine: Engine, name: str) -> None:
-    """By force; one that is gone or going is no mistake."""
+    """By force; one that is gone or going is no mistake, and one of an engine that is away is owed."""
+    engine.owed.containers.add(name)
     for left in reversed(range(REMOVALS)):
         try:
             await engine.call("DELETE", f"/containers/{name}", query={"force": "true", "v": "true"})
+            break
+        except EngineLost:
             return
         except EngineRefused as refused:
-            if refused.status in (0, 404, 409):
-                return
+            if refused.status in (404, 409):
+                break
             # Podman stumbles over a container that ends just then.
             if refused.status != ENGINE_FAILED or not left:
                 raise
         await asyncio.sleep(REMOVAL_SECONDS)
+    engine.owed.containers.discard(name)
 
 
 def is_of(process_id: int, container: str) -> bool:

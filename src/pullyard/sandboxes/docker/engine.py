@@ -7,7 +7,8 @@ default; Podman answers the same calls.
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import httpx
 from pullyard.sandboxes.protocol import SandboxUnavailable
 
 CALL_SECONDS = 60.0
+LOOK_SECONDS = 0.5
 HEAD_BYTES = 65536
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -29,9 +31,39 @@ class EngineRefused(Exception):
         self.status = status
 
 
+class EngineLost(EngineRefused):
+    """Nobody answered, or no more: it is stopped, or is just being restarted."""
+
+    def __init__(self, socket: Path, problem: Exception) -> None:
+        super().__init__(0, f"The engine at {socket} does not answer: {problem!r}.")
+
+
+@dataclass
+class Owed:
+    """What an engine could not be told to remove because it was away: by name, or by id."""
+
+    containers: set[str] = field(default_factory=set[str])
+    volumes: set[str] = field(default_factory=set[str])
+    builds: set[str] = field(default_factory=set[str])
+    """Labels of all that builds have left which it did not end."""
+    settling: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def any(self) -> bool:
+        return bool(self.containers or self.volumes or self.builds)
+
+
 class Engine:
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, patience_seconds: float = 0.0) -> None:
+        """``patience_seconds``: how long one that is away is waited for before it is used."""
         self.socket = socket
+        self.patience_seconds = patience_seconds
+        self.lost = False
+        """Whether it was found to be away since ``answers`` last said otherwise."""
+        self.returns = 0
+        """How often it was back after that."""
+        self.on_lost: Callable[[], None] = unheard
+        self.owed = Owed()
         self.client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(socket)),
             base_url="http://engine",
@@ -41,7 +73,7 @@ class Engine:
     async def call(
         self, method: str, path: str, body: Any = None, *, query: Mapping[str, Any] | None = None
     ) -> Any:
-        """The answer's JSON, or None. Raises EngineRefused."""
+        """The answer's JSON, or None. Raises EngineRefused, and EngineLost of its kinds."""
         wanted = {
             name: value if isinstance(value, str) else json.dumps(value)
             for name, value in (query or {}).items()
@@ -49,7 +81,7 @@ class Engine:
         try:
             answer = await self.client.request(method, path, json=body, params=wanted)
         except httpx.HTTPError as lost:
-            raise EngineRefused(0, f"The engine at {self.socket} does not answer: {lost!r}.") from lost
+            raise self.gone(lost) from lost
         if answer.is_error:
             raise EngineRefused(answer.status_code, said(answer.content))
         return json.loads(answer.content) if answer.content.startswith((b"{", b"[")) else None
@@ -75,11 +107,36 @@ class Engine:
                 if status not in (101, 200):
                     writer.close()
         except (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError) as lost:
-            raise EngineRefused(0, f"The engine at {self.socket} does not answer: {lost!r}.") from lost
+            raise self.gone(lost) from lost
         raise EngineRefused(status, said(words))
+
+    def gone(self, problem: Exception) -> EngineLost:
+        if not self.lost:
+            self.lost = True
+            self.on_lost()
+        return EngineLost(self.socket, problem)
+
+    async def answers(self, seconds: float) -> None:
+        """Return once it does. Raises EngineLost where it does not within that time, EngineRefused."""
+        until = asyncio.get_running_loop().time() + seconds
+        while True:
+            try:
+                await self.call("GET", "/_ping")
+            except EngineLost:
+                if asyncio.get_running_loop().time() >= until:
+                    raise
+            else:
+                self.returns += self.lost
+                self.lost = False
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def close(self) -> None:
         await self.client.aclose()
+
+
+def unheard() -> None:
+    """Nobody asked to be told."""
 
 
 def said(content: bytes) -> str:

@@ -137,6 +137,12 @@ class Environments:
             with contextlib.suppress(EngineRefused):
                 await self.kept.pop(project)[1].end()
 
+    async def end_dead(self) -> None:
+        """Containers that no task will be given."""
+        for project in [project for project, kept in self.kept.items() if not runs(kept[1])]:
+            with contextlib.suppress(EngineRefused):
+                await self.kept.pop(project)[1].end()
+
     async def remove_old(self, spared: Collection[str] = ()) -> list[str]:
         """Those that nobody has used for ``KEPT_SECONDS``, but not those of ``spared`` projects.
 

@@ -1,4 +1,4 @@
-"""What a killed worker left on the engine, found by the worker's mark, and its removal."""
+"""What is left on the engine, and its removal: of a killed worker by its mark, of an engine that was away."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,6 +8,8 @@ from urllib.parse import quote
 from pullyard.sandboxes.docker.container import ENVIRONMENT_LABEL, WORKER_LABEL, remove_container
 from pullyard.sandboxes.docker.engine import Engine, EngineRefused
 from pullyard.sandboxes.docker.workspace import remove_volume
+
+ENDED = ["created", "exited", "dead"]
 
 AT_ONCE = 4
 """Removals that an engine is asked for side by side."""
@@ -31,6 +33,29 @@ async def remove_leftovers(engine: Engine, owner_label: str) -> dict[str, int]:
     ours = [found for found in volumes if not is_environment(found)]
     await in_turn([remove_volume(engine, str(found["Name"])) for found in ours])
     return {"containers": len(containers or ()), "networks": len(networks or ()), "volumes": len(ours)}
+
+
+async def settle(engine: Engine, seconds: float) -> None:
+    """Once it answers, remove what it could not be told to remove while it was away. Repeatable.
+
+    Raises EngineLost where it does not answer within that time, EngineRefused.
+    """
+    await engine.answers(seconds)
+    owed = engine.owed
+    async with owed.settling:
+        await in_turn([remove_container(engine, name) for name in list(owed.containers)])
+        await in_turn([remove_volume(engine, name) for name in list(owed.volumes)])
+        for label in list(owed.builds):
+            await remove_build(engine, label)
+            owed.builds.discard(label)
+
+
+async def remove_build(engine: Engine, label: str) -> None:
+    query: dict[str, Any] = {"all": "true", "filters": {"label": [label], "status": ENDED}}
+    left = await engine.call("GET", "/containers/json", query=query)
+    await in_turn([remove_container(engine, str(found["Id"])) for found in left or ()])
+    layers = {"label": [label], "dangling": ["true"]}
+    await engine.call("POST", "/images/prune", query={"filters": layers})
 
 
 def is_environment(volume: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from pullyard.sandboxes.docker.container import Container, bind, configuration, 
 from pullyard.sandboxes.docker.engine import Engine, EngineRefused
 from pullyard.sandboxes.docker.environments import Claim, Environments
 from pullyard.sandboxes.docker.images import Image
+from pullyard.sandboxes.docker.leftovers import settle
 from pullyard.sandboxes.docker.pool import Mold, WarmPool, runs
 from pullyard.sandboxes.docker.workspace import OverlayVolume, check_exists
 from pullyard.sandboxes.protocol import WORKSPACE, Mount, SandboxSpec
@@ -40,6 +41,8 @@ class Stock:
         self.engine = engine
         self.pool = WarmPool(engine, warm)
         self.environments = Environments(engine, environments, worker)
+        self.returns = 0
+        self.away = False
         self.known: EngineFacts | None = None
         self.refused: str | None = None
         """Why mounts can't be brought into a container here, once that was tried."""
@@ -52,6 +55,27 @@ class Stock:
     def attaches(self, facts: EngineFacts) -> bool:
         own_kernel_rights = os.geteuid() == 0 and not facts.rootless and facts.mapped_from is None
         return own_kernel_rights and self.refused is None
+
+    async def tidy(self) -> bool:
+        """End containers that wait in vain; whether the engine is back from being away since the last call.
+
+        It costs next to nothing where nothing was lost.
+        """
+        await self.pool.end_dead()
+        await self.environments.end_dead()
+        if self.engine.lost or self.engine.owed.any:
+            if self.engine.lost and not self.away:
+                logger.warning("the container engine is away, start it: 'systemctl start docker'")
+                self.away = True
+            with contextlib.suppress(EngineRefused):
+                await settle(self.engine, 0.0)
+        if self.engine.lost or self.returns == self.engine.returns:
+            return False
+        logger.info("the container engine is back")
+        self.returns, self.away = self.engine.returns, False
+        # It may have come back as another one.
+        self.known = None
+        return True
 
     async def close(self) -> None:
         await self.environments.close()

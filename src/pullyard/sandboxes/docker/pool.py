@@ -84,6 +84,14 @@ class WarmPool:
             except EngineRefused as refused:
                 logger.warning("no container could be made ahead of time", problem=str(refused))
 
+    async def end_dead(self) -> None:
+        """What waits and will never be taken: its engine was restarted, or somebody ended it."""
+        for waiting in list(self.waiting.values()):
+            dead = deque(container for container in waiting if not runs(container))
+            for container in dead:
+                waiting.remove(container)
+            await end_all(dead)
+
     async def close(self) -> None:
         self.closed = True
         filling = list(self.filling)
@@ -95,7 +103,8 @@ class WarmPool:
 
 
 def runs(container: Container) -> bool:
-    if container.init is None or container.ending is not None:
+    """Whether it does, and would end with us: an engine that is restarted may let it run on without us."""
+    if container.init is None or container.ending is not None or container.input[0].at_eof():
         return False
     ended = select.poll()
     ended.register(container.init, select.POLLIN)

@@ -11,7 +11,7 @@ from pullyard.sandboxes.docker.container import Container, is_of
 from pullyard.sandboxes.docker.engine import Connection, EngineRefused
 from pullyard.sandboxes.docker.remedies import lost
 from pullyard.sandboxes.docker.streams import CommandStreams
-from pullyard.sandboxes.protocol import SandboxUnavailable
+from pullyard.sandboxes.protocol import SandboxLost
 
 POLL_SECONDS = 0.01
 SLOW_POLL_SECONDS = 0.2
@@ -56,7 +56,7 @@ class DockerProcess:
         try:
             return await asyncio.shield(self.ending)
         except EngineRefused as refused:
-            raise SandboxUnavailable(lost(refused)) from refused
+            raise SandboxLost(lost(refused)) from refused
 
     async def kill(self) -> None:
         if not self.over:
@@ -69,6 +69,8 @@ class DockerProcess:
     async def finish(self) -> int:
         try:
             code = await self.exit_code()
+            if code == KILLED and not self.killed:
+                await self.check_ended()
             reusable = not self.killed and self.container.empty()
         except BaseException:
             await self.container.end()
@@ -86,6 +88,16 @@ class DockerProcess:
         if reusable and not self.killed:
             self.sandbox.give_back(self.container)
         return code
+
+    async def check_ended(self) -> None:
+        """Raises EngineRefused where nothing but the end of its container ended the command.
+
+        An engine that is stopped in order ends its containers first, and still answers meanwhile.
+        """
+        if await self.container.was_ended():
+            self.container.look()
+            if not self.container.exceeded:
+                raise EngineRefused(0, "it ended the container")
 
     def limits_met(self) -> str:
         return " ".join([*self.sandbox.limits_met(), *self.container.told()])

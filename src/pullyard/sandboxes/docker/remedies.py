@@ -28,8 +28,8 @@ REMEDIES = (
 def lost(refused: EngineRefused) -> str:
     message = str(refused).rstrip(".")
     return (
-        f"The container's engine was lost while a command ran: {message}. See that it runs, such as with "
-        "'systemctl start docker', and retry the task; what was done until then is kept on this worker."
+        f"The container's engine was lost while it was needed: {message}. See that it runs, such as with "
+        "'systemctl start docker'; what was under way is tried again."
     )
 
 

@@ -21,16 +21,24 @@ from pullyard.sandboxes.disk_meter import DiskMeter
 from pullyard.sandboxes.docker.accounts import account_inside, ask_facts
 from pullyard.sandboxes.docker.attach import AttachRefused
 from pullyard.sandboxes.docker.container import Container
-from pullyard.sandboxes.docker.engine import Engine, EngineRefused, find_socket
+from pullyard.sandboxes.docker.engine import Engine, EngineLost, EngineRefused, find_socket
 from pullyard.sandboxes.docker.environments import HOME, Claim
 from pullyard.sandboxes.docker.images import find_image
+from pullyard.sandboxes.docker.leftovers import settle
 from pullyard.sandboxes.docker.makers import Maker, Order, Stock, open_maker
 from pullyard.sandboxes.docker.process import DockerProcess
-from pullyard.sandboxes.docker.remedies import explain
+from pullyard.sandboxes.docker.remedies import explain, lost
 from pullyard.sandboxes.docker.streams import CommandStreams
 from pullyard.sandboxes.docker.workspace import account_files
 from pullyard.sandboxes.inner_listener import InnerListener
-from pullyard.sandboxes.protocol import WORKSPACE, Command, Mount, SandboxSpec, SandboxUnavailable
+from pullyard.sandboxes.protocol import (
+    WORKSPACE,
+    Command,
+    Mount,
+    SandboxLost,
+    SandboxSpec,
+    SandboxUnavailable,
+)
 
 # What the engine adds to the environment by itself is taken out again. It reads output and errors by two
 # pipes at once, so only what is one pipe inside keeps its order.
@@ -40,6 +48,9 @@ RUN = (
     '[ "$3" = apart ] || exec 2>&1; shift 3; exec "$@"',
     "sh",
 )
+
+
+ENGINE = "engine"
 
 
 class DockerSandbox:
@@ -63,7 +74,8 @@ class DockerSandbox:
         if os.geteuid() == 0 and not self.spec.uid:
             raise SandboxUnavailable("A worker that runs as root must give each sandbox an account: set uid.")
         self.engine = engine = self.stock.engine if self.stock else Engine(find_socket())
-        with self.phase("engine"):
+        with self.phase(ENGINE):
+            await settle(engine, engine.patience_seconds)
             facts = await (self.stock.facts() if self.stock else ask_facts(engine))
         with self.phase("image"):
             image = await find_image(engine, self.image, self.spec.platform)
@@ -115,6 +127,8 @@ class DockerSandbox:
         try:
             yield
         except EngineRefused as refused:
+            if isinstance(refused, EngineLost) and phase != ENGINE:
+                raise SandboxLost(lost(refused)) from refused
             raise SandboxUnavailable(explain(phase, self.image, refused)) from refused
 
     async def start(self, command: Command) -> DockerProcess:

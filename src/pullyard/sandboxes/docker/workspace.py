@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pullyard.sandboxes.docker.container import labels
-from pullyard.sandboxes.docker.engine import Engine, EngineRefused
+from pullyard.sandboxes.docker.engine import Engine, EngineLost, EngineRefused
 from pullyard.sandboxes.protocol import WORKSPACE, Mount, SandboxSpec, SandboxUnavailable, Workspace
 
 ROOT_OVERLAY = {"index": "off", "metacopy": "off", "redirect_dir": "nofollow"}
@@ -27,8 +27,9 @@ class OverlayVolume:
         named = ",".join(f"{name}={value}" for name, value in overlay_layers(self.spec.workspace).items())
         options = {"type": "overlay", "device": "overlay", "o": named}
         wish = {"Name": self.name, "Driver": "local", "DriverOpts": options, "Labels": labels(self.spec)}
-        await self.engine.call("POST", "/volumes/create", wish)
+        # From here on, as an engine that is lost just then may have made it.
         self.made = True
+        await self.engine.call("POST", "/volumes/create", wish)
 
     def mount(self) -> dict[str, Any]:
         options = {"NoCopy": True}
@@ -55,11 +56,16 @@ def overlay_layers(workspace: Workspace) -> dict[str, str]:
 
 
 async def remove_volume(engine: Engine, name: str) -> None:
+    """One that is gone is no mistake. Where the engine is away it is owed: see ``Owed``."""
+    engine.owed.volumes.add(name)
     try:
         await engine.call("DELETE", f"/volumes/{name}", query={"force": "true"})
+    except EngineLost:
+        return
     except EngineRefused as refused:
-        if refused.status not in (0, 404):
+        if refused.status != 404:
             raise
+    engine.owed.volumes.discard(name)
 
 
 def check_exists(place: Path) -> None:

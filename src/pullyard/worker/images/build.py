@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pullyard.sandboxes.children import own_mark
-from pullyard.sandboxes.docker.engine import Engine, EngineRefused
+from pullyard.sandboxes.docker.engine import Engine, EngineLost, EngineRefused
 from pullyard.worker.images.build_watch import BuildWatch, mark_of, step_label
 from pullyard.worker.images.choose import BuildPlan
 from pullyard.worker.images.engine_news import engine_news
@@ -68,10 +68,11 @@ async def build(
         built = True
     except TimeoutError:
         raise watch.refuse(f"was not done after {limits.seconds:g} seconds") from None
+    except EngineLost:
+        engine.owed.builds.add(step_label(key))
+        raise
     except EngineRefused as refused:
         # The engine reads the file once more before it begins.
-        if refused.status == 0:
-            raise
         raise watch.refuse(f"was refused: {one_line(str(refused))}") from refused
     finally:
         if not built:

@@ -16,7 +16,7 @@ LINE_BYTES = 1 << 20
 async def engine_news(
     engine: Engine, path: str, query: Mapping[str, str], content: Any = None
 ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-    """The engine gives the work up when the block is left early. Raises EngineRefused."""
+    """The engine gives the work up when the block is left early. Raises EngineRefused, EngineLost."""
     # A build may be silent for as long as it takes; who asks has a limit of its own.
     patient = httpx.Timeout(60, read=None, write=None)
     headers = {"Content-Type": "application/x-tar"} if content is not None else {}
@@ -28,7 +28,7 @@ async def engine_news(
                 raise EngineRefused(answer.status_code, said(await answer.aread()))
             yield objects(answer)
     except httpx.HTTPError as lost:
-        raise EngineRefused(0, f"The engine at {engine.socket} went away: {lost!r}.") from lost
+        raise engine.gone(lost) from lost
 
 
 async def objects(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pullyard.lifecycle.reasons import Reason
-from pullyard.sandboxes.docker.engine import Engine, EngineRefused
+from pullyard.sandboxes.docker.engine import Engine, EngineLost, EngineRefused
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.images.engine_news import engine_news
 from pullyard.worker.images.errors import ImageRefused, one_line
@@ -43,7 +43,7 @@ async def pull(
 ) -> dict[str, Any]:
     """What the engine then has.
 
-    Raises ImageRefused where there is no such image or it is too large, PhaseFailed else.
+    Raises ImageRefused where there is no such image or it is too large, EngineLost, PhaseFailed else.
     """
     progress.line(f"The image {name} is not on this worker yet: pulling it.")
     counter = _Counter(progress, name)
@@ -60,6 +60,8 @@ async def pull(
                     raise too_large(name, "packed", room)
                 if full := disk.problem():
                     raise ImageRefused(f"The image {name} {full}: make room there, or take a smaller one.")
+    except EngineLost:
+        raise
     except EngineRefused as refused:
         problem = str(refused)
     found = None if problem else await find_image(engine, name, platform)

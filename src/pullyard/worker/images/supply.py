@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pullyard.lifecycle.reasons import Reason
-from pullyard.sandboxes.docker.engine import Engine, EngineRefused
+from pullyard.sandboxes.docker.engine import Engine, EngineLost, EngineRefused
+from pullyard.sandboxes.docker.leftovers import settle
+from pullyard.sandboxes.docker.remedies import explain, lost
+from pullyard.sandboxes.protocol import SandboxLost
 from pullyard.worker.failures import PhaseFailed
 from pullyard.worker.images.build import BuildLimits, build, tag_of
 from pullyard.worker.images.choose import BuildPlan, ImageChoice
@@ -34,13 +37,21 @@ class ImageSupply:
         """The id of the chosen image, once the engine has it; ``tell`` hears of the progress.
 
         Work that was begun goes on also when whoever waits is cancelled. Raises ImageRefused where the choice
-        is at fault, another PhaseFailed where the engine or a registry is.
+        is at fault, another PhaseFailed where the engine or a registry is, SandboxLost where the engine went
+        away meanwhile.
         """
+        try:
+            await settle(self.engine, self.engine.patience_seconds)
+        except EngineRefused as refused:
+            sentence = explain("engine", choice.name or "the project's image", refused)
+            raise PhaseFailed(Reason.SANDBOX_UNAVAILABLE, sentence) from refused
         try:
             if choice.build is None:
                 assert choice.name is not None
                 return await self.named(choice.name, platform, tell)
             return await self.built(choice.build, platform, tell)
+        except EngineLost as refused:
+            raise SandboxLost(lost(refused)) from refused
         except EngineRefused as refused:
             raise PhaseFailed(Reason.SANDBOX_UNAVAILABLE, str(refused)) from refused
 
