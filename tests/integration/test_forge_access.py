@@ -27,6 +27,7 @@ from pullyard.git.remotes import Remotes
 from pullyard.protocol.errors import RemoteFailure, RequestError
 from pullyard.protocol.public_addresses import read_private_place
 from tests.fault_proxy import FaultProxy
+from tests.forges.github import TOKEN_OF_APP
 from tests.forges.kinds import access_to, make_server
 from tests.forges.server import TOKEN, ForgeServer, serve_forge
 from tests.repositories import make_bare_clone, make_repository
@@ -196,6 +197,8 @@ async def test_an_app_gets_a_token_for_one_repository(server: ForgeServer, opene
     # Git has it, too, and asks for no other one.
     assert await listed(opened[0], server, None) == ["main"]
     assert len(server.asked) == 4
+    # What is masked in logs knows all of it.
+    assert opened[0].secrets() == {PEM, TOKEN_OF_APP}
 
 
 def test_an_apps_statement_is_signed() -> None:

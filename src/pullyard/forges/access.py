@@ -33,6 +33,12 @@ class Access:
         for client in self._clients.values():
             await client.aclose()
 
+    def secrets(self) -> set[str]:
+        """All that must be shown nowhere, the tokens that an App has now included."""
+        sites = self.sites.by_host.values()
+        own = {one.token for one in sites if one.token} | {one.app.key for one in sites if one.app}
+        return own.union(*(tokens.held() for tokens in self._tokens.values()))
+
     def open(self, kind: str, url: str) -> tuple[Api, Place]:
         """The API of a repository's forge. Raises RequestError where the owner has to configure something."""
         self.sites.check(url, kind)

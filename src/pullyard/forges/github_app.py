@@ -39,6 +39,9 @@ class AppTokens:
     _held: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]], repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
+    def held(self) -> set[str]:
+        return {token for token, _ in self._held.values()}
+
     async def token(self, api: Api, place: Place) -> str:
         """``api`` shows itself by ``statement``. Raises what ``Api.ask`` does."""
         async with self._turn:
