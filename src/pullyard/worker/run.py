@@ -199,7 +199,14 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         dialer=dialer,
         tracer=tracer,
         windows=Windows(settings.quota_wait_seconds),
-        masker=Masker(lambda: {*own_secrets, *upstream.secrets(), *access.secrets(), *sealed.opened, client.credential}),
+        masker=Masker(
+            lambda: {
+                *own_secrets,
+                *upstream.secrets(),
+                *access.secrets(),
+                client.credential,
+            }
+        ),
         decider=open_decider(settings, probes, access.sites),
     )
 
