@@ -1766,6 +1766,8 @@ export interface components {
             errand?: components["schemas"]["ChangeErrand"] | null;
             /** Execution Id */
             execution_id: string;
+            /** @description of an open change, as its forge was seen last; null: not seen yet, or no API */
+            forge_status?: components["schemas"]["ForgeStatus"] | null;
             /** Has Diff */
             has_diff: boolean;
             /** Id */
@@ -1909,7 +1911,7 @@ export interface components {
          * @description Work that is no execution and that only a worker can do, because only it reaches the forge.
          * @enum {string}
          */
-        ErrandKind: "merge" | "close" | "read-task-list" | "write-task-list";
+        ErrandKind: "merge" | "close" | "look" | "read-task-list" | "write-task-list";
         /**
          * ErrandState
          * @enum {string}
@@ -2181,6 +2183,19 @@ export interface components {
             under_way: boolean;
             /** Warnings */
             warnings: components["schemas"]["ListLine"][];
+        };
+        /** ForgeStatus */
+        ForgeStatus: {
+            /** Approved */
+            approved: boolean;
+            /**
+             * Checks
+             * @description what the forge's own tests say of the newest commit
+             * @enum {string}
+             */
+            checks: "none" | "pending" | "passing" | "failing";
+            /** Draft */
+            draft: boolean;
         };
         /** HostSettings */
         HostSettings: {
