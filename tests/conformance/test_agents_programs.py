@@ -12,12 +12,14 @@ from pydantic import SecretStr
 
 from pullyard.agents.registry import AGENTS
 from pullyard.lifecycle.reasons import Reason
+from pullyard.sandboxes.registry import SANDBOXES
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
 from tests.agent_plays import BLOCK, DONE, FIX, PLAYS
 from tests.agent_programs import shelf_with
 from tests.agent_runs import Run, Workplace
 from tests.model_server import Failure, ModelServer, Turn
+from tests.sandbox_places import make_ready
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -157,3 +159,16 @@ async def test_cancelled_it_leaves_the_model_at_once(name: str, workplace: Workp
         await asyncio.wait([running])
         assert running.cancelled()
         server.release.set()
+
+
+@pytest.mark.parametrize("name", ["codex", "gemini", "mini-swe-agent"], indirect=True)
+async def test_it_runs_in_a_container_whose_image_knows_nothing_of_it(
+    name: str, workplace: Workplace, request: pytest.FixtureRequest
+) -> None:
+    make_ready("docker", workplace.root, request)
+    workplace.sandbox = SANDBOXES["docker"]
+    play = PLAYS[name]
+    async with model(name, [*play.fix, *play.done], workplace):
+        run = await ask(name, workplace)
+    assert run.verdict.reason is None, run.output
+    assert (workplace.ws / "greeting.txt").read_text() == "hello world\n"
