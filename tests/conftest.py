@@ -1,5 +1,6 @@
 """Fixtures for every kind of test; each plugin is a module beside this one."""
 
+import gc
 import os
 
 import pytest
@@ -20,6 +21,12 @@ PROCESS_BYTES = 1 << 30
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests last: whoever waits for the suite learns of a plain mistake in its first minute."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected lasts: looking through it again and again finds no garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers() -> int:

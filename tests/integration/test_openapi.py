@@ -58,6 +58,16 @@ def is_live(operation: Any) -> bool:
     return "text/event-stream" in answers.get("200", {}).get("content", {})
 
 
+def without_patterns(document: Any) -> Any:
+    """Most of its time went into texts that break a pattern; ``test_coordinator_fuzz`` has such texts."""
+    if isinstance(document, list):
+        return [without_patterns(one) for one in document]
+    if not isinstance(document, dict):
+        return document
+    kept = {name: value for name, value in document.items() if name != "pattern" or isinstance(value, dict)}
+    return {name: without_patterns(value) for name, value in kept.items()}
+
+
 class Fuzzer:
     """Asks in a thread of its own, so that the coordinator goes on answering."""
 
@@ -69,14 +79,13 @@ class Fuzzer:
         self.statuses: Counter[int] = Counter()
         self.changed = 0
 
-    def ask_all(self, document: dict[str, Any]) -> int:
+    def ask_all(self, document: dict[str, Any], mode: GenerationMode) -> int:
         """How many operations were asked."""
         found = schemathesis.openapi.from_dict(document).get_all_operations()
         operations = [one.ok() for one in found]
         asked = [one for one in operations if one.path not in LEFT_OUT and not is_live(one)]
         for operation in asked:
-            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-                self._ask(operation, mode)
+            self._ask(operation, mode)
         return len(asked)
 
     def _ask(self, operation: Any, mode: GenerationMode) -> None:
@@ -113,8 +122,10 @@ async def test_no_operation_of_the_document_is_answered_with_a_fault(coordinator
     known = await things(coordinator)
     before = await entries(coordinator)
     fuzzer = Fuzzer(coordinator.url, coordinator.token, known)
-    asked = await asyncio.to_thread(fuzzer.ask_all, await coordinator.get("/openapi.json"))
-    assert asked > 70
+    document = await coordinator.get("/openapi.json")
+    rightly = await asyncio.to_thread(fuzzer.ask_all, document, GenerationMode.POSITIVE)
+    wrongly = await asyncio.to_thread(fuzzer.ask_all, without_patterns(document), GenerationMode.NEGATIVE)
+    assert rightly == wrongly > 70
     assert {200, 201, 404, 409, 422} <= set(fuzzer.statuses)
     assert await entries(coordinator) - before == fuzzer.changed > 30
 
