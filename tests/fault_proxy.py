@@ -18,6 +18,7 @@ class FaultProxy:
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     url: str = ""
+    accepted: int = 0
     refused: int = 0
     _refusal: asyncio.Event = field(default_factory=asyncio.Event)
     _flows: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,6 +64,7 @@ class FaultProxy:
             self._refusal.set()
             writer.transport.abort()
             return
+        self.accepted += 1
         task = asyncio.create_task(self._join(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -12,6 +12,7 @@ from pullyard.sdk import stream as sdk_stream
 from pullyard.sdk.stream import Stream
 from tests.coordinator import RunningCoordinator, running_coordinator
 from tests.fault_proxy import FaultProxy
+from tests.live import until
 
 
 async def test_what_is_heard_goes_on_after_every_break(coordinator: RunningCoordinator) -> None:
@@ -44,7 +45,8 @@ async def test_what_is_heard_goes_on_after_every_break(coordinator: RunningCoord
 async def test_a_coordinator_that_froze_is_left_for_a_new_connection(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sdk_stream, "DEAD_SECONDS", 0.5)
+    # A machine with much to do must not be taken for one that froze.
+    monkeypatch.setattr(sdk_stream, "DEAD_SECONDS", 2.0)
     async with running_coordinator(database_url, stream_ping_seconds=0.1) as coordinator:
         project_id = await coordinator.project()
         live, heard = threading.Event(), threading.Event()
@@ -62,11 +64,10 @@ async def test_a_coordinator_that_froze_is_left_for_a_new_connection(
             listening = asyncio.create_task(asyncio.to_thread(listen, proxy.url))
             await asyncio.to_thread(live.wait)
             hub = coordinator.served.services.hub
-            before = hub.clients
+            before, connections = hub.clients, proxy.accepted
             proxy.freeze()
             await coordinator.task(project_id)
-            # Long enough that the client has given the connection up.
-            await asyncio.to_thread(heard.wait, 1.0)
+            await until(lambda: proxy.accepted > connections)
             proxy.mend()
             await listening
             assert heard.is_set()
