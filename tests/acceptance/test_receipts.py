@@ -94,6 +94,31 @@ async def test_a_flaky_command_is_marked_and_told_where_retries_are_asked_for(sy
     assert b"is flaky" in await system.log(execution["id"], "verify")
 
 
+async def test_a_failed_try_is_not_forgotten_when_the_worker_is_killed_in_the_next(
+    system: System,
+) -> None:
+    await system.start_worker(sandbox="unsafe-directory")
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        os.chmod(place, 0o777)
+        first, second = Path(place) / "first", Path(place) / "second"
+        fails_hangs_passes = f"! mkdir {first} || exit 3; ! mkdir {second} || {{ echo hangs; sleep 900; }}"
+        project = await system.project(
+            system.repository(),
+            verify_commands=[["sh", "-c", fails_hangs_passes]],
+            limits={"verify_retries": 1},
+        )
+        task = await system.task(project, "echo done > result.txt")
+        execution = await system.until_execution(task, "verifying")
+        await system.until_logged(execution["id"], b"hangs", "verify")
+        await system.kill_worker()
+        await system.start_worker(sandbox="unsafe-directory")
+        assert (await system.ended(task))["state"] == "completed"
+    (execution,) = await system.executions(task)
+    receipt = execution["receipt"]
+    assert (receipt["passed"], receipt["tries"]) == (True, 2)
+    assert [one["flaky"] for one in receipt["commands"]] == [True]
+
+
 async def test_without_retries_a_failed_command_has_failed(system: System) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as place:
         os.chmod(place, 0o777)

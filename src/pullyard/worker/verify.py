@@ -29,17 +29,32 @@ async def verify(context: Context, node: Node) -> NodeOutcome:
 
     The commands of one copy see the clean checkouts of all. Skipping is no failure.
     """
-    del node
     chosen = {copy: await choose_commands(context, copy) for copy in context.changed}
-    ran = await run_once(context, chosen)
-    write_down(context, chosen, ran)
-    for _ in range(1, context.grant.limits.verify_tries):
-        if failed := {copy: chosen[copy] for copy, one in ran.items() if may_be_flaky(one.results)}:
+    ran = tried_before(context, node)
+    if fresh := {copy: commands for copy, commands in chosen.items() if copy not in ran}:
+        ran |= await run_once(context, fresh)
+        write_down(context, fresh, ran)
+    tries = context.grant.limits.verify_tries
+    for _ in range(1, tries):
+        if failed := {copy: chosen[copy] for copy, one in ran.items() if may_be_flaky(one, tries)}:
             await try_again(context, failed, ran)
             write_down(context, failed, ran)
     for copy in context.changed:
         judge(copy)
     return NodeOutcome.PASSED
+
+
+def tried_before(context: Context, node: Node) -> dict[Copy, Ran]:
+    """The tries that ended in an attempt which was interrupted: what failed then is not forgotten."""
+    attempts = [fact for fact in context.record.nodes if fact.name == node.name]
+    if len(attempts) < 2 or attempts[-2].reason is not Reason.INTERRUPTED:
+        return {}
+    receipts = {copy: copy.record.receipt for copy in context.changed}
+    return {
+        copy: Ran(receipt.commands, receipt.seconds, receipt.tries)
+        for copy, receipt in receipts.items()
+        if receipt and copy.record.harvested and receipt.commit == copy.record.harvested.commit
+    }
 
 
 def write_down(context: Context, chosen: Mapping[Copy, Detected], ran: Mapping[Copy, Ran]) -> None:
@@ -48,6 +63,7 @@ def write_down(context: Context, chosen: Mapping[Copy, Detected], ran: Mapping[C
         results = ran[copy].results
         warning = commands.warning or missing_program(results) or flaky_command(results)
         copy.record.receipt = make_receipt(context, copy, ran[copy], warning=warning)
+    context.journal.save()
 
 
 async def run_once(context: Context, chosen: Mapping[Copy, Detected]) -> dict[Copy, Ran]:
@@ -67,8 +83,11 @@ async def run_once(context: Context, chosen: Mapping[Copy, Detected]) -> dict[Co
     return ran
 
 
-def may_be_flaky(results: Sequence[CommandResult]) -> bool:
-    return bool(results) and results[-1].outcome == "failed" and results[-1].exit_code != NOT_FOUND
+def may_be_flaky(ran: Ran, tries: int) -> bool:
+    """Whether what failed is to be tried again, where there may be so many tries."""
+    results = ran.results
+    failed = bool(results) and results[-1].outcome == "failed" and results[-1].exit_code != NOT_FOUND
+    return failed and ran.tries < tries
 
 
 async def try_again(context: Context, failed: Mapping[Copy, Detected], ran: dict[Copy, Ran]) -> None:
