@@ -31,6 +31,8 @@ WORDS = st.sampled_from(
             "id",
             "name",
         ),
+        *("kind", "data", "choices", "free", "reason", "call_id", "message", "note", "diff", "used"),
+        *("question", "session", "end", "tool-call", "tool-result", "thought", "budget", "failed"),
         *("input", "do", "call", "say", "shown", "thinking", "subtype", "api_error_status", "num_turns"),
     ]
 )

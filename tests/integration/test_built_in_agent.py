@@ -2,17 +2,15 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from pydantic import SecretStr
 
 from pullyard.agents.built_in import BuiltInAgent
 from pullyard.lifecycle.reasons import Reason
-from pullyard.protocol.worker import Answer, TaskBrief
+from pullyard.protocol.worker import TaskBrief
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
 from pullyard.worker.programs.shelf import Shelf
@@ -60,18 +58,6 @@ async def work(workplace: Workplace, task: TaskBrief = TASK, **settings: Any) ->
     return await workplace.run(BuiltInAgent(), {"model": "anthropic/claude-sonnet-5", **settings}, task)
 
 
-def results(run: Run) -> list[str]:
-    return [entry.text for entry in run.entries if entry.kind == "tool-result"]
-
-
-def again(workplace: Workplace, name: str) -> Workplace:
-    """A new sandbox with the same working copy."""
-    other = replace(workplace, root=workplace.root / name)
-    other.root.mkdir()
-    workplace.ws.rename(other.root / "ws")
-    return other
-
-
 @pytest.mark.parametrize(("settings", "provider", "path"), FORMATS)
 async def test_it_makes_a_change_over_every_wire_format(
     settings: dict[str, str], provider: str, path: str, workplace: Workplace
@@ -86,31 +72,6 @@ async def test_it_makes_a_change_over_every_wire_format(
     assert workplace.ledger.usage.cost_micros > 0
     assert all(request.path.endswith(path) for request in server.model_requests())
     assert KEY not in run.output.decode()
-
-
-async def test_it_asks_and_goes_on_with_the_answer_in_another_process(workplace: Workplace) -> None:
-    asks = ToolUse("ask_person", {"question": "Which spelling?", "choices": ["hello", "hallo"]})
-    script = [ToolUse("read_file", {"path": "greeting.txt"}), asks, EDIT, DONE]
-    async with model(script, workplace) as server:
-        run = await work(workplace)
-        question = run.verdict.question
-        assert question is not None, run.output
-        assert (question.text, question.choices, question.free) == (
-            "Which spelling?",
-            ["hello", "hallo"],
-            True,
-        )
-        answers = [Answer(question=question.text, answer="Take hello.")]
-        task = msgspec.structs.replace(TASK, session=question.session, answers=answers)
-        second = again(workplace, "second")
-        run = await work(second, task)
-    assert run.verdict.reason is None, run.output
-    assert "Take hello." in results(run)[0]
-    assert (second.ws / "greeting.txt").read_text() == "hello world\n"
-    assert len(server.model_requests()) == 4
-    sent = server.model_requests()[2].body.decode()
-    assert "helo world" in sent, "it knows what it had read"
-    assert "Take hello." in sent
 
 
 async def test_spent_money_ends_it_with_that_reason(workplace: Workplace) -> None:

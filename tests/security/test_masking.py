@@ -69,7 +69,7 @@ NOISE = st.sampled_from([text.encode(errors="replace") for text in PLAIN]) | st.
 
 
 @pytest.mark.attack("secrets: masking of streams")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     parts=st.lists(st.tuples(NOISE, SECRET | TOKEN), min_size=1, max_size=5),
     cuts=st.lists(st.integers(0, 4000), max_size=12),
@@ -85,7 +85,7 @@ def test_no_cut_lets_a_secret_through(parts: list[tuple[bytes, bytes]], cuts: li
     assert told.count(b"\n") == data.count(b"\n")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(parts=st.lists(NOISE, max_size=8), cuts=st.lists(st.integers(0, 400), max_size=8))
 def test_all_else_stays_byte_for_byte(parts: list[bytes], cuts: list[int]) -> None:
     data = b"\n".join(parts)
