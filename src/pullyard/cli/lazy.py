@@ -27,6 +27,7 @@ COMMANDS = {
     "receipt": ("pullyard.cli.receipt", "Check what workers have signed about their verifications."),
     "change": ("pullyard.cli.change", "Show, merge and close changes."),
     "budget": ("pullyard.cli.budget", "Bound what may be spent, in money and in tokens."),
+    "key": ("pullyard.cli.key", "Give model providers' keys to workers, sealed."),
     "schedule": ("pullyard.cli.schedule", "Make tasks by a cron text."),
     "event": ("pullyard.cli.event", "Hand in events, and say which become tasks."),
     "audit": ("pullyard.cli.audit", "Show who did what."),

@@ -39,6 +39,7 @@ from pullyard.coordinator.news import listen
 from pullyard.coordinator.observe import observe
 from pullyard.coordinator.projects import endpoints as projects
 from pullyard.coordinator.schedules import endpoints as schedules
+from pullyard.coordinator.secrets import endpoints as secrets
 from pullyard.coordinator.services import Services
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.tasks import endpoints as tasks
@@ -77,7 +78,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
         responses=problems.PROBLEM_RESPONSES,
     )
     app.state.services = services
-    work = (projects, automation, tasks, executions, workflows, logs, workers, changes, costs)
+    work = (projects, automation, tasks, executions, workflows, logs, workers, changes, costs, secrets)
     for module in (tenants, *work, asyncapi, sse, events, auth, hub, audit, schedules, intake, event_rules):
         app.include_router(module.router)
     app.include_router(auth.pages)

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     RULE = "rule"
     RECEIVED = "recv"
     BUDGET = "budget"
+    KEY = "key"
 
 
 @dataclass

@@ -291,6 +291,21 @@ class Allowance(msgspec.Struct, kw_only=True):
     message: str = ""
 
 
+class KeyRequest(msgspec.Struct, kw_only=True):
+    """``POST /worker/v1/executions/{id}/key``: a provider's key that a person sealed to this worker."""
+
+    fence: int
+    provider: str
+    sealing_key: str
+    """The worker's public one."""
+
+
+class KeyAnswer(msgspec.Struct, kw_only=True):
+    id: str = ""
+    box: str = ""
+    """See ``protocol.sealing``; empty where there is none."""
+
+
 class HeldExecution(msgspec.Struct, kw_only=True):
     execution_id: str
     fence: int

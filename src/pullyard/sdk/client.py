@@ -11,6 +11,7 @@ from pullyard.protocol.automation import Automation, AutomationStart, Injected, 
 from pullyard.protocol.budgets import Budget, BudgetInput
 from pullyard.protocol.intake import EventRule, EventRuleInput, PlainEvent, ReceivedEvent, Reception
 from pullyard.protocol.logs import OPEN_ENDED, LogLine, LogLines, LogMatch, LogMatches, LogStream
+from pullyard.protocol.provider_keys import ProviderKey, ProviderKeyInput
 from pullyard.protocol.resources import (
     Change,
     ChangeErrand,
@@ -260,6 +261,16 @@ class Client:
 
     def remove_budget(self, budget_id: str) -> None:
         self._transport.request("DELETE", f"/budgets/{budget_id}")
+
+    def keys(self) -> Iterator[ProviderKey]:
+        return self._pages("/keys", ProviderKey)
+
+    def set_key(self, key: ProviderKeyInput) -> ProviderKey:
+        """Replaces the one of the same scope and provider."""
+        return self._transport.put("/keys", ProviderKey, key)
+
+    def remove_key(self, key_id: str) -> None:
+        self._transport.request("DELETE", f"/keys/{key_id}")
 
     def schedules(self, project_id: str) -> Iterator[Schedule]:
         return self._pages(f"/projects/{project_id}/schedules", Schedule)

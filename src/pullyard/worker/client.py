@@ -26,6 +26,8 @@ from pullyard.protocol.worker import (
     FinishRequest,
     HeartbeatAnswer,
     HeartbeatRequest,
+    KeyAnswer,
+    KeyRequest,
     LogAnswer,
     PhaseReport,
     SalvageReport,
@@ -106,6 +108,9 @@ class CoordinatorClient:
 
     async def spending(self, execution_id: str, request: SpendingRequest) -> Allowance:
         return await self._call(f"/worker/v1/executions/{execution_id}/spending", request, Allowance)
+
+    async def key(self, execution_id: str, request: KeyRequest) -> KeyAnswer:
+        return await self._call(f"/worker/v1/executions/{execution_id}/key", request, KeyAnswer)
 
     async def finish(self, execution_id: str, request: FinishRequest) -> Done:
         return await self._call(f"/worker/v1/executions/{execution_id}/finish", request, Done)

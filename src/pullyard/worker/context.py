@@ -38,6 +38,7 @@ from pullyard.worker.policy.decide import Decider, Permit
 from pullyard.worker.policy.model import default_policy
 from pullyard.worker.receipt_key import ReceiptKey
 from pullyard.worker.sandbox_choice import SandboxChoice
+from pullyard.worker.sealed_keys import SealedKeys
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.spending import ask_for_more
 from pullyard.worker.stop import Stop
@@ -69,6 +70,8 @@ class Tools:
     access: Access = field(default_factory=Access)
     """To the forges."""
     tracer: Tracer = field(default_factory=NoTracer)
+    sealed_keys: SealedKeys = field(default_factory=SealedKeys)
+    """Providers' keys of other people."""
     windows: Windows = field(default_factory=Windows)
     """The providers' limits on its credentials."""
     masker: Masker = field(default_factory=Masker)

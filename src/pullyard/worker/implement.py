@@ -167,17 +167,19 @@ async def run_agent(
 
     However this ends, nothing of the agent runs any more afterwards.
     """
+    model = None
     if invocation.gateway is not None:
-        check_model(context.tools.upstream, invocation.gateway)
-        await wait_for_quota(context.tools.upstream, invocation.gateway, ledger)
+        upstream = await context.tools.sealed_keys.for_execution(
+            context.tools.client, context.record.grant, context.tools.upstream, invocation.gateway
+        )
+        check_model(upstream, invocation.gateway)
+        await wait_for_quota(upstream, invocation.gateway, ledger)
+        model = Model(invocation.gateway, upstream, ledger)
     context.log(Phase.IMPLEMENT).line(f"The agent {agent.name} begins.")
     async with AsyncExitStack() as stack:
         output = AgentOutput(context, agent)
         process = await start(sandbox, relocate(invocation, sandbox.path_of), output, context.network)
         stack.push_async_callback(process.kill)
-        model = None
-        if invocation.gateway is not None:
-            model = Model(invocation.gateway, context.tools.upstream, ledger)
         log = context.log(Phase.IMPLEMENT)
         await stack.enter_async_context(context.network.serving(process, log, model))
         exit_code = await output.follow(process)

@@ -52,6 +52,7 @@ from pullyard.worker.programs.shelf import shelf_in
 from pullyard.worker.reap import marked, reap
 from pullyard.worker.receipt_key import load_key
 from pullyard.worker.sandbox_choice import SandboxChoice, worker_mark
+from pullyard.worker.sealed_keys import SealedKeys, load_sealing_key
 from pullyard.worker.settings import WorkerSettings
 from pullyard.worker.workspaces import Workspaces
 
@@ -178,6 +179,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
     images = None if stock is None else open_images(settings, stock.engine, stack)
     checkouts = data / "checkouts"
     own_secrets = secrets_in(settings)
+    sealed = SealedKeys(load_sealing_key(data, settings.sealing_key_file) if settings.sealed_keys else None)
     return Tools(
         settings=settings,
         client=client,
@@ -198,12 +200,14 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         images=images,
         dialer=dialer,
         tracer=tracer,
+        sealed_keys=sealed,
         windows=Windows(settings.quota_wait_seconds),
         masker=Masker(
             lambda: {
                 *own_secrets,
                 *upstream.secrets(),
                 *access.secrets(),
+                *sealed.opened,
                 client.credential,
             }
         ),
@@ -253,6 +257,7 @@ def measured_facts(tools: Tools) -> dict[str, Any]:
         "sandboxes": {name: msgspec.to_builtins(probe) for name, probe in tools.sandboxes.probes.items()},
         "agents": sorted(AGENTS),
         "receipt_key": tools.receipt_key.public,
+        "sealing_key": tools.sealed_keys.public,
         "free_bytes": free_bytes(tools.settings.data_directory),
     }
 

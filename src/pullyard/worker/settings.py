@@ -124,6 +124,10 @@ class WorkerSettings(BaseSettings):
     """On SIGTERM: how long running executions may finish before they are stopped and salvaged."""
     offline_seconds: float = Field(default=600.0, gt=0)
     """How long work goes on without the coordinator before it is stopped and salvaged."""
+    sealed_keys: bool = False
+    """True: keys of model providers that people sealed to this worker are used before its own ones."""
+    sealing_key_file: Path | None = None
+    """The private key for that, which the workers of a pool may share; null: one in the data directory."""
     quota_wait_seconds: float = Field(default=900.0, ge=0)
     """A model provider's limit on a credential is waited for so long; one that ends later ends what needs it,
     and its task is tried again then."""

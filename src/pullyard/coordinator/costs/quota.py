@@ -29,6 +29,7 @@ async def close_windows(
                     "tenant_id": tenant_id,
                     "worker_id": worker_id,
                     "execution_id": window.execution_id,
+                    "credential": window.credential,
                     "seconds": window.seconds,
                     "most": MOST_TASKS,
                 },

@@ -39,6 +39,7 @@ from pullyard.protocol.worker import (
     ErrandReport,
     FinishRequest,
     HeartbeatRequest,
+    KeyRequest,
     LogAnswer,
     PhaseReport,
     SalvageReport,
@@ -134,6 +135,13 @@ async def spending(request: Request) -> Response:
     return answer(
         await hear_request(services_of(request), tenant_id, worker_id, request.path_params["id"], wish)
     )
+
+
+async def key(request: Request) -> Response:
+    tenant_id, worker_id = await worker(request)
+    wish = await read(request, KeyRequest)
+    async with services_of(request).database.transaction() as connection:
+        return answer(await key_for(connection, tenant_id, worker_id, request.path_params["id"], wish))
 
 
 async def finish(request: Request) -> Response:
@@ -243,6 +251,7 @@ ROUTES = [
     Route("/worker/v1/executions/{id}/phase", phase, methods=["POST"]),
     Route("/worker/v1/executions/{id}/ask", ask, methods=["POST"]),
     Route("/worker/v1/executions/{id}/spending", spending, methods=["POST"]),
+    Route("/worker/v1/executions/{id}/key", key, methods=["POST"]),
     Route("/worker/v1/executions/{id}/finish", finish, methods=["POST"]),
     Route("/worker/v1/executions/{id}/salvage", salvaged, methods=["POST"]),
     Route("/worker/v1/executions/{id}/logs/{stream}", append, methods=["POST"]),
