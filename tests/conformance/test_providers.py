@@ -144,9 +144,7 @@ async def test_an_answer_that_breaks_off_is_counted_and_told(way: Way) -> None:
     assert gateway.ledger.verdict().reason is Reason.PROVIDER_FAILED
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"\xff", b'{"model":' + b"[" * 100_000, b"{}" + b"," * 600_000]
-)
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"model":' + b"[" * 100_000])
 async def test_a_body_that_is_no_request_is_refused(way: Way, body: bytes) -> None:
     async with ModelServer([TURN]) as server, gateway_by(way, server) as (_, client):
         answer = await client.post(way.path, content=body)

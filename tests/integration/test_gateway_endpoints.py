@@ -85,6 +85,11 @@ def test_what_is_not_that_event_passes(rest: bytes) -> None:
     assert trimmed(PIECE + rest + PIECE) == PIECE + rest + PIECE
 
 
+def test_the_end_of_a_long_event_is_not_taken_for_that_one() -> None:
+    stream = b": " + b"x" * 70_000 + b"\n" + USAGE + PIECE
+    assert trimmed(stream, 69_000) == stream
+
+
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=4))
 def test_any_bytes_without_that_event_pass(stream: bytes, cuts: list[int]) -> None:
     assert trimmed(stream, *[min(cut, len(stream)) for cut in cuts]) == stream

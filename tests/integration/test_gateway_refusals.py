@@ -104,7 +104,7 @@ REFUSED: list[tuple[Way, dict[str, Any]]] = [
     (GEMINI, {"system_instruction": {"parts": {"fileData": {"fileUri": "gs://b/x"}}}}),
     (GEMINI, {"contents": {"parts": [{"fileData": {"fileUri": FAR}}]}}),
     (GEMINI, telling({"functionResponse": {"name": "f", "parts": [{"fileData": {"fileUri": FAR}}]}})),
-    (GEMINI, {"generationConfig": {}, "generation_config": {"response_modalities": ["AUDIO"]}}),
+    (GEMINI, {"generationConfig": {}, "generation_config": {"temperature": 1}}),
 ]
 
 
@@ -129,6 +129,7 @@ PASSED: list[tuple[Way, dict[str, Any]]] = [
     (CHAT, {"tools": None, "plugins": [], "service_tier": "auto", "anything": None}),
     (RESPONSES, {"tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "apply_patch"}]}),
     (RESPONSES, {"tools": [{"type": "shell", "environment": {"type": "local"}}, {"type": "local_shell"}]}),
+    (RESPONSES, {"tools": [{"type": "namespace", "tools": [{"type": "function", "name": "f"}]}]}),
     (RESPONSES, {"include": ["reasoning.encrypted_content"], "previous_response_id": None}),
     (RESPONSES, saying({"type": "input_text", "text": FAR}, {"type": "input_image", "image_url": DATA})),
     (RESPONSES, {"input": [{"type": "reasoning", "summary": [], "encrypted_content": "x"}]}),
@@ -217,6 +218,14 @@ async def test_what_is_passed_on_of_a_request_of_gemini_is_what_was_read(body: s
         sent = server.requests[0].body.decode()
     assert not any(word in sent for word in ("googleSearch", "fileData", "system_instruction"))
     assert "functionDeclarations" in sent or '"text":"a"' in sent.replace(" ", "")
+
+
+@pytest.mark.parametrize("way", [CHAT, RESPONSES, GEMINI, BY_NAME["anthropic"]], ids=lambda way: way.name)
+async def test_a_request_of_too_many_parts_is_refused_before_it_is_read(way: Way) -> None:
+    body = b'{"x": [' + b"0," * 600_000 + b"0]}"
+    async with ModelServer([Text("hi")]) as server, gateway_by(way, server) as (_, client):
+        answer = await client.post(way.path, content=body)
+        assert answer.json()["error"]["message"] == "The request has more parts than the gateway reads."
 
 
 JSON = st.recursive(
