@@ -68,7 +68,9 @@ def measure(words: Sequence[str]) -> list[Figure]:
 def prepare(name: str, place: Path) -> Workplace:
     place.mkdir()
     place.chmod(0o755)
-    workplace = Workplace(place) if name == OWN else Workplace(place, shelf=shelf_with(name))
+    workplace = (
+        Workplace(place) if name == OWN else Workplace(place, shelf=shelf_with(name, *PLAYS[name].programs))
+    )
     (workplace.ws / "greeting.txt").write_text("helo world\n")
     for words in (["init", "--quiet"], ["add", "greeting.txt"]):
         subprocess.run(["git", *words], cwd=workplace.ws, check=True)
@@ -83,7 +85,7 @@ async def work(name: str, place: Path) -> Done:
         async with upstream.client:
             workplace.upstream = upstream
             began = time.perf_counter()
-            run = await workplace.run(agent_called(name), {})
+            run = await workplace.run(agent_called(name), play.settings)
             seconds = time.perf_counter() - began
     mended = (workplace.ws / "greeting.txt").read_text() == "hello world\n"
     if run.verdict.reason is not None or not mended:

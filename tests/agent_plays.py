@@ -1,7 +1,7 @@
 """What a scripted model says for each agent to mend a greeting, in the tests and in the benchmark."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pullyard.agents.claude_code import ClaudeCodeAgent
 from pullyard.agents.protocol import Agent
@@ -26,6 +26,11 @@ class Play:
     """Runs ``LOOK``; None for an agent that runs nothing."""
     closed: ToolUse | None = None
     """A call that it must refuse."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    programs: Sequence[str] = ()
+    """That it needs besides its own."""
+    counts: bool = True
+    """False where it does not tell the tokens of all its requests."""
 
 
 PLAYS = {
@@ -65,6 +70,15 @@ PLAYS = {
         [ToolUse("edit_file", {"path": "greeting.txt", "old": "helo", "new": "hello"})],
         look=ToolUse("run_command", {"command": LOOK}),
         closed=ToolUse("web_fetch", {"url": "http://example.com"}),
+    ),
+    "acp": Play(
+        "gemini",
+        [ToolUse("run_shell_command", {"command": FIX})],
+        look=ToolUse("run_shell_command", {"command": LOOK}),
+        closed=ToolUse("web_fetch", {"prompt": "Read http://example.com"}),
+        settings={"program": "gemini"},
+        programs=["gemini"],
+        counts=False,
     ),
     "aider": Play("anthropic", [Text("greeting.txt"), Text(BLOCK)], []),
 }

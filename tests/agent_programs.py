@@ -11,14 +11,15 @@ from pullyard.worker.programs.install import install
 from pullyard.worker.programs.shelf import Shelf
 
 
-def shelf_with(name: str) -> Shelf:
+def shelf_with(*names: str) -> Shelf:
     """Skips the test only where the registry can't be reached."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pullyard-tests/agents"
     shelf = Shelf(cache)
-    if programs()[name].version in shelf.versions(name):
-        return shelf
-    try:
-        install(shelf, name, lambda _: None)
-    except RemoteFailure as failure:
-        pytest.skip(f"{name} could not be installed: {failure.message}")
+    for name in names:
+        if programs()[name].version in shelf.versions(name):
+            continue
+        try:
+            install(shelf, name, lambda _: None)
+        except RemoteFailure as failure:
+            pytest.skip(f"{name} could not be installed: {failure.message}")
     return shelf

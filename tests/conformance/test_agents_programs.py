@@ -61,7 +61,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def workplace(name: str, tmp_path: Path) -> Workplace:
-    workplace = Workplace(tmp_path, shelf=shelf_with(name))
+    workplace = Workplace(tmp_path, shelf=shelf_with(name, *PLAYS[name].programs))
     (workplace.ws / "greeting.txt").write_text("helo world\n")
     for words in (["init", "--quiet"], ["add", "greeting.txt"]):
         subprocess.run(["git", *words], cwd=workplace.ws, check=True)
@@ -83,7 +83,7 @@ async def model(name: str, script: Sequence[Turn], workplace: Workplace) -> Asyn
 
 
 async def ask(name: str, workplace: Workplace) -> Run:
-    return await workplace.run(AGENTS[name](), {})
+    return await workplace.run(AGENTS[name](), PLAYS[name].settings)
 
 
 @pytest.mark.attack("agent: set-up in the repository", "agent: another model's address", backend="bubblewrap")
@@ -114,8 +114,9 @@ async def test_its_words_its_tools_and_its_tokens_are_told(name: str, workplace:
     async with model(name, [*play.fix, *play.done], workplace):
         run = await ask(name, workplace)
     assert run.kinds()[-1] == "usage"
-    assert run.usage.output_tokens == workplace.ledger.usage.output_tokens
-    assert run.usage.input_tokens == workplace.ledger.usage.input_tokens
+    counted = workplace.ledger.usage if play.counts else run.usage
+    assert run.usage.output_tokens == counted.output_tokens
+    assert run.usage.input_tokens == counted.input_tokens
     if play.look is None:
         assert BLOCK.strip() in [entry.text.strip() for entry in run.entries if entry.kind == "message"]
         return

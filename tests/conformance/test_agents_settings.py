@@ -50,6 +50,16 @@ def run_unittest(directory: Path) -> int:
         ("claude-code", {"endpoint": "Two Words"}, "model_endpoints"),
         ("codex", {"endpoint": "../x"}, "model_endpoints"),
         ("demo", {"pace": -1}, "pace"),
+        ("codex", {"effort": "most"}, "low"),
+        ("codex", {"model": "claude-sonnet-4-5"}, "no models of anthropic"),
+        ("gemini", {"max_turns": 0}, "max_turns"),
+        ("opencode", {"model": "sonnet"}, "PROVIDER/NAME"),
+        ("opencode", {"model": "openai/--help"}, "model's name"),
+        ("opencode", {"extra_argv": ["x\0"]}, "NUL"),
+        ("aider", {"modell": "x"}, "modell"),
+        ("mini-swe-agent", {"max_turns": -1}, "max_turns"),
+        ("acp", {"program": "sh"}, "gemini"),
+        ("acp", {"program": "gemini", "model": "gpt-5"}, "no models of openai"),
     ],
 )
 def test_wrong_settings_say_what_is_wrong(name: str, settings: dict[str, Any], word: str) -> None:

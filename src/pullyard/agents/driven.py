@@ -3,6 +3,7 @@
 The driver is a file of the task's, run by the agent's own Python; it prints one JSON object a line.
 """
 
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -10,7 +11,7 @@ from typing import Any
 
 from pullyard.agents import telling
 from pullyard.agents.endings import SILENT, judge_exit
-from pullyard.agents.lines import count_of, sentence_of
+from pullyard.agents.lines import count_of, sentence_of, text_of
 from pullyard.agents.models import NO_KEY, Model
 from pullyard.agents.programs import start_words
 from pullyard.agents.prompt import write_prompt
@@ -22,6 +23,13 @@ from pullyard.protocol.worker import TaskBrief, Usage
 
 _PLACES = {"anthropic": ("anthropic/", ""), "openai": ("openai/", "/v1"), "gemini": ("gemini/", "/v1beta")}
 """By provider: what stands before the model's name, and the path of its API."""
+
+
+_WHOLE = 64 << 10
+"""Characters of a file that are compared."""
+
+
+_WORDS = {"message": telling.message, "thought": telling.thought, "plan": telling.plan}
 
 
 class Driver:
@@ -72,21 +80,20 @@ class Driver:
         return judge_exit(exit_code, self._name)
 
     def _understand(self, line: Mapping[str, Any], at: float) -> Sequence[Told]:
-        text, call_id = line.get("text"), line.get("id")
+        event, text, call_id = text_of(line.get("event"), 40), line.get("text"), line.get("id")
         failed = line.get("failed") is True
-        match line.get("event"):
+        self._spoke |= event in ("message", "call")
+        if event in _WORDS:
+            return [_WORDS[event](text, at)]
+        match event:
             case "turn":
                 self._turns += 1
                 self.usage = telling.add(self.usage, _usage(line))
-                return []
             case "total":
                 self.usage = _usage(line)
-                return []
-            case "message":
-                self._spoke = True
-                return [telling.message(text, at)]
+            case "edited":
+                return [telling.diff(written(line), call_id, at)]
             case "call":
-                self._spoke = True
                 return [telling.call(line.get("tool"), call_id, line.get("input"), at)]
             case "result":
                 return [telling.result(text, call_id, at, is_error=failed)]
@@ -95,8 +102,18 @@ class Driver:
             case "error":
                 self._error = sentence_of(text) or "an error without a message"
                 return [telling.note(text, at, is_error=True)]
-            case _:
-                return []
+        return []
+
+
+def written(line: Mapping[str, Any]) -> str:
+    """A file's text before and after a tool as a unified diff."""
+    path, old, new = (
+        sentence_of(line.get("path")),
+        text_of(line.get("old"), _WHOLE),
+        text_of(line.get("new"), _WHOLE),
+    )
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), path, path, lineterm="")
+    return "\n".join(lines)
 
 
 def _usage(line: Mapping[str, Any]) -> Usage:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pullyard.agents import telling
 from pullyard.agents.endings import SILENT, judge_exit
 from pullyard.agents.lines import count_of, object_of, sentence_of, text_of
-from pullyard.agents.models import NO_KEY, ArgumentSettings
+from pullyard.agents.models import NO_KEY, ArgumentSettings, Model
 from pullyard.agents.programs import start_words
 from pullyard.agents.prompt import write_prompt
 from pullyard.agents.protocol import TASK_DIRECTORY, Invocation, Output, Verdict
@@ -67,23 +67,11 @@ class GeminiAgent:
         del inside
         chosen = read_settings(self.name, GeminiSettings, settings)
         model = chosen.chosen()
-        own = {**_SETTINGS, "model": {"maxSessionTurns": chosen.max_turns or -1}}
-        program = [*start_words(self.name), "--output-format", "stream-json", "-m", model.name]
-        program += ["--policy", f"{TASK_DIRECTORY}/policy.toml", "-e", "none", *chosen.extra_argv]
         return Invocation(
-            argv=["sh", "-c", _START, "sh", *program],
-            environment={
-                "GEMINI_API_KEY": NO_KEY,
-                "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{gateway_port}",
-                "GEMINI_CLI_HOME": "/tmp/gemini",
-                # So that nothing of .gemini or .env in the repository counts.
-                "GEMINI_CLI_TRUST_WORKSPACE": "false",
-                "GEMINI_CLI_NO_RELAUNCH": "true",
-                "NO_COLOR": "1",
-                "TERM": "xterm-256color",
-            },
+            argv=[*command(model, "--output-format", "stream-json"), *chosen.extra_argv],
+            environment=environment(gateway_port),
             stdin=write_prompt(task).encode(errors="replace"),
-            files={"settings.json": json.dumps(own).encode(), "policy.toml": policy().encode()},
+            files=own_files(chosen.max_turns),
             program=self.name,
             gateway=model.gateway,
         )
@@ -157,6 +145,31 @@ class GeminiAgent:
             told = object_of(line.get("error")).get("message")
             self._error = sentence_of(told) or "an error without a message"
         return [telling.summary(self._usage, at, failed=failed, turns=self._calls + 1)]
+
+
+def command(model: Model, *options: str) -> list[str]:
+    program = [*start_words("gemini"), *options, "-m", model.name]
+    program += ["--policy", f"{TASK_DIRECTORY}/policy.toml", "-e", "none"]
+    return ["sh", "-c", _START, "sh", *program]
+
+
+def environment(gateway_port: int) -> dict[str, str]:
+    return {
+        "GEMINI_API_KEY": NO_KEY,
+        "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{gateway_port}",
+        "GEMINI_CLI_HOME": "/tmp/gemini",
+        # So that nothing of .gemini or .env in the repository counts.
+        "GEMINI_CLI_TRUST_WORKSPACE": "false",
+        "GEMINI_CLI_NO_RELAUNCH": "true",
+        "NO_COLOR": "1",
+        "TERM": "xterm-256color",
+    }
+
+
+def own_files(max_turns: int | None) -> dict[str, bytes]:
+    """The settings and the policy that it is started with."""
+    own = {**_SETTINGS, "model": {"maxSessionTurns": max_turns or -1}}
+    return {"settings.json": json.dumps(own).encode(), "policy.toml": policy().encode()}
 
 
 def policy() -> str:

@@ -49,19 +49,7 @@ class OpencodeAgent:
         return Invocation(
             # With a title it needs no further request to make one up.
             argv=[*start_words(self.name), *_OPTIONS, *chosen.extra_argv],
-            environment={
-                "OPENCODE_CONFIG_CONTENT": json.dumps(configuration(model, gateway_port)),
-                # Settings, plug-ins and servers in the repository come from the repository: they don't count.
-                "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
-                "OPENCODE_DISABLE_CLAUDE_CODE": "1",
-                "OPENCODE_DISABLE_EXTERNAL_SKILLS": "1",
-                "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
-                "OPENCODE_PURE": "1",
-                # Nothing is to be fetched while it runs.
-                "OPENCODE_DISABLE_AUTOUPDATE": "1",
-                "OPENCODE_DISABLE_MODELS_FETCH": "1",
-                "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-            },
+            environment=environment(model, gateway_port),
             stdin=write_prompt(task).encode(errors="replace"),
             program=self.name,
             gateway=model.gateway,
@@ -106,6 +94,22 @@ class OpencodeAgent:
         return [telling.summary(self._usage, at, failed=False, turns=self._turns)]
 
 
+def environment(model: Model, gateway_port: int) -> dict[str, str]:
+    return {
+        "OPENCODE_CONFIG_CONTENT": json.dumps(configuration(model, gateway_port)),
+        # Settings, plug-ins and servers in the repository come from the repository: they don't count.
+        "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
+        "OPENCODE_DISABLE_CLAUDE_CODE": "1",
+        "OPENCODE_DISABLE_EXTERNAL_SKILLS": "1",
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+        "OPENCODE_PURE": "1",
+        # Nothing is to be fetched while it runs.
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    }
+
+
 def configuration(model: Model, gateway_port: int) -> dict[str, Any]:
     """opencode's settings: one provider, at the gateway, and nothing to be asked."""
     provider, path = _PLACES[model.provider]
@@ -117,6 +121,8 @@ def configuration(model: Model, gateway_port: int) -> dict[str, Any]:
         "snapshot": False,
         "model": named,
         "small_model": named,
+        # A title would be a request more.
+        "agent": {"title": {"disable": True}},
         "permission": {"*": "allow", **dict.fromkeys(_CLOSED, "deny")},
         "enabled_providers": [provider],
         "provider": {

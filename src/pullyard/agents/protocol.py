@@ -29,6 +29,8 @@ class Invocation:
     """Files or directories of the host that are the agent's program, by where they are seen inside."""
     program: str | None = None
     """The agent whose installed program is shown besides, as ``programs.inside`` says; None: no such."""
+    further_programs: Sequence[str] = ()
+    """More of them."""
     gateway: str | None = None
     """The provider whose API the agent calls, such as ``anthropic``; None needs no network at all."""
 

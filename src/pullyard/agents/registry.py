@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from pullyard.agents.acp import AcpAgent
 from pullyard.agents.aider import AiderAgent
 from pullyard.agents.built_in import BuiltInAgent
 from pullyard.agents.claude_code import ClaudeCodeAgent
@@ -36,6 +37,7 @@ AGENTS: Mapping[str, type[Member]] = {
     "gemini": GeminiAgent,
     "aider": AiderAgent,
     "mini-swe-agent": MiniSweAgent,
+    "acp": AcpAgent,
 }
 
 

@@ -64,11 +64,10 @@ class Shelf:
         return found.path
 
     def supply(self, invocation: Invocation) -> Invocation:
-        """With the program that it names among those to be shown. Raises AgentMissing."""
-        name = invocation.program
-        if name is None:
-            return invocation
-        return replace(invocation, programs={**invocation.programs, inside(name): self.find(name)})
+        """With the programs that it names among those to be shown. Raises AgentMissing."""
+        named = [invocation.program] if invocation.program is not None else []
+        found = {inside(name): self.find(name) for name in (*named, *invocation.further_programs)}
+        return replace(invocation, programs={**invocation.programs, **found})
 
     def labels(self) -> list[str]:
         """What the worker says of itself, for tasks to find it."""
