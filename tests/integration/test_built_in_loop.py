@@ -1,6 +1,7 @@
 """Our own agent's loop with a scripted model: what it heeds, what it stands, and when it ends."""
 
 import json
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -316,3 +317,34 @@ async def test_lines_are_counted_and_kept_as_editors_do() -> None:
         await loop.run()
     assert told.results[0] == "1\tone\n2\ttwo\x0c\n3\tthree\u2028"
     assert Path("dos.txt").read_bytes() == b"1\r\n2\x0c\r\nthree\xe2\x80\xa8\r\n"
+
+
+async def test_what_is_no_ordinary_file_is_left_alone() -> None:
+    os.mkfifo("pipe")
+    calls = [
+        ToolUse("write_file", {"path": "pipe", "content": "x"}),
+        ToolUse("read_file", {"path": "/dev/zero"}),
+        ToolUse("edit_file", {"path": ".", "old": "a", "new": "b"}),
+    ]
+    async with scripted(*calls, DONE) as (loop, told, _):
+        await loop.run()
+    assert ["no ordinary file" in told.results[0], "no ordinary file" in told.results[1]] == [True, True]
+    assert "directory" in told.results[2]
+
+
+async def test_it_goes_on_from_what_a_person_answers_over_every_wire_format() -> None:
+    ask = ToolUse("ask_person", {"question": "Which?"})
+    for api, model in (("openai-chat", "gpt-5"), ("openai-responses", "gpt-5"), ("gemini", "gemini-2.5-pro")):
+        more = {"api": api, "model": model}
+        async with scripted(ToolUse("read_file", {"path": "greeting.txt"}), ask, DONE, **more) as (
+            loop,
+            _,
+            server,
+        ):
+            with pytest.raises(Asked):
+                await loop.run()
+            told = await gone_on(loop, "The blue one.", server, **more)
+        assert "The blue one." in told.results[0], api
+        sent = server.model_requests()[-1].body.decode()
+        assert "helo world" in sent, api
+        assert "The blue one." in sent, api

@@ -61,7 +61,7 @@ def add(  # noqa: PLR0913
     ] = None,
     tokens: Annotated[int | None, typer.Option(help="The most that all its tries may use.")] = None,
     base: Annotated[str | None, typer.Option(help="The base branch; default: the project's.")] = None,
-    agent: Annotated[str | None, typer.Option(help="command, claude-code or demo.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Such as pullyard, claude-code or command.")] = None,
     agent_option: Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = [],  # noqa: B006
     command: Annotated[str | None, typer.Option(help="The shell line of the agent 'command'.")] = None,
     sign: Annotated[bool, typer.Option("--sign", help="Sign it, for workers that demand that.")] = False,

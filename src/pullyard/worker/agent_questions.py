@@ -13,7 +13,7 @@ import msgspec
 from pullyard.agents.protocol import Question
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.tool_routing import TOOLS, Verdict
-from pullyard.lifecycle.workflows import Node
+from pullyard.lifecycle.workflows import CHOICES, Node
 from pullyard.protocol.versions import WORKFLOW_VERSION
 from pullyard.protocol.worker import Answer, AskRequest, NodeFact, TaskBrief
 from pullyard.worker.base_files import read_file
@@ -47,7 +47,13 @@ class AgentQuestions:
             # This coordinator can't ask a person.
             tools |= {name: Verdict.DENY for name, verdict in tools.items() if verdict is Verdict.ASK}
             tools["ask_person"] = Verdict.DENY
-        asked = [one for fact in context.record.nodes for one in answered_in(fact)]
+        asked = [
+            one
+            for fact in context.record.nodes
+            for one in answered_in(fact)
+            # Whether a command might run is nothing to be told the next agent.
+            if fact is self._fact or one.answer not in CHOICES
+        ]
         return msgspec.structs.replace(
             brief,
             answers=[*brief.answers, *asked],

@@ -91,7 +91,7 @@ class WriteFile(Tool):
 
     async def run(self) -> Outcome:
         place = Path(self.path)
-        before = read_text(self.path) if place.is_file() else ""
+        before = read_text(self.path) if place.exists() else ""
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(self.content, encoding="utf-8")
         lines = len(self.content.splitlines())
@@ -133,12 +133,13 @@ class ListFiles(Tool):
 
     async def run(self) -> Outcome:
         names: list[str] = []
-        for name in files_below(self.path):
-            if fnmatch(name, self.glob) or fnmatch(Path(name).name, self.glob):
-                names.append(name)
-            if len(names) > MOST_NAMES:
-                names[-1] = f"[More than {MOST_NAMES} files: name a directory below, or a narrower glob.]"
-                break
+        with time_limit(SEARCH_SECONDS, "The listing took too long: name a directory below."):
+            for name in files_below(self.path):
+                if fits(name, self.glob):
+                    names.append(name)
+                if len(names) > MOST_NAMES:
+                    names[-1] = f"[More than {MOST_NAMES} files: name a directory below, or a narrower glob.]"
+                    break
         return Outcome("\n".join(names) or "[No file fits.]")
 
 
@@ -163,7 +164,7 @@ class SearchFiles(Tool):
         count = 0
         one_file = Path(self.path).is_file()
         for name in [self.path] if one_file else files_below(self.path):
-            if not (one_file or fnmatch(name, self.glob) or fnmatch(Path(name).name, self.glob)):
+            if not (one_file or fits(name, self.glob)):
                 continue
             try:
                 lines = lines_of(read_text(name))
@@ -254,6 +255,10 @@ def files_below(path: str) -> Iterator[str]:
         names[:] = sorted(set(names) - _UNSEEN)
         for name in sorted(files):
             yield os.path.normpath(os.path.join(directory, name))
+
+
+def fits(name: str, glob: str) -> bool:
+    return fnmatch(name, glob) or fnmatch(Path(name).name, glob)
 
 
 def cut_line(line: str) -> str:

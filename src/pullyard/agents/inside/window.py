@@ -67,7 +67,7 @@ def size_of(messages: Sequence[ModelMessage]) -> int:
 
 def cut_results(messages: list[ModelMessage], *, keep: int) -> list[ModelMessage]:
     """All but the last ``keep`` messages with short results, and short arguments of calls."""
-    older = messages[1 : len(messages) - keep] if keep else messages[1:]
+    older = messages[1 : max(1, len(messages) - keep)]
     cut = [shortened(message) for message in older]
     return [messages[0], *cut, *messages[1 + len(older) :]]
 
