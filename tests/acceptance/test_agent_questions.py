@@ -86,3 +86,17 @@ async def test_a_long_result_is_begun_in_the_conversation_and_whole_in_the_log(s
     found = whole[place["offset"] : place["offset"] + place["size_bytes"]].decode()
     assert found.startswith(result["text"][:16000])
     assert "\tline 900 of it" in found
+
+
+async def test_a_task_is_cancelled_while_it_waits_for_an_answer(system: System) -> None:
+    async with ModelServer([WRITE, ASK, DONE]) as server:
+        await start_worker(system, server)
+        project = await system.project(system.repository(), verify_commands=[["true"]])
+        task = await system.task(project, "", agent=AGENT)
+        execution = await system.until_execution(task, "waiting_input")
+        await system.coordinator.post(f"/tasks/{task['id']}/cancel", {}, 200)
+        assert (await system.ended(task))["state"] == "cancelled"
+        ended = await system.until_execution(task, "cancelled")
+    assert ended["id"] == execution["id"]
+    assert ended["salvage_ref"], "what it had written is kept"
+    assert len(server.model_requests()) == 2

@@ -50,7 +50,7 @@ def add(  # noqa: PLR0913
     branch: Annotated[
         str | None, typer.Option(help="The base branch; default: the repository's own.")
     ] = None,
-    agent: Annotated[str | None, typer.Option(help="command, claude-code or demo.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Such as pullyard, claude-code or command.")] = None,
     agent_option: Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = [],  # noqa: B006
     command: Annotated[str | None, typer.Option(help="The shell line of the agent 'command'.")] = None,
     setup: Annotated[list[str], typer.Option(help="A command before the agent. Repeatable.")] = [],  # noqa: B006
@@ -180,7 +180,7 @@ def edit(  # noqa: PLR0913
     *,
     name: Annotated[str | None, typer.Option(help="A new name.")] = None,
     branch: Annotated[str | None, typer.Option(help="The base branch.")] = None,
-    agent: Annotated[str | None, typer.Option(help="command, claude-code or demo.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Such as pullyard, claude-code or command.")] = None,
     agent_option: Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = [],  # noqa: B006
     command: Annotated[str | None, typer.Option(help="The shell line of the agent 'command'.")] = None,
     setup: Annotated[list[str], typer.Option(help="Instead of those it has. Repeatable.")] = [],  # noqa: B006
