@@ -288,7 +288,8 @@ def task_retry_facts(c: Connection, p: Parameters) -> Answer:
     rows = c.tables.task_executions.values()
     left = [one["id"] for one in rows if one["task_id"] == p["id"] and one["salvage_ref"] is not None]
     salvaged = max(left, default=None)
-    return Answer([{"open_dependencies": open_dependencies(c, p["id"]), "salvaged_execution": salvaged}])
+    facts = {"open_dependencies": open_dependencies(c, p["id"]), "salvaged_execution": salvaged}
+    return Answer([{**facts, "salvage_dropped": False}])
 
 
 @answers("task_retry", writes=True)

@@ -122,6 +122,27 @@ async def test_work_that_was_cancelled_and_work_that_ran_out_of_time(system: Sys
     assert [one.work.execution_id for one in find_kept(system.worker_data)] == [timed_out["id"]]
 
 
+async def test_work_that_was_dropped_on_its_worker(system: System) -> None:
+    await system.start_worker()
+    task, execution = await at_work(system)
+    await system.coordinator.post(f"/tasks/{task['id']}/cancel", status=200)
+    await system.until_execution(task, "cancelled")
+    await system.stop_worker()
+    await cli(system, "worker", "salvage", "drop", execution["id"], "--yes")
+    await system.start_worker()
+    async with asyncio.timeout(60):
+        cursor = 0
+        while "dropped" not in (await cli(system, "salvage", "list"))[0]["facts"]["salvage"]:
+            page = await system.coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5")
+            cursor = int(page["next"])
+    refused = await system.coordinator.post(f"/tasks/{task['id']}/retry", {"resume": True}, status=409)
+    assert "was dropped on the worker that had saved it" in refused["detail"]
+    gone = await system.coordinator.http.get(f"/api/v1/executions/{execution['id']}/salvage")
+    assert (gone.status_code, gone.json()["code"]) == (410, "salvage-dropped")
+    await system.coordinator.post(f"/tasks/{task['id']}/retry", status=200)
+    assert list(system.worker_data.glob("dropped/*")) == []
+
+
 async def test_work_of_a_killed_worker(system: System) -> None:
     await system.start_worker()
     task, execution = await at_work(system, retry=RESUMING)

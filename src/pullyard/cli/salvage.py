@@ -29,7 +29,7 @@ def list_salvage(
         project_id = find_project(client, project).id if project else None
         executions = list(client.salvaged_executions(project_id=project_id))
         names = {one.id: one.name for one in client.workers()} if executions else {}
-    heads = ("EXECUTION", "TASK", "WORKER", "ENDED", "REASON", "CHANGE", "PUSHED")
+    heads = ("EXECUTION", "TASK", "WORKER", "ENDED", "REASON", "CHANGE", "STATE")
     terminal.rows(heads, [_row(one, names) for one in executions])
     terminal.finish(executions)
 
@@ -41,8 +41,9 @@ def _row(execution: Execution, names: dict[str, str]) -> tuple[object, ...]:
     )
     where = names.get(execution.worker_id or "", execution.worker_id or "")
     ended = execution.finished_at.isoformat(timespec="seconds") if execution.finished_at else ""
-    pushed = "yes" if told.get("pushed") else "no"
-    return (execution.id, execution.task_id, where, ended, execution.reason or "", size, pushed)
+    kept = "dropped" if told.get("dropped") else "on its worker"
+    state = f"{kept}, pushed" if told.get("pushed") else kept
+    return (execution.id, execution.task_id, where, ended, execution.reason or "", size, state)
 
 
 @app.command("show")

@@ -14,6 +14,7 @@ from pullyard.coordinator.logbook import configure_logs
 from pullyard.git.errors import GitFailed
 from pullyard.git.program import Git
 from pullyard.protocol.errors import RequestError
+from pullyard.worker.dropped import note_dropped
 from pullyard.worker.saved_here import Kept, age, bytes_of, drop, export, find_kept, kept_of, read_kept
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
@@ -116,10 +117,14 @@ def drop_kept(
 ) -> None:
     """Delete it from this machine for good; what was pushed to the repository stays there."""
     terminal: Terminal = context.obj
-    found = kept_of(worker_data(terminal), execution)
+    data = worker_data(terminal)
+    found = kept_of(data, execution)
     if not yes:
         raise RequestError(f"This deletes the work of {execution} from this machine: say so with --yes.")
     for one in found:
         asyncio.run(drop(Git(), one))
         terminal.say(f"Dropped the work of {execution} in {one.place}.")
+    told = [note_dropped(data, one.work) for one in found]
+    if any(told):
+        terminal.say("The coordinator hears of it from the worker: now, or when the worker starts.")
     terminal.finish({"dropped": execution})

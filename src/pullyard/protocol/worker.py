@@ -521,7 +521,8 @@ class FinishRequest(msgspec.Struct, kw_only=True):
 
 
 class SalvageReport(msgspec.Struct, kw_only=True):
-    """``POST /worker/v1/executions/{id}/salvage``: its unfinished work was saved after its end was told.
+    """``POST /worker/v1/executions/{id}/salvage``: its unfinished work was saved after its end was told, or
+    what was saved was dropped by the worker's owner.
 
     Taken also from the worker that lost the execution, because it changes nothing but what can be gone on
     from. Repeatable.
@@ -531,6 +532,7 @@ class SalvageReport(msgspec.Struct, kw_only=True):
     salvage_ref: str
     salvage: dict[str, Any] = {}
     """As ``facts["salvage"]`` of a finish."""
+    dropped: bool = False
 
 
 class TaskListReport(msgspec.Struct, kw_only=True):

@@ -33,6 +33,7 @@ UNFINISHED_WRITES = (
     "checkouts/*/*/.*.new",
     "mirrors/*/.*.new",
     "mirrors/*/salvage/.*.new",
+    "dropped/.*.new",
 )
 """Of ``replace_file``, from below the data directory."""
 

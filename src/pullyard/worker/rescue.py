@@ -95,6 +95,7 @@ async def describe(context: Context, copy: Copy) -> dict[str, Any]:
         repository=copy.mirror.address.url,
         project_id=grant.project_id,
         project_name=grant.project_name,
+        fence=grant.fence,
         task_id=grant.task.id,
         task_number=grant.task.number,
         title=change_title(grant),

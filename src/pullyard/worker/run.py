@@ -27,6 +27,7 @@ from pullyard.worker.accounts import own_accounts
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
 from pullyard.worker.containers import clean_daily, keep_tidy, open_stock
 from pullyard.worker.context import Tools
+from pullyard.worker.dropped import keep_telling_dropped
 from pullyard.worker.disk import free_bytes
 from pullyard.worker.errands import Errands
 from pullyard.worker.execution import Execution
@@ -121,6 +122,7 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     executions = settings.data_directory / "executions"
     aside = [
         asyncio.create_task(keep_saving(tools, executions, loop.save_again)),
+        asyncio.create_task(keep_telling_dropped(client, settings.data_directory)),
         asyncio.create_task(keep_tidy(tools.sandboxes.stock, loop.ask_anew, loop.engine_is_back)),
         asyncio.create_task(clean_daily(tools.sandboxes.stock, executions)),
     ]

@@ -34,6 +34,8 @@ class SavedWork(msgspec.Struct, kw_only=True):
     """The address, without a login."""
     project_id: str = ""
     project_name: str = ""
+    fence: int = 0
+    """By which the coordinator can be told of it; 0 where nobody knows any more."""
     task_id: str = ""
     task_number: int = 0
     title: str = ""

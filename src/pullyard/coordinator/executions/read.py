@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.lifecycle.execution import ExecutionState
 from pullyard.lifecycle.reasons import REASONS, Reason
-from pullyard.protocol.errors import NotFound
+from pullyard.protocol.errors import NotFound, RequestError
 from pullyard.protocol.resources import Execution, Salvage
 from pullyard.store.queries import named
 
@@ -68,6 +68,12 @@ async def read_salvage(connection: AsyncConnection, tenant_id: str, execution_id
     row = (await connection.execute(named("execution_salvage"), parameters)).mappings().one_or_none()
     if row is None:
         raise NotFound("salvage")
+    if row["dropped"]:
+        raise RequestError(
+            "Its unfinished work was dropped on the worker that had saved it.",
+            code="salvage-dropped",
+            status=410,
+        )
     # Workers wrote it, of whatever version they are.
     told = row["repositories"] if isinstance(row["repositories"], list) else []
     return Salvage.model_validate({**row, "repositories": [one for one in told if isinstance(one, dict)]})

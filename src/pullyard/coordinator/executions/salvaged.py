@@ -17,6 +17,8 @@ async def note_salvage(
 ) -> None:
     """Repeatable; a task that waits for its next try goes on from it, where its retry policy says so.
 
+    What was dropped is not taken for saved any more.
+
     Raises LostLease for another's execution, Conflict for one not ended without it."""
     row = await lock_own_execution(connection, tenant_id, worker_id, execution_id, report.fence)
     if is_live(row) or row.state == ExecutionState.SUCCEEDED:
@@ -25,6 +27,12 @@ async def note_salvage(
         )
     if report.salvage_ref != f"refs/pullyard/salvage/{execution_id}":
         raise RequestError("Salvage is kept under its execution's own name.", code="invalid-salvage")
+    about = TaskNews(row.tenant_id, row.project_id, row.task_id, execution_id)
+    if report.dropped:
+        dropped = await connection.execute(named("execution_salvage_dropped"), {"id": execution_id})
+        if dropped.rowcount:
+            await tell(connection, "execution.salvaged", about, {"state": row.state})
+        return
     noted = await connection.execute(
         named("execution_salvaged"),
         {"id": execution_id, "salvage_ref": report.salvage_ref, "salvage": storable(report.salvage)},
@@ -33,5 +41,4 @@ async def note_salvage(
         if row.stop_requested or RetryPolicy(**row.retry).resume:
             waiting = {"task_id": row.task_id, "execution_id": execution_id}
             await connection.execute(named("task_resume_saved"), waiting)
-        about = TaskNews(row.tenant_id, row.project_id, row.task_id, execution_id)
         await tell(connection, "execution.salvaged", about, {"state": row.state})

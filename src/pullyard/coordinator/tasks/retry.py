@@ -20,6 +20,11 @@ async def retry_task(connection: AsyncConnection, tenant_id: str, task_id: str, 
         )
     if resume and row.salvaged_execution is None:
         raise Conflict("No unfinished work was saved; retry without resume.", code="nothing-to-resume")
+    if resume and row.salvage_dropped:
+        raise Conflict(
+            "Its unfinished work was dropped on the worker that had saved it; retry without resume.",
+            code="salvage-dropped",
+        )
     await connection.execute(
         named("task_retry"), {"id": task_id, "resume_from": row.salvaged_execution if resume else None}
     )
