@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pullyard.coordinator.changes.rows import lock_change
 from pullyard.coordinator.changes.read import read_change
+from pullyard.coordinator.changes.rows import lock_change
 from pullyard.coordinator.tasks.create import create_task
 from pullyard.coordinator.tasks.read import read_task
 from pullyard.lifecycle.change import ChangeState
