@@ -23,7 +23,7 @@ from pullyard.store.urls import for_libpq
 # The claims and the finishes have one each at a time, log frames three; the rest is for polls and heartbeats.
 CONNECTIONS = 7
 CLOSE_SECONDS = 2
-_PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
+_PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
