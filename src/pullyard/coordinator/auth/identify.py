@@ -16,7 +16,6 @@ from pullyard.coordinator.auth.credentials import CredentialKind, digest
 from pullyard.coordinator.services import services_of
 from pullyard.protocol.errors import RequestError
 from pullyard.store.database import Database
-from pullyard.store.queries import named
 
 # Another replica's revocation is seen this late; this replica's at once.
 CACHE_SECONDS = 5.0
@@ -79,11 +78,6 @@ class Authenticator:
         while len(self._found) > CACHE_ENTRIES:
             self._found.popitem(last=False)
         return principal
-
-    async def still_valid(self, principal: Principal) -> bool:
-        """Asked by what goes on for longer than a request."""
-        async with self._database.own_transaction() as connection:
-            return bool(await connection.scalar(named("credential_valid"), {"id": principal.credential_id}))
 
 
 def bearer(connection: HTTPConnection) -> str | None:
