@@ -302,7 +302,7 @@ def test_allowed_errands_are_done() -> None:
 @pytest.mark.parametrize(
     ("more", "allowed"),
     [
-        ("", {"close", "read-task-list"}),
+        ("", {"close", "look", "read-task-list"}),
         ('errands = ["merge"]', {"merge"}),
         ('[default]\nerrands = ["write-task-list"]', {"write-task-list"}),
     ],
