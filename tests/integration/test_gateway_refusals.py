@@ -222,10 +222,19 @@ async def test_what_is_passed_on_of_a_request_of_gemini_is_what_was_read(body: s
 
 @pytest.mark.parametrize("way", [CHAT, RESPONSES, GEMINI, BY_NAME["anthropic"]], ids=lambda way: way.name)
 async def test_a_request_of_too_many_parts_is_refused_before_it_is_read(way: Way) -> None:
-    body = b'{"x": [' + b"0," * 600_000 + b"0]}"
+    bodies = [b'{"x": [' + b"0," * 600_000 + b"0]}", b'{"x": [' + b"{}," * 250_000 + b"0]}"]
+    bodies += [b'{"contents": [' + b"{}," * 60_000 + b"{}]}"] if way is GEMINI else []
     async with ModelServer([Text("hi")]) as server, gateway_by(way, server) as (_, client):
-        answer = await client.post(way.path, content=body)
-        assert answer.json()["error"]["message"] == "The request has more parts than the gateway reads."
+        for body in bodies:
+            answer = await client.post(way.path, content=body)
+            assert answer.json()["error"]["message"] == "The request has more parts than the gateway reads."
+
+
+async def test_an_object_of_too_many_fields_is_refused() -> None:
+    fields = dict.fromkeys([f"a{number}" for number in range(2000)])
+    async with ModelServer([Text("hi")]) as server, gateway_by(CHAT, server) as (_, client):
+        answer = await client.post(CHAT.path, json={**CHAT.body, **fields})
+        assert answer.json()["error"]["message"] == "An object of a request has at most 1000 fields."
 
 
 JSON = st.recursive(

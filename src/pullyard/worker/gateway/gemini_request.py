@@ -6,6 +6,7 @@ given twice: so nothing is passed on but what was understood, each field once, b
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import msgspec
 
@@ -22,6 +23,9 @@ from pullyard.worker.gateway.json_request import (
 )
 from pullyard.worker.gateway.provider import MOST_OUTPUT_TOKENS, Refused
 
+MOST_OBJECTS = 50_000
+"""Of a request, that are read one by one."""
+
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_words = msgspec.json.Decoder(list[str]).decode
 
@@ -37,29 +41,42 @@ class Shape:
     inside: Mapping[str, "Shape"] = field(default_factory=dict[str, "Shape"])
     """Fields that are read in their turn."""
 
-    def remake(self, value: bytes | msgspec.Raw) -> msgspec.Raw:
-        """Raises Refused."""
-        if bytes(memoryview(value)[:1]) == b"[":
-            try:
-                each = _decode_list(value)
-            except (msgspec.DecodeError, RecursionError) as error:
-                raise Refused("The body is not a JSON object.") from error
-            return msgspec.Raw(msgspec.json.encode([self._remake_one(one) for one in each]))
-        return self._remake_one(value)
+    @cached_property
+    def known(self) -> Mapping[str, str]:
+        return {plain(name): name for name in self.names}
 
-    def _remake_one(self, value: bytes | msgspec.Raw) -> msgspec.Raw:
-        fields, known = decode_fields(value), {plain(name): name for name in self.names}
-        made: Fields = {}
+
+class _Remake:
+    """Of one request."""
+
+    def __init__(self) -> None:
+        self._objects = 0
+
+    def all(self, shape: Shape, value: bytes | msgspec.Raw) -> msgspec.Raw:
+        """An object, or a list of them. Raises Refused."""
+        if bytes(memoryview(value)[:1]) != b"[":
+            return self._one(shape, value)
+        try:
+            each = _decode_list(value)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Refused("The body is not a JSON object.") from error
+        return msgspec.Raw(msgspec.json.encode([self._one(shape, one) for one in each]))
+
+    def _one(self, shape: Shape, value: bytes | msgspec.Raw) -> msgspec.Raw:
+        self._objects += 1
+        if self._objects > MOST_OBJECTS:
+            raise Refused("The request has more parts than the gateway reads.")
+        fields, made = decode_fields(value), Fields()
         for name, one in fields.items():
-            kept = known.get(plain(name)) if self.names else name
+            kept = shape.known.get(plain(name)) if shape.names else name
             if kept is None:
                 if given(fields, name):
-                    raise Refused(self.refusal(shown(name)))
+                    raise Refused(shape.refusal(shown(name)))
                 continue
             if kept in made:
                 raise Refused(f"The field {shown(name)} is given twice, in different spellings.")
-            inner = self.inside.get(kept) if given(fields, name) else None
-            made[kept] = one if inner is None else inner.remake(one)
+            inner = shape.inside.get(kept) if given(fields, name) else None
+            made[kept] = one if inner is None else self.all(inner, one)
         return msgspec.Raw(encode_fields(made))
 
 
@@ -126,7 +143,7 @@ class Generation:
 
 def read_generation(body: bytes) -> Generation:
     """Raises Refused."""
-    made = _REQUEST.remake(_object(body))
+    made = _Remake().all(_REQUEST, _object(body))
     fields = decode_fields(made)
     if given(fields, "store"):
         raise Refused("The gateway lets no request be stored: send store as false.")
@@ -142,7 +159,7 @@ def read_generation(body: bytes) -> Generation:
 
 def read_count(body: bytes) -> bytes:
     """Of a request for a count, which is free. Raises Refused."""
-    return bytes(_COUNT.remake(_object(body)))
+    return bytes(_Remake().all(_COUNT, _object(body)))
 
 
 def _object(body: bytes) -> bytes:

@@ -17,6 +17,7 @@ _decode_number = msgspec.json.Decoder(int | None).decode
 _EMPTY = (b"null", b"[]", b"false", b'""')
 """These ask for nothing; an empty object may well switch something on."""
 _NULL = (b"null",)
+MOST_FIELDS = 1000
 SHOWN_CHARACTERS = 60
 FETCHES = "The gateway lets no request name an address or a stored file: send the data itself."
 
@@ -28,9 +29,12 @@ def names(text: str) -> frozenset[str]:
 def decode_fields(body: bytes | msgspec.Raw) -> Fields:
     """Of two with one name the last counts, as with the providers. Raises Refused."""
     try:
-        return _decode_fields(body)
+        fields = _decode_fields(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise Refused("The body is not a JSON object.") from error
+    if len(fields) > MOST_FIELDS:
+        raise Refused(f"An object of a request has at most {MOST_FIELDS} fields.")
+    return fields
 
 
 def encode_fields(fields: Mapping[str, msgspec.Raw]) -> bytes:

@@ -11,8 +11,8 @@ from pullyard.worker.gateway.prices import Tokens
 
 MOST_OUTPUT_TOKENS = 128 << 10
 """Of an answer whose request sets no limit: what the largest models can write."""
-MOST_COMMAS = 500_000
-"""Of a request, about as many as it has parts: each takes a hundred bytes here while it is read."""
+MOST_COMMAS, MOST_BRACES = 500_000, 200_000
+"""Of a request, about as many as it has parts and objects: each takes time and memory while it is read."""
 MODEL = r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,150}"
 ANSWER_HEADERS = frozenset(
     {"content-type", "content-length", "content-encoding", "cache-control", "retry-after", "x-should-retry"}
@@ -114,7 +114,7 @@ class Provider:
 
     def read(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Passed | None:
         """None for a route that does not pass. Raises Refused."""
-        if body.count(b",") > MOST_COMMAS:
+        if body.count(b",") > MOST_COMMAS or body.count(b"{") > MOST_BRACES:
             raise Refused("The request has more parts than the gateway reads.")
         for route in self.routes:
             if route.method == method and (match := route.path.fullmatch(path)):
