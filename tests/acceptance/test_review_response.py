@@ -12,7 +12,8 @@ from tests.system import System
 
 async def change_of(system: System, repository: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     project = await system.project(repository, verify_commands=[["test", "-f", "result.txt"]])
-    ended = await system.ended(await system.task(project, "date +%N >> result.txt"))
+    command, wanted = "date +%N >> result.txt", "Wanted at first."
+    ended = await system.ended(await system.task(project, command, description=wanted))
     return ended, await system.change(ended)
 
 
@@ -37,6 +38,12 @@ async def test_a_response_is_added_to_the_branch_of_its_change(system: System) -
     # The change is shown against its base, not against what it was before.
     assert now["diffstat"]["additions"] == 2
     assert now["receipt"]["commit"] == now["commit"]
+    # Its text says what was wanted, then and now, with the newest receipt and no older one.
+    assert "Say it twice." in now["body"]
+    assert "Wanted at first." in now["body"]
+    assert now["commit"][:12] in now["body"]
+    assert change["commit"][:12] not in now["body"]
+    assert now["body"].count("BEGIN PULLYARD RECEIPT") == 1
     page = await system.coordinator.get(f"/changes?project_id={change['project_id']}")
     assert len(page["items"]) == 1
 

@@ -108,6 +108,7 @@ async def advance_change(
             "execution_id": execution.id,
             "branch": storable(change.branch),
             "commit": change.commit,
+            "body": storable(change.body),
             "diffstat": storable(msgspec.to_builtins(change.diffstat)),
             "diff": storable(change.diff),
             "diff_truncated": change.diff_truncated,

@@ -60,16 +60,20 @@ async def respond_to_review(
 
 
 def response_wish(change: Change, original: Task, review: ReviewInput) -> TaskInput:
-    """As the task that made the change: same agent, same proof, same needs."""
+    """As the task that made the change: same agent, same proof, same needs.
+
+    What was wanted at first is told again: to the agent, and in the text that the change has after it.
+    """
     proof = original.verify_commands
     if change.repository is not None:
         proof = next(
             (one.verify_commands for one in original.repositories if one.name == change.repository), None
         )
+    told = (review.text, f"The change under review: {change.title}", original.description)
     return TaskInput.model_validate(
         {
             "title": review.title or f"Respond to the review of: {change.title}"[:TITLE_CHARACTERS],
-            "description": f"{review.text}\n\nThe change under review: {change.title}"[:TEXT_CHARACTERS],
+            "description": "\n\n".join(said for said in told if said)[:TEXT_CHARACTERS],
             "acceptance_criteria": original.acceptance_criteria,
             "target_files": original.target_files,
             "verify_commands": proof,

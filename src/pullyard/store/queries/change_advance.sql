@@ -2,6 +2,7 @@
 UPDATE changes SET
     execution_id = :execution_id,
     commit = :commit,
+    body = :body,
     diffstat = :diffstat,
     diff = :diff,
     diff_truncated = :diff_truncated,
