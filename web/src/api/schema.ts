@@ -514,6 +514,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List All
+         * @description The newest first; of the members' own only the caller's.
+         */
+        get: operations["list_all_api_v1_keys_get"];
+        /**
+         * Replace
+         * @description The one of the same scope and provider is replaced; what runs goes on with the old one.
+         */
+        put: operations["replace_api_v1_keys_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description What runs goes on with it.
+         */
+        delete: operations["remove_api_v1_keys__key_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/members": {
         parameters: {
             query?: never;
@@ -2312,6 +2356,11 @@ export interface components {
             tools: components["schemas"]["ToolSettings"];
         };
         JsonValue: unknown;
+        /**
+         * KeyScope
+         * @enum {string}
+         */
+        KeyScope: "tenant" | "project" | "user";
         /** LaneState */
         LaneState: {
             /** Labels */
@@ -2674,6 +2723,16 @@ export interface components {
              */
             next?: string | null;
         };
+        /** Page[ProviderKey] */
+        Page_ProviderKey_: {
+            /** Items */
+            items: components["schemas"]["ProviderKey"][];
+            /**
+             * Next
+             * @description Pass it as `cursor` for the next page; null on the last.
+             */
+            next?: string | null;
+        };
         /** Page[ReceiptKey] */
         Page_ReceiptKey_: {
             /** Items */
@@ -2749,7 +2808,7 @@ export interface components {
          * @description Why a pending task can't be claimed yet, as the user reads it.
          * @enum {string}
          */
-        PendingReason: "dependency" | "automation" | "scheduled" | "conflict" | "draft" | "backoff" | "budget";
+        PendingReason: "dependency" | "automation" | "scheduled" | "conflict" | "draft" | "backoff" | "budget" | "quota";
         /**
          * Phase
          * @description The named steps of an execution; each has its own timing, log stream and time limit.
@@ -3041,6 +3100,59 @@ export interface components {
             /** Prompt */
             prompt: string;
         };
+        /** ProviderKey */
+        ProviderKey: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Project Id */
+            project_id: string | null;
+            /** Provider */
+            provider: string;
+            scope: components["schemas"]["KeyScope"];
+            /**
+             * Sealed To
+             * @description public keys of the workers that can open it
+             */
+            sealed_to: string[];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * ProviderKeyInput
+         * @description Replaces the one of the same scope and provider, which is how a key is rotated.
+         */
+        ProviderKeyInput: {
+            /**
+             * Boxes
+             * @description by a worker's public sealing key: a libsodium sealed box in base64, of the JSON object `{"provider": …, "key": …}`
+             */
+            boxes: {
+                [key: string]: string;
+            };
+            /**
+             * Project Id
+             * @description of the scope `project`
+             */
+            project_id?: string | null;
+            /**
+             * Provider
+             * @description or an endpoint's name in the workers' configuration
+             */
+            provider: string;
+            /**
+             * @description `user`: for the tasks that the caller asks for; the narrowest one counts
+             * @default user
+             */
+            scope: components["schemas"]["KeyScope"];
+        };
         /** QuarantineWish */
         QuarantineWish: {
             /**
@@ -3129,7 +3241,7 @@ export interface components {
          * Reason
          * @enum {string}
          */
-        Reason: "repository_unreachable" | "repository_empty" | "base_branch_missing" | "setup_failed" | "sandbox_unavailable" | "agent_missing" | "agent_failed" | "agent_timed_out" | "output_too_large" | "limit_reached" | "no_change" | "harvest_refused" | "command_failed" | "verify_failed" | "verify_timed_out" | "push_refused" | "forge_failed" | "forge_refused" | "provider_failed" | "budget_spent" | "budget_paused" | "disk_full" | "policy_refused" | "phase_timed_out" | "rejected" | "unanswered" | "cancelled" | "interrupted" | "lease_expired" | "grant_unacknowledged" | "taken_back" | "worker_bug";
+        Reason: "repository_unreachable" | "repository_empty" | "base_branch_missing" | "setup_failed" | "sandbox_unavailable" | "agent_missing" | "agent_failed" | "agent_timed_out" | "output_too_large" | "limit_reached" | "no_change" | "harvest_refused" | "command_failed" | "verify_failed" | "verify_timed_out" | "push_refused" | "forge_failed" | "forge_refused" | "provider_failed" | "budget_spent" | "budget_paused" | "quota_reached" | "disk_full" | "policy_refused" | "phase_timed_out" | "rejected" | "unanswered" | "cancelled" | "interrupted" | "lease_expired" | "grant_unacknowledged" | "taken_back" | "worker_bug";
         /**
          * ReceiptKey
          * @description What a worker signs its receipts with, as it told when it last connected.
@@ -7285,6 +7397,322 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Salvage"];
                 };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_all_api_v1_keys_get: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ProviderKey_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_api_v1_keys_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProviderKeyInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderKey"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_api_v1_keys__key_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {
