@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.built_in_program import shelf_with_our_agent
+from tests.agent_programs import shelf_with
 from tests.cli_program import PROGRAM
 from tests.model_server import ModelServer, Text, ToolUse
 from tests.repositories import git_in
@@ -25,7 +25,7 @@ async def start_worker(system: System, server: ModelServer) -> None:
     shown = system.worker_data / "agents"
     if not shown.exists():
         system.worker_data.mkdir(exist_ok=True)
-        os.symlink(shelf_with_our_agent().directory, shown)
+        os.symlink(shelf_with("pullyard").directory, shown)
     await system.start_worker(anthropic_api_key=KEY, anthropic_base_url=server.base_url)
 
 

@@ -14,8 +14,8 @@ from pullyard.protocol.worker import TaskBrief
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
 from pullyard.worker.programs.shelf import Shelf
+from tests.agent_programs import shelf_with
 from tests.agent_runs import TASK, Run, Workplace
-from tests.built_in_program import shelf_with_our_agent
 from tests.model_server import ModelServer, Text, ToolUse, Turn
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ FORMATS = [
 
 @pytest.fixture(scope="module")
 def shelf() -> Shelf:
-    return shelf_with_our_agent()
+    return shelf_with("pullyard")
 
 
 @pytest.fixture
