@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from pullyard.forges.bare import BareForge
 from pullyard.forges.protocol import Forge
 from pullyard.forges.registry import FORGES
-from pullyard.git.addresses import Login
+from pullyard.git.addresses import Address, Login
 from pullyard.git.bare import make_bare
 from pullyard.git.errors import BaseBranchMissing, PushRefused, RepositoryUnreachable
 from pullyard.git.program import Author, Git, GitSettings
 from pullyard.git.provenance import provenance
+from pullyard.git.remotes import Push, Remotes
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import Conflict
 from tests.forges.kinds import make_server
@@ -109,6 +111,22 @@ async def test_a_later_execution_takes_the_place_of_a_lost_one(forge: Forge, sit
     with pytest.raises(PushRefused):
         await publish(forge, site, lost)
     assert branches_of(site.remote)[BRANCH] == later
+
+
+class LateArrival(Remotes):
+    """A push that is refused, and then an earlier one of the same commit arrives, whose sender was killed."""
+
+    async def push(self, address: Address, git_dir: Path, push: Push) -> None:
+        await super().push(address, git_dir, push)
+        raise PushRefused("The branch is not where it was expected.")
+
+
+@pytest.mark.parametrize("site", ["bare-path"], indirect=True)
+async def test_a_push_that_an_earlier_one_of_the_same_commit_overtook(site: Site) -> None:
+    forge, commit = BareForge(site.git, site.access), site.change("b.txt", "b\n")
+    forge.remotes = LateArrival(site.git)
+    assert (await publish(forge, site, commit)).commit == commit
+    assert branches_of(site.remote)[BRANCH] == commit
 
 
 async def test_another_task_takes_nobodys_place(forge: Forge, site: Site) -> None:

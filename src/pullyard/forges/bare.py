@@ -51,6 +51,9 @@ class BareForge:
                 await self.remotes.push(address, repository, Push(branch, before, commit))
             except PushRefused:
                 there = (await self.remotes.list(address)).branches.get(branch)
+                if there == commit:
+                    # An earlier push of this one arrived meanwhile; whoever sent it was killed.
+                    return RemoteChange(branch, commit)
                 if there == before or attempt == PUBLISH_TRIES:
                     raise
                 if there is None and expected is not None:
