@@ -10,23 +10,21 @@ from pullyard.git.program import Git
 TEMPLATE_BYTES = 32 << 10
 _NAMES = ("pull_request_template.md", "PULL_REQUEST_TEMPLATE.md")
 _EVERYWHERE = ("", "docs/")
-_PLACES: Mapping[str, Sequence[str]] = {
+TEMPLATE_PLACES: Mapping[str, Sequence[str]] = {
     "github": [place + name for place in (".github/", *_EVERYWHERE) for name in _NAMES],
     "gitea": [
         place + name for place in (".forgejo/", ".gitea/", ".github/", *_EVERYWHERE) for name in _NAMES
     ],
     "gitlab": [".gitlab/merge_request_templates/Default.md", ".gitlab/merge_request_templates/default.md"],
 }
+"""By the forge's name, the first that is there counts; the other forges have none."""
 _FILE_MODES = ("100644", "100755")
 # What is only for whoever fills it in; one that is never closed goes on to the end, as it does for a forge.
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
-async def read_template(git: Git, repository: Path, commit: str, kind: str) -> str:
+async def read_template(git: Git, repository: Path, commit: str, places: Sequence[str]) -> str:
     """Empty where there is none, or none that a text could hold. Raises GitFailed."""
-    places = _PLACES.get(kind, ())
-    if not places:
-        return ""
     words = ("ls-tree", "-z", "--full-tree", check_object_id(commit), "--", *places)
     listed = (await git.ok(*words, git_dir=repository)).decode("utf-8", "replace")
     found: dict[str, str] = {}

@@ -7,13 +7,12 @@ and what was pushed when a later push is refused is taken back.
 import structlog
 
 from pullyard.forges.protocol import Forge, Offer, RemoteChange
-from pullyard.forges.sites import BARE
 from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.worker import PublishedChange
-from pullyard.worker.change_template import read_template
+from pullyard.worker.change_template import TEMPLATE_PLACES, read_template
 from pullyard.worker.change_text import change_body, change_title, harmless
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
@@ -97,9 +96,10 @@ async def publish_copy(context: Context, copy: Copy, expected: str | None) -> Pu
 
 async def template_of(context: Context, copy: Copy) -> str:
     kind, base = context.tools.access.sites.kind(copy.url, copy.forge), copy.record.base_commit
-    if kind == BARE or base is None:
+    places = TEMPLATE_PLACES.get(kind, ())
+    if not places or base is None:
         return ""
-    return await read_template(context.tools.git, copy.mirror.path, base, kind)
+    return await read_template(context.tools.git, copy.mirror.path, base, places)
 
 
 async def deliver(
