@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -348,3 +349,19 @@ async def test_it_goes_on_from_what_a_person_answers_over_every_wire_format() ->
         sent = server.model_requests()[-1].body.decode()
         assert "helo world" in sent, api
         assert "The blue one." in sent, api
+
+
+@pytest.mark.parametrize("command", ["make " + "x" * 2000, "make \u202etxt.exe", "make a\x1b[31m"])
+async def test_nobody_is_asked_about_what_can_not_be_shown_whole(command: str) -> None:
+    run = ToolUse("run_command", {"command": command})
+    async with scripted(run, DONE, commands=RULES) as (loop, told, _):
+        await loop.run()
+    assert "can't be shown" in told.results[0]
+
+
+async def test_a_name_that_no_tool_could_have_is_not_sent_back() -> None:
+    async with scripted(ToolUse("rm -rf / ;\n" + "x" * 200, {}), DONE) as (loop, told, server):
+        await loop.run()
+    assert "no tool" in told.results[0]
+    (call,) = server.model_requests()[1].json["messages"][1]["content"]
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", call["name"])

@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import re
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -35,6 +36,7 @@ from pullyard.agents.inside.tools import (
     TOOLS,
     Asked,
     Outcome,
+    Tool,
     ToolProblem,
     described,
     schema_of,
@@ -50,6 +52,9 @@ MOST_FAILED_CALLS = 12
 """One after the other, without one that went well."""
 MOST_SAME_CALLS = 6
 MOST_EMPTY_ANSWERS = 3
+SHOWN_CHARACTERS = 1500
+"""Of what a person is asked to allow: nobody approves what was not shown."""
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
 MOST_CALLS = 64
 """Of one answer; the others are not done."""
 PAYMENT_REQUIRED = 402
@@ -128,6 +133,7 @@ class Loop:
         if self.limits.tokens is not None and self.tokens >= self.limits.tokens:
             raise Ended("limit", f"It reached its limit of {self.limits.tokens} tokens: raise max_tokens.")
         response = await self._ask_patiently()
+        response = with_plain_names(response)
         self.turns += 1
         self._count(response)
         self._show(response)
@@ -228,7 +234,6 @@ class Loop:
         if len(text) > RESULT_CHARACTERS:
             text = f"{text[:RESULT_CHARACTERS]}\n[{len(text) - RESULT_CHARACTERS} characters left out]"
         self.tell("tool-result", text=text, call_id=call.tool_call_id, is_error=failed)
-        # A name that no tool has would be refused by some providers where it is sent again.
         self.results.append(
             ToolReturnPart(
                 call.tool_name,
@@ -274,7 +279,8 @@ class Loop:
             )
         try:
             if verdict is Verdict.ASK and kind.name != "ask_person":
-                raise Asked(f"May the agent do this? {why}\n{describe(call)}", [APPROVE, REJECT], free=False)
+                shown = f"May the agent do this? {why[:200]}\n{shown_whole(tool)}"
+                raise Asked(shown, [APPROVE, REJECT], free=False)
             return await tool.run()
         except Asked:
             self.asked = call.tool_call_id
@@ -311,6 +317,28 @@ class Loop:
         self.results = list(ModelMessagesTypeAdapter.validate_python(state.results)[0].parts)  # type: ignore[arg-type]
         self.asked, self.turns, self.tokens = state.asked, state.turns, state.tokens
         self.answer = answer
+
+
+def with_plain_names(response: ModelResponse) -> ModelResponse:
+    """Providers refuse a request with a call in it whose name no tool could have, also one of their own."""
+    parts = [
+        replace(part, tool_name=_NO_NAME.sub("_", part.tool_name)[:64] or "_")
+        if isinstance(part, ToolCallPart)
+        else part
+        for part in response.parts
+    ]
+    return replace(response, parts=parts)
+
+
+def shown_whole(tool: Tool) -> str:
+    """What a person decides over. Raises ToolProblem for what can't be shown as it is."""
+    text = f"{tool.name}\n" + "\n".join(str(value) for value in tool.model_dump().values())
+    if len(text) > SHOWN_CHARACTERS or not text.replace("\n", "").replace("\t", "").isprintable():
+        raise ToolProblem(
+            f"A person has to allow this, and what is longer than {SHOWN_CHARACTERS} characters or not "
+            "printable can't be shown: do it in smaller and plainer steps."
+        )
+    return text
 
 
 def explain(error: ValidationError) -> str:
