@@ -42,7 +42,8 @@ async def test_a_task_is_done_by_vertex_at_the_owners_prices(
         )
         project = await system.project(system.repository(), verify_commands=[["true"]])
         chosen = {"endpoint": "vertex-eu", "cloud": "vertex", "model": "claude-sonnet-4-5@20250929"}
-        task = await system.coordinator.task(project, agent={"name": "claude-code", "settings": chosen})
+        agent = {"name": "claude-code", "settings": chosen}
+        task = await system.coordinator.task(project, agent=agent, labels=["endpoint=vertex-eu"])
         ended = await system.ended(task)
         assert ended["state"] == "completed", ended["message"]
         assert {request.headers["authorization"] for request in server.requests} == {

@@ -27,6 +27,11 @@ def model_settings(settings: WorkerSettings) -> dict[str, ProviderSettings]:
     return providers
 
 
+def endpoint_labels(settings: WorkerSettings) -> list[str]:
+    """What the worker says of itself, so that a task can ask for a worker that has its endpoint."""
+    return [f"endpoint={name}" for name in sorted(settings.model_endpoints)]
+
+
 def _endpoint(endpoint: ModelEndpoint) -> ProviderSettings:
     source = KeySource(endpoint.key, endpoint.key_file, endpoint.key_command, endpoint.key_seconds)
     return ProviderSettings(

@@ -27,8 +27,8 @@ from pullyard.worker.accounts import own_accounts
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
 from pullyard.worker.containers import clean_daily, keep_tidy, open_stock
 from pullyard.worker.context import Tools
-from pullyard.worker.dropped import keep_telling_dropped
 from pullyard.worker.disk import free_bytes
+from pullyard.worker.dropped import keep_telling_dropped
 from pullyard.worker.errands import Errands
 from pullyard.worker.execution import Execution
 from pullyard.worker.forges import check_signing, git_settings, open_access
@@ -44,7 +44,7 @@ from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from pullyard.worker.masking import Masker, secrets_in
 from pullyard.worker.mirrors import Mirrors
-from pullyard.worker.models import model_settings
+from pullyard.worker.models import endpoint_labels, model_settings
 from pullyard.worker.network import bound_of, dialer_of, raise_file_limit
 from pullyard.worker.policy.decide import Decider
 from pullyard.worker.policy.load import find_policy, load_policy
@@ -91,7 +91,8 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     client = CoordinatorClient(settings.coordinator_url)
     stack.push_async_callback(client.close)
     tools = await make_tools(settings, client, stack)
-    labels = [*tools.sandboxes.labels(), *shelf_in(settings.data_directory).labels()]
+    programs = shelf_in(settings.data_directory).labels()
+    labels = [*tools.sandboxes.labels(), *programs, *endpoint_labels(settings)]
     identity = Identity(settings, client, measured_facts(tools), labels)
     signalled = signals(settings)
     connected = await unless_signalled(identity.connect(), signalled)
