@@ -20,7 +20,7 @@ from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import IllegalTransition
 from pullyard.lifecycle.reasons import REASONS
 from pullyard.protocol.errors import LostLease, RequestError
-from pullyard.protocol.worker import FinishRequest, PhaseReport, PublishedChange
+from pullyard.protocol.worker import FinishRequest, PhaseReport, PublishedChange, Receipt
 from pullyard.store.queries import named
 
 
@@ -71,7 +71,9 @@ async def record_changes(connection: AsyncConnection, execution: Any, request: F
     check_repositories(task.repositories, changes)
     check_branches(task, changes)
     if task.responds_to is not None:
-        advanced = await advance_change(connection, execution, task.responds_to, changes[0])
+        # A response works in the change's repository alone, whichever that is.
+        receipt = changes[0].receipt or request.receipt
+        advanced = await advance_change(connection, execution, task.responds_to, changes[0], receipt)
         if advanced:
             return task.responds_to
     urls = {one["name"]: one["repository"] for one in task.repositories}
@@ -98,7 +100,11 @@ def check_branches(task: Any, changes: list[PublishedChange]) -> None:
 
 
 async def advance_change(
-    connection: AsyncConnection, execution: Any, change_id: str, change: PublishedChange
+    connection: AsyncConnection,
+    execution: Any,
+    change_id: str,
+    change: PublishedChange,
+    receipt: Receipt | None,
 ) -> bool:
     """The change holds the new commit now; False where it was merged or closed meanwhile."""
     moved = await connection.execute(
@@ -109,6 +115,7 @@ async def advance_change(
             "branch": storable(change.branch),
             "commit": change.commit,
             "body": storable(change.body),
+            "receipt": storable(msgspec.to_builtins(receipt)),
             "diffstat": storable(msgspec.to_builtins(change.diffstat)),
             "diff": storable(change.diff),
             "diff_truncated": change.diff_truncated,

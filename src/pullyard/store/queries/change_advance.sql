@@ -3,6 +3,7 @@ UPDATE changes SET
     execution_id = :execution_id,
     commit = :commit,
     body = :body,
+    receipt = CASE WHEN repository IS NULL THEN NULL ELSE CAST(:receipt AS jsonb) END,
     diffstat = :diffstat,
     diff = :diff,
     diff_truncated = :diff_truncated,
