@@ -255,19 +255,22 @@ async def test_what_lies_idle_is_given_back_with_a_heartbeat(coordinator: Runnin
 
 
 async def test_an_overtaken_report_takes_no_share_away(coordinator: RunningCoordinator) -> None:
-    worker, _ = await one_spender(coordinator)
-    await put(coordinator, scope="tenant", period="total", limit_micros=DOLLAR)
-    async with spenders(coordinator, worker, 1) as (one,):
-        late = one.share.beat()
-        await one.request(10)
-        held = HeldExecution(execution_id=one.grant.execution_id, fence=one.grant.fence, spending=late)
+    project = await coordinator.project(max_running=2)
+    await put(coordinator, scope="project", project_id=project, period="total", limit_micros=40_000)
+    for _ in range(2):
+        await coordinator.task(project)
+    worker = await coordinator.worker()
+    async with spenders(coordinator, worker, 2) as (first, second):
+        late = first.share.beat()
+        await first.request(10)
+        held = HeldExecution(execution_id=first.grant.execution_id, fence=first.grant.fence, spending=late)
         answer = await worker.ask("/heartbeat", HeartbeatRequest(executions=[held]), HeartbeatAnswer)
         for allowance in answer.allowances.values():
-            one.share.hear(allowance)
-        assert one.share.covers()
-        assert (await coordinator.get(f"/executions/{one.grant.execution_id}"))["cost_micros"] == 0
-        await beat(worker, one)
-        assert (await coordinator.get(f"/executions/{one.grant.execution_id}"))["cost_micros"] == 10
+            first.share.hear(allowance)
+        assert first.share.covers()
+        # What the first one holds is still its own, and nothing is left for another.
+        with pytest.raises(BudgetSpent):
+            await second.request(10)
 
 
 async def test_another_workers_report_changes_nothing(coordinator: RunningCoordinator) -> None:
