@@ -16,6 +16,7 @@ import asyncpg
 import httpx
 
 from bench.certificate import make_certificate
+from bench.idle import family
 from bench.installation import BenchFailed, scratch
 from pullyard.store.embedded import EmbeddedPostgres
 from pullyard.store.urls import for_libpq, for_sqlalchemy
@@ -77,6 +78,12 @@ class Stage:
         url = server.start()
         self.closing.callback(server.stop)
         return url
+
+    @property
+    def postgres_processes(self) -> list[int]:
+        """Of the server and of everything that it has started and that still runs."""
+        (lines,) = self.place.glob("postgres/**/postmaster.pid")
+        return family(int(lines.read_text().split()[0]))
 
     @property
     def postgres_log(self) -> Path:
