@@ -12,7 +12,15 @@ from sqlalchemy import text
 
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import NodeKind
-from pullyard.protocol.worker import Grant, HeartbeatAnswer, HeartbeatRequest, HeldExecution, NodeFact, Usage
+from pullyard.protocol.worker import (
+    Grant,
+    HeartbeatAnswer,
+    HeartbeatRequest,
+    HeldExecution,
+    NodeFact,
+    Spending,
+    Usage,
+)
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.gateway.ledger import BudgetSpent, Ledger
 from pullyard.worker.gateway.share import Share
@@ -261,7 +269,7 @@ async def test_an_overtaken_report_takes_no_share_away(coordinator: RunningCoord
         await coordinator.task(project)
     worker = await coordinator.worker()
     async with spenders(coordinator, worker, 2) as (first, second):
-        late = first.share.beat()
+        late = Spending(number=1, usage=Usage())
         await first.request(10)
         held = HeldExecution(execution_id=first.grant.execution_id, fence=first.grant.fence, spending=late)
         answer = await worker.ask("/heartbeat", HeartbeatRequest(executions=[held]), HeartbeatAnswer)
