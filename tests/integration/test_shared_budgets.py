@@ -269,7 +269,7 @@ async def test_an_overtaken_report_takes_no_share_away(coordinator: RunningCoord
         await coordinator.task(project)
     worker = await coordinator.worker()
     async with spenders(coordinator, worker, 2) as (first, second):
-        late = Spending(number=1, usage=Usage())
+        late = Spending(number=0, usage=Usage())
         await first.request(10)
         held = HeldExecution(execution_id=first.grant.execution_id, fence=first.grant.fence, spending=late)
         answer = await worker.ask("/heartbeat", HeartbeatRequest(executions=[held]), HeartbeatAnswer)
