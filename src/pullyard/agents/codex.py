@@ -62,8 +62,6 @@ class CodexAgent:
             "model_providers.pullyard.base_url": f"http://127.0.0.1:{gateway_port}/v1",
             "model_providers.pullyard.env_key": "OPENAI_API_KEY",
             "model_providers.pullyard.wire_api": "responses",
-            # A directory that is not trusted has no settings, hooks or servers of its own.
-            f"projects.{json.dumps(str(inside))}.trust_level": "untrusted",
             "web_search": "disabled",
             **{f"features.{feature}": False for feature in _CLOSED},
             "analytics.enabled": False,
@@ -71,6 +69,9 @@ class CodexAgent:
             **({"model_reasoning_effort": chosen.effort} if chosen.effort else {}),
         }
         words = [word for key, value in own.items() for word in ("-c", f"{key}={json.dumps(value)}")]
+        # A directory that is not trusted has no settings, hooks or servers of its own. As a table, for the
+        # keys of these options can't hold a path.
+        words += ["-c", f'projects={{{json.dumps(str(inside))}={{trust_level="untrusted"}}}}']
         return Invocation(
             argv=[*start_words(self.name), *_OPTIONS, *words, "-m", model.name, *chosen.extra_argv, "-"],
             environment={"OPENAI_API_KEY": NO_KEY, "RUST_LOG": "off"},
