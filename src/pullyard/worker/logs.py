@@ -85,6 +85,7 @@ class LogShipper:
         self._masker = masker or Masker()
         self._client = client
         self._directory = directory
+        self._files = {stream: LogFile(directory, stream) for stream in STREAMS}
         self._execution_id = execution_id
         self._fence = fence
         self._limit_bytes = limit_bytes
@@ -136,12 +137,13 @@ class LogShipper:
 
     def _size(self, stream: str) -> int:
         """What is to be sent: the file, or its beginning and a notice where it is over the limit."""
-        written = LogFile(self._directory, stream).size_bytes
+        written = self._files[stream].size_bytes
         return written if written <= self._limit_bytes else self._limit_bytes + len(LIMIT_NOTICE)
 
     async def _send_all(self) -> None:
         """The streams at the same time, so that their commits share one write to the disk."""
-        sending = [asyncio.create_task(self._send(stream)) for stream in STREAMS]
+        waiting = [stream for stream in STREAMS if self._size(stream) > self._sent.get(stream, 0)]
+        sending = [asyncio.create_task(self._send(stream)) for stream in waiting]
         try:
             await asyncio.gather(*sending)
         finally:
@@ -173,7 +175,7 @@ class LogShipper:
     def _read(self, stream: str, offset: int, size: int) -> bytes:
         if offset >= self._limit_bytes:
             return LIMIT_NOTICE[offset - self._limit_bytes :]
-        with LogFile(self._directory, stream).path.open("rb") as file:
+        with self._files[stream].path.open("rb") as file:
             file.seek(offset)
             return file.read(min(size, self._limit_bytes - offset))
 
