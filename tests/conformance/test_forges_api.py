@@ -296,6 +296,8 @@ async def test_a_comment_is_said_once_for_each_mark(
 ) -> None:
     await publish(forge, site, commit)
     server.changes[0].comments = [f"{number}" for number in range(120)]
+    server.fault("POST", "/(comments|notes)$", done=True)
+    server.fault("POST", "/(comments|notes)$", 502)
     for mark in ("exec_1", "exec_1", "exec_2"):
         await forge.comment(site.url, branch=BRANCH, text=f"More, by {mark}.", mark=mark)
     assert server.changes[0].comments[120:] == ["More, by exec_1.", "More, by exec_2."]

@@ -36,14 +36,12 @@ KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
 
 
-def certificate(place: Path) -> Path:
-    """Of an authority of our own, which is the server itself."""
+def certificate(place: Path, *, by_address: bool) -> Path:
+    """Of an authority of our own, which is the server itself: for its name, or its address."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "forge.test")])
     now = datetime.datetime.now(datetime.UTC)
-    names: list[x509.GeneralName] = [
-        x509.DNSName("forge.test"),
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-    ]
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    names: list[x509.GeneralName] = [address if by_address else x509.DNSName("forge.test")]
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -75,10 +73,10 @@ def server(served: Path) -> Iterator[ForgeServer]:
     assert server.wrong == []
 
 
-@pytest.fixture
-def secure(served: Path, tmp_path: Path) -> Iterator[ForgeServer]:
+@pytest.fixture(params=["address"])
+def secure(served: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ForgeServer]:
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trust.load_cert_chain(certificate(tmp_path), tmp_path / "key.pem")
+    trust.load_cert_chain(certificate(tmp_path, by_address=request.param == "address"), tmp_path / "key.pem")
     with serve_forge(make_server("github", served), trust) as server:
         yield server
 
@@ -125,6 +123,7 @@ def reaching(server: ForgeServer, reach: Reach, **more: object) -> Access:
 
 
 @pytest.mark.attack("requests: DNS rebinding")
+@pytest.mark.parametrize("secure", ["name"], indirect=True)
 async def test_a_name_is_held_to_the_address_that_was_judged(
     secure: ForgeServer, tmp_path: Path, opened: list[Access]
 ) -> None:

@@ -218,10 +218,16 @@ class ApiForge(ABC):
     async def comment(self, url: str, *, branch: str, text: str, mark: str) -> None:
         api, place = self._access.open(self.name, url)
         found = await self.find(api, place, branch)
-        if found is None:
-            return
-        if not any(mark in said for said in await self.comments(api, place, found)):
-            await self.say(api, place, found, text)
+        for attempt in range(1, OPEN_TRIES + 1):
+            if found is None or any(mark in said for said in await self.comments(api, place, found)):
+                return
+            try:
+                return await self.say(api, place, found, text)
+            except ForgeUnsure:
+                # It may have been said: nothing but another look tells.
+                if attempt == OPEN_TRIES:
+                    raise
+                await api.pause(0.5 * 2**attempt)
 
 
 def moved(branch: str) -> Conflict:
