@@ -1,7 +1,7 @@
 """Gemini's requests, read and made anew from what was read.
 
-Google's servers take names in two spellings, ``fileData`` and ``file_data``, and may join lists that are
-given twice: so nothing is passed on but what was understood, each field once, by one name.
+Google's servers take names in two spellings, ``fileData`` and ``file_data``: so nothing is passed on but what
+was understood, each field by one name.
 """
 
 from collections.abc import Callable, Mapping

@@ -27,7 +27,7 @@ def names(text: str) -> frozenset[str]:
 
 
 def decode_fields(body: bytes | msgspec.Raw) -> Fields:
-    """Of two with one name the last counts, as with the providers. Raises Refused."""
+    """Raises Refused."""
     try:
         fields = _decode_fields(body)
     except (msgspec.DecodeError, RecursionError) as error:
