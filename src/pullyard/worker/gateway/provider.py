@@ -1,5 +1,6 @@
 """What the gateway must know of a model provider: what of its API may pass, and how its bytes are counted."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,6 +119,7 @@ class Provider:
             raise Refused("The request has more parts than the gateway reads.")
         if not is_text(body):
             raise Refused("The body is not text in UTF-8.")
+        check_once(body)
         for route in self.routes:
             if route.method == method and (match := route.path.fullmatch(path)):
                 kept = {name: value for name, value in query.items() if name not in self.dropped_query}
@@ -125,6 +127,26 @@ class Provider:
                     raise Refused(f"The gateway does not pass the parameter {unknown}.")
                 return route.read(Asked(path, kept, body, match.groupdict()))
         return None
+
+
+def check_once(body: bytes) -> None:
+    """Of two values with one name a server may take the other one than the gateway. Raises Refused.
+
+    What is no JSON at all is left to the route.
+    """
+    if not body:
+        return
+    try:
+        json.loads(body, object_pairs_hook=_once, parse_int=str, parse_float=str)
+    except RecursionError as error:
+        raise Refused("The request has more levels than the gateway reads.") from error
+    except ValueError:
+        return
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise Refused("The gateway does not pass a request with two fields of one name.")
 
 
 def is_text(body: bytes) -> bool:
