@@ -11,6 +11,8 @@ import traceback
 from pathlib import Path
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+# In its other mode it takes variables from a file .env.
+os.environ["LITELLM_MODE"] = "PRODUCTION"
 
 from aider import models
 from aider.coders import Coder, base_coder

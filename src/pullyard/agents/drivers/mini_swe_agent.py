@@ -11,6 +11,8 @@ import traceback
 os.environ["MSWEA_SILENT_STARTUP"] = "1"
 os.environ["MSWEA_GLOBAL_CONFIG_DIR"] = "/tmp/mini-swe-agent"
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+# In its other mode it takes variables from a file .env.
+os.environ["LITELLM_MODE"] = "PRODUCTION"
 
 import litellm
 import yaml
