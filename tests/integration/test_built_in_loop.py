@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pullyard.agents.built_in import SERVED
-from pullyard.agents.inside.loop import Ended, Loop
+from pullyard.agents.inside.calls import Ended
+from pullyard.agents.inside.loop import Loop
 from pullyard.agents.inside.program import Job, open_loop
 from pullyard.agents.inside.tools import Asked
 from tests.model_server import Broken, Failure, ModelServer, Raw, Text, ToolUse, Turn

@@ -14,8 +14,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 
-from pullyard.agents.inside.loop import Asked, Ended, Limits, Loop
+from pullyard.agents.inside.calls import Calls, Ended
+from pullyard.agents.inside.loop import Limits, Loop
 from pullyard.agents.inside.models import APIS
+from pullyard.agents.inside.tools import Asked
 from pullyard.agents.inside.window import Window
 from pullyard.lifecycle.command_rules import read_rule
 from pullyard.lifecycle.tool_routing import Verdict
@@ -52,8 +54,7 @@ def open_loop(job: Job, tell: Callable[..., None]) -> Loop:
         settings={**settings, "max_tokens": job.answer_tokens},
         window=Window(job.window_tokens - job.answer_tokens),
         limits=job.limits,
-        rules=[[read_rule(text) for text in some] for some in job.commands],
-        verdicts=job.tools,
+        calls=Calls([[read_rule(text) for text in some] for some in job.commands], job.tools, tell),
         tell=tell,
     )
     if job.session:
