@@ -23,6 +23,7 @@ from pullyard.coordinator.executions.requeue import take_back
 from pullyard.coordinator.executions.salvaged import note_salvage
 from pullyard.coordinator.logs.append import append_log
 from pullyard.coordinator.news import errands_changed, events_written, log_grew, queue_changed
+from pullyard.coordinator.secrets.keys import key_for
 from pullyard.coordinator.services import services_of
 from pullyard.coordinator.workers.enrol import connect_worker, enrol_worker, issue_worker_credential
 from pullyard.coordinator.workers.heartbeat import beat
