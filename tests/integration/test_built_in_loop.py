@@ -366,3 +366,13 @@ async def test_a_name_that_no_tool_could_have_is_not_sent_back() -> None:
     assert "no tool" in told.results[0]
     (call,) = server.model_requests()[1].json["messages"][1]["content"]
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", call["name"])
+
+
+@pytest.mark.parametrize("api", ["anthropic", "openai-chat", "openai-responses", "gemini"])
+async def test_the_instructions_are_sent_with_every_request(api: str) -> None:
+    names = {"anthropic": "claude-sonnet-5", "gemini": "gemini-2.5-pro"}
+    read = ToolUse("read_file", {"path": "greeting.txt"})
+    async with scripted(read, EDIT, DONE, api=api, model=names.get(api, "gpt-5")) as (loop, _, server):
+        await loop.run()
+    said = ["Be careful." in request.body.decode() for request in server.model_requests()]
+    assert said == [True, True, True]
