@@ -91,6 +91,7 @@ async def test_a_persons_wish_takes_the_place_of_a_look(coordinator: RunningCoor
 
 async def test_only_workers_that_know_it_are_asked(coordinator: RunningCoordinator) -> None:
     old, change = await with_change(coordinator, protocol=2)
+    assert not (await old.poll(wait=1)).errands
     new = await coordinator.worker(protocol=3)
     given = await errand(new)
     assert given.kind is ErrandKind.LOOK

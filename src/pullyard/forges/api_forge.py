@@ -222,12 +222,14 @@ class ApiForge(ABC):
             if found is None or any(mark in said for said in await self.comments(api, place, found)):
                 return
             try:
-                return await self.say(api, place, found, text)
+                await self.say(api, place, found, text)
             except ForgeUnsure:
                 # It may have been said: nothing but another look tells.
                 if attempt == OPEN_TRIES:
                     raise
                 await api.pause(0.5 * 2**attempt)
+            else:
+                return
 
 
 def moved(branch: str) -> Conflict:
