@@ -16,6 +16,8 @@ Operation = tuple[str, str]
 PUBLIC = {("get", "/healthz"), ("get", "/readyz"), ("get", "/api/v1/version"), ("post", "/api/v1/session")}
 # A stranger has a token and is a member, too; whose they are is told by the other tests.
 OWN_LISTS = {"/api/v1/tokens", "/api/v1/members", "/api/v1/workflows"}
+BUDGET = {"scope": "tenant", "period": "day", "limit_micros": 1_000_000}
+KEY = {"provider": "anthropic", "scope": "tenant", "boxes": {"x25519:" + "A" * 43 + "=": "AAAA"}}
 SCHEDULE = {"name": "nightly", "cron": "0 0 1 1 *", "task": {"title": "x"}}
 RULE = {"name": "all", "type_pattern": "never", "task": {"title": "x"}}
 METHODS = ("get", "post", "patch", "put", "delete")
@@ -60,6 +62,8 @@ async def ids(coordinator: RunningCoordinator) -> dict[str, str]:
         "schedule_id": (await coordinator.post(f"/projects/{project_id}/schedules", SCHEDULE))["id"],
         "rule_id": (await coordinator.post(f"/projects/{project_id}/event-rules", RULE))["id"],
         "received_id": (await coordinator.post("/events", {"type": "test"}))["events"][0]["id"],
+        "budget_id": (await coordinator.http.put("/api/v1/budgets", json=BUDGET)).json()["id"],
+        "key_id": (await coordinator.http.put("/api/v1/keys", json=KEY)).json()["id"],
         "stream": "implement",
         "member_id": coordinator.served.services.owner.member_id,
     }
