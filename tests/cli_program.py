@@ -119,6 +119,7 @@ class Up:
         with (program.place / "up.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [PROGRAM, "up", "--json", *(arguments or ("--port", "0"))],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=program.environment,
@@ -136,8 +137,9 @@ class Up:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         code = self.process.wait(STOP_SECONDS)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
         return code
 
 
@@ -157,7 +159,8 @@ def program() -> Iterator[Program]:
 
 @pytest.fixture(scope="session")
 def running_system() -> Iterator[Program]:
-    with program_at() as made, made.up():
+    # Pytest may be killed long before its end, and this would run on for ever.
+    with program_at() as made, made.up("--port", "0", "--exit-with-parent"):
         yield made
 
 
