@@ -32,7 +32,8 @@ class Invocation:
     further_programs: Sequence[str] = ()
     """More of them."""
     gateway: str | None = None
-    """The provider whose API the agent calls, such as ``anthropic``; None needs no network at all."""
+    """Whom the agent asks: a provider, such as ``anthropic``, or an endpoint of the worker's configuration that
+    speaks as one does; None needs no model."""
 
 
 @dataclass
