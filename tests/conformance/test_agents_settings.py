@@ -1,6 +1,7 @@
 """What agents are told and how they are started."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 from pullyard.agents.claude_program import INSTALL, find_claude
 from pullyard.agents.command import ARGUMENT_LIMIT_BYTES, CommandAgent, fill_shell
 from pullyard.agents.demo import LABEL
+from pullyard.agents.programs import inside
 from pullyard.agents.prompt import write_prompt
 from pullyard.agents.protocol import AgentMissing, Invocation
 from pullyard.agents.registry import AGENTS, check_settings
+from pullyard.agents.relocate import relocate
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import TaskBrief
 from pullyard.sandboxes.bubblewrap import Bubblewrap
@@ -82,6 +85,22 @@ def test_an_endpoint_is_asked_in_the_place_of_the_models_provider() -> None:
         )
         assert asked.gateway == "cluster"
     check_settings("demo", {"pace": 0})
+
+
+@pytest.mark.parametrize("name", sorted({*AGENTS} - {"command", "claude-code"}))
+def test_every_path_of_an_invocation_can_be_moved(name: str) -> None:
+    """Where a sandbox shows real paths, those of files and programs stand in words that can be rewritten."""
+    asked = AGENTS[name]().invocation(TASK, {}, inside=Path("/ws"), gateway_port=1)
+    shown = [inside(one) for one in (asked.program, *asked.further_programs) if one is not None]
+    asked = replace(asked, programs={**asked.programs, **dict.fromkeys(shown, Path("/x"))})
+    moved = relocate(asked, lambda path: path.replace("/opt", "/moved").replace("/task", "/moved"))
+    told = [
+        *moved.argv,
+        *moved.environment.values(),
+        *(text.decode("latin-1") for text in moved.files.values()),
+    ]
+    assert not [text for text in told if "/opt/pullyard" in text and "/moved/pullyard" not in text]
+    assert any("/moved/" in text for text in told)
 
 
 def test_the_prompt_holds_the_whole_task() -> None:

@@ -74,10 +74,10 @@ class AcpAgent:
         del inside
         chosen = read_settings(self.name, AcpSettings, settings)
         model, speaker = chosen.chosen(), SPEAKERS[chosen.program]
-        facts = {"command": speaker.command(model), "closed": _CLOSED}
-        driven = self._driver.start(task, model, gateway_port, facts)
+        driven = self._driver.start(task, model, gateway_port, {"closed": _CLOSED})
         return replace(
             driven,
+            argv=[*driven.argv, *speaker.command(model)],
             environment={**driven.environment, **speaker.environment(model, gateway_port)},
             files={**driven.files, **speaker.files},
             further_programs=[chosen.program],

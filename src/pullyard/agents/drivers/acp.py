@@ -101,7 +101,7 @@ async def main() -> int:
     place = os.getcwd()
     process = spawn_agent_process(
         told,
-        *job["command"],
+        *sys.argv[2:],
         env=dict(os.environ),
         cwd=place,
         transport_kwargs={"limit": LINE_BYTES, "stderr": None},
