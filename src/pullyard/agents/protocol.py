@@ -32,8 +32,8 @@ class Invocation:
     further_programs: Sequence[str] = ()
     """More of them."""
     gateway: str | None = None
-    """Whom the agent asks: a provider, such as ``anthropic``, or an endpoint of the worker's configuration that
-    speaks as one does; None needs no model."""
+    """Whom the agent asks: a provider, such as ``anthropic``, or an endpoint of the worker's configuration
+    that speaks as one does; None needs no model."""
 
 
 @dataclass
