@@ -28,7 +28,7 @@ WRONG = [
     ("[[repository]]\nmatch = []", "line 2: repository.match: name at least one repository"),
     ('[[repository]]\nmatch = ["shop"]', "line 2: repository.match: "),
     ('[[repository]]\nmatch = ["/srv/../etc"]', "line 2: repository.match: .*holds '.' or '..'"),
-    (RULE + 'agnets = ["x"]', "line 3: repository.agnets: unknown key 'agnets'"),
+    (RULE + 'agnets = ["x"]', "line 3: repository.agnets: unknown key 'agnets': 'agents' is perhaps meant"),
     (RULE + 'agents = "x"', "line 3: repository.agents: expected 'array', got 'str'"),
     (RULE + "[repository.text]\nlog = false", "line 4: repository.text.log: unknown key 'log'"),
     (RULE + "text.logs = true\ntext.diff = 1", "line 4: repository.text.diff: expected 'bool', got 'int'"),

@@ -43,17 +43,23 @@ def with_network(
     return whole | {
         "network": {
             "registries": before["registries"] if registries is None else registries,
-            "hosts": _edited(before["hosts"], allow, remove),
+            "hosts": _edited(before["hosts"], allow, () if deny else remove),
         }
     }
 
 
 def _edited(hosts: list[dict[str, Any]], allow: Sequence[str], remove: Sequence[str]) -> list[dict[str, Any]]:
     """One that is allowed anew comes last, with nothing of what was said of it before."""
+    known = [{"host": host["host"], "port": host["port"]} for host in hosts]
     added = [_read_host(text) for text in allow]
-    gone = [*added, *map(_read_host, remove)]
-    kept = [host for host in hosts if {"host": host["host"], "port": host["port"]} not in gone]
-    return kept + added
+    gone = [_read_host(text) for text in remove]
+    for host in gone:
+        if host not in known:
+            allowed = ", ".join(f"{one['host']}:{one['port']}" for one in known) or "none"
+            raise RequestError(
+                f"{host['host']}:{host['port']} is not among the hosts that the project allows: {allowed}."
+            )
+    return [host for host, place in zip(hosts, known, strict=True) if place not in [*added, *gone]] + added
 
 
 def _read_host(text: str) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def show_signed(terminal: Terminal, signed: SignedReceipt, owner: ReceiptKey | N
             "execution": signed.execution_id,
             "verified at": receipt.verified_at,
             "tries": receipt.tries if receipt.tries > 1 else None,
-            "sandbox": receipt.sandbox,
+            "sandbox": sandbox_text(receipt.sandbox),
             "warning": receipt.warning,
         }
     )
@@ -106,6 +106,16 @@ def show_signed(terminal: Terminal, signed: SignedReceipt, owner: ReceiptKey | N
         )
     terminal.say()
     terminal.say("Verified: all commands passed." if receipt.passed else "Not verified.")
+
+
+def sandbox_text(told: dict[str, Any]) -> str:
+    """In words; a worker of another version may say other things of it."""
+    words = [str(told[name]) for name in ("name", "level") if told.get(name)]
+    if told.get("own_account"):
+        words.append("an account of its own")
+    if told.get("image"):
+        words.append(f"image {told['image']}")
+    return ", ".join(words)
 
 
 def document(signed: SignedReceipt, owner: ReceiptKey | None) -> dict[str, Any]:

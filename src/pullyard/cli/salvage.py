@@ -36,9 +36,10 @@ def list_salvage(
 
 def _row(execution: Execution, names: dict[str, str]) -> tuple[object, ...]:
     told = execution.facts.get("salvage", {})
-    size = (
-        f"{told['files']} files +{told['additions']} -{told['deletions']}" if "files" in told else "not told"
-    )
+    size = "not told"
+    if "files" in told:
+        files = "1 file" if told["files"] == 1 else f"{told['files']} files"
+        size = f"{files} +{told['additions']} -{told['deletions']}"
     where = names.get(execution.worker_id or "", execution.worker_id or "")
     ended = execution.finished_at.isoformat(timespec="seconds") if execution.finished_at else ""
     kept = "dropped" if told.get("dropped") else "on its worker"

@@ -52,7 +52,7 @@ def _say(terminal: Terminal, gone: list[Place], kept: list[tuple[Place, str]], *
         terminal.rows(("KIND", "SIZE", "ABOUT", "PLACE"), rows)
     if kept:
         terminal.say()
-        terminal.say(f"{len(kept)} stay, of {_size(sum(place.size_bytes for place, _ in kept))}.")
+        terminal.say(f"Kept: {len(kept)}, of {_size(sum(place.size_bytes for place, _ in kept))}.")
         shown = [(place.kind, _size(place.size_bytes), place.about, stays) for place, stays in kept]
         terminal.rows(("KIND", "SIZE", "ABOUT", "WHY"), shown)
 

@@ -21,6 +21,7 @@ from pullyard.worker.mirrors import KEY
 from pullyard.worker.saved_work import REPOSITORY, SavedWork, lost_in, remove_note, salvage_ref, saved_in
 
 DIFF_BYTES = 4 << 20
+LISTED = "'pullyard worker salvage list' has the ids of the executions that left some"
 PATCH_SECONDS = 600.0
 
 
@@ -82,7 +83,7 @@ def kept_of(data: Path, execution_id: str) -> list[Kept]:
     """In every repository it worked in. Raises NotFound."""
     found = [one for one in find_kept(data) if one.work.execution_id == execution_id]
     if not found:
-        raise NotFound("unfinished work")
+        raise NotFound(f"unfinished work on this machine: {LISTED}")
     return found
 
 

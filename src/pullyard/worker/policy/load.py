@@ -1,5 +1,6 @@
 """Reads ``policy.toml`` strictly: whatever is not understood is an error that names its line."""
 
+import difflib
 import os
 import re
 import stat
@@ -15,7 +16,16 @@ from pullyard.lifecycle.tool_routing import TOOLS
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.hosts import read_host, read_port
 from pullyard.protocol.signed_tasks import SignatureRefused, read_public
-from pullyard.worker.policy.model import POLICY_FILE, UNSIGNED_ERRANDS, Policy, Rule, default_policy
+from pullyard.worker.policy.model import (
+    POLICY_FILE,
+    UNSIGNED_ERRANDS,
+    NetworkBounds,
+    Policy,
+    Rule,
+    SandboxBounds,
+    TextBounds,
+    default_policy,
+)
 from pullyard.worker.policy.places import read_pattern
 
 SYSTEM_FILE = Path("/etc/pullyard") / POLICY_FILE
@@ -169,7 +179,7 @@ class _Reader:
         inner = re.findall(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]", found["path"] or "")
         path: Path_ = (*at, *(name or int(number) for name, number in inner))
         if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", found["what"]):
-            return self._fault((*path, unknown[1]), f"unknown key {unknown[1][:60]!r}")
+            return self._fault((*path, unknown[1]), f"unknown key {unknown[1][:60]!r}{likely(unknown[1])}")
         if missing := re.fullmatch(r"Object missing required field `(.*)`", found["what"]):
             return self._fault(path, f"{missing[1]} is missing")
         return self._fault(path, found["what"][:1].lower() + found["what"][1:200].replace("`", "'"))
@@ -237,3 +247,11 @@ def _check_place(text: str) -> None:
 def _check_tool(name: str) -> None:
     if name not in TOOLS:
         raise RequestError(f"There is no tool {name[:60]!r}: choose one of {', '.join(TOOLS)}.")
+
+
+def likely(unknown: str) -> str:
+    """The key that was perhaps meant, as the end of a sentence; else nothing."""
+    tables = (Rule, SandboxBounds, NetworkBounds, TextBounds)
+    known = [name for table in tables for name in table.__struct_fields__]
+    close = difflib.get_close_matches(unknown[:60], known, n=1)
+    return f": {close[0]!r} is perhaps meant" if close else ""
