@@ -1,7 +1,7 @@
 """Cut what the tests need out of GitHub's published OpenAPI description, as plain JSON Schema.
 
 Give it the directory of the npm package ``@octokit/openapi`` (MIT), as ``npm pack`` and ``tar`` leave it:
-``npm pack @octokit/openapi@23.0.2 && tar xzf octokit-openapi-*.tgz && python scripts/forge_shapes.py package``.
+``npm pack @octokit/openapi@23.0.2``, ``tar xzf octokit-openapi-*.tgz``, and this with ``package``.
 """
 
 import json
