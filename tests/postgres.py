@@ -26,7 +26,7 @@ from pullyard.store.urls import for_libpq, for_sqlalchemy
 TEMPLATE = "template_pullyard"
 MEMORY_BYTES = 1 << 30
 # The data of tests need not outlive the machine.
-FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "300"}
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "600"}
 numbers = count(1)
 T = TypeVar("T")
 
