@@ -4,13 +4,29 @@ import base64
 import json
 from urllib.parse import quote
 
+import httpx
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
+from pullyard.lifecycle.execution import Phase
+from pullyard.lifecycle.workflows import NodeKind
+from pullyard.protocol.worker import (
+    AskRequest,
+    Diffstat,
+    ErrandReport,
+    FileChange,
+    FinishRequest,
+    NodeFact,
+    PhaseReport,
+    PublishedChange,
+    SalvageReport,
+)
+from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.masking import REACH_BYTES, Masker, secrets_in
-from tests.canaries import leaks
+from tests.canaries import database_dump, leaks
 from tests.system import System
 
 KEY = "sk-ant-api03-canary-4f1c9b7723d0e6a85b-QQ"
@@ -133,15 +149,58 @@ def test_every_secret_of_nested_settings_is_found() -> None:
 async def test_a_workers_key_that_lies_in_a_repository_does_not_leave_in_a_log(
     system: System,
 ) -> None:
-    repository = system.repository({"leak.txt": f"key={KEY}\n", "token.txt": f"{TOKENS[1]}\n"})
-    await system.start_worker(anthropic_api_key=KEY)
+    repository = system.repository({"leak.txt": f"key={OWN[2]}\n", "token.txt": f"{TOKENS[1]}\n"})
+    await system.start_worker(anthropic_api_key=OWN[2])
     show = "cat leak.txt token.txt; base64 -w0 leak.txt; echo; head -c 20 leak.txt; tail -c +21 leak.txt"
     project = await system.project(
         repository, setup_commands=[["cat", "leak.txt"]], verify_commands=[["true"]]
     )
-    task = await system.ended(await system.task(project, f"{show}; echo x > new.txt"))
+    task = await system.ended(await system.task(project, f"{show}; cp leak.txt new.txt"))
     assert task["state"] == "completed", task["message"]
     logs = {name: await system.log(task["execution_id"], name) for name in ("prepare", "implement")}
-    assert leaks([KEY, TOKENS[1]], logs) == []
+    assert leaks([OWN[2], TOKENS[1]], logs) == []
     assert b"key=***" in logs["implement"]
     assert b"key=***" in logs["prepare"]
+    stored = await database_dump(system.coordinator.served.services.database)
+    assert b"+key=***" in stored
+    assert leaks([OWN[2], TOKENS[1]], {"the database": stored}) == []
+
+
+@pytest.mark.attack("secrets: masking of streams")
+async def test_no_request_about_an_execution_or_errand_brings_a_secret_to_the_coordinator() -> None:
+    said = f"remote: {KEY} and {in_json(TOKENS[1]).decode()}"
+    told: dict[str, bytes] = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        told[request.url.path] = request.content
+        return httpx.Response(200, json={"ok": True})
+
+    node = NodeFact(name="agent", kind=NodeKind.AGENT, phase=Phase.IMPLEMENT, message=said)
+    node.facts = {"questions": [{said: said}]}
+    change = PublishedChange(
+        branch="pullyard/key",
+        base_branch="main",
+        base_commit="a" * 40,
+        commit="b" * 40,
+        title=said,
+        body=said,
+        diff=f"+{said}\n",
+        diffstat=Diffstat(files=[FileChange(path=said, status="added")], additions=1, deletions=0),
+    )
+    facts = {"salvage": {"repositories": [said]}}
+    client = CoordinatorClient("http://coordinator", transport=httpx.MockTransport(answer))
+    client.masker = Masker(lambda: [KEY])
+    finish = FinishRequest(fence=1, message=said, change=change, facts=facts, nodes=[node])
+    await client.finish("one", finish)
+    await client.phase("one", PhaseReport(fence=1, phase=Phase.IMPLEMENT, nodes=[node], facts=facts))
+    await client.ask("one", AskRequest(fence=1, question_id="q", node="agent", question=said, choices=[said]))
+    await client.salvaged("one", SalvageReport(fence=1, salvage_ref="refs/x", salvage=facts))
+    await client.errand("two", ErrandReport(fence=1, done=False, message=said))
+    await client.close()
+    assert len(told) == 5
+    assert leaks([KEY, TOKENS[1]], told) == []
+    sent_back = msgspec.json.decode(told["/worker/v1/executions/one/finish"], type=FinishRequest)
+    assert sent_back.change is not None
+    assert sent_back.change.branch == change.branch
+    assert len(sent_back.message) == len(said)
+    assert sent_back.nodes[0].kind is NodeKind.AGENT

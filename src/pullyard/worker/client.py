@@ -34,6 +34,7 @@ from pullyard.protocol.worker import (
     SpendingRequest,
 )
 from pullyard.telemetry.tracer import current
+from pullyard.worker.masking import Masker
 
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
@@ -67,6 +68,8 @@ class CoordinatorClient:
         """Where people find the coordinator, where it told that."""
         self.worker_id = ""
         """As this coordinator knows the worker."""
+        self.masker = Masker()
+        """Of what is told of executions and errands; the worker's start gives it the worker's secrets."""
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -101,10 +104,14 @@ class CoordinatorClient:
         return await self._call("/worker/v1/heartbeat", request, HeartbeatAnswer, timeout=timeout)
 
     async def phase(self, execution_id: str, report: PhaseReport) -> Done:
-        return await self._call(f"/worker/v1/executions/{execution_id}/phase", report, Done)
+        return await self._call(
+            f"/worker/v1/executions/{execution_id}/phase", self.masker.request(report), Done
+        )
 
     async def ask(self, execution_id: str, request: AskRequest) -> Done:
-        return await self._call(f"/worker/v1/executions/{execution_id}/ask", request, Done)
+        return await self._call(
+            f"/worker/v1/executions/{execution_id}/ask", self.masker.request(request), Done
+        )
 
     async def spending(self, execution_id: str, request: SpendingRequest) -> Allowance:
         return await self._call(f"/worker/v1/executions/{execution_id}/spending", request, Allowance)
@@ -113,13 +120,17 @@ class CoordinatorClient:
         return await self._call(f"/worker/v1/executions/{execution_id}/key", request, KeyAnswer)
 
     async def finish(self, execution_id: str, request: FinishRequest) -> Done:
-        return await self._call(f"/worker/v1/executions/{execution_id}/finish", request, Done)
+        return await self._call(
+            f"/worker/v1/executions/{execution_id}/finish", self.masker.request(request), Done
+        )
 
     async def salvaged(self, execution_id: str, report: SalvageReport) -> Done:
-        return await self._call(f"/worker/v1/executions/{execution_id}/salvage", report, Done)
+        return await self._call(
+            f"/worker/v1/executions/{execution_id}/salvage", self.masker.request(report), Done
+        )
 
     async def errand(self, errand_id: str, report: ErrandReport) -> Done:
-        return await self._call(f"/worker/v1/errands/{errand_id}", report, Done)
+        return await self._call(f"/worker/v1/errands/{errand_id}", self.masker.request(report), Done)
 
     async def append_log(
         self, execution_id: str, stream: str, *, fence: int, offset: int, frame: bytes

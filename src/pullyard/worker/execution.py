@@ -172,7 +172,7 @@ class Execution:
         return FinishRequest(
             fence=self.fence,
             reason=reason,
-            message=self._context.tools.masker.text(message),
+            message=message,
             change=next((change for change in changes if change.repository is None), None),
             further_changes=[change for change in changes if change.repository is not None],
             receipt=record.receipt,

@@ -11,13 +11,22 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+import msgspec
 from pydantic import BaseModel, SecretStr
 
 LEAST_CHARACTERS = 8
 """Of a secret: shorter ones would make holes into ordinary text."""
 REACH_BYTES = 8 << 10
 """What is longer is masked only as far as this."""
+KEPT_FIELDS = frozenset(
+    {
+        *("branch", "base_branch", "commit", "base_commit", "merged_commit", "salvage_ref"),
+        *("question_id", "name", "repository", "receipt", "task_list"),
+    }
+)
+"""Of requests, as they are: what the coordinator must know again, and what is signed or has a digest."""
 _WORD = rb"[A-Za-z0-9_-]"
 _PEM = rb"(?:[A-Za-z0-9+/=\s:,.-]|\\[nr])"
 
@@ -113,6 +122,21 @@ class Masker:
 
     def text(self, text: str) -> str:
         return self.masked(text.encode(errors="surrogatepass")).decode(errors="replace")
+
+    def request(self, value: Any) -> Any:
+        """A request's like, with every text in it masked, however deep, but ``KEPT_FIELDS``."""
+        # Enumerations are strings too, and never secret.
+        if type(value) is str:
+            return self.text(value) if len(value) >= LEAST_CHARACTERS else value
+        if isinstance(value, msgspec.Struct):
+            fields = {name: getattr(value, name) for name in value.__struct_fields__}
+            told = {name: self.request(one) for name, one in fields.items() if name not in KEPT_FIELDS}
+            return msgspec.structs.replace(value, **told)
+        if isinstance(value, dict):
+            return {self.request(name): self.request(one) for name, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.request(one) for one in value]
+        return value
 
     def piece(self, before: bytes, data: bytes, *, whole: bool) -> bytes:
         """The masked begin of ``data``: all of it but what may be the begin of a secret, unless it is whole.

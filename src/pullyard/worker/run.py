@@ -183,6 +183,9 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
     checkouts = data / "checkouts"
     own_secrets = secrets_in(settings)
     sealed = SealedKeys(load_sealing_key(data, settings.sealing_key_file) if settings.sealed_keys else None)
+    client.masker = Masker(
+        lambda: {*own_secrets, *upstream.secrets(), *access.secrets(), *sealed.opened, client.credential}
+    )
     return Tools(
         settings=settings,
         client=client,
@@ -205,15 +208,7 @@ async def make_tools(settings: WorkerSettings, client: CoordinatorClient, stack:
         tracer=tracer,
         sealed_keys=sealed,
         windows=Windows(settings.quota_wait_seconds),
-        masker=Masker(
-            lambda: {
-                *own_secrets,
-                *upstream.secrets(),
-                *access.secrets(),
-                *sealed.opened,
-                client.credential,
-            }
-        ),
+        masker=client.masker,
         decider=open_decider(settings, probes, access.sites),
     )
 
