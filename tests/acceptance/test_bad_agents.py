@@ -1,5 +1,6 @@
 """Agents that fail, flood, hang, linger and attack git: a clear end, the work kept, nothing left behind."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,28 @@ async def test_an_agent_that_fails_is_missing_or_does_nothing(system: System) ->
     assert [run.execution["salvage_ref"] for run in (missing, no_program, silent, idle)] == [None] * 4
     assert untouched(repository, before)
     await nothing_left(system)
+
+
+async def test_what_an_agent_says_that_it_spent_spends_no_budget(system: System) -> None:
+    usage = {"input_tokens": 2**53, "output_tokens": 2**53}
+    item = {"type": "agent_message", "id": "1", "text": "Done."}
+    said = [{"type": "item.completed", "item": item}, {"type": "turn.completed", "usage": usage}]
+    place = system.worker_data / "agents/codex/1"
+    (place / "bin").mkdir(parents=True)
+    (place / "about.json").write_text("{}")
+    (place.parent / "current").symlink_to("1")
+    lines = "\n".join(json.dumps(line) for line in said)
+    (place / "bin/codex").write_text(f"#!/bin/sh\n{HALF}\ncat <<'END'\n{lines}\nEND\n")
+    (place / "bin/codex").chmod(0o755)
+    wish = {"scope": "tenant", "period": "day", "limit_micros": 1_000_000, "limit_tokens": 1_000_000}
+    assert (await system.coordinator.http.put("/api/v1/budgets", json=wish)).status_code == 200
+    await system.start_worker(openai_api_key="sk-canary-8")
+    agent = {"agent": {"name": "codex", "settings": {}}}
+    (run,) = await run_all(system, system.repository(FILES), [Wish(task=agent)])
+    assert run.ending == ("completed", "succeeded", None), run.task["message"]
+    assert (run.execution["input_tokens"], run.execution["cost_micros"]) == (0, 0)
+    (budget,) = (await system.coordinator.get("/budgets"))["items"]
+    assert (budget["spent_micros"], budget["spent_tokens"]) == (0, 0)
 
 
 async def test_every_byte_of_output_arrives(system: System) -> None:

@@ -5,8 +5,18 @@ import asyncio
 import httpx
 import msgspec
 
-from pullyard.protocol.worker import HeartbeatAnswer
+from pullyard.protocol.worker import (
+    MOST,
+    Allowance,
+    HeartbeatAnswer,
+    HeartbeatRequest,
+    HeldExecution,
+    Spending,
+    Usage,
+)
 from pullyard.worker.client import CoordinatorClient
+from pullyard.worker.gateway.ledger import Ledger
+from pullyard.worker.gateway.share import Share
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.lease import Lease
 
@@ -42,3 +52,22 @@ async def test_an_answer_that_can_not_be_read_does_not_stop_the_heart() -> None:
 
 async def test_a_fault_of_the_coordinator_does_not_stop_the_heart() -> None:
     assert await renewed_after(httpx.Response(500))
+
+
+async def open_to_all(spending: Spending, *, asks: bool) -> Allowance:
+    del asks
+    return Allowance(number=spending.number)
+
+
+async def test_no_number_of_one_execution_has_the_heartbeat_of_all_refused() -> None:
+    share = Share(open_to_all)
+    ledger = Ledger(share=share)
+    share.usage = ledger.usage
+    async with ledger.reserve(MOST, MOST):
+        for _ in range(2):
+            ledger.record(MOST, MOST, MOST)
+        held = HeldExecution(execution_id="exec_1", fence=1, spending=share.beat())
+    sent = msgspec.json.encode(HeartbeatRequest(executions=[held]))
+    (received,) = msgspec.json.decode(sent, type=HeartbeatRequest).executions
+    assert received.spending is not None
+    assert received.spending.usage == Usage(input_tokens=MOST, output_tokens=MOST, cost_micros=MOST)

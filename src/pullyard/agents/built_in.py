@@ -179,9 +179,7 @@ class BuiltInAgent:
         match kind:
             case "used":
                 counted = [count_of(data.get(name)) for name in ("input_tokens", "output_tokens")]
-                self._usage = telling.add(
-                    self._usage, Usage(input_tokens=counted[0], output_tokens=counted[1])
-                )
+                self._usage = self._usage.plus(Usage(input_tokens=counted[0], output_tokens=counted[1]))
                 self._turns += 1
             case "question":
                 return [self._ask(text_of(text, telling.TEXT_LIMIT), data, at)]

@@ -55,7 +55,7 @@ class ClaudeStream:
     @property
     def usage(self) -> Usage:
         """What the agent says it used, the message under way included; the gateway knows better."""
-        return _add(self._ended, self._message)
+        return self._ended.plus(self._message)
 
     def read(self, data: bytes, at: float) -> Output:
         log, entries = bytearray(), list[Entry]()
@@ -89,7 +89,7 @@ class ClaudeStream:
         # One message comes as a line for each of its blocks, each with the same usage.
         message_id = text_of(message.get("id"), 200)
         if message_id != self._message_id:
-            self._ended = _add(self._ended, self._message)
+            self._ended = self._ended.plus(self._message)
             self._message_id = message_id
         self._message = _read_usage(object_of(message.get("usage")))
 
@@ -172,14 +172,6 @@ def result_text(content: Any) -> str:
 def _read_usage(usage: Mapping[str, Any]) -> Usage:
     names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
     return Usage(
-        input_tokens=sum(count_of(usage.get(name)) for name in names),
+        input_tokens=count_of(sum(count_of(usage.get(name)) for name in names)),
         output_tokens=count_of(usage.get("output_tokens")),
-    )
-
-
-def _add(first: Usage, second: Usage) -> Usage:
-    return Usage(
-        input_tokens=count_of(first.input_tokens + second.input_tokens),
-        output_tokens=count_of(first.output_tokens + second.output_tokens),
-        cost_micros=count_of(first.cost_micros + second.cost_micros),
     )

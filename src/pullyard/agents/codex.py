@@ -102,7 +102,7 @@ class CodexAgent:
                 self._spoke = True
                 return _done(object_of(line.get("item")), at)
             case "turn.completed":
-                self._usage = telling.add(self._usage, _usage(object_of(line.get("usage"))))
+                self._usage = self._usage.plus(_usage(object_of(line.get("usage"))))
                 return [telling.summary(self._usage, at, failed=False, turns=1)]
             case "turn.failed":
                 self._error = _said(object_of(line.get("error")))

@@ -88,7 +88,7 @@ class Driver:
         match event:
             case "turn":
                 self._turns += 1
-                self.usage = telling.add(self.usage, _usage(line))
+                self.usage = self.usage.plus(_usage(line))
             case "total":
                 self.usage = _usage(line)
             case "edited":

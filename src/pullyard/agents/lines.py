@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from pullyard.protocol.worker import MOST
+
 JSON_LINE_LIMIT_BYTES = 4 << 20
 """A longer line is passed on as plain text: nothing is lost, and memory stays bounded."""
 
@@ -77,7 +79,7 @@ def sentence_of(value: Any, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def count_of(value: Any, limit: int = 1 << 53) -> int:
+def count_of(value: Any, limit: int = MOST) -> int:
     """A whole number from 0 to ``limit``; anything else is 0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0

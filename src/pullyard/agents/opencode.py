@@ -88,7 +88,7 @@ class OpencodeAgent:
 
     def _count(self, part: Mapping[str, Any], at: float) -> Sequence[Told]:
         self._turns += 1
-        self._usage = telling.add(self._usage, _usage(part))
+        self._usage = self._usage.plus(_usage(part))
         if part.get("reason") != "stop":
             return []
         return [telling.summary(self._usage, at, failed=False, turns=self._turns)]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pullyard.agents.lines import JsonLines, bounded, count_of, object_of, sentence_of, text_of
+from pullyard.agents.lines import JsonLines, bounded, object_of, sentence_of, text_of
 from pullyard.agents.protocol import Output
 from pullyard.lifecycle.money import dollars
 from pullyard.protocol.conversation import Entry
@@ -100,11 +100,3 @@ def summary(usage: Usage, at: float, *, failed: bool, turns: int) -> Told:
         "turns": turns,
     }
     return Entry(kind="usage", at=at, text=text, data=data, is_error=failed), f"\n{text}\n"
-
-
-def add(first: Usage, second: Usage) -> Usage:
-    return Usage(
-        input_tokens=count_of(first.input_tokens + second.input_tokens),
-        output_tokens=count_of(first.output_tokens + second.output_tokens),
-        cost_micros=count_of(first.cost_micros + second.cost_micros),
-    )

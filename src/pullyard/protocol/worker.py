@@ -246,13 +246,27 @@ class ClaimAnswer(msgspec.Struct, kw_only=True):
     errands: list[Errand] = []
 
 
-Amount = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+MOST = 10**15
+Amount = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+
+
+def amount(number: int) -> int:
+    """As near as the wire takes it: one number out of bounds would have all refused that it is sent with."""
+    return min(max(number, 0), MOST)
 
 
 class Usage(msgspec.Struct, kw_only=True):
     input_tokens: Amount = 0
     output_tokens: Amount = 0
     cost_micros: Amount = 0
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Within the bounds of the wire, whatever the two hold."""
+        return Usage(
+            input_tokens=amount(self.input_tokens + other.input_tokens),
+            output_tokens=amount(self.output_tokens + other.output_tokens),
+            cost_micros=amount(self.cost_micros + other.cost_micros),
+        )
 
 
 class Spending(msgspec.Struct, kw_only=True):
@@ -313,6 +327,10 @@ class HeldExecution(msgspec.Struct, kw_only=True):
     """None where nothing was spent since the last one."""
 
 
+MOST_WINDOWS = 100
+"""In one heartbeat."""
+
+
 class QuotaWindow(msgspec.Struct, kw_only=True):
     """A provider limits a credential of the worker's, for everything that uses it."""
 
@@ -330,7 +348,7 @@ class HeartbeatRequest(msgspec.Struct, kw_only=True):
     executions: list[HeldExecution] = []
     free_slots: int = 0
     draining: bool = False
-    quota: Annotated[list[QuotaWindow], msgspec.Meta(max_length=100)] = []
+    quota: Annotated[list[QuotaWindow], msgspec.Meta(max_length=MOST_WINDOWS)] = []
     """Those that began since the last heartbeat that was answered."""
 
 

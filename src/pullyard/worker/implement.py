@@ -74,8 +74,8 @@ async def work(context: Context, node: Node, questions: AgentQuestions) -> NodeO
             exit_code, exceeded = await run_agent(context, sandbox, agent, invocation, ledger)
         finally:
             # Spent is spent, also by an agent that was stopped. The gateway's count is taken from the
-            # provider's answers; an agent's own is only its word.
-            context.record.usage = total(spent, ledger.usage if ledger.requests else agent.usage)
+            # provider's answers; an agent's own is only its word, and what it prints spends no budget.
+            context.record.usage = spent.plus(agent.usage if invocation.gateway is None else ledger.usage)
             context.share.before, context.share.usage = context.record.usage, Usage()
             if ledger.limited is not None:
                 context.quota_seconds = ledger.limited.seconds_left() or 0.0
@@ -122,14 +122,6 @@ def own_bound(context: Context) -> int | None:
 
 def left_of(budget_micros: int | None, spent: Usage) -> int | None:
     return None if budget_micros is None else max(0, budget_micros - spent.cost_micros)
-
-
-def total(one: Usage, other: Usage) -> Usage:
-    return Usage(
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        cost_micros=one.cost_micros + other.cost_micros,
-    )
 
 
 def judge(context: Context, verdict: Verdict, measured: Verdict, exceeded: str) -> None:

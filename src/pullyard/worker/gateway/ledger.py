@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pullyard.agents.protocol import Verdict
 from pullyard.lifecycle.money import dollars
 from pullyard.lifecycle.reasons import Reason
-from pullyard.protocol.worker import Usage
+from pullyard.protocol.worker import Usage, amount
 from pullyard.worker.gateway.limits import RateLimited
 from pullyard.worker.gateway.share import Share, ShareSpent
 from pullyard.worker.gateway.windows import QuotaReached, Windows
@@ -89,9 +89,10 @@ class Ledger:
 
     def record(self, prompt_tokens: int, output_tokens: int, cost_micros: int) -> None:
         self.requests += 1
-        self.usage.input_tokens += prompt_tokens
-        self.usage.output_tokens += output_tokens
-        self.usage.cost_micros += cost_micros
+        # In place: the share counts what is spent here.
+        self.usage.input_tokens = amount(self.usage.input_tokens + prompt_tokens)
+        self.usage.output_tokens = amount(self.usage.output_tokens + output_tokens)
+        self.usage.cost_micros = amount(self.usage.cost_micros + cost_micros)
 
     async def passes(self, credential: str) -> None:
         """Waits for the end of a limit on the credential. Raises QuotaReached."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pullyard.lifecycle.budgets import AllowanceState
-from pullyard.protocol.worker import Allowance, Spending, Usage
+from pullyard.protocol.worker import Allowance, Spending, Usage, amount
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
@@ -50,12 +50,7 @@ class Share:
 
     @property
     def total(self) -> Usage:
-        one, other = self.before, self.usage
-        return Usage(
-            input_tokens=one.input_tokens + other.input_tokens,
-            output_tokens=one.output_tokens + other.output_tokens,
-            cost_micros=one.cost_micros + other.cost_micros,
-        )
+        return self.before.plus(self.usage)
 
     @property
     def is_refused(self) -> bool:
@@ -141,4 +136,9 @@ class Share:
             if allowance.tokens is not None:
                 kept_tokens = min(kept_tokens, allowance.tokens)
                 allowance.tokens = kept_tokens
-        return Spending(number=self.number, usage=total, kept_micros=kept_micros, kept_tokens=kept_tokens)
+        return Spending(
+            number=self.number,
+            usage=total,
+            kept_micros=amount(kept_micros),
+            kept_tokens=amount(kept_tokens),
+        )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from pullyard.protocol.worker import QuotaWindow
+from pullyard.protocol.worker import MOST_WINDOWS, QuotaWindow
 from pullyard.worker.gateway.limits import RateLimited
 
 PATIENCE_SECONDS = 900.0
@@ -80,7 +80,7 @@ class Windows:
             )
             for one in self._closed.values()
             if not one.told and one.limited.seconds_left()
-        ]
+        ][:MOST_WINDOWS]
 
     def told(self, windows: Sequence[QuotaWindow]) -> None:
         for one in windows:
