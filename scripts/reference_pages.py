@@ -69,7 +69,6 @@ WORDS = {
     "slots": "tasks at the same time; also `--slots`",
     "image_build_seconds": "most for building an image",
     "image_pull_seconds": "most for pulling an image",
-    "git_credentials": "by host name, see below",
     "anthropic_api_key": "the gateway adds it to the calls of Anthropic's models; no sandbox sees it",
     "anthropic_base_url": "where the gateway sends those calls",
 }

@@ -116,7 +116,7 @@ async def test_what_is_not_configured_is_told_before_an_agent_works(
     project = await project_at(system, server, forge="github")
     ended = await system.ended(await system.task(project, "echo done > result.txt"))
     assert (ended["state"], ended["reason"]) == ("failed", "forge_refused")
-    assert 'forges."127.0.0.1".token in its settings' in ended["message"]
+    assert f'forges."{server.host}".token in its settings' in ended["message"]
     assert server.asked == []
 
 

@@ -327,7 +327,7 @@ async def test_nothing_is_known_of_a_branch_without_a_change(forge: Forge, site:
 
 async def test_a_forge_without_a_token_is_not_asked(site: Site, server: ForgeServer, commit: str) -> None:
     access = access_to(site.kind, server, token=None)
-    with pytest.raises(Exception, match=r"forges\.\"127\.0\.0\.1\"\.token") as missing:
+    with pytest.raises(Exception, match=rf'forges\."{server.host}"\.token') as missing:
         await publish(FORGES[site.kind](site.git, access), site, commit)
     assert getattr(missing.value, "code", "") == "forge-not-configured"
     assert server.asked == []

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ from pullyard.forges.errors import ForgeNotConfigured
 from pullyard.forges.github import GitHubForge
 from pullyard.forges.github_app import statement
 from pullyard.forges.sites import App, Site, Sites
-from pullyard.git.addresses import read_address
+from pullyard.git.addresses import Login, read_address
+from pullyard.git.errors import RepositoryUnreachable
 from pullyard.git.program import Git, GitSettings
 from pullyard.git.reach import Reach
 from pullyard.git.remotes import Remotes
@@ -180,6 +182,72 @@ async def test_a_token_goes_nowhere_unencrypted(opened: list[Access]) -> None:
     opened.append(Access(Sites({"forge.test": Site(kind="github", token=TOKEN)})))
     with pytest.raises(RequestError, match="not encrypted"):
         opened[0].open("github", "http://forge.test/a/b")
+
+
+@pytest.mark.attack("requests: address of a repository")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://forge.test:9999/a/b",
+        "http://forge.test:443/a/b",
+        "http://forge.test:9999/a/b",
+        "https://other.test/a/b",
+    ],
+)
+async def test_another_port_is_another_service(url: str, opened: list[Access]) -> None:
+    opened.append(Access(Sites({"forge.test": Site(kind="github", token=TOKEN)}, plain_http=True)))
+    with pytest.raises(ForgeNotConfigured, match="has no token for"):
+        opened[0].open("github", url)
+    assert await opened[0].login(read_address(url)) is None
+    assert opened[0].sites.kind(url, "auto") == "bare"
+
+
+@pytest.mark.parametrize("url", ["https://forge.test:443/a/b", "ssh://git@forge.test:2222/a/b"])
+async def test_the_usual_port_and_every_port_of_ssh_are_the_host(url: str, opened: list[Access]) -> None:
+    opened.append(Access(Sites({"forge.test": Site(kind="github", token=TOKEN)})))
+    assert opened[0].open("github", url)[1].path == "a/b"
+
+
+async def test_a_port_of_ssh_does_not_tell_where_the_api_is(opened: list[Access]) -> None:
+    sites = {"forge.test:3000": Site(kind="gitea", token=TOKEN)}
+    opened.append(Access(Sites(sites)))
+    with pytest.raises(ForgeNotConfigured, match=r'Set forges\."forge\.test:3000"\.api_url'):
+        opened[0].open("gitea", "ssh://git@forge.test:3000/a/b")
+
+
+async def test_plain_http_for_one_forge_is_for_no_other(opened: list[Access]) -> None:
+    sites = {
+        "clear.test": Site(kind="gitea", token=TOKEN, api_url="http://clear.test/api/v1"),
+        "forge.test": Site(kind="gitea", token=TOKEN),
+    }
+    opened.append(Access(Sites(sites, plain_http=True)))
+    assert opened[0].open("gitea", "http://clear.test/a/b")[1].path == "a/b"
+    with pytest.raises(RequestError, match="not encrypted"):
+        opened[0].open("gitea", "http://forge.test/a/b")
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["forges", "git_credentials"])
+async def test_git_sends_a_token_in_the_clear_only_where_its_owner_says_so(
+    server: ForgeServer, opened: list[Access], *, own: bool
+) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        del host, port
+        return ["127.0.0.1"]
+
+    reach = Reach((read_private_place(f"127.0.0.1:{server.port}"),), resolve=resolve)
+    host = f"forge.test:{server.port}"
+    address = read_address(f"http://{host}/acme/widgets.git")
+    for clear in (False, True):
+        access = reaching(server, reach, api_url=f"{'http' if clear else 'https'}://{host}/api/v3")
+        opened.append(access)
+        known = GitSettings(logins={host: Login("me", TOKEN, plain_http=clear)})
+        settings = known if own else GitSettings(find_login=access.login)
+        remotes = Remotes(Git(replace(settings, plain_http=True, reach=reach)))
+        if clear:
+            assert list((await remotes.list(address)).branches) == ["main"]
+        else:
+            with pytest.raises(RepositoryUnreachable):
+                await remotes.list(address)
 
 
 async def test_an_app_gets_a_token_for_one_repository(server: ForgeServer, opened: list[Access]) -> None:

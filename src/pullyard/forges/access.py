@@ -12,7 +12,7 @@ import httpx
 from pullyard.forges.api import Api
 from pullyard.forges.errors import ForgeNotConfigured
 from pullyard.forges.github_app import AppTokens, statement
-from pullyard.forges.sites import AUTO, Place, Site, Sites, git_name
+from pullyard.forges.sites import AUTO, Place, Site, Sites, git_name, is_plain
 from pullyard.forges.transport import open_client
 from pullyard.git.addresses import Address, Login, Transport, read_address
 
@@ -54,7 +54,7 @@ class Access:
         if not (site.token or site.app):
             return None
         kind = self.sites.kind(address.url, AUTO)
-        return Login(git_name(kind, site), await self._secret(kind, address, site))
+        return Login(git_name(kind, site), await self._secret(kind, address, site), is_plain(site))
 
     async def _secret(self, kind: str, address: Address, site: Site) -> str:
         if site.app is None:

@@ -33,6 +33,7 @@ _USUAL_APIS = {
     ("bitbucket", "bitbucket.org"): "https://api.bitbucket.org/2.0",
 }
 _API_PATHS = {"github": "/api/v3", "gitlab": "/api/v4", "gitea": "/api/v1"}
+_USUAL_PORTS = {Transport.HTTP: 80, Transport.HTTPS: 443}
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ class Sites:
     plain_http: bool = False
 
     def of(self, address: Address) -> Site:
-        """By the host with its port, then by the host alone."""
-        return self.by_host.get(address.host) or self.by_host.get(address.hostname) or Site()
+        """By the host as the address has it, then by ``host_key``: another port is another service."""
+        return self.by_host.get(address.host) or self.by_host.get(host_key(address)) or Site()
 
     def kind(self, url: str, wish: str) -> str:
         """The forge's name. Raises RequestError for an address that is none."""
@@ -91,7 +92,7 @@ class Sites:
         address = read_address(url)
         if address.transport is Transport.FILE:
             return BARE
-        return self.of(address).kind or KNOWN_HOSTS.get(address.hostname) or BARE
+        return self.of(address).kind or KNOWN_HOSTS.get(host_key(address)) or BARE
 
     def check(self, url: str, wish: str) -> None:
         """Raises ForgeNotConfigured where the worker can't speak to the forge's API."""
@@ -107,30 +108,31 @@ class Sites:
             )
         if not (site.token or site.app):
             raise ForgeNotConfigured(
-                f"This worker has no token for {address.hostname}, a {kind} forge: set "
-                f'forges."{address.hostname}".token in its settings, or the project\'s forge to bare, '
+                f"This worker has no token for {host_key(address)}, a {kind} forge: set "
+                f'forges."{host_key(address)}".token in its settings, or the project\'s forge to bare, '
                 "with which only the branch is pushed."
             )
         self.api_url(kind, address)
 
     def api_url(self, kind: str, address: Address) -> str:
         """Raises ForgeNotConfigured where it has to be said, RequestError where it is not encrypted."""
-        given = self.of(address).api_url or _USUAL_APIS.get((kind, address.hostname))
-        if given is None and kind == "github" and address.hostname.endswith(".ghe.com"):
-            given = f"https://api.{address.hostname}"
-        if given is None and kind in _API_PATHS:
-            web = address.transport in (Transport.HTTP, Transport.HTTPS)
-            given = f"{address.transport}://{address.host}" if web else f"https://{address.hostname}"
-            given += _API_PATHS[kind]
+        site = self.of(address)
+        key = address.host if address.host in self.by_host else host_key(address)
+        # A port of SSH says nothing of the API's: a token that was given for it goes where its owner says.
+        told = address.transport is Transport.SSH and key != host_key(address)
+        given = site.api_url or (None if told else usual_api(kind, address))
         if given is None:
             raise ForgeNotConfigured(
-                f'Set forges."{address.hostname}".api_url in the worker\'s settings: the address of '
+                f'Set forges."{key}".api_url in the worker\'s settings: the address of '
                 f"{kind}'s API there is not known."
             )
         read = read_url(given)
-        if read.transport is not Transport.HTTPS and not (self.plain_http or read.loopback):
+        if read.transport is Transport.HTTPS or read.loopback:
+            return read.url
+        if not (self.plain_http and is_plain(site)):
             raise RequestError(
-                f"{read.url} is not encrypted, and the worker's token goes there: use https://.",
+                f"{read.url} is not encrypted, and the worker's token goes there: use https://, or, where "
+                f'all between may read it, set allow_plain_http and forges."{key}".api_url.',
                 code="plain-http",
             )
         return read.url
@@ -151,6 +153,29 @@ class Sites:
                 code="invalid-repository",
             )
         return Place(address.hostname, "/".join(parts))
+
+
+def host_key(address: Address) -> str:
+    """As the settings name it: with a port only where that is not the usual one of HTTP(S)."""
+    usual = (None, _USUAL_PORTS.get(address.transport, address.port))
+    return address.hostname if address.port in usual else address.host
+
+
+def is_plain(site: Site) -> bool:
+    return (site.api_url or "").lower().startswith("http://")
+
+
+def usual_api(kind: str, address: Address) -> str | None:
+    key = host_key(address)
+    if known := _USUAL_APIS.get((kind, key)):
+        return known
+    if kind == "github" and key.endswith(".ghe.com"):
+        return f"https://api.{key}"
+    if kind not in _API_PATHS:
+        return None
+    web = address.transport in _USUAL_PORTS
+    base = f"{address.transport}://{address.host}" if web else f"https://{address.hostname}"
+    return base + _API_PATHS[kind]
 
 
 def git_name(kind: str | None, site: Site) -> str:

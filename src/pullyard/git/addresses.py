@@ -30,6 +30,8 @@ class Login:
 
     username: str
     password: str = field(repr=False)
+    plain_http: bool = False
+    """Whether one that is configured for a host may go over HTTP without TLS to another machine."""
 
 
 @dataclass(frozen=True)

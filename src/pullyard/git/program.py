@@ -76,7 +76,8 @@ class GitSettings:
     """What the worker's settings say about reaching repositories."""
 
     logins: Mapping[str, Login] = field(default_factory=dict)
-    """By host, with its port where the address names one: used for HTTP(S)."""
+    """By host, with its port where the address names one: used for HTTPS, and for HTTP on loopback or where
+    the login says so."""
     find_login: Callable[[Address], Awaitable[Login | None]] | None = None
     """Asked where ``logins`` has none: some credentials are made anew every hour."""
     authorities: Mapping[str, Path] = field(default_factory=dict)
@@ -210,10 +211,14 @@ class Git:
     async def _login(self, address: Address) -> Login | None:
         if address.transport not in (Transport.HTTP, Transport.HTTPS):
             return None
-        known = address.login or self.settings.logins.get(address.host)
+        if address.login is not None:
+            return address.login
+        known = self.settings.logins.get(address.host)
         if known is None and self.settings.find_login is not None:
-            return await self.settings.find_login(address)
-        return known
+            known = await self.settings.find_login(address)
+        # Whoever names the repository also names the transport.
+        encrypted = address.transport is Transport.HTTPS or address.loopback
+        return known if known is None or encrypted or known.plain_http else None
 
     def environment(
         self, address: Address | None = None, way: Way | None = None, login: Login | None = None

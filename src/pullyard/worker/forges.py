@@ -27,7 +27,7 @@ def git_settings(settings: WorkerSettings, access: Access) -> GitSettings:
     sites: Mapping[str, Site] = access.sites.by_host
     return GitSettings(
         logins={
-            host: Login(credential.username, credential.token.get_secret_value())
+            host: Login(credential.username, credential.token.get_secret_value(), credential.plain_http)
             for host, credential in settings.git_credentials.items()
         },
         find_login=access.login,

@@ -23,6 +23,8 @@ class GitCredential(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     username: str = "git"
     token: SecretStr
+    plain_http: bool = False
+    """Use it over HTTP without TLS, too, on another machine: whoever is between reads it."""
 
 
 class ForgeSettings(BaseModel):
@@ -152,7 +154,8 @@ class WorkerSettings(BaseSettings):
     coordinator is on this machine, else none. A host in ``git_credentials`` may be at any, but a cloud's
     metadata is no repository's place."""
     git_credentials: dict[str, GitCredential] = Field(default_factory=dict)
-    """By host name."""
+    """By host name, with its port where the repository's address has one; a JSON object. Used over HTTPS;
+    over HTTP without TLS only on this machine, or where its own ``plain_http`` is true."""
     commit_name: str = Field(default="Pullyard", min_length=1, max_length=100, pattern=r"^[^\x00-\x1f<>]+$")
     """Author and committer of the commits made here."""
     commit_email: str = Field(
@@ -162,8 +165,10 @@ class WorkerSettings(BaseSettings):
     commit_signing_key: Path | None = None
     """A private SSH key without a passphrase: commits are signed with it. null: they are not."""
     forges: dict[str, ForgeSettings] = Field(default_factory=dict)
-    """By host name, with its port where the repository's address has one; a JSON object. The credential is
-    for git, too, where ``git_credentials`` has none for the host."""
+    """By host name, with its port where the repository's HTTP(S) address has another than the usual one (an
+    SSH address is found by the name alone); a JSON object. The credential is for git, too, where
+    ``git_credentials`` has none for the host. It goes over HTTP without TLS only on this machine, or where
+    ``allow_plain_http`` is true and its own ``api_url`` begins with ``http://``."""
 
     network: bool = True
     """False: no sandbox reaches any host, whatever a project allows."""
