@@ -296,6 +296,8 @@ class Allowance(msgspec.Struct, kw_only=True):
     """The answer to a report of that ``number``; an older one than the last report is void."""
 
     number: int
+    heard: int = 0
+    """The largest number of the execution's that gave it a share: a restarted worker goes on from there."""
     state: AllowanceState = AllowanceState.OPEN
     micros: int | None = None
     """What the execution may spend in all before it asks again; None is no limit."""

@@ -88,7 +88,9 @@ async def share_out(
     if is_stopped(row.question):
         return closed(account, spending, AllowanceState.STOPPED)
     if spending.number <= row.share_number:
-        return Allowance(number=spending.number, state=AllowanceState.WAIT)
+        # Overtaken, or of a worker that was restarted and counts anew: the latter asks again beyond it.
+        heard = row.share_number
+        return Allowance(number=spending.number, heard=heard, state=AllowanceState.WAIT, shared=True)
     kept = {
         "micros": kept_share(account, "micros", spending.kept_micros),
         "tokens": kept_share(account, "tokens", spending.kept_tokens),

@@ -102,6 +102,7 @@ class Share:
         """An answer; one that came late changes nothing."""
         if allowance.number == self.number:
             self.allowance = allowance
+            self.number = max(self.number, allowance.heard)
 
     async def withdraw(self) -> None:
         """After the step: nothing waits any more, and so no person is to be asked."""
