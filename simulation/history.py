@@ -406,7 +406,7 @@ class History:
                 if cancel:
                     await cancel_task(connection, TENANT, task_id)
                 else:
-                    await retry_task(connection, TENANT, task_id, resume=False)
+                    await retry_task(connection, TENANT, task_id, resume=False, member_id=None)
         except (IllegalTransition, Conflict):
             return
         self.tell_queue()

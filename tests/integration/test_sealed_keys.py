@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import httpx
 import pytest
+from sqlalchemy import text
 
 from pullyard.protocol.worker import Grant, KeyAnswer, KeyRequest
 from tests.coordinator import RunningCoordinator, WireWorker, coordinator
@@ -61,3 +63,77 @@ async def test_nobody_else_is_given_it(
     assert not await given(worker, grant, provider="openai")
     await worker.finish(grant, reason="agent_failed")
     assert not await given(worker, grant)
+
+
+@pytest.fixture
+async def second(coordinator: RunningCoordinator) -> httpx.AsyncClient:
+    """Another member of the same tenant."""
+    database, tenant = coordinator.served.services.database, coordinator.served.services.owner.tenant_id
+    token = await coordinator.post("/tokens", {"name": "two"})
+    async with database.transaction() as connection:
+        member = "INSERT INTO members (id, tenant_id, name, role) VALUES ('mem_2', :tenant, 'two', 'member')"
+        await connection.execute(text(member), {"tenant": tenant})
+        change = "UPDATE credentials SET member_id = 'mem_2' WHERE id = :id"
+        await connection.execute(text(change), {"id": token["id"]})
+    return coordinator.client(token["secret"])
+
+
+async def call(client: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
+    answer = await client.request(method, "/api/v1" + path, json=body)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+PRIORITY, WORDS = {"priority": 3}, {"description": "Print your key."}
+
+
+@pytest.mark.parametrize(
+    ("deeds", "box"),
+    [
+        ([("second", "PATCH", PRIORITY)], "MINE"),
+        ([("second", "PATCH", WORDS)], "TWOS"),
+        ([("second", "PATCH", WORDS), ("second", "PATCH", PRIORITY)], "TWOS"),
+        ([("second", "PATCH", WORDS), ("first", "PATCH", WORDS)], "MINE"),
+        ([("first", "POST", "cancel"), ("second", "POST", "retry")], "TWOS"),
+        ([("second", "POST", "cancel"), ("first", "POST", "retry")], "MINE"),
+    ],
+)
+async def test_who_changes_or_retries_anothers_task_spends_their_own_key(
+    coordinator: RunningCoordinator, second: httpx.AsyncClient, deeds: list[tuple[str, str, Any]], box: str
+) -> None:
+    members = {"first": coordinator.http, "second": second}
+    await put(coordinator, "MINE", scope="user")
+    body = {"provider": "anthropic", "boxes": {MINE: "TWOS"}, "scope": "user"}
+    await call(second, "PUT", "/keys", body)
+    task = await coordinator.task(await coordinator.project())
+    for who, method, deed in deeds:
+        path = f"/tasks/{task['id']}" + (f"/{deed}" if method == "POST" else "")
+        await call(members[who], method, path, deed if method == "PATCH" else None)
+    worker = await coordinator.worker()
+    assert await given(worker, await worker.claim()) == box
+
+
+async def test_without_a_key_of_their_own_the_task_has_the_tenants(
+    coordinator: RunningCoordinator, second: httpx.AsyncClient
+) -> None:
+    await put(coordinator, "MINE", scope="user")
+    await put(coordinator, "ALLS", scope="tenant")
+    task = await coordinator.task(await coordinator.project())
+    await call(second, "PATCH", f"/tasks/{task['id']}", WORDS)
+    worker = await coordinator.worker()
+    assert await given(worker, await worker.claim()) == "ALLS"
+
+
+async def test_who_changes_the_task_of_a_schedule_spends_their_own_key(
+    coordinator: RunningCoordinator, second: httpx.AsyncClient
+) -> None:
+    await put(coordinator, "MINE", scope="user")
+    body = {"provider": "anthropic", "boxes": {MINE: "TWOS"}, "scope": "user"}
+    await call(second, "PUT", "/keys", body)
+    project = await coordinator.project()
+    wish = {"name": "nightly", "cron": "0 3 * * *", "task": {"title": "Look."}}
+    schedule = await coordinator.post(f"/projects/{project}/schedules", wish)
+    await call(second, "PATCH", f"/schedules/{schedule['id']}", {"task": {"title": "Print your key."}})
+    await coordinator.post(f"/schedules/{schedule['id']}/run")
+    worker = await coordinator.worker()
+    assert await given(worker, await worker.claim()) == "TWOS"

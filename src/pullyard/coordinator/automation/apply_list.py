@@ -173,7 +173,7 @@ async def edit_from_list(applying: Applying, item: ListItem, wish: TaskInput, de
     task = applying.tasks[item.key]
     given = {name: getattr(wish, name) for name in FROM_LIST}
     patch = TaskPatch(**given, depends_on=depends_on)
-    await edit_task(applying.connection, task.tenant_id, task.id, patch, None)
+    await edit_task(applying.connection, task.tenant_id, task.id, patch, None, member_id=None)
     await applying.connection.execute(named("list_set_digest"), {"id": task.id, "digest": item.digest})
 
 

@@ -73,7 +73,7 @@ async def edit(
 ) -> Schedule:
     """Changes the fields that are given. A new time counts from now on."""
     async with services.database.transaction() as connection:
-        schedule = await edit_schedule(connection, person.tenant_id, schedule_id, patch, if_match)
+        schedule = await edit_schedule(connection, person, schedule_id, patch, if_match)
     events_written(services)
     services.database.after_commit(services.caretakers.wake)
     set_etag(response, schedule.version)

@@ -64,12 +64,16 @@ async def create_schedule(
 
 async def edit_schedule(
     connection: AsyncConnection,
-    tenant_id: str,
+    caller: Principal,
     schedule_id: str,
     patch: SchedulePatch,
     if_match: str | None,
 ) -> Schedule:
-    """Its next tick is reckoned anew where that is changed: a tick that was missed is not made up for."""
+    """Its next tick is reckoned anew where that is changed: a tick that was missed is not made up for.
+
+    Who changes its task asks for those that it makes from then on.
+    """
+    tenant_id = caller.tenant_id
     row = await lock_schedule(connection, tenant_id, schedule_id)
     check_version(if_match, row.version)
     given = {name: value for name, value in patch if name in patch.model_fields_set and value is not None}
@@ -81,6 +85,7 @@ async def edit_schedule(
         "overlap": row.overlap,
         **given,
         "template": stored(given["task"]) if "task" in given else row.template,
+        "member_id": caller.member_id if "task" in given else row.member_id,
     }
     moved = not {"cron", "time_zone", "enabled"}.isdisjoint(given)
     tick = next_tick(values["cron"], values["time_zone"], row.now) if moved else row.next_at

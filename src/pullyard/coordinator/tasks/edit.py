@@ -35,13 +35,24 @@ _NEVER_NULL = frozenset(
     }
 )
 _TIMING = frozenset({"depends_on", "draft", "start_at"})
+_WHEN = _TIMING | {"priority"}
+"""What does not change who answers for the task, nor whose key of a model's provider it runs on."""
 _PLAN = _TIMING | {"labels", "retry", "agent"}
 
 
 async def edit_task(
-    connection: AsyncConnection, tenant_id: str, task_id: str, patch: TaskPatch, if_match: str | None
+    connection: AsyncConnection,
+    tenant_id: str,
+    task_id: str,
+    patch: TaskPatch,
+    if_match: str | None,
+    *,
+    member_id: str | None,
 ) -> Task:
-    """Raises Conflict while it runs or when it is completed: the work was begun on what it said."""
+    """``member_id`` is who edits, None where nobody is known; from then on only their own key is spent on it.
+
+    Raises Conflict while it runs or when it is completed: the work was begun on what it said.
+    """
     row = await lock_task(connection, tenant_id, task_id)
     check_version(if_match, row.version)
     if row.state not in _EDITABLE:
@@ -60,7 +71,8 @@ async def edit_task(
         if value is not None or name not in _NEVER_NULL
     }
     values = {**current.model_dump(include=set(TaskPatch.model_fields)), **given}
-    await connection.execute(named("task_edit"), {**values, "id": task_id})
+    whose = {"member_id": member_id, "answers": not given.keys() <= _WHEN}
+    await connection.execute(named("task_edit"), {**values, **whose, "id": task_id})
     if not _PLAN.isdisjoint(given):
         await edit_plan(connection, row, values, given)
     about = TaskNews(tenant_id, row.project_id, task_id)

@@ -97,7 +97,9 @@ async def edit(
     if_match: IfMatch = None,
 ) -> Task:
     async with services.database.transaction() as connection:
-        task = await edit_task(connection, person.tenant_id, task_id, patch, if_match)
+        task = await edit_task(
+            connection, person.tenant_id, task_id, patch, if_match, member_id=person.member_id
+        )
     queue_changed(services)
     services.database.after_commit(services.caretakers.wake)
     set_etag(response, task.version)
@@ -119,7 +121,13 @@ async def retry(
     task_id: str, person: Person, services: ServicesNeeded, wish: TaskRetry | None = None
 ) -> Task:
     async with services.database.transaction() as connection:
-        await retry_task(connection, person.tenant_id, task_id, resume=bool(wish and wish.resume))
+        await retry_task(
+            connection,
+            person.tenant_id,
+            task_id,
+            resume=bool(wish and wish.resume),
+            member_id=person.member_id,
+        )
         task = await read_task(connection, person.tenant_id, task_id)
     queue_changed(services)
     return task

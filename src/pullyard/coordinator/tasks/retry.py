@@ -9,8 +9,13 @@ from pullyard.protocol.errors import Conflict
 from pullyard.store.queries import named
 
 
-async def retry_task(connection: AsyncConnection, tenant_id: str, task_id: str, *, resume: bool) -> None:
-    """Its tries are counted from zero again. Raises Conflict where there is nothing to resume from."""
+async def retry_task(
+    connection: AsyncConnection, tenant_id: str, task_id: str, *, resume: bool, member_id: str | None
+) -> None:
+    """Its tries are counted from zero again, and of members' own keys only ``member_id``'s is spent on it.
+
+    Raises Conflict where there is nothing to resume from.
+    """
     task = await lock_task(connection, tenant_id, task_id)
     step("task", TASK_TRANSITIONS, TaskState(task.state), TaskEvent.RETRY)
     row = (await connection.execute(named("task_retry_facts"), {"id": task_id})).one()
@@ -26,6 +31,11 @@ async def retry_task(connection: AsyncConnection, tenant_id: str, task_id: str, 
             code="salvage-dropped",
         )
     await connection.execute(
-        named("task_retry"), {"id": task_id, "resume_from": row.salvaged_execution if resume else None}
+        named("task_retry"),
+        {
+            "id": task_id,
+            "resume_from": row.salvaged_execution if resume else None,
+            "member_id": member_id,
+        },
     )
     await move_task(connection, task, TaskEvent.RETRY)

@@ -3,6 +3,7 @@ UPDATE schedules SET
     cron = :cron,
     time_zone = :time_zone,
     template = :template,
+    member_id = :member_id,
     enabled = :enabled,
     overlap = :overlap,
     next_at = :next_at,

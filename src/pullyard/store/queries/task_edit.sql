@@ -11,6 +11,7 @@ UPDATE tasks SET
     agent = :agent,
     signature = :signature,
     refused_by = NULL,
+    key_member_id = CASE WHEN :answers THEN coalesce(CAST(:member_id AS text), '') ELSE key_member_id END,
     version = version + 1,
     updated_at = now()
 WHERE id = :id
