@@ -110,6 +110,27 @@ async def test_a_second_publish_brings_the_words_up_to_date(
     assert len(server.asked) == asked + 1
 
 
+@pytest.mark.attack("words: titles, branches and Markdown")
+@pytest.mark.parametrize("state", ["open", "closed", "merged"])
+async def test_a_strangers_change_from_a_fork_that_is_gone_is_not_ours(
+    forge: Forge, site: Site, server: ForgeServer, commit: str, state: str
+) -> None:
+    # The fork's branch was called as ours will be, and may even be at our commit.
+    strange = server.create(BRANCH, "main", "Theirs", "Not ours.")
+    strange.gone_fork, strange.state, strange.last_head = True, state, commit
+    strange.merged_commit = commit if state == "merged" else None
+    assert await status(forge, site, commit) is None
+    remote = await publish(forge, site, commit)
+    assert remote.url is not None
+    assert remote.url.endswith("/2")
+    await forge.comment(site.url, branch=BRANCH, text="By exec_1.", mark="exec_1")
+    await forge.close(site.own, site.url, branch=BRANCH, commit=commit)
+    assert [one.state for one in server.changes] == [state, "closed"]
+    assert (strange.body, strange.comments) == ("Not ours.", [])
+    # What GitHub publishes of its shapes leaves this one out.
+    server.wrong = [one for one in server.wrong if site.kind != "github" or "head.repo" not in one]
+
+
 async def test_an_ended_change_gets_a_successor(
     forge: Forge, site: Site, server: ForgeServer, commit: str
 ) -> None:

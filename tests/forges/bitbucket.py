@@ -40,7 +40,7 @@ def pull(server: ForgeServer, change: Change) -> dict[str, Any]:
             "branch": {"name": change.branch},
             # It shows the beginnings of ids only.
             "commit": {"hash": server.head(change)[:12]},
-            "repository": repository,
+            "repository": None if change.gone_fork else repository,
         },
         "destination": {"branch": {"name": change.base}, "repository": repository},
         "links": {"html": {"href": server.page(change, "pull-requests")}},

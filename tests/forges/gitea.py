@@ -29,7 +29,7 @@ MERGE = {
 
 def pull(server: ForgeServer, change: Change) -> dict[str, Any]:
     commit = server.head(change)
-    gone = server.open_of(change.branch) is None
+    gone = change.gone_fork or server.open_of(change.branch) is None
     repository = {"full_name": server.name}
     reference = f"refs/pull/{change.number}/head" if gone else change.branch
     return {
@@ -42,7 +42,12 @@ def pull(server: ForgeServer, change: Change) -> dict[str, Any]:
         "draft": change.title.startswith("WIP:"),
         "merged": change.state == "merged",
         "merge_commit_sha": change.merged_commit,
-        "head": {"ref": reference, "label": change.branch, "sha": commit, "repo": repository},
+        "head": {
+            "ref": reference,
+            "label": change.branch,
+            "sha": commit,
+            "repo": None if change.gone_fork else repository,
+        },
         "base": {"ref": change.base, "label": change.base, "sha": commit, "repo": repository},
     }
 

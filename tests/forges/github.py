@@ -125,6 +125,8 @@ def pull(server: ForgeServer, change: Change, name: str = "pull-request") -> dic
     for side, branch in (("head", change.branch), ("base", change.base)):
         made[side] |= {"ref": branch, "repo": repository}
     made["head"]["sha"] = server.head(change)
+    if change.gone_fork:
+        made["head"]["repo"] = None
     return made | {
         "number": change.number,
         "node_id": f"PR_{change.number}",

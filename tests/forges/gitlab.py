@@ -8,7 +8,8 @@ from tests.forges.server import Asked, Change, ForgeServer, Refused
 API = "/api/v4"
 TEXT = (str, type(None))
 REQUEST = {
-    **dict.fromkeys(("iid", "source_project_id", "target_project_id"), int),
+    **dict.fromkeys(("iid", "target_project_id"), int),
+    "source_project_id": (int, type(None)),
     **dict.fromkeys(("state", "title", "web_url", "source_branch", "target_branch"), str),
     **dict.fromkeys(("description", "sha", "merge_commit_sha", "squash_commit_sha"), TEXT),
     "draft": bool,
@@ -34,7 +35,7 @@ def shown(server: ForgeServer, change: Change) -> dict[str, Any]:
     pipelines = {"passing": "success", "failing": "failed", "pending": "running"}
     return {
         "iid": change.number,
-        "source_project_id": 9,
+        "source_project_id": None if change.gone_fork else 9,
         "target_project_id": 9,
         "state": words[change.state],
         "title": change.title,

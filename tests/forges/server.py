@@ -37,6 +37,8 @@ class Change:
     title: str
     body: str
     draft: bool = False
+    gone_fork: bool = False
+    """Of a repository that was deleted since."""
     state: str = "open"
     merged_commit: str | None = None
     last_head: str = ""
@@ -127,7 +129,8 @@ class ForgeServer:
         return change.last_head
 
     def open_of(self, branch: str) -> Change | None:
-        return next((one for one in self.changes if one.branch == branch and one.state == "open"), None)
+        own = (one for one in self.changes if one.branch == branch and not one.gone_fork)
+        return next((one for one in own if one.state == "open"), None)
 
     def numbered(self, number: str | int) -> Change:
         found = [one for one in self.changes if one.number == int(number)]

@@ -206,6 +206,9 @@ class GiteaForge(ApiForge):
 
 
 def is_of(pull: _Pull, place: Place, branch: str) -> bool:
-    """Where the branch is gone, the side's reference is the forge's own and its label still says the name."""
-    ours = pull.head.repo is None or pull.head.repo.full_name.lower() == place.path.lower()
+    """Where the branch is gone, the side's reference is the forge's own and its label still says the name.
+
+    Without a repository it is from a fork that was deleted: whoever opened it chose the branch's name.
+    """
+    ours = pull.head.repo is not None and pull.head.repo.full_name.lower() == place.path.lower()
     return ours and branch in (pull.head.ref, pull.head.label)

@@ -108,12 +108,14 @@ class GitHubForge(ApiForge):
     async def find(self, api: Api, place: Place, branch: str) -> Found | None:
         query = {"head": f"{place.owner}:{branch}", "state": "all", "per_page": PAGE, "direction": "desc"}
         pulls = await api.ask("GET", f"/repos/{place.path}/pulls", list[_Pull], query=query)
-        # The owner may have a fork of the repository beside it, with a branch of this name.
+        # The owner may have a fork of the repository beside it, with a branch of this name; one that was
+        # deleted since is no repository here.
         ours = [
             one.found()
             for one in pulls
             if one.head.ref == branch
-            and (one.head.repo is None or one.head.repo.full_name.lower() == place.path.lower())
+            and one.head.repo is not None
+            and one.head.repo.full_name.lower() == place.path.lower()
         ]
         return next((one for one in ours if one.state is ChangeState.OPEN), ours[0] if ours else None)
 

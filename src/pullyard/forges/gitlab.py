@@ -86,11 +86,13 @@ class GitLabForge(ApiForge):
     async def find(self, api: Api, place: Place, branch: str) -> Found | None:
         query = {"source_branch": branch, "state": "all", "order_by": "created_at", "sort": "desc"}
         requests = await api.ask("GET", requests_of(place), list[_Request], query=query | {"per_page": PAGE})
-        # Forks offer their branches in the same list.
+        # Forks offer their branches in the same list; of one that was deleted there is no number.
         ours = [
             one.found()
             for one in requests
-            if one.source_branch == branch and one.source_project_id == one.target_project_id
+            if one.source_branch == branch
+            and one.source_project_id is not None
+            and one.source_project_id == one.target_project_id
         ]
         return next((one for one in ours if one.state is ChangeState.OPEN), ours[0] if ours else None)
 
