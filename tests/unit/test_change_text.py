@@ -1,5 +1,7 @@
 """Others' words in a change's text hide nothing of what follows them, whatever they open."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import example, given
@@ -74,11 +76,81 @@ def test_what_we_say_stays_a_paragraph_of_its_own(words: str) -> None:
         "Before\n```py\nprint('<b>'[:2])\n```\nafter".replace("<b>", "b"),
         "See <https://example.org/x>.",
         "1 < 2 and a <= b",
+        "Mail ada@example.org, see https://example.org/?a=1&b=2 & more.",
+        "Prefixes 3, fixes nothing. Is #3 fixed?",
+        "Fix UTF-8 names",
         "~~~\n- ```\n~~~",
     ],
 )
 def test_honest_words_stay_as_they_are(text: str) -> None:
     assert closed(harmless(text)) == text
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@octocat",
+        "_@octocat_",
+        "_@org/team_",
+        "*@octocat*",
+        "an open ` @octocat",
+        "an open `@octocat",
+        "\\@octocat",
+        "\u00e9@octocat",
+        "@_octocat",
+        "@\\_octocat",
+        "&#64;octocat",
+        "&#x40;octocat",
+        "&commat;octocat",
+        "&lt;&commat;octocat",
+    ],
+)
+def test_nobody_is_called(text: str) -> None:
+    tokens = MarkdownIt("commonmark").parse(harmless(text))
+    seen = "".join(one.content for token in tokens for one in token.children or [])
+    assert re.search(r"@[\w.]", seen) is None, seen
+    assert "octocat" in seen or "team" in seen
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
+@pytest.mark.parametrize("word", ["fix", "fixes", "Closes", "closing", "resolved", "Implements"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WORD #3",
+        "WORD: acme/widgets#3",
+        "WORD GH-3",
+        "WORD https://forge.test/acme/widgets/issues/3",
+        "**WORD** #3",
+        "_WORD_ #3",
+        "~~WORD~~: #3",
+        "`WORD` `#3`",
+        "[WORD](x) #3",
+        "[WORD](https://example.org) #3",
+        "WORD [#3](x)",
+        "WORD [that](https://forge.test/acme/widgets/issues/3)",
+        "WORD **#3**",
+        "WORD \\#3",
+        "WORD&#32;#3",
+        "WORD&nbsp;&#x20;#3",
+        "WORD issue #3",
+        "WORD\n#3",
+        f"WORD{' ' * 99}#3",
+        f"WORD issues{' ' * 99}#3",
+    ],
+)
+def test_nothing_is_closed(text: str, word: str) -> None:
+    assert f"{word}\u2060" in harmless(text.replace("WORD", word))
+
+
+@pytest.mark.parametrize(
+    "piece", ["fix" + "[" * 40, "fix " + "]()" * 40, "fix " + "&_;" * 40, "fix " + "a/" * 99]
+)
+def test_no_text_takes_all_time(piece: str) -> None:
+    # With a pattern that tries every reading, this does not end.
+    text = piece * 300
+    assert harmless(text).replace("\u2060", "") == text
 
 
 def test_a_block_that_is_open_is_closed() -> None:

@@ -19,13 +19,21 @@ _FENCE = re.compile(r"^([ \t>*+.)\d-]*)(`{3,}|~{3,})", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 # Forges act on these words and names; a task's text must not. Each is broken by a character of no width.
 _CLOSING = re.compile(
-    r"\b(clos(?:e[sd]?|ing)|fix(?:e[sd]|ing)?|resolv(?:e[sd]?|ing)|implement(?:s|ed|ing)?)(\s*:?\s+)"
-    r"(?=(?:[\w./-]+)?[#!]\d|GH-\d|https?://)",
+    r"(?<![A-Za-z0-9])"
+    r"(clos(?:e[sd]?|ing)|fix(?:e[sd]|ing)?|resolv(?:e[sd]?|ing)|implement(?:s|ed|ing)?)"
+    # Markdown and entities may stand between the word and what it closes, and be gone where it is read. One
+    # way alone to read each piece: with two, a hostile text takes all time.
+    r"(?=(?>\]\((?!#|https?:)[^)\n]{0,200}\)|&#?[A-Za-z0-9]{1,32};|\s+|[^A-Za-z0-9]){0,40}?"
+    r"(?:issues?\s++)?"
+    r"(?:[\w./\\-]{0,300}+[#!]\d|GH\\?-\d|https?\\?:|\[[^\]\n]{1,200}\]))",
     re.IGNORECASE,
 )
 _BROKEN = (
-    (re.compile(r"(?<![\w`])@(?=[A-Za-z0-9])"), "@\u2060"),
-    (_CLOSING, "\\1\u2060\\2"),
+    # Only within a word, as in an address of mail, nobody is called by it; a backtick may have no second one.
+    (re.compile(r"(?<![A-Za-z0-9])@(?=[\w.\\])"), "@\u2060"),
+    (_CLOSING, "\\1\u2060"),
+    # Entities, by which any of these could be spelled. Without a semicolon they are none: an address's query.
+    (re.compile(r"&(?=#|[A-Za-z][A-Za-z0-9]{0,40};)"), "&\u2060"),
     # HTML, with which a text could hide what follows it; an address in angle brackets is none.
     (re.compile(r"<(?!https?://|mailto:)(?=[!/?A-Za-z])"), "<\u2060"),
     (re.compile(r"-(?=----(?:BEGIN|END) PULLYARD RECEIPT)"), "-\u2060"),
