@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bad_runs import Run, Wish, kept, linger, nothing_left, processes, run_all, untouched
+from tests.model_server import ModelServer, Text
 from tests.repositories import branches_of, git_in
 from tests.system import System
 
@@ -16,6 +17,28 @@ FILES: dict[str, str | bytes] = {
     "bytes.bin": EVERY_BYTE,
 }
 HALF = "echo half > half.txt"
+
+ASKS_AND_STAYS = """#!/usr/bin/python3
+import re, sys, time, urllib.error, urllib.request
+base = re.search(r"http://127[.]0[.]0[.]1:[0-9]+/v1", " ".join(sys.argv))[0]
+asked = b'{"model": "gpt-5.2", "input": "Hello.", "store": false, "max_output_tokens": 1000}'
+for _ in range(2):
+    request = urllib.request.Request(base + "/responses", asked, {"content-type": "application/json"})
+    try:
+        print(urllib.request.urlopen(request).status, flush=True)
+    except urllib.error.HTTPError as error:
+        print(error, error.read(), flush=True)
+time.sleep(3600)
+"""
+
+
+def install_as_codex(system: System, script: str) -> None:
+    program = system.worker_data / "agents/codex/1/bin/codex"
+    program.parent.mkdir(parents=True)
+    (program.parents[1] / "about.json").write_text("{}")
+    (program.parents[2] / "current").symlink_to("1")
+    program.write_text(script)
+    program.chmod(0o755)
 
 
 def is_one_commit_on_base(repository: Path, branch: str) -> bool:
@@ -57,13 +80,8 @@ async def test_what_an_agent_says_that_it_spent_spends_no_budget(system: System)
     usage = {"input_tokens": 2**53, "output_tokens": 2**53}
     item = {"type": "agent_message", "id": "1", "text": "Done."}
     said = [{"type": "item.completed", "item": item}, {"type": "turn.completed", "usage": usage}]
-    place = system.worker_data / "agents/codex/1"
-    (place / "bin").mkdir(parents=True)
-    (place / "about.json").write_text("{}")
-    (place.parent / "current").symlink_to("1")
     lines = "\n".join(json.dumps(line) for line in said)
-    (place / "bin/codex").write_text(f"#!/bin/sh\n{HALF}\ncat <<'END'\n{lines}\nEND\n")
-    (place / "bin/codex").chmod(0o755)
+    install_as_codex(system, f"#!/bin/sh\n{HALF}\ncat <<'END'\n{lines}\nEND\n")
     wish = {"scope": "tenant", "period": "day", "limit_micros": 1_000_000, "limit_tokens": 1_000_000}
     assert (await system.coordinator.http.put("/api/v1/budgets", json=wish)).status_code == 200
     await system.start_worker(openai_api_key="sk-canary-8")
@@ -73,6 +91,22 @@ async def test_what_an_agent_says_that_it_spent_spends_no_budget(system: System)
     assert (run.execution["input_tokens"], run.execution["cost_micros"]) == (0, 0)
     (budget,) = (await system.coordinator.get("/budgets"))["items"]
     assert (budget["spent_micros"], budget["spent_tokens"]) == (0, 0)
+
+
+async def test_an_agent_that_goes_on_without_money_is_stopped(system: System) -> None:
+    install_as_codex(system, ASKS_AND_STAYS)
+    wish = {"scope": "tenant", "period": "day", "limit_micros": 1}
+    assert (await system.coordinator.http.put("/api/v1/budgets", json=wish)).status_code == 200
+    async with ModelServer([Text("Hello.", 1000, 1000)]) as server:
+        await system.start_worker(openai_api_key="sk-canary-9", openai_base_url=f"{server.base_url}/v1")
+        project = await system.project(system.repository(FILES), verify_commands=[["true"]])
+        task = await system.coordinator.task(project, agent={"name": "codex", "settings": {}})
+        await system.until(task["id"], "waiting")
+        (execution,) = await system.executions(task)
+        await system.coordinator.post(f"/executions/{execution['id']}/answer", {"answer": "stop"}, 200)
+        ended = await system.ended(task)
+    assert (ended["state"], ended["reason"]) == ("failed", "budget_spent"), ended["message"]
+    await nothing_left(system)
 
 
 async def test_every_byte_of_output_arrives(system: System) -> None:

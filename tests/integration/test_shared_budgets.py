@@ -202,6 +202,20 @@ async def test_what_nobody_lifts_goes_back_to_the_queue(coordinator: RunningCoor
     assert (await worker.poll(wait=5.0)).grants
 
 
+async def test_a_step_waits_only_once_for_as_long_as_it_may(coordinator: RunningCoordinator) -> None:
+    worker, _ = await one_spender(coordinator)
+    await put(coordinator, scope="tenant", period="day", limit_micros=DOLLAR)
+    async with spenders(coordinator, worker, 1, patience=0.5) as (one,):
+        await one.request(DOLLAR)
+        with pytest.raises(BudgetSpent):
+            await one.request(DOLLAR)
+        assert one.ledger.over.is_set()
+        told = one.share.number
+        with pytest.raises(BudgetSpent):
+            await one.request(DOLLAR)
+        assert one.share.number == told + 1
+
+
 async def test_a_days_budget_begins_anew_by_the_databases_clock(coordinator: RunningCoordinator) -> None:
     worker, task = await one_spender(coordinator)
     await put(coordinator, scope="tenant", period="day", limit_micros=DOLLAR)

@@ -24,7 +24,7 @@ from pullyard.worker.copies import REPOSITORIES, Copy
 from pullyard.worker.deadline import Deadline
 from pullyard.worker.gateway.counts import Counts
 from pullyard.worker.gateway.pinned import Dialer
-from pullyard.worker.gateway.share import Share
+from pullyard.worker.gateway.share import PATIENCE_SECONDS, Share
 from pullyard.worker.gateway.upstream import Upstream
 from pullyard.worker.gateway.windows import Windows
 from pullyard.worker.images.supply import ImageSupply
@@ -98,7 +98,7 @@ class Context:
     changes: list[PublishedChange] = field(default_factory=list[PublishedChange])
     """What was published, for the finish."""
     answers: Answers = field(default_factory=Answers)
-    deadline: Deadline = field(default_factory=Deadline)
+    deadline: Deadline = field(init=False)
     """Of the step that runs."""
     quota_seconds: float = 0.0
     """Until the provider's limit ends that the agent ended of."""
@@ -112,6 +112,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.permit = Permit(self.record.grant)
+        self.deadline = Deadline(PATIENCE_SECONDS + self.tools.settings.quota_wait_seconds)
         self.share = Share(self._ask_coordinator, hold_clock=self.deadline.held)
         grant, record = self.grant, self.record
         own = Copy(

@@ -1,9 +1,11 @@
 """The phase in which the agent works, and after which its work is taken out of the sandbox."""
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -57,7 +59,7 @@ async def work(context: Context, node: Node, questions: AgentQuestions) -> NodeO
         windows=context.tools.windows,
         execution_id=context.grant.execution_id,
     )
-    context.share.before, context.share.usage = spent, ledger.usage
+    context.share.begin(spent, ledger.usage)
     workspace, mounts = working_copies(context)
     sandbox = context.sandbox(workspace, mounts)
     invocation = agent.invocation(
@@ -76,7 +78,7 @@ async def work(context: Context, node: Node, questions: AgentQuestions) -> NodeO
             # Spent is spent, also by an agent that was stopped. The gateway's count is taken from the
             # provider's answers; an agent's own is only its word, and what it prints spends no budget.
             context.record.usage = spent.plus(agent.usage if invocation.gateway is None else ledger.usage)
-            context.share.before, context.share.usage = context.record.usage, Usage()
+            context.share.end(context.record.usage)
             if ledger.limited is not None:
                 context.quota_seconds = ledger.limited.seconds_left() or 0.0
         verdict = agent.end(exit_code)
@@ -174,11 +176,26 @@ async def run_agent(
         stack.push_async_callback(process.kill)
         log = context.log(Phase.IMPLEMENT)
         await stack.enter_async_context(context.network.serving(process, log, model))
-        exit_code = await output.follow(process)
+        exit_code = await until_over(output.follow(process), ledger)
         exceeded = limits_met(sandbox, process, exit_code)
         if exceeded:
             log.line(exceeded)
         return exit_code, exceeded
+
+
+async def until_over(following: Coroutine[Any, Any, int], ledger: Ledger) -> int:
+    """Raises PhaseFailed once nobody adds to a budget that is spent: the agent may go on for ever."""
+    doing, over = asyncio.ensure_future(following), asyncio.ensure_future(ledger.over.wait())
+    try:
+        await asyncio.wait({doing, over}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            return doing.result()
+        verdict = ledger.verdict()
+        raise PhaseFailed(verdict.reason or Reason.BUDGET_SPENT, verdict.message)
+    finally:
+        doing.cancel()
+        over.cancel()
+        await asyncio.gather(doing, over, return_exceptions=True)
 
 
 def check_model(upstream: Upstream, name: str) -> None:

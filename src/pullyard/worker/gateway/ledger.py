@@ -46,6 +46,8 @@ class Ledger:
     """The limit that was too long to be waited for."""
     share: Share | None = None
     """Of the caps that the coordinator splits; None where there is no coordinator to ask."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """The share is spent and nobody adds to it: the step has to be ended, whatever its agent does."""
     _reserved_micros: int = 0
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -61,6 +63,7 @@ class Ledger:
                 await self.share.more()
             except ShareSpent as spent:
                 self.refused += 1
+                self.over.set()
                 raise BudgetSpent(str(spent)) from spent
         try:
             yield
@@ -116,6 +119,7 @@ class Ledger:
             allowance = self.share.allowance
             words = allowance.message if allowance else ""
             if allowance is not None and allowance.shared:
+                words = words or "Others hold what is left of the budget."
                 return Verdict(Reason.BUDGET_PAUSED, f"{words} Nobody raised it while the agent waited.")
             return Verdict(Reason.BUDGET_SPENT, f"{words} Raise it, or make the task smaller.")
         if self.refused:

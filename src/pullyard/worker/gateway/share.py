@@ -12,6 +12,7 @@ from pullyard.protocol.worker import Allowance, Spending, Usage, amount
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 PATIENCE_SECONDS = 3600.0
+"""Of one step in all: its sandbox may go on meanwhile, and its time limit stands still."""
 
 
 class Report(Protocol):
@@ -45,6 +46,7 @@ class Share:
     allowance: Allowance | None = None
     """None before the first answer."""
     number: int = 0
+    _waited_seconds: float = 0.0
     _told: Usage = field(default_factory=Usage)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -60,6 +62,14 @@ class Share:
     def _is_stopped(self) -> bool:
         return self.allowance is not None and self.allowance.state is AllowanceState.STOPPED
 
+    def begin(self, before: Usage, usage: Usage) -> None:
+        """A step that will count in ``usage``."""
+        self.before, self.usage = before, usage
+        self._waited_seconds = 0.0
+
+    def end(self, spent: Usage) -> None:
+        self.before, self.usage = spent, Usage()
+
     def covers(self) -> bool:
         """Whether one more request may begin: only the last one can pass what is allowed."""
         allowance, total = self.allowance, self.total
@@ -74,20 +84,25 @@ class Share:
     async def more(self) -> None:
         """Returns when a request may begin, or when what is under way has to be looked at again.
 
-        Waits while others hold what is left, and while a person is asked. Raises ShareSpent.
+        Waits while others hold what is left, and while a person is asked. Raises ShareSpent where a person
+        says to stop, or where the step has waited for as long as it may.
         """
         clock = asyncio.get_running_loop().time
-        until, pause = clock() + self.patience_seconds, FIRST_PAUSE_SECONDS
         async with self._asking:
-            with self.hold_clock():
-                while not self.covers():
-                    await self._tell(asks=True)
-                    if self.covers():
-                        return
-                    if self._is_stopped or clock() >= until:
-                        raise ShareSpent(self.allowance.message if self.allowance else "")
-                    await asyncio.sleep(min(pause, max(0.0, until - clock())))
-                    pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            since, pause = clock(), FIRST_PAUSE_SECONDS
+            until = since + self.patience_seconds - self._waited_seconds
+            try:
+                with self.hold_clock():
+                    while not self.covers():
+                        await self._tell(asks=True)
+                        if self.covers():
+                            return
+                        if self._is_stopped or clock() >= until:
+                            raise ShareSpent(self.allowance.message if self.allowance else "")
+                        await asyncio.sleep(min(pause, max(0.0, until - clock())))
+                        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            finally:
+                self._waited_seconds += clock() - since
 
     def beat(self) -> Spending | None:
         """For a heartbeat; None where there is nothing new."""
