@@ -1,7 +1,7 @@
 """One request through the gateway: checked, forwarded with the key, counted while it streams back."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import h11
 import httpx
@@ -11,13 +11,25 @@ from pullyard.worker.gateway.grammar import Malformed, check_host, forwarded_hea
 from pullyard.worker.gateway.ledger import BudgetSpent, Failure, Ledger
 from pullyard.worker.gateway.limits import BODY_BYTES, RATE_LIMITED, rate_limited
 from pullyard.worker.gateway.metering import is_stream
-from pullyard.worker.gateway.provider import Meter, Metered, Passed, Provider, Refused, encode_error
+from pullyard.worker.gateway.prices import Tokens
+from pullyard.worker.gateway.provider import (
+    Meter,
+    Metered,
+    Passed,
+    Provider,
+    Refused,
+    Trim,
+    encode_error,
+)
 from pullyard.worker.gateway.upstream import Upstream
 from pullyard.worker.gateway.windows import QuotaReached
 
 KEY_REFUSED = (401, 403)
 FAILED = (*KEY_REFUSED, 402, 404, 429)
 """The provider did not do its part; other refusals are about what the agent asked for."""
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+READ_ON_SECONDS = 60.0
+"""Of an answer whose client is gone, to know what it cost."""
 
 logger = structlog.get_logger(__name__)
 
@@ -112,13 +124,15 @@ class Exchange:
         try:
             answer = await self._upstream.client.send(outgoing, stream=True)
         except httpx.HTTPError as error:
+            if metered is not None and not isinstance(error, NEVER_SENT):
+                self._record(metered, metered.open_meter(""), metered.most)
             self._fail(Failure(0, f"{self._provider.name} can't be reached ({type(error).__name__})."))
             await self._answer_error(502, f"{self._provider.name} can't be reached from this worker.")
             return
         except asyncio.CancelledError:
-            # The provider may have begun to work on it, so its prompt is counted.
+            # The provider may do all that it was asked for.
             if metered is not None:
-                self._record(metered, metered.open_meter(""))
+                self._record(metered, metered.open_meter(""), metered.most)
             raise
         try:
             if answer.status_code in KEY_REFUSED:
@@ -132,31 +146,64 @@ class Exchange:
             await answer.aclose()
 
     async def _stream(self, answer: httpx.Response, metered: Metered | None) -> None:
-        content_type = answer.headers.get("content-type", "")
-        meter = trim = None
-        if metered is not None and answer.is_success:
-            meter = metered.open_meter(content_type)
-            trim = metered.open_trim() if metered.open_trim and is_stream(content_type) else None
+        pieces = answer.aiter_raw()
         try:
-            kept = [pair for pair in self._kept(answer) if trim is None or pair[0] != "content-length"]
-            await self._send(h11.Response(status_code=answer.status_code, headers=kept))
-            refusal = bytearray()
-            async for chunk in answer.aiter_raw():
-                if meter is not None:
-                    meter.feed(chunk)
-                elif answer.status_code == RATE_LIMITED and len(refusal) < BODY_BYTES:
-                    refusal += chunk
-                    self._judge(answer, bytes(refusal))
-                await self._send(h11.Data(data=chunk if trim is None else trim.feed(chunk)))
-            if trim is not None:
-                await self._send(h11.Data(data=trim.end()))
+            if metered is None or not answer.is_success:
+                await self._relay_plain(answer, pieces)
+            else:
+                await self._relay(answer, pieces, metered)
         except httpx.HTTPError as error:
             self._fail(Failure(0, f"{self._provider.name} broke off its answer ({type(error).__name__})."))
             raise ConnectionResetError("The provider broke off its answer.") from error
-        finally:
-            if metered is not None and meter is not None:
-                self._record(metered, meter)
         await self._send(h11.EndOfMessage())
+
+    async def _relay_plain(self, answer: httpx.Response, pieces: AsyncIterator[bytes]) -> None:
+        await self._send(h11.Response(status_code=answer.status_code, headers=self._kept(answer)))
+        refusal = bytearray()
+        async for chunk in pieces:
+            if answer.status_code == RATE_LIMITED and len(refusal) < BODY_BYTES:
+                refusal += chunk
+                self._judge(answer, bytes(refusal))
+            await self._send(h11.Data(data=chunk))
+
+    async def _relay(self, answer: httpx.Response, pieces: AsyncIterator[bytes], metered: Metered) -> None:
+        """Counts it, however it ends."""
+        content_type = answer.headers.get("content-type", "")
+        meter = metered.open_meter(content_type)
+        trim = metered.open_trim() if metered.open_trim and is_stream(content_type) else None
+        # A client can bring a provider to break off, by not reading: that is no cheaper than leaving.
+        unheard: Tokens | None = metered.most
+        try:
+            try:
+                await self._send_counted(answer, pieces, meter, trim)
+                unheard = None
+            except OSError:
+                if await self._read_on(pieces, meter):
+                    unheard = None
+                raise
+        finally:
+            self._record(metered, meter, unheard)
+
+    async def _send_counted(
+        self, answer: httpx.Response, pieces: AsyncIterator[bytes], meter: Meter, trim: Trim | None
+    ) -> None:
+        kept = [pair for pair in self._kept(answer) if trim is None or pair[0] != "content-length"]
+        await self._send(h11.Response(status_code=answer.status_code, headers=kept))
+        async for chunk in pieces:
+            meter.feed(chunk)
+            await self._send(h11.Data(data=chunk if trim is None else trim.feed(chunk)))
+        if trim is not None:
+            await self._send(h11.Data(data=trim.end()))
+
+    async def _read_on(self, pieces: AsyncIterator[bytes], meter: Meter) -> bool:
+        """For a client that is gone: what the provider does is paid for all the same. Whether it ended."""
+        try:
+            async with asyncio.timeout(READ_ON_SECONDS):
+                async for chunk in pieces:
+                    meter.feed(chunk)
+        except (TimeoutError, httpx.HTTPError):
+            return False
+        return True
 
     def _kept(self, answer: httpx.Response) -> list[tuple[str, str]]:
         exact, prefixes = self._provider.response_headers, self._provider.response_header_prefixes
@@ -171,8 +218,8 @@ class Exchange:
             kept.append(("x-should-retry", "false"))
         return kept
 
-    def _record(self, metered: Metered, meter: Meter) -> None:
-        tokens = meter.tokens()
+    def _record(self, metered: Metered, meter: Meter, unheard: Tokens | None) -> None:
+        tokens = meter.tokens(unheard)
         price = self._upstream.price(self._provider, metered, meter.model)
         self._ledger.record(tokens.prompt, tokens.output, price.cost_micros(tokens))
         if (status := meter.failed) is not None:

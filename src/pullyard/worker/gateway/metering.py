@@ -128,16 +128,16 @@ class AnswerMeter:
         except (msgspec.DecodeError, RecursionError):
             self._counted.characters += len(frame)
 
-    def tokens(self) -> Tokens:
+    def tokens(self, unheard: Tokens | None = None) -> Tokens:
         for frame in self._frames.end():
             self._understand(frame)
         told = self._counted
         prompt, output = count(told.input), count(told.output)
         if told.input is None:
-            prompt = self._request_bytes // CHARACTERS_PER_TOKEN + 1
+            prompt = unheard.prompt if unheard else self._request_bytes // CHARACTERS_PER_TOKEN + 1
         if not told.complete:
             seen = self._bytes if told.output is None else told.characters + self._frames.skipped_bytes
-            output = max(output, seen // CHARACTERS_PER_TOKEN)
+            output = max(output, seen // CHARACTERS_PER_TOKEN, unheard.output if unheard else 0)
         written = count(told.cache_write)
         for_an_hour = min(written, count(told.cache_write_1h))
         return Tokens(

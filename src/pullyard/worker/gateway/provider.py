@@ -42,8 +42,11 @@ class Meter(Protocol):
 
     def feed(self, data: bytes) -> None: ...
 
-    def tokens(self) -> Tokens:
-        """Call it once, at the end of the answer. What the answer did not tell is an estimate."""
+    def tokens(self, unheard: Tokens | None = None) -> Tokens:
+        """Call it once, at the end of the answer. What the answer did not tell is an estimate.
+
+        ``unheard`` is the most that may have been used, where the answer was not heard to its end.
+        """
         ...
 
     @property
