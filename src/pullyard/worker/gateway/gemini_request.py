@@ -35,7 +35,7 @@ class Shape:
     """An object, or a list of them. Other fields than these are refused, but for empty ones."""
 
     names: tuple[str, ...]
-    """As they are passed on; none is any."""
+    """As they are passed on."""
     refusal: Callable[[str], str]
     """The sentence about another one."""
     inside: Mapping[str, "Shape"] = field(default_factory=dict[str, "Shape"])
@@ -68,7 +68,7 @@ class _Remake:
             raise Refused("The request has more parts than the gateway reads.")
         fields, made = decode_fields(value), Fields()
         for name, one in fields.items():
-            kept = shape.known.get(plain(name)) if shape.names else name
+            kept = shape.known.get(plain(name))
             if kept is None:
                 if given(fields, name):
                     raise Refused(shape.refusal(shown(name)))
@@ -113,6 +113,16 @@ _PART = Shape(
 )
 """Others are files by address, and what the provider ran by itself."""
 _CONTENT = Shape(("role", "parts"), _unknown, {"parts": _PART})
+_CONFIG = Shape(
+    (
+        *("candidateCount", "stopSequences", "maxOutputTokens", "temperature", "topP", "topK", "seed"),
+        *("presencePenalty", "frequencyPenalty", "responseLogprobs", "logprobs", "thinkingConfig"),
+        *("responseMimeType", "responseSchema", "responseJsonSchema", "responseModalities"),
+        *("mediaResolution", "audioTimestamp"),
+    ),
+    _unknown,
+)
+"""Others choose another model, or answers that are no text."""
 _FIELDS = (
     *("model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings"),
     *("labels", "store", "serviceTier"),
@@ -124,7 +134,7 @@ _REQUEST = Shape(
         "contents": _CONTENT,
         "systemInstruction": _CONTENT,
         "tools": Shape(("functionDeclarations",), _own_tool),
-        "generationConfig": Shape((), _unknown),
+        "generationConfig": _CONFIG,
     },
 )
 _COUNT = Shape(
@@ -149,12 +159,11 @@ def read_generation(body: bytes) -> Generation:
         raise Refused("The gateway lets no request be stored: send store as false.")
     check_tier(fields, "serviceTier")
     config = decode_value(fields, "generationConfig", decode_fields) or {}
-    config = {plain(name): value for name, value in config.items()}
-    modalities = decode_value(config, "responsemodalities", _decode_words) or []
+    modalities = decode_value(config, "responseModalities", _decode_words) or []
     if {word.upper() for word in modalities} - {"TEXT"}:
         raise Refused("The gateway counts text alone: ask for no other modality.")
-    limit = read_number(config, "maxoutputtokens") or MOST_OUTPUT_TOKENS
-    return Generation(bytes(made), limit * max(1, read_number(config, "candidatecount")))
+    limit = read_number(config, "maxOutputTokens") or MOST_OUTPUT_TOKENS
+    return Generation(bytes(made), limit * max(1, read_number(config, "candidateCount")))
 
 
 def read_count(body: bytes) -> bytes:
