@@ -11,20 +11,20 @@ import pytest
 
 from pullyard.agents.protocol import AgentMissing
 from pullyard.worker.programs.install import install
-from pullyard.worker.programs.interpreter import add_libraries, copy_python, find_python
+from pullyard.worker.programs.interpreter import add_libraries, add_needed, copy_python, find_python
 from pullyard.worker.programs.shelf import Shelf
 from tests.cli_program import PROGRAM, Program
 
 NPM = """#!/bin/sh
 echo "$*" >> "$0.calls"
 env > "$0.environment"
-[ -z "$NPM_FAILS" ] || { echo "error: https://me:secret@registry.example is away"; exit 1; }
+[ -z "$npm_config_fails" ] || { echo "error: https://me:secret@registry.example is away"; exit 1; }
 while [ "$1" != --prefix ]; do shift; done
 place="$2/node_modules/@openai/codex-linux-x64/vendor/x/bin"
 mkdir -p "$place"
 printf '#!/bin/sh\\necho codex "$@"\\n' > "$place/codex"
 chmod 700 "$place/codex"
-[ -z "$NPM_WAITS" ] || { : > "$NPM_WAITS"; exec tail -f /dev/null; }
+[ -z "$npm_config_waits" ] || { : > "$npm_config_waits"; exec tail -f /dev/null; }
 """
 
 
@@ -63,6 +63,19 @@ def test_an_installed_program_is_listed_and_runs_wherever_it_is(program: Program
     assert all(path.stat().st_mode & 0o004 for path in elsewhere.rglob("*"))
 
 
+def test_what_was_damaged_is_installed_again_where_it_is_wished(program: Program, npm: Path) -> None:
+    install = ("worker", "agents", "install", "codex@1.2.3")
+    program.ok(*install)
+    started = Shelf(home(program).parent).find("codex") / "bin/codex"
+    started.write_text("")
+    program.ok(*install)
+    assert started.read_text() == ""
+    program.ok(*install, "--again")
+    assert subprocess.run([started, "a"], capture_output=True, check=True).stdout == b"codex a\n"
+    assert len(Path(f"{npm}.calls").read_text().splitlines()) == 2
+    assert sorted(path.name for path in home(program).iterdir()) == ["1.2.3", "current", "lock"]
+
+
 def test_two_installs_at_once_fetch_it_once(program: Program, npm: Path) -> None:
     with ThreadPoolExecutor(2) as both:
         done = list(both.map(lambda _: program.run("worker", "agents", "install", "codex@1.2.3"), range(2)))
@@ -72,7 +85,7 @@ def test_two_installs_at_once_fetch_it_once(program: Program, npm: Path) -> None
 
 def test_a_failed_install_leaves_the_last_one_and_tells_no_password(program: Program) -> None:
     program.ok("worker", "agents", "install", "codex@1.2.3")
-    failed = program.run("worker", "agents", "install", "codex@1.3.0", NPM_FAILS="yes")
+    failed = program.run("worker", "agents", "install", "codex@1.3.0", npm_config_fails="yes")
     assert failed.returncode == 1
     assert "registry.example is away" in failed.stderr
     assert "secret" not in failed.stdout + failed.stderr
@@ -84,7 +97,7 @@ def test_what_a_killed_install_left_is_removed_by_the_next(program: Program, tmp
     begun = tmp_path / "begun"
     os.mkfifo(begun)
     words = [PROGRAM, "worker", "agents", "install", "codex@1.2.3"]
-    environment = program.environment | {"NPM_WAITS": str(begun)}
+    environment = program.environment | {"npm_config_waits": str(begun)}
     killed = subprocess.Popen(words, env=environment, start_new_session=True)
     begun.read_text()
     os.killpg(killed.pid, 9)
@@ -101,10 +114,15 @@ def test_the_registrys_client_has_its_own_settings_and_none_of_the_workers_secre
     program.ok(
         *("worker", "agents", "install", "codex@1.2.3"),
         npm_config_registry="https://registry.example",
+        HTTPS_PROXY="http://proxy.example:3128",
         PULLYARD_WORKER_ANTHROPIC_API_KEY="canary",
+        ANTHROPIC_API_KEY="canary",
+        AWS_SECRET_ACCESS_KEY="canary",
+        GITHUB_TOKEN="canary",
     )
     given = Path(f"{npm}.environment").read_text()
     assert "npm_config_registry=https://registry.example" in given
+    assert "HTTPS_PROXY=http://proxy.example:3128" in given
     assert "canary" not in given
     assert "--ignore-scripts" in Path(f"{npm}.calls").read_text()
 
@@ -127,6 +145,29 @@ def test_a_package_that_is_not_as_it_was_is_refused(tmp_path: Path, monkeypatch:
     with pytest.raises(Exception, match="choose another version"):
         install(Shelf(tmp_path / "agents"), "codex@1.2.3", lambda _: None)
     assert Shelf(tmp_path / "agents").versions("codex") == []
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="a hostile library is made by gcc")
+def test_no_code_of_a_fetched_library_runs_while_its_own_libraries_are_found(tmp_path: Path) -> None:
+    ran, fetched = tmp_path / "ran", tmp_path / "fetched"
+    fetched.mkdir()
+    source = (
+        f'#include <stdio.h>\nunsigned la_version(unsigned v) {{ fclose(fopen("{ran}", "w")); return v; }}'
+    )
+    (tmp_path / "audit.c").write_text(source)
+    audit, hostile = tmp_path / "audit.so", fetched / "hostile.so"
+    build = ["gcc", "-shared", "-fPIC", "-o"]
+    subprocess.run([*build, audit, tmp_path / "audit.c"], check=True)
+    linked = ["-Wl,--no-as-needed", f"-Wl,--audit,{audit}", "-lstdc++"]
+    subprocess.run([*build, hostile, tmp_path / "audit.c", *linked], check=True)
+    whole = hostile.read_bytes()
+    for size in (0, 5, 63, 64, 100, len(whole) // 2):
+        (fetched / f"cut{size}.so").write_bytes(whole[:size])
+    (fetched / "huge.so").write_bytes(whole[:0x20] + b"\xff" * 32 + whole[64:])
+    add_needed(fetched, Path("/bin/sh"), tmp_path / "lib")
+    assert not ran.exists()
+    assert (tmp_path / "lib/libstdc++.so.6").is_file()
+    assert (tmp_path / "lib/ld.so").is_file()
 
 
 @pytest.mark.slow

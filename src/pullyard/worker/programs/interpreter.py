@@ -8,18 +8,20 @@ as the project's own tools, has the image's libraries as ever, for nothing of th
 import json
 import re
 import shutil
-import struct
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pullyard.protocol.errors import RequestError
+from pullyard.worker.programs.elf import NoElf, interpreter_of, needed_by
+from pullyard.worker.programs.environment import plain
 
 LOADER = "ld.so"
 LIBRARIES = "lib"
 ASK_SECONDS = 60
+NAMES_AT_ONCE = 200
 BESIDE_LIBC = ("libgcc_s.so.1", "libresolv.so.2", "libnss_dns.so.2", "libnss_files.so.2")
 """Loaded by name while a program runs, so that nothing which is looked through names them."""
 LEFT_OUT = (
@@ -39,7 +41,6 @@ print(json.dumps({
 }))
 """
 _NEEDED = re.compile(rb"^\s*(\S+) => (/\S+) \(0x", re.MULTILINE)
-_PROGRAM_HEADER_INTERPRETER = 3
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,11 @@ def ask(program: Path) -> Python | None:
     """None for what is no Python that answers."""
     try:
         told = subprocess.run(
-            [program, "-I", "-c", _TELL], capture_output=True, timeout=ASK_SECONDS, check=True
+            [program, "-I", "-c", _TELL],
+            env=plain(),
+            capture_output=True,
+            timeout=ASK_SECONDS,
+            check=True,
         )
         facts = json.loads(told.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
@@ -95,40 +100,73 @@ def copy_python(python: Python, target: Path) -> Path:
 
 
 def add_libraries(tree: Path, executable: Path, target: Path) -> None:
-    """All libraries of the worker that anything in ``tree`` is linked with, and the loader, in ``target``."""
+    """All libraries of the worker that its own programs in ``tree`` are linked with, and the loader, in
+    ``target``. The loader looks at each file, so nothing that was fetched may be there yet.
+    """
     loader = loader_of(executable)
     target.mkdir()
     shutil.copy2(loader, target / LOADER)
     found: dict[str, Path] = {}
-    for program in [executable, *tree.rglob("*.so"), *tree.rglob("*.so.*")]:
-        if program.is_file() and not program.is_symlink():
-            found |= {name: path for name, path in needed(loader, program) if not path.is_relative_to(tree)}
-    for path in list(found.values()):
-        beside = [path.with_name(name) for name in BESIDE_LIBC if path.name.startswith("libc.so")]
-        found |= {one.name: one for one in beside if one.is_file()}
-    for name, path in found.items():
+    for program in [executable, *_linked(tree)]:
+        found |= {name: path for name, path in needed(loader, program) if not path.is_relative_to(tree)}
+    _copy(found, target)
+
+
+def add_needed(fetched: Path, executable: Path, target: Path) -> None:
+    """The worker's libraries for what was fetched, beside those that are there; the loader too if it is not.
+
+    The loader never sees a fetched file, which could have it run code: it is asked only for the names, as if
+    ``executable``, the worker's own program, were linked with them. What ``fetched`` brings is left to it.
+    """
+    loader = loader_of(executable)
+    if not target.exists():
+        target.mkdir()
+        shutil.copy2(loader, target / LOADER)
+    brought = {path.name for path in fetched.rglob("*.so*")}
+    names = {name for program in _linked(fetched) for name in needed_by(program)}
+    wanted = sorted(names - brought - {loader.name})
+    found: dict[str, Path] = {}
+    for begin in range(0, len(wanted), NAMES_AT_ONCE):
+        found |= dict(needed(loader, executable, wanted[begin : begin + NAMES_AT_ONCE]))
+    _copy({name: path for name, path in found.items() if not (target / name).exists()}, target)
+
+
+def _linked(tree: Path) -> list[Path]:
+    """The libraries in it, and the programs of a directory that is named for them."""
+    found = {*tree.rglob("*.so"), *tree.rglob("*.so.*"), *(tree.iterdir() if tree.name == "bin" else ())}
+    return sorted(path for path in found if path.is_file() and not path.is_symlink())
+
+
+def _copy(found: Mapping[str, Path], target: Path) -> None:
+    beside = {
+        one.name: one
+        for path in found.values()
+        if path.name.startswith("libc.so")
+        for one in (path.with_name(name) for name in BESIDE_LIBC)
+        if one.is_file()
+    }
+    for name, path in {**beside, **found}.items():
         shutil.copy2(path, target / name)
 
 
-def needed(loader: Path, program: Path) -> Iterable[tuple[str, Path]]:
-    """Names and paths of the libraries that this file would be given here."""
-    told = subprocess.run([loader, "--list", program], capture_output=True, timeout=ASK_SECONDS, check=False)
+def needed(loader: Path, program: Path, also: Sequence[str] = ()) -> Iterable[tuple[str, Path]]:
+    """Names and paths of the libraries that this file, one of the worker's own, would be given here."""
+    environment = plain() | ({"LD_PRELOAD": " ".join(also)} if also else {})
+    told = subprocess.run(
+        [loader, "--list", program], env=environment, capture_output=True, timeout=ASK_SECONDS, check=False
+    )
     for name, path in _NEEDED.findall(told.stdout):
         yield name.decode(), Path(path.decode())
 
 
 def loader_of(executable: Path) -> Path:
     """What the system starts this program with. Raises RequestError for one that is linked statically."""
-    content = executable.read_bytes()
-    if content[:5] != b"\x7fELF\x02":
-        raise RequestError(f"{executable} is no 64-bit program: use another Python for this worker.")
-    offset, size, count = (
-        struct.unpack_from("<Q", content, 0x20)[0],
-        struct.unpack_from("<H", content, 0x36)[0],
-        struct.unpack_from("<H", content, 0x38)[0],
-    )
-    for number in range(count):
-        kind, _, begin, _, _, length = struct.unpack_from("<IIQQQQ", content, offset + number * size)
-        if kind == _PROGRAM_HEADER_INTERPRETER:
-            return Path(content[begin : begin + length].rstrip(b"\0").decode())
-    raise RequestError(f"{executable} names no loader: use a Python that is linked dynamically.")
+    try:
+        loader = interpreter_of(executable)
+    except NoElf:
+        raise RequestError(
+            f"{executable} is no 64-bit program: use another Python for this worker."
+        ) from None
+    if loader is None:
+        raise RequestError(f"{executable} names no loader: use a Python that is linked dynamically.")
+    return Path(loader)
