@@ -17,6 +17,7 @@ import zstandard
 
 from pullyard.protocol.errors import RemoteFailure
 from pullyard.worker.client import CALL_SECONDS, CoordinatorClient
+from pullyard.worker.masking import Masker
 from simulation.coordinator import CoordinatorNode
 from simulation.virtual_loop import VirtualLoop
 
@@ -195,6 +196,7 @@ class SimulatedClient(CoordinatorClient):
         self._network = network
         self._link = link
         self.credential = link.worker_id
+        self.masker = Masker()
 
     async def close(self) -> None:
         pass

@@ -83,6 +83,7 @@ class WorkerNode:
             minimum_free_bytes=0,
             log_limit_bytes=LOG_LIMIT_BYTES,
             output_limit_bytes=LOG_LIMIT_BYTES,
+            quota_wait_seconds=0.0,
             first_uid=0,
         )
         nothing: Any = None
