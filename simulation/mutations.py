@@ -44,6 +44,21 @@ def replace(place: Any, name: str, other: Any) -> Callable[[], Callable[[], None
     return apply
 
 
+def all_of(*changes: Callable[[], Callable[[], None]]) -> Callable[[], Callable[[], None]]:
+    """Guards that stand behind one another: with one of them left, nothing is seen of the other's absence."""
+
+    def apply() -> Callable[[], None]:
+        undo = [change() for change in changes]
+
+        def put_back() -> None:
+            for step in reversed(undo):
+                step()
+
+        return put_back
+
+    return apply
+
+
 async def at_once(_lease: Lease, _execution_id: str | None = None) -> None:
     """The lease is not asked."""
 
@@ -148,7 +163,7 @@ MUTATIONS: dict[str, Mutation] = {
             "lost-is-obeyed",
             "mutation.62",
             "A worker that is told that an execution is lost publishes nothing for it.",
-            replace(Stop, "request", deaf),
+            all_of(replace(Stop, "request", deaf), replace(Lease, "wait_live", for_any)),
         ),
         Mutation(
             "journal-before-effect",
@@ -163,9 +178,12 @@ MUTATIONS: dict[str, Mutation] = {
         ),
         Mutation(
             "later-execution-wins",
-            "mutation.1771",
+            "mutation.1973",
             "A branch is replaced only by a later execution of its task.",
-            replace(Provenance, "comes_after", lambda _ours, _theirs: True),
+            all_of(
+                replace(Provenance, "comes_after", lambda _ours, _theirs: True),
+                replace(Lease, "wait_live", for_any),
+            ),
         ),
         Mutation(
             "one-branch-a-task",

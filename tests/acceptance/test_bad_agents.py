@@ -203,8 +203,7 @@ async def test_file_names_that_no_commit_can_have_are_named(system: System) -> N
     assert taken.ending == ("completed", "succeeded", None), taken.task["message"]
     assert await system.stop_worker() == 0
     # What can't be a commit can't be salvaged as one either: its directory stays for a person.
-    (left,) = system.worker_data.glob("executions/exec_*")
-    assert left.name == refused.execution["id"]
+    assert refused.execution["id"] in {left.name for left in system.worker_data.glob("executions/exec_*")}
 
 
 ATTACKS = {

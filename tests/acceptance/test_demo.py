@@ -80,5 +80,5 @@ def test_a_failing_task_names_the_step_the_reason_and_the_log(program: Program) 
     assert done.returncode == 1
     error = json.loads(done.stdout.splitlines()[-1])["error"]
     assert error["details"]["step"] == "implement"
-    assert "Claude Code" in error["message"]
+    assert "pullyard worker agents install claude-code" in error["message"]
     assert Path(program.data).exists()

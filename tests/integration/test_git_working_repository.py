@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pullyard.forges.access import Access
 from pullyard.forges.bare import BareForge
 from pullyard.git.bare import make_bare
 from pullyard.git.errors import PushRefused
@@ -22,7 +23,7 @@ async def merge_a_change(repository: Path, own: Path) -> str:
     git_in(repository, "checkout", "-q", "-b", "change")
     commit = commit_files(repository, {"b.txt": "b\n"})
     git_in(repository, "checkout", "-q", "main")
-    return await BareForge(Git()).merge(
+    return await BareForge(Git(), Access()).merge(
         make_bare(own), str(repository), branch="change", base_branch="main", commit=commit, title="Merge"
     )
 
@@ -43,7 +44,7 @@ async def test_uncommitted_work_is_never_touched(repository: Path, tmp_path: Pat
     git_in(repository, "checkout", "-q", "main")
     git_in(repository, "stash", "pop")
     with pytest.raises(PushRefused, match="commit or stash"):
-        await BareForge(Git()).merge(
+        await BareForge(Git(), Access()).merge(
             make_bare(tmp_path / "own.git"),
             str(repository),
             branch="change",
@@ -70,7 +71,7 @@ async def test_root_acts_as_the_owner(repository: Path, tmp_path: Path) -> None:
         for name in (".", *folders, *names):
             os.chown(Path(folder, name), 65534, 65534, follow_symlinks=False)
     own = make_bare(tmp_path / "own.git")
-    await BareForge(Git()).merge(
+    await BareForge(Git(), Access()).merge(
         own, str(repository), branch="change", base_branch="main", commit=commit, title="Merge"
     )
     assert (repository / ".git" / "who").read_text() == "65534\n"
