@@ -392,7 +392,7 @@ async def retry(pair: Pair) -> None:
 
     async def act(side: Side) -> None:
         async with side.database.transaction() as connection:
-            await retry_task(connection, TENANT, task_id, resume=resume)
+            await retry_task(connection, TENANT, task_id, resume=resume, member_id=None)
 
     await pair.both(act)
 
