@@ -145,6 +145,7 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONRe
     DBAPIError: _database,
     asyncpg.PostgresError: _database,
     asyncpg.InterfaceError: _database,
+    asyncpg.InternalClientError: _unreachable,
     ConnectionError: _unreachable,
     FileNotFoundError: _no_socket,
     # The connection broke between two statements of one transaction.
