@@ -16,6 +16,7 @@ async def test_a_step_that_waits_does_not_run_out_of_time() -> None:
     async with deadline.limit(SOON):
         with deadline.held(), deadline.held():
             await later.wait()
+    assert later.is_set()
 
 
 async def test_a_step_runs_out_of_time_once_it_has_waited_as_long_as_it_may() -> None:
