@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pullyard.agents import gemini, opencode
-from pullyard.agents.driven import Driver
+from pullyard.agents.driven import DrivenAgent
 from pullyard.agents.models import Model, ModelSettings, check_endpoint, choose_model
 from pullyard.agents.programs import programs, start_words
-from pullyard.agents.protocol import Invocation, Output, Verdict
+from pullyard.agents.protocol import Invocation
 from pullyard.agents.settings import read_settings
-from pullyard.protocol.worker import TaskBrief, Usage
+from pullyard.protocol.worker import TaskBrief
 
 _CLOSED = ("fetch",)
 """Kinds of tools whose use is refused where an agent asks for leave: there is no network to use them on."""
@@ -60,13 +60,9 @@ class AcpSettings(ModelSettings):
         return replace(choose_model(self.model, programs()[self.program].providers), endpoint=self.endpoint)
 
 
-class AcpAgent:
+class AcpAgent(DrivenAgent):
     name = "acp"
-    plain_log = False
     settings_type = AcpSettings
-
-    def __init__(self) -> None:
-        self._driver = Driver(self.name)
 
     def invocation(
         self, task: TaskBrief, settings: Mapping[str, Any], *, inside: Path, gateway_port: int
@@ -82,13 +78,3 @@ class AcpAgent:
             files={**driven.files, **speaker.files},
             further_programs=[chosen.program],
         )
-
-    def read(self, data: bytes, at: float) -> Output:
-        return self._driver.read(data, at)
-
-    def end(self, exit_code: int) -> Verdict:
-        return self._driver.end(exit_code)
-
-    @property
-    def usage(self) -> Usage:
-        return self._driver.usage

@@ -123,3 +123,23 @@ def _usage(line: Mapping[str, Any]) -> Usage:
         output_tokens=count_of(line.get("output_tokens")),
         cost_micros=count_of(cost * MICROS if isinstance(cost, int | float) else 0),
     )
+
+
+class DrivenAgent:
+    """What agents behind a driver share: they differ in how they are started."""
+
+    name: str
+    plain_log = False
+
+    def __init__(self) -> None:
+        self._driver = Driver(self.name)
+
+    def read(self, data: bytes, at: float) -> Output:
+        return self._driver.read(data, at)
+
+    def end(self, exit_code: int) -> Verdict:
+        return self._driver.end(exit_code)
+
+    @property
+    def usage(self) -> Usage:
+        return self._driver.usage

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pullyard.agents.driven import Driver
+from pullyard.agents.driven import DrivenAgent
 from pullyard.agents.models import ModelSettings
-from pullyard.agents.protocol import Invocation, Output, Verdict
+from pullyard.agents.protocol import Invocation
 from pullyard.agents.settings import read_settings
-from pullyard.protocol.worker import TaskBrief, Usage
+from pullyard.protocol.worker import TaskBrief
 
 _MOST_TURNS = 10_000
 
@@ -25,13 +25,9 @@ class MiniSweAgentSettings(ModelSettings):
         return super().problem()
 
 
-class MiniSweAgent:
+class MiniSweAgent(DrivenAgent):
     name = "mini-swe-agent"
-    plain_log = False
     settings_type = MiniSweAgentSettings
-
-    def __init__(self) -> None:
-        self._driver = Driver(self.name)
 
     def invocation(
         self, task: TaskBrief, settings: Mapping[str, Any], *, inside: Path, gateway_port: int
@@ -39,13 +35,3 @@ class MiniSweAgent:
         del inside
         chosen = read_settings(self.name, MiniSweAgentSettings, settings)
         return self._driver.start(task, chosen.chosen(), gateway_port, {"step_limit": chosen.max_turns})
-
-    def read(self, data: bytes, at: float) -> Output:
-        return self._driver.read(data, at)
-
-    def end(self, exit_code: int) -> Verdict:
-        return self._driver.end(exit_code)
-
-    @property
-    def usage(self) -> Usage:
-        return self._driver.usage
