@@ -85,7 +85,10 @@ async def test_the_board_shows_a_task_that_somebody_else_creates(
 async def test_a_task_is_created_by_keyboard(browser: Browser, coordinator: RunningCoordinator) -> None:
     await coordinator.project()
     page, complaints = await log_in(browser, coordinator)
-    await page.get_by_role("button", name="New task").press("Enter")
+    button = page.get_by_role("button", name="New task")
+    # A key is not waited with until the button is enabled, as a click is.
+    await expect(button).to_be_enabled()
+    await button.press("Enter")
     await page.get_by_label("Title").fill("Paint the door")
     await page.keyboard.press("Control+Enter")
     await expect(page.get_by_role("region", name="Queued").get_by_text("Paint the door")).to_be_visible()

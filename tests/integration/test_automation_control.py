@@ -117,7 +117,7 @@ async def test_calls_at_the_same_time_come_one_after_the_other(coordinator: Runn
         )
     )
     assert {answer.status_code for answer in answers} <= {200, 409}
-    events = (await coordinator.get(f"/events?project_id={project}&limit=500"))["items"]
+    events = await coordinator.events(project)
     moves = [(one["payload"]["from"], one["payload"]["state"]) for one in events if "from" in one["payload"]]
     legal = {(str(origin), str(target)) for (origin, _), target in AUTOMATION_TRANSITIONS.items()}
     state = "running"

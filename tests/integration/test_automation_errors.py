@@ -38,8 +38,7 @@ async def state(coordinator: RunningCoordinator, task: dict[str, Any]) -> str:
 
 
 async def kinds(coordinator: RunningCoordinator, project: str) -> list[str]:
-    page = await coordinator.get(f"/events?project_id={project}&limit=500")
-    return [one["kind"] for one in page["items"]]
+    return [one["kind"] for one in await coordinator.events(project)]
 
 
 async def test_stop_halts_at_the_first_failure(coordinator: RunningCoordinator) -> None:
@@ -146,8 +145,8 @@ async def test_after_so_many_resolutions_a_person_is_asked(
     assert (shown["state"], shown["reason"], shown["task_id"]) == ("halted", "escalation", first["id"])
     ended = await coordinator.get(f"/tasks/{first['id']}")
     assert (ended["state"], ended["message"]) == ("failed", "The first words.")
-    told = await coordinator.get(f"/events?project_id={project}&limit=500")
-    escalated = [one for one in told["items"] if one["kind"] == "automation.escalated"]
+    told = await coordinator.events(project)
+    escalated = [one for one in told if one["kind"] == "automation.escalated"]
     assert [one["payload"]["resolutions"] for one in escalated] == [2]
     await coordinator.post(f"/tasks/{first['id']}/retry", status=200)
     assert await state(coordinator, first) == "queued"

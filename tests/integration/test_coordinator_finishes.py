@@ -102,7 +102,7 @@ async def test_the_events_are_those_of_a_single_finish(coordinator: RunningCoord
     worker = await coordinator.worker()
     (grant,) = await grants(coordinator, worker, 1)
     await worker.finish(grant, phases=ALL_PHASES, change=change_of(grant))
-    events = (await coordinator.get(f"/events?project_id={grant.project_id}&limit=100"))["items"]
+    events = await coordinator.events(grant.project_id)
     told = [event for event in events if event["task_id"] == grant.task.id][-3:]
     assert [event["kind"] for event in told] == ["change.open", "execution.succeeded", "task.completed"]
     assert told[2]["payload"]["from"] == "running"

@@ -150,7 +150,7 @@ async def test_a_spent_budget_asks_a_person_and_an_answer_lifts_it(coordinator: 
         await waiting
         await coordinator.until_task(task["id"], "running")
         assert one.micros == DOLLAR + DOLLAR // 10
-    kinds = [event["kind"] for event in (await coordinator.get("/events?cursor=0&limit=500"))["items"]]
+    kinds = [event["kind"] for event in await coordinator.events()]
     assert kinds.count("budget.spent") == 1
     assert "execution.usage" in kinds
 
@@ -254,8 +254,7 @@ async def test_a_warning_comes_once_near_the_limit(coordinator: RunningCoordinat
         for _ in range(6):
             await one.request(DOLLAR // 10)
             await beat(worker, one)
-    events = (await coordinator.get("/events?cursor=0&limit=500"))["items"]
-    near = [event["payload"] for event in events if event["kind"] == "budget.near"]
+    near = [event["payload"] for event in await coordinator.events() if event["kind"] == "budget.near"]
     assert [(one["limit"], one["spent"], one["scope"]) for one in near] == [(DOLLAR, DOLLAR // 2, "project")]
 
 
