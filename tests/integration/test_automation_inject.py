@@ -44,6 +44,9 @@ async def test_injected_tasks_stand_where_they_are_put(coordinator: RunningCoord
     await inject(coordinator, project, tasks=tasks("end"))
     await inject(coordinator, project, tasks=tasks("before"), place="before", task_id=b["id"])
     expected = ["front 1", "front 2", "a", "after 1", "after 2", "before", "b", "end"]
+    waiting = (await coordinator.get(f"/tasks?project_id={project}"))["items"]
+    told = sorted(waiting, key=lambda task: (-task["priority"], task["position"]))
+    assert [task["title"] for task in told] == expected
     assert await order(coordinator, project) == expected
 
 

@@ -270,6 +270,7 @@ class Task(Resource):
     target_files: list[str]
     verify_commands: list[list[str]] | None
     priority: int
+    position: int = Field(0, description="of those of one priority that wait, the lowest is taken first")
     labels: list[str]
     depends_on: list[str]
     open_dependencies: list[str] = Field(

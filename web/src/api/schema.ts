@@ -3608,6 +3608,12 @@ export interface components {
              */
             open_dependencies?: string[];
             pending_reason: components["schemas"]["PendingReason"] | null;
+            /**
+             * Position
+             * @description of those of one priority that wait, the lowest is taken first
+             * @default 0
+             */
+            position: number;
             /** Priority */
             priority: number;
             /** Project Id */

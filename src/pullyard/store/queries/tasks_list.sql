@@ -1,5 +1,5 @@
 SELECT t.id, t.project_id, t.number, t.title, t.description, t.acceptance_criteria, t.target_files,
-    t.verify_commands, t.priority, t.labels, t.budget_micros, t.budget_tokens, t.base_branch, t.agent, t.workflow, t.repositories, t.signature,
+    t.verify_commands, t.priority, t.position, t.labels, t.budget_micros, t.budget_tokens, t.base_branch, t.agent, t.workflow, t.repositories, t.signature,
     t.state,
     -- While its project's automation does not run, or a budget is spent, a queued task is claimed by nobody.
     CASE
