@@ -16,6 +16,7 @@ from pullyard.store.queries import named
 Unit = Literal["micros", "tokens"]
 UNITS: tuple[Unit, ...] = ("micros", "tokens")
 LEAST = {"micros": LEAST_MICROS, "tokens": LEAST_TOKENS}
+SHARED = (BudgetScope.TENANT, BudgetScope.PROJECT)
 
 
 @dataclass
@@ -46,6 +47,11 @@ class Bound:
     unit: Unit
     cap: Cap
     budget: Kept | None = None
+
+    @property
+    def shared(self) -> Kept | None:
+        """The budget, where other tasks spend from it, too."""
+        return self.budget if self.scope in SHARED else None
 
     @property
     def warns(self) -> bool:
@@ -105,7 +111,7 @@ async def add_usage(connection: AsyncConnection, row: Any, told: Usage) -> Accou
     if account.added:
         await warn(connection, account, before={"micros": micros, "tokens": tokens})
         for budget in budgets:
-            if budget.scope in (BudgetScope.TENANT, BudgetScope.PROJECT):
+            if budget.scope in SHARED:
                 await write_budget(connection, budget)
     return account
 
@@ -177,21 +183,26 @@ async def warn(connection: AsyncConnection, account: Account, *, before: dict[Un
     """Tell once when a limit is near, and once when it is reached."""
     row, warned = account.row, False
     for bound in account.bounds:
-        shared = bound.budget is not None and bound.scope in (BudgetScope.TENANT, BudgetScope.PROJECT)
-        known = bound.budget.warned if shared and bound.budget else row.budget_warned
-        reached = bound.cap.is_spent
-        was = replace(bound.cap, spent=bound.cap.spent - before[bound.unit])
-        newly_spent = reached and not was.is_spent
-        if not newly_spent and (known or not bound.warns):
+        shared = bound.shared
+        kind = news_of(bound, added=before[bound.unit], warned=shared.warned if shared else row.budget_warned)
+        if kind is None:
             continue
-        if shared and bound.budget:
-            bound.budget.warned = True
-        warned = warned or not shared
+        if shared is None:
+            warned = True
+        else:
+            shared.warned = True
         about = TaskNews(row.tenant_id, row.project_id, row.task_id, row.id)
-        kind = "budget.spent" if newly_spent else "budget.near"
         await tell(connection, kind, about, described(bound))
     if warned and not row.budget_warned:
         await connection.execute(named("execution_warned"), {"id": row.id})
+
+
+def news_of(bound: Bound, *, added: int, warned: bool) -> str | None:
+    """The event that what was ``added`` makes of it, where it makes one."""
+    was = replace(bound.cap, spent=bound.cap.spent - added)
+    if bound.cap.is_spent and not was.is_spent:
+        return "budget.spent"
+    return "budget.near" if bound.warns and not warned else None
 
 
 def described(bound: Bound) -> dict[str, Any]:

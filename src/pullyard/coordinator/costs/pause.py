@@ -77,40 +77,45 @@ async def count_tenant(connection: AsyncConnection, tenant_id: str) -> None:
 
 
 async def settle_pause(connection: AsyncConnection, whose: tuple[str, str], request: SpendingRequest) -> None:
-    """Ask a person where a budget is spent, and end the question where that is over.
-
-    A phase that was not reported yet is waited for: its report would be lost behind the question.
-    """
+    """Ask a person where a budget is spent, and end the question where that is over."""
     tenant_id, execution_id = whose
     execution = await lock_execution(connection, tenant_id, execution_id)
     if not is_live(execution) or execution.fence != request.fence:
         return
     row = await lock_spending(connection, tenant_id, execution_id)
     account = await add_usage(connection, row, Usage())
-    question: dict[str, Any] = execution.question or {}
-    is_open = bool(question) and "answer" not in question
-    if not account.spent or not request.asks:
-        if is_open and question.get("budget"):
-            await take_answer(connection, execution, WITHDRAWN if account.spent else LIFTED, None)
+    if account.spent and request.asks:
+        await ask_about(connection, execution, account.spent[0], request)
+    elif is_open(execution.question) and execution.question.get("budget"):
+        await take_answer(connection, execution, WITHDRAWN if account.spent else LIFTED, None)
+
+
+async def ask_about(
+    connection: AsyncConnection, execution: Any, bound: Bound, request: SpendingRequest
+) -> None:
+    """Unless it is asked already, or was answered with a no.
+
+    A phase that was not reported yet is waited for: its report would be lost behind the question.
+    """
+    known: dict[str, Any] = execution.question or {}
+    if is_open(known) or is_stopped(known) or execution.state != PHASE_STATES[request.phase]:
         return
-    if is_open or is_stopped(question) or execution.state != PHASE_STATES[request.phase]:
-        return
-    bound = account.spent[0]
-    number = 1 + (question["budget"]["number"] if question.get("budget") else 0)
-    await put_question(
-        connection,
-        execution,
-        {
-            "id": f"budget-{number}",
-            "node": storable(request.node)[:NAME_CHARACTERS],
-            "question": f"{why_spent(bound)} Answer with an amount to add to it, such as "
-            f"{'5.00' if bound.unit == 'micros' else '100000'}, with '{RAISE}' for as much again, "
-            f"or with '{STOP}'.",
-            "choices": [RAISE, STOP],
-            "text": True,
-            "budget": {"number": number, **described(bound)},
-        },
-    )
+    number = 1 + (known["budget"]["number"] if known.get("budget") else 0)
+    example = "5.00" if bound.unit == "micros" else "100000"
+    question = {
+        "id": f"budget-{number}",
+        "node": storable(request.node)[:NAME_CHARACTERS],
+        "question": f"{why_spent(bound)} Answer with an amount to add to it, such as {example}, "
+        f"with '{RAISE}' for as much again, or with '{STOP}'.",
+        "choices": [RAISE, STOP],
+        "text": True,
+        "budget": {"number": number, **described(bound)},
+    }
+    await put_question(connection, execution, question)
+
+
+def is_open(question: Any) -> bool:
+    return bool(question) and "answer" not in question
 
 
 async def take_budget_answer(connection: AsyncConnection, execution: Any, answer: str) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pullyard.coordinator.costs.account import LEAST, UNITS, Account, Unit, add_usage, lock_spending
-from pullyard.coordinator.costs.pause import close_what_is_spent, is_stopped, settle_pause, why_spent
+from pullyard.coordinator.costs.account import LEAST, SHARED, UNITS, Account, Unit, add_usage, lock_spending
+from pullyard.coordinator.costs.pause import close_what_is_spent, is_open, is_stopped, settle_pause, why_spent
 from pullyard.coordinator.news import events_written, queue_changed
-from pullyard.lifecycle.budgets import AllowanceState, BudgetScope
+from pullyard.lifecycle.budgets import AllowanceState
 from pullyard.protocol.errors import LostLease, NotFound
 from pullyard.protocol.worker import Allowance, HeldExecution, Spending, SpendingRequest
 from pullyard.store.queries import named
@@ -18,7 +18,7 @@ from pullyard.store.queries import named
 if TYPE_CHECKING:
     from pullyard.coordinator.services import Services
 
-SHARED = (BudgetScope.TENANT, BudgetScope.PROJECT)
+Shares = dict[Unit, int]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ async def hear_spending(services: "Services", report: Report, *, asks: bool) -> 
 
 def has_open_question(account: Account) -> bool:
     question = account.row.question
-    return bool(question and question.get("budget") and "answer" not in question)
+    return is_open(question) and bool(question.get("budget"))
 
 
 async def share_out(
@@ -91,30 +91,29 @@ async def share_out(
         # Overtaken, or of a worker that was restarted and counts anew: the latter asks again beyond it.
         heard = row.share_number
         return Allowance(number=spending.number, heard=heard, state=AllowanceState.WAIT, shared=True)
-    kept = {
+    kept: Shares = {
         "micros": kept_share(account, "micros", spending.kept_micros),
         "tokens": kept_share(account, "tokens", spending.kept_tokens),
     }
-    state, given = AllowanceState.OPEN, {"micros": 0, "tokens": 0}
-    if account.spent:
-        state = AllowanceState.SPENT
-    elif asks:
-        given = {unit: share_of(account, unit, kept[unit]) for unit in UNITS}
-        bounded = {bound.unit for bound in account.bounds}
-        if not all(given[unit] for unit in bounded):
-            state, given = AllowanceState.WAIT, {"micros": 0, "tokens": 0}
-    shares = {unit: kept[unit] + given[unit] for unit in UNITS}
+    given = more_for(account, kept) if asks and not account.spent else None
+    shares = {unit: kept[unit] + (given[unit] if given else 0) for unit in UNITS}
     await connection.execute(named("share_set"), {"id": row.id, "number": spending.number, **shares})
-    if state is AllowanceState.SPENT and asks:
-        return closed(account, spending, state)
+    if asks and account.spent:
+        return closed(account, spending, AllowanceState.SPENT)
     units = {bound.unit for bound in account.bounds}
     return Allowance(
         number=spending.number,
-        state=state if asks else AllowanceState.OPEN,
+        state=AllowanceState.WAIT if asks and given is None else AllowanceState.OPEN,
         micros=shares["micros"] if "micros" in units else None,
         tokens=shares["tokens"] if "tokens" in units else None,
         shared=True,
     )
+
+
+def more_for(account: Account, kept: Shares) -> Shares | None:
+    """None where one of the caps has nothing left: of the others nothing is taken then."""
+    given: Shares = {unit: share_of(account, unit, kept[unit]) for unit in UNITS}
+    return given if all(given[bound.unit] for bound in account.bounds) else None
 
 
 def closed(account: Account, spending: Spending, state: AllowanceState) -> Allowance:
