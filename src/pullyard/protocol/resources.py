@@ -29,6 +29,7 @@ from pullyard.protocol.fields import (
     TaskId,
     Text,
 )
+from pullyard.protocol.forge_events import ForgeEventSettings
 from pullyard.protocol.isolation import IsolationSettings
 from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, ForgeKind, Question, TaskRepository
 
@@ -143,6 +144,7 @@ class ProjectInput(Input):
     retry: RetrySettings = RetrySettings()
     text_policy: TextPolicySettings = TextPolicySettings()
     change_rules: ChangeRuleSettings = ChangeRuleSettings()
+    forge_events: ForgeEventSettings = ForgeEventSettings()
     automation_policy: AutomationPolicy = AutomationPolicy()
     labels: list[Label] = Field(default_factory=list, max_length=50)
     max_running: int = Field(1, ge=1, le=1000)
@@ -164,6 +166,7 @@ class ProjectPatch(Input):
     retry: RetrySettings | None = None
     text_policy: TextPolicySettings | None = None
     change_rules: ChangeRuleSettings | None = None
+    forge_events: ForgeEventSettings | None = None
     automation_policy: AutomationPolicy | None = None
     labels: list[Label] | None = Field(None, max_length=50)
     max_running: int | None = Field(None, ge=1, le=1000)
@@ -185,6 +188,7 @@ class Project(Resource):
     retry: RetrySettings
     text_policy: TextPolicySettings
     change_rules: ChangeRuleSettings
+    forge_events: ForgeEventSettings
     automation_policy: AutomationPolicy
     labels: list[str]
     max_running: int
@@ -279,6 +283,7 @@ class Task(Resource):
     start_at: datetime | None = None
     draft: bool = False
     schedule_id: str | None = Field(None, description="the schedule that made it")
+    source_url: str | None = Field(None, description="the issue on the forge that it was made from")
     budget_micros: int | None
     budget_tokens: int | None = None
     base_branch: str | None

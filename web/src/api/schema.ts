@@ -2228,6 +2228,50 @@ export interface components {
             /** Warnings */
             warnings: components["schemas"]["ListLine"][];
         };
+        /** ForgeEventSettings */
+        ForgeEventSettings: {
+            /**
+             * Command
+             * @description a comment that begins with it makes a task of its issue, or is answered on its change
+             * @default /pullyard
+             */
+            command: string;
+            /**
+             * Label
+             * @description an issue that somebody trusted gives it becomes a task
+             * @default pullyard
+             */
+            label: string;
+            /**
+             * Respond To Checks
+             * @description failing checks of our changes are answered by another execution
+             * @default true
+             */
+            respond_to_checks: boolean;
+            /**
+             * Respond To Reviews
+             * @description trusted reviews of our changes are answered by another execution
+             * @default true
+             */
+            respond_to_reviews: boolean;
+            /**
+             * Rounds
+             * @description so often it answers one change by itself; then a person is asked
+             * @default 3
+             */
+            rounds: number;
+            /**
+             * Trust Members
+             * @description whoever the forge itself calls an owner, member or collaborator may, too; only GitHub tells that
+             * @default true
+             */
+            trust_members: boolean;
+            /**
+             * Trusted
+             * @description accounts of the forge that may ask for work; on Bitbucket account ids or `{uuid}`
+             */
+            trusted?: string[];
+        };
         /** ForgeStatus */
         ForgeStatus: {
             /** Approved */
@@ -2860,6 +2904,7 @@ export interface components {
             default_branch: string | null;
             /** Forge */
             forge: string;
+            forge_events: components["schemas"]["ForgeEventSettings"];
             /** Id */
             id: string;
             isolation: components["schemas"]["IsolationSettings"];
@@ -2935,6 +2980,18 @@ export interface components {
              * @enum {string}
              */
             forge: "auto" | "bare" | "github" | "gitlab" | "gitea" | "bitbucket";
+            /**
+             * @default {
+             *       "command": "/pullyard",
+             *       "label": "pullyard",
+             *       "respond_to_checks": true,
+             *       "respond_to_reviews": true,
+             *       "rounds": 3,
+             *       "trust_members": true,
+             *       "trusted": []
+             *     }
+             */
+            forge_events: components["schemas"]["ForgeEventSettings"];
             /**
              * @default {
              *       "network": {
@@ -3046,6 +3103,7 @@ export interface components {
             default_branch?: string | null;
             /** Forge */
             forge?: ("auto" | "bare" | "github" | "gitlab" | "gitea" | "bitbucket") | null;
+            forge_events?: components["schemas"]["ForgeEventSettings"] | null;
             isolation?: components["schemas"]["IsolationSettings"] | null;
             /** Labels */
             labels?: string[] | null;
@@ -3643,6 +3701,11 @@ export interface components {
              * @default request
              */
             source: components["schemas"]["TaskSource"];
+            /**
+             * Source Url
+             * @description the issue on the forge that it was made from
+             */
+            source_url?: string | null;
             /** Start At */
             start_at?: string | null;
             state: components["schemas"]["TaskState"];

@@ -75,6 +75,7 @@ async def edit_project(
         "text_policy",
         "forge",
         "change_rules",
+        "forge_events",
         "automation_policy",
         "labels",
         "max_running",

@@ -12,6 +12,7 @@ UPDATE projects SET
     retry = :retry,
     text_policy = :text_policy,
     change_rules = :change_rules,
+    forge_events = :forge_events,
     automation_policy = :automation_policy,
     labels = :labels,
     workflow_nodes = :workflow_nodes,

@@ -1,0 +1,38 @@
+"""What a project does about what happens on its forge: issues, comments, reviews and checks there."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from pullyard.protocol.fields import Input, Line
+
+COMMAND = "/pullyard"
+LABEL = "pullyard"
+Command = Annotated[str, StringConstraints(max_length=60, pattern=r"^/[a-z0-9][a-z0-9-]*$")]
+
+
+class ForgeEventSettings(Input):
+    label: Line = Field(default=LABEL, description="an issue that somebody trusted gives it becomes a task")
+    command: Command = Field(
+        default=COMMAND,
+        description="a comment that begins with it makes a task of its issue, or is answered on its change",
+    )
+    trusted: list[Line] = Field(
+        default_factory=list,
+        max_length=200,
+        description="accounts of the forge that may ask for work; on Bitbucket account ids or `{uuid}`",
+    )
+    trust_members: bool = Field(
+        default=True,
+        description="whoever the forge itself calls an owner, member or collaborator may, too; only GitHub "
+        "tells that",
+    )
+    respond_to_reviews: bool = Field(
+        default=True, description="trusted reviews of our changes are answered by another execution"
+    )
+    respond_to_checks: bool = Field(
+        default=True, description="failing checks of our changes are answered by another execution"
+    )
+    rounds: int = Field(
+        default=3, ge=1, le=20, description="so often it answers one change by itself; then a person is asked"
+    )
