@@ -139,6 +139,36 @@ async def test_an_engine_that_is_killed_at_every_phase(worked: DockerEngine, sys
     assert all(map(ended, first))
 
 
+async def test_what_needs_an_engine_waits_for_it_while_other_tasks_go_on(
+    worked: DockerEngine, system: System
+) -> None:
+    engine = worked
+    await system.start_worker(docker_image=engine.image)
+    await system.until_worker_said("connected")
+    await asyncio.to_thread(engine.stop)
+    await until_relabelled(system, 1)
+    waiting = await in_containers(system, engine, "waiting")
+    plain = await system.project(system.repository(name="plain"), name="plain", verify_commands=PASSES)
+    assert (await system.ended(await system.task(plain, "echo done >result.txt")))["state"] == "completed"
+    waiting = await system.coordinator.get(f"/tasks/{waiting['id']}")
+    assert (waiting["state"], waiting["unmet_labels"]) == ("queued", ["sandbox=docker"])
+    await asyncio.to_thread(engine.until_ready, engine.launch())
+    assert (await system.ended(waiting))["state"] == "completed"
+    assert len(await system.executions(waiting)) == 1
+    assert len(await until_relabelled(system, 2)) == 2
+
+
+async def until_relabelled(system: System, times: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor = 0
+    async with asyncio.timeout(30):
+        while len(found) < times:
+            page = await system.coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5")
+            cursor = int(page["next"])
+            found += [event for event in page["items"] if event["kind"] == "worker.relabelled"]
+    return found
+
+
 async def test_an_engine_that_is_stopped_for_a_while(worked: DockerEngine, system: System) -> None:
     engine = worked
     await system.start_worker(sandbox="docker", docker_image=engine.image, docker_patience_seconds="0.5")

@@ -7,7 +7,8 @@ import httpx
 import msgspec
 import pytest
 
-from pullyard.protocol.worker import ClaimRequest
+from pullyard.protocol.versions import PROTOCOL_VERSION
+from pullyard.protocol.worker import ClaimRequest, HeartbeatAnswer, HeartbeatRequest
 from tests.coordinator import RunningCoordinator, running_coordinator
 
 
@@ -101,6 +102,23 @@ async def test_labels_decide_who_may_take_a_task(coordinator: RunningCoordinator
     strong = await coordinator.worker("gpu", "linux", "fast")
     assert (await coordinator.get(f"/tasks/{task['id']}"))["unmet_labels"] == []
     assert (await strong.claim()).task.id == task["id"]
+
+
+async def test_a_worker_that_can_do_less_for_a_while_takes_less(coordinator: RunningCoordinator) -> None:
+    worker = await coordinator.worker("gpu", protocol=PROTOCOL_VERSION)
+    task = await coordinator.task(await coordinator.project(), labels=["gpu"])
+    for labels in (["linux"], []):
+        await worker.ask("/heartbeat", HeartbeatRequest(labels=labels), HeartbeatAnswer)
+        assert (await coordinator.get(f"/tasks/{task['id']}"))["unmet_labels"] == ["gpu"]
+        assert not (await worker.poll()).grants
+    # What the coordinator knows by itself of its version, no heartbeat takes from it.
+    (known,) = (await coordinator.get("/workers"))["items"]
+    assert known["labels"] == ["protocol=2"]
+    for _ in range(2):
+        await worker.ask("/heartbeat", HeartbeatRequest(labels=["gpu"]), HeartbeatAnswer)
+    assert (await worker.claim()).task.id == task["id"]
+    told = [event for event in await coordinator.events() if event["kind"] == "worker.relabelled"]
+    assert [event["payload"]["labels"] for event in told] == [["linux"], [], ["gpu"]]
 
 
 async def test_new_labels_of_a_project_move_its_queued_tasks(coordinator: RunningCoordinator) -> None:

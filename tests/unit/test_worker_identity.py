@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from pullyard.protocol.worker import Credential, Enrolment
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.identity import Identity
+from pullyard.worker.offer import Offer
 from pullyard.worker.settings import WorkerSettings
 
 PATIENCE_SECONDS = 10
@@ -44,7 +45,7 @@ async def test_a_renewal_is_written_down_for_the_worker_that_it_is_now(tmp_path:
     settings = WorkerSettings(
         coordinator_url="http://coordinator", data_directory=tmp_path, enrolment_token=SecretStr("token")
     )
-    identity = Identity(settings, client, {})
+    identity = Identity(settings, client, {}, Offer())
     assert (await identity.connect()).worker_id == "work_1"
     fresh = asyncio.create_task(identity.keep_fresh())
     try:

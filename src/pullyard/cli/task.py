@@ -146,6 +146,7 @@ def show(context: typer.Context, task: TaskReference) -> None:
     if found.signature is not None:
         shown["signature"] = describe_signature(found.signature)
     terminal.facts(shown)
+    say_why_it_waits(terminal, found)
     if executions:
         terminal.say()
         rows = [

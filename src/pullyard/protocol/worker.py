@@ -352,6 +352,8 @@ class HeartbeatRequest(msgspec.Struct, kw_only=True):
     draining: bool = False
     quota: Annotated[list[QuotaWindow], msgspec.Meta(max_length=MOST_WINDOWS)] = []
     """Those that began since the last heartbeat that was answered."""
+    labels: list[str] | None = None
+    """All that it has just now; None where they are those that it connected with."""
 
 
 class PersonAnswer(msgspec.Struct, kw_only=True):

@@ -1,7 +1,7 @@
 """One heartbeat for all executions of the worker: renews the lease and carries the coordinator's commands."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -14,8 +14,9 @@ from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, HeldExec
 from pullyard.worker.answers import Answers
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.gateway.share import Share
-from pullyard.worker.gateway.windows import Windows
+from pullyard.worker.gateway.windows import Windows, nothing
 from pullyard.worker.lease import Lease
+from pullyard.worker.offer import Offer
 from pullyard.worker.stop import Stop
 
 logger = structlog.get_logger(__name__)
@@ -42,6 +43,9 @@ class Heart:
         self._seconds = seconds
         self.windows = Windows()
         """Of the worker's credentials."""
+        self.offer = Offer()
+        self.on_offered: Callable[[], None] = nothing
+        """The coordinator knows now what the worker can do since it changed."""
         self._wanted = asyncio.Event()
         self.draining = False
         self.drain_requested = asyncio.Event()
@@ -70,6 +74,7 @@ class Heart:
             free_slots=max(0, self._slots - len(self._held)),
             draining=self.draining,
             quota=self.windows.news(),
+            labels=self.offer.news(),
         )
         sent_at = self._lease.now()
         try:
@@ -83,6 +88,8 @@ class Heart:
         reached("heartbeat-answered")
         self._obey(answer)
         self.windows.told(request.quota)
+        if self.offer.told(request.labels):
+            self.on_offered()
         named = {held.execution_id for held in request.executions}
         self._lease.renew(sent_at, answer.lease_seconds, named.difference(answer.lost))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from pullyard.protocol.errors import RequestError
 from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION
 from pullyard.protocol.worker import Connected, ConnectRequest, EnrolRequest
 from pullyard.worker.client import CoordinatorClient, CredentialRefused, until_answered
+from pullyard.worker.offer import Offer
 from pullyard.worker.settings import WorkerSettings
 
 logger = structlog.get_logger(__name__)
@@ -36,17 +36,15 @@ class Stored(msgspec.Struct, kw_only=True):
 
 
 class Identity:
-    """``measured`` are labels that the worker gives itself, besides its owner's."""
-
     def __init__(
         self,
         settings: WorkerSettings,
         client: CoordinatorClient,
         facts: dict[str, Any],
-        measured: Sequence[str] = (),
+        offer: Offer,
     ) -> None:
         self._settings = settings
-        self._labels = [*settings.labels, *measured]
+        self._offer = offer
         self._client = client
         self._facts = facts
         self._path = settings.data_directory / "identity.json"
@@ -68,16 +66,19 @@ class Identity:
         return await until_answered(self._enrol)
 
     async def _connect(self) -> Connected:
-        return await self._client.connect(
+        labels = self._offer.labels()
+        connected = await self._client.connect(
             ConnectRequest(
                 protocol_versions=VERSIONS,
                 software_version=__version__,
-                labels=self._labels,
+                labels=labels,
                 slots=self._settings.slots,
                 arch=self._settings.arch,
                 facts=self._facts,
             )
         )
+        self._offer.told(labels)
+        return connected
 
     async def _enrol(self) -> Connected:
         token = self._settings.enrolment_token
@@ -87,18 +88,20 @@ class Identity:
                 "it as PULLYARD_WORKER_ENROLMENT_TOKEN.",
                 code="not-enrolled",
             )
+        labels = self._offer.labels()
         enrolment = await self._client.enrol(
             token.get_secret_value(),
             EnrolRequest(
                 name=self._settings.name,
                 protocol_versions=VERSIONS,
                 software_version=__version__,
-                labels=self._labels,
+                labels=labels,
                 slots=self._settings.slots,
                 arch=self._settings.arch,
                 facts=self._facts,
             ),
         )
+        self._offer.told(labels)
         self._keep(enrolment.worker_id, enrolment.credential, enrolment.credential_seconds)
         return Connected(
             worker_id=enrolment.worker_id,

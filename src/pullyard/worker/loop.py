@@ -77,8 +77,13 @@ class Loop:
         """What was asked of the coordinator was asked when less, or more, could be done here."""
         self._slot_freed.set()
 
-    def engine_is_back(self) -> None:
+    def engine_is_away(self) -> None:
+        """The coordinator is told at once, and work is asked for once it knows: it gives less, or more."""
+        self._heart.beat_now()
         self.ask_anew()
+
+    def engine_is_back(self) -> None:
+        self.engine_is_away()
         self.save_again.set()
 
     def recover(self) -> None:
@@ -103,10 +108,6 @@ class Loop:
             if once and answer.grants:
                 await self.finished()
                 return
-
-    def ask_again(self) -> None:
-        """For what may have become claimable here."""
-        self._slot_freed.set()
 
     async def _claim(self, request_id: str) -> ClaimAnswer | None:
         """Ask once. None means ask again: a slot became free meanwhile, or the worker is stopping.

@@ -46,6 +46,7 @@ from pullyard.worker.masking import Masker, secrets_in
 from pullyard.worker.mirrors import Mirrors
 from pullyard.worker.models import endpoint_labels, model_settings
 from pullyard.worker.network import bound_of, dialer_of, raise_file_limit
+from pullyard.worker.offer import Offer
 from pullyard.worker.policy.decide import Decider
 from pullyard.worker.policy.load import find_policy, load_policy
 from pullyard.worker.policy.nonces import SIGNATURES, Nonces
@@ -92,8 +93,9 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     stack.push_async_callback(client.close)
     tools = await make_tools(settings, client, stack)
     programs = shelf_in(settings.data_directory).labels()
-    labels = [*tools.sandboxes.labels(), *programs, *endpoint_labels(settings)]
-    identity = Identity(settings, client, measured_facts(tools), labels)
+    lasting = [*settings.labels, *programs, *endpoint_labels(settings)]
+    offer = Offer(lasting, tools.sandboxes.labels)
+    identity = Identity(settings, client, measured_facts(tools), offer)
     signalled = signals(settings)
     connected = await unless_signalled(identity.connect(), signalled)
     if connected is None:
@@ -110,10 +112,10 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
         settings=settings,
         begin=lambda journal, *, recovered: Execution(tools, journal, recovered=recovered),
         do_errand=Errands(tools).do,
-        ready=tools.sandboxes.ready,
+        ready=lambda: offer.settled and tools.sandboxes.ready(),
     )
-    heart.windows = tools.windows
-    tools.windows.on_closed, tools.windows.on_opened = heart.beat_now, loop.ask_again
+    heart.windows, heart.offer, heart.on_offered = tools.windows, offer, loop.ask_anew
+    tools.windows.on_closed, tools.windows.on_opened = heart.beat_now, loop.ask_anew
     background = [
         asyncio.create_task(heart.run(settings.offline_seconds)),
         asyncio.create_task(identity.keep_fresh()),
@@ -124,7 +126,7 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     aside = [
         asyncio.create_task(keep_saving(tools, executions, loop.save_again)),
         asyncio.create_task(keep_telling_dropped(client, settings.data_directory)),
-        asyncio.create_task(keep_tidy(tools.sandboxes.stock, loop.ask_anew, loop.engine_is_back)),
+        asyncio.create_task(keep_tidy(tools.sandboxes.stock, loop.engine_is_away, loop.engine_is_back)),
         asyncio.create_task(clean_daily(tools.sandboxes.stock, executions)),
     ]
     claiming = asyncio.create_task(claim_until_stopped(loop, identity, once=settings.once))

@@ -109,12 +109,20 @@ class SandboxChoice:
 
     def ready(self) -> bool:
         """False while the engine is away that all sandboxes of this worker need."""
-        return len(self.probes) > 1 or self.stock is None or not self.stock.engine.lost
+        return bool(self.at_hand())
 
     def labels(self) -> list[str]:
-        """What the worker says of itself, so that a project can demand it."""
-        levels = {level for probe in self.probes.values() for level in levels_of(probe)}
-        return sorted([*(f"sandbox={name}" for name in self.probes), *(f"level={level}" for level in levels)])
+        """What the worker says of itself, so that a project can demand it: less while its engine is away."""
+        probes = self.at_hand()
+        levels = {level for probe in probes for level in levels_of(probe)}
+        return sorted(
+            [*(f"sandbox={probe.name}" for probe in probes), *(f"level={level}" for level in levels)]
+        )
+
+    def at_hand(self) -> list[Probe]:
+        """Those whose engine is not away just now, the best first."""
+        away = {DockerSandbox.name} if self.stock is not None and self.stock.engine.lost else set[str]()
+        return [probe for probe in self.probes.values() if probe.name not in away]
 
 
 def levels_of(probe: Probe) -> list[Level]:

@@ -112,8 +112,7 @@ async def issue_worker_credential(
 def measured(request: EnrolRequest | ConnectRequest, version: int) -> dict[str, object]:
     if not 1 <= request.slots <= 10_000:
         raise RequestError("A worker has between 1 and 10000 slots.")
-    if len(request.labels) > 200 or any(not label or len(label) > 100 for label in request.labels):
-        raise RequestError("A worker has at most 200 labels, of 1 to 100 characters each.")
+    check_labels(request.labels)
     return {
         # What a version can do is a label, so that a task that needs it is never given to an older worker.
         "labels": with_needs(request.labels, needed=version >= WORKFLOW_VERSION),
@@ -123,3 +122,9 @@ def measured(request: EnrolRequest | ConnectRequest, version: int) -> dict[str, 
         "protocol_version": version,
         "facts": request.facts,
     }
+
+
+def check_labels(labels: list[str]) -> None:
+    """Raises RequestError."""
+    if len(labels) > 200 or any(not label or len(label) > 100 for label in labels):
+        raise RequestError("A worker has at most 200 labels, of 1 to 100 characters each.")

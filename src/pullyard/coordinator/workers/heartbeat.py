@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pullyard.coordinator.events.write import TaskNews, tell
+from pullyard.coordinator.news import events_written
 from pullyard.coordinator.services import Services
+from pullyard.coordinator.workers.enrol import check_labels
+from pullyard.coordinator.workflows.choose import with_needs
 from pullyard.lifecycle.worker import WorkerState
 from pullyard.protocol.errors import NotFound
+from pullyard.protocol.versions import WORKFLOW_VERSION
 from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, PersonAnswer
+from pullyard.store.queries import named
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ async def beat(services: Services, tenant_id: str, worker_id: str, request: Hear
     )
     if not rows:
         raise NotFound("worker")
+    if request.labels is not None:
+        await relabel(services, tenant_id, worker_id, request.labels)
     live = [one for one in rows if one.id is not None]
     mine = [one for one in live if held.get(one.id) == one.fence]
     if fresh := [one.id for one in mine if not one.acknowledged]:
@@ -48,6 +56,24 @@ async def beat(services: Services, tenant_id: str, worker_id: str, request: Hear
     )
     missing = [one.id for one in live if one.acknowledged and one.id not in held]
     return Beat(answer, services.forgotten.note(worker_id, missing))
+
+
+async def relabel(services: Services, tenant_id: str, worker_id: str, labels: list[str]) -> None:
+    """What a running worker can do may have changed, such as by an engine that is away. Repeatable."""
+    check_labels(labels)
+    wish = {
+        "id": worker_id,
+        "tenant_id": tenant_id,
+        "workflow_version": WORKFLOW_VERSION,
+        "newer": with_needs(labels, needed=True),
+        "older": with_needs(labels, needed=False),
+    }
+    async with services.database.transaction() as connection:
+        if not (await connection.execute(named("worker_relabel"), wish)).all():
+            return
+        payload = {"worker_id": worker_id, "labels": labels}
+        await tell(connection, "worker.relabelled", TaskNews(tenant_id), payload)
+    events_written(services)
 
 
 def answers_for(executions: Sequence[Any]) -> list[PersonAnswer]:
