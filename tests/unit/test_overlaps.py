@@ -1,0 +1,58 @@
+"""Which files two pieces of work would both touch."""
+
+import re
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pullyard.lifecycle.overlaps import MOST_TARGETS, SHOWN_FILES, Names, TargetFiles
+
+PATHS = ["/".join(names) for depth in (1, 2, 3) for names in product(("a", "b", "ab"), repeat=depth)]
+PARTS = st.sampled_from(["a", "b", "ab", "*", "?", "a*", "*b", "?b", "**"])
+TARGETS = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
+
+
+def expression(target: str) -> re.Pattern[str]:
+    """Says the same in another way, which may take for ever where a hostile hand writes the target."""
+    said = ""
+    for part in target.split("/"):
+        name = part.replace("*", "[^/]*").replace("?", "[^/]")
+        said += "(?:[^/]+/)*" if part == "**" else f"{name}/"
+    return re.compile(f"{said}(?:[^/]+/)*")
+
+
+def covered(target: str, path: str) -> bool:
+    return expression(target).fullmatch(f"{path}/") is not None
+
+
+@given(TARGETS)
+def test_a_target_covers_the_names_that_its_expression_fits(target: str) -> None:
+    wanted = sorted(path for path in PATHS if covered(target, path))
+    found = TargetFiles([target]).among(Names(PATHS))
+    assert (found.total, list(found.files)) == (len(wanted), wanted[:SHOWN_FILES])
+
+
+@given(TARGETS, TARGETS)
+def test_two_targets_meet_where_a_file_can_be_covered_by_both(one: str, other: str) -> None:
+    can = any(covered(one, path) and covered(other, path) for path in PATHS)
+    found = [TargetFiles([a]).meeting(TargetFiles([b])).total for a, b in ((one, other), (other, one))]
+    assert found[0] == found[1]
+    # Three names and three levels are enough for what these targets can tell apart.
+    assert found[0] == can
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "./", "/", "..", "../a", "a/../b", "A", "*.a", "[ab]"])
+def test_what_names_none_of_the_files_covers_none(nothing: str) -> None:
+    assert TargetFiles([nothing]).among(Names(PATHS)).total == 0
+
+
+def test_hostile_names_and_targets_take_no_time_and_are_cut() -> None:
+    deep = "/".join(["a"] * 2000)
+    bomb = "/".join(["**", "a*a*a*a*a*a*b"] * 20)
+    assert TargetFiles([bomb, "*a" * 100 + "b"]).among(Names([deep, "a" * 4000])).total == 0
+    assert TargetFiles([bomb]).meeting(TargetFiles(["**/*a*a*c"] * 200)).total == 1
+    found = TargetFiles(["*"]).among(Names(["\x1b[2J\n" + "x" * 4000, *map(str, range(100))]))
+    assert (found.total, len(found.files), max(map(len, found.files))) == (101, SHOWN_FILES, 500)
+    assert TargetFiles(["b"] * MOST_TARGETS + ["a"]).among(Names(PATHS)).total == 13
