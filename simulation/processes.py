@@ -108,6 +108,8 @@ class Site:
     token: str
     enrolment: str
     settings: dict[str, str] = field(default_factory=dict)
+    worker_settings: dict[str, str] = field(default_factory=dict)
+    """The same of its workers."""
     children: list[Child] = field(default_factory=list)
     launch: Callable[[Sequence[str], Mapping[str, str], BinaryIO], Awaitable[Process]] = launch
 
@@ -169,6 +171,7 @@ class Site:
             "PULLYARD_WORKER_ENROLMENT_TOKEN": self.enrolment,
             "PULLYARD_WORKER_NAME": name,
             "PULLYARD_WORKER_SLOTS": str(slots),
+            **self.worker_settings,
             "PULLYARD_CRASH_AT": crash_at or "",
         }
         return await self.start(name, ["worker", "--data", str(self.root / name)], environment)

@@ -7,6 +7,7 @@ import typer
 from pullyard.agents.claude_program import own_claude
 from pullyard.agents.programs import programs
 from pullyard.agents.protocol import AgentMissing
+from pullyard.cli.crash import crash_where_asked
 from pullyard.cli.places import WORKER_DIRECTORY, default_data_directory, make_data_directory
 from pullyard.cli.terminal import Terminal
 from pullyard.files.locks import is_free
@@ -78,6 +79,7 @@ def install_agents(
 ) -> None:
     """Install agents' programs from npm or PyPI; tasks get them from then on. Safe while the worker runs."""
     terminal: Terminal = context.obj
+    crash_where_asked()
     for wanted in agents:
         split_name(wanted)
     data = make_data_directory(terminal.data or default_data_directory())

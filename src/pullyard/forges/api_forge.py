@@ -20,6 +20,7 @@ from pullyard.forges.sites import Place
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git
 from pullyard.lifecycle.change import ChangeState
+from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import Conflict
 
 OPEN_TRIES = 4
@@ -104,7 +105,9 @@ class ApiForge(ABC):
     async def publish(self, repository: Path, url: str, offer: Offer) -> RemoteChange:
         api, place = self._access.open(self.name, url)
         await self._bare.publish(repository, url, offer)
+        reached("pushed")
         found, notes = await self._open_or_find(api, place, offer)
+        reached("change-opened")
         notes += await self.decorate(api, place, found, offer)
         return RemoteChange(offer.branch, offer.commit, found.url, tuple(notes))
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.worker import QuotaWindow
 from pullyard.store.queries import named
 
@@ -34,4 +35,5 @@ async def close_windows(
                     "most": MOST_TASKS,
                 },
             )
+        reached("quota-closed")
         logger.info("a provider limits a credential", worker_id=worker_id, seconds=round(window.seconds, 1))

@@ -11,6 +11,7 @@ from pullyard.coordinator.costs.account import LEAST, SHARED, UNITS, Account, Un
 from pullyard.coordinator.costs.pause import close_what_is_spent, is_open, is_stopped, settle_pause, why_spent
 from pullyard.coordinator.news import events_written, queue_changed
 from pullyard.lifecycle.budgets import AllowanceState
+from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import LostLease, NotFound
 from pullyard.protocol.worker import Allowance, HeldExecution, Spending, SpendingRequest
 from pullyard.store.queries import named
@@ -64,6 +65,8 @@ async def hear_spending(services: "Services", report: Report, *, asks: bool) -> 
             raise LostLease
         account = await add_usage(connection, row, report.spending.usage)
         allowance = await share_out(connection, account, report.spending, asks=asks)
+        reached("spending-before-commit")
+    reached("spending-after-commit")
     if account.added:
         events_written(services)
     if account.spent:

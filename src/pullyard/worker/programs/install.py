@@ -20,6 +20,7 @@ from pathlib import Path
 from pullyard.agents.programs import Program, node, programs
 from pullyard.files.locks import FileLock, take
 from pullyard.files.writes import replace_file, sync_directory
+from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import RemoteFailure, RequestError
 from pullyard.worker import trees
 from pullyard.worker.programs.environment import for_client, plain
@@ -117,6 +118,7 @@ def _make(home: Path, name: str, version: str, program: Program, say: Say) -> No
         with suppress(FileNotFoundError):
             (home / version).rename(old)
         half.rename(home / version)
+        reached("program-renamed")
         sync_directory(home)
         trees.remove(old)
         say(f"Installed {name} {version}, {size_bytes >> 20} MiB.")
