@@ -2,9 +2,10 @@
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 from tests.forges.recorded import Route, answerer, paged
-from tests.forges.server import Asked, Change, ForgeServer, Refused
+from tests.forges.server import OWN, REASON, Asked, Change, ForgeServer, Refused
 from tests.repositories import git_in
 
 API = "/2.0"
@@ -116,21 +117,99 @@ def show_commit(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[i
 
 def list_statuses(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     del asked
-    words = {"passing": "SUCCESSFUL", "failing": "FAILED", "pending": "INPROGRESS"}
-    return 200, {"values": [{"state": words[one]} for one in server.numbered(values[2]).checks]}
+    states = {"passing": "SUCCESSFUL", "failing": "FAILED", "pending": "INPROGRESS"}
+    return 200, {
+        "values": [
+            {
+                "state": states[one],
+                "key": f"key-{place}",
+                "name": f"check {place}",
+                "description": REASON if one == "failing" else "",
+                "url": f"http://{server.host}/checks/{place}",
+            }
+            for place, one in enumerate(server.numbered(values[2]).checks)
+        ]
+    }
+
+
+def user(name: str) -> dict[str, Any]:
+    # Anybody may be called like somebody else.
+    return {"account_id": name, "uuid": f"{{{name}}}", "nickname": "ada", "display_name": "Ada"}
+
+
+def words(server: ForgeServer, number: int, who: str, text: str) -> dict[str, Any]:
+    return {
+        "id": number,
+        "content": {"raw": text},
+        "user": user(who),
+        "deleted": False,
+        "pending": False,
+        "links": {"html": {"href": f"http://{server.host}/{server.name}#{number}"}},
+    }
 
 
 def list_comments(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    said = paged(server.numbered(values[2]).comments, asked, "pagelen")
-    return 200, {"values": [{"content": {"raw": text}} for text in said]}
+    thing = server.discussed(values[2])
+    said = [
+        words(server, 1000 + place, server.speaker(thing, place), text)
+        for place, text in enumerate(thing.comments)
+    ]
+    for place, one in enumerate(thing.spoken if isinstance(thing, Change) else []):
+        if one.kind == "line":
+            inline = {"inline": {"path": one.path, "to": one.line, "from": None}}
+            resolution = {"resolution": {"type": "x"} if one.resolved else None}
+            said.append(words(server, 2000 + place, one.who, one.text) | inline | resolution)
+    return 200, {"values": paged(said, asked, "pagelen")}
 
 
 def add_comment(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    server.numbered(values[2]).comments.append(asked.body["content"]["raw"])
-    return 201, {"content": asked.body["content"]}
+    server.discussed(values[2]).comments.append(asked.body["content"]["raw"])
+    return 201, words(server, 1, OWN, asked.body["content"]["raw"])
 
 
-PULLS = "/repositories/{workspace}/{repo_slug}/pullrequests"
+def list_tasks(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    tasks = [
+        {
+            "id": 3000 + place,
+            "state": "RESOLVED" if one.resolved else "UNRESOLVED",
+            "content": {"raw": one.text},
+            "creator": user(one.who),
+        }
+        for place, one in enumerate(server.numbered(values[2]).spoken)
+        if one.kind == "task"
+    ]
+    return 200, {"values": paged(tasks, asked, "pagelen")}
+
+
+def permission(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    name = unquote(values[2]).strip("{}")
+    if name not in server.people + server.members:
+        raise Refused(404, error("No such user."))
+    return 200, {"permission": "write" if name in server.members else "read", "user": user(name)}
+
+
+def list_issues(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del values
+    name, _, wanted = asked.query["q"].partition(" = ")
+    assert name == "component.name"
+    label, _ = json.JSONDecoder().raw_decode(wanted)
+    return 200, {
+        "values": [
+            {
+                "id": one.number,
+                "title": one.title,
+                "content": {"raw": one.body},
+                "reporter": user(one.who),
+                "links": {"html": {"href": f"http://{server.host}/{server.name}/issues/{one.number}"}},
+            }
+            for one in server.labelled(label)
+        ]
+    }
+
+
+R = "/repositories/{workspace}/{repo_slug}"
+PULLS = f"{R}/pullrequests"
 ONE = f"{PULLS}/{{pull_request_id}}"
 PAGES = frozenset({"page", "pagelen"})
 answer = answerer(
@@ -145,6 +224,17 @@ answer = answerer(
         Route("GET", f"{ONE}/statuses", list_statuses, PAGES),
         Route("GET", f"{ONE}/comments", list_comments, PAGES),
         Route("POST", f"{ONE}/comments", add_comment, body={"content": dict}, needed=frozenset({"content"})),
-        Route("GET", "/repositories/{workspace}/{repo_slug}/commit/{commit}", show_commit),
+        Route("GET", f"{ONE}/tasks", list_tasks, PAGES | {"q", "sort"}),
+        Route("GET", f"{R}/permissions-config/users/{{selected_user_id}}", permission),
+        Route("GET", f"{R}/issues", list_issues, PAGES | {"q", "sort"}),
+        Route("GET", f"{R}/issues/{{issue_id}}/comments", list_comments, PAGES),
+        Route(
+            "POST",
+            f"{R}/issues/{{issue_id}}/comments",
+            add_comment,
+            body={"content": dict},
+            needed=frozenset({"content"}),
+        ),
+        Route("GET", f"{R}/commit/{{commit}}", show_commit),
     ],
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.forges.recorded import Route, answerer, paged
-from tests.forges.server import Asked, Change, ForgeServer, Refused
+from tests.forges.server import OWN, REASON, Asked, Change, ForgeServer, Issue, Refused
 
 API = "/api/v1"
 LABELS = {"bot": 3, "help": 4}
@@ -118,31 +118,99 @@ def add_reviewers(server: ForgeServer, asked: Asked, values: list[str]) -> tuple
     return 201, []
 
 
+def words(server: ForgeServer, number: int, who: str, text: str) -> dict[str, Any]:
+    page = f"http://{server.host}/{server.name}#{number}"
+    return {"id": number, "body": text, "user": {"login": who}, "html_url": page}
+
+
 def list_reviews(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    del asked
-    words = {"approved": "APPROVED", "changes": "REQUEST_CHANGES"}
-    return 200, [
-        {"state": words[state], "user": {"login": who}, "stale": False, "dismissed": False}
-        for who, state in server.numbered(values[2]).reviews
+    change = server.numbered(values[2])
+    states = {"approved": "APPROVED", "changes": "REQUEST_CHANGES"}
+    given = [(who, "", states[state], 0) for who, state in change.reviews]
+    # Each comment at a line is of a review.
+    kinds = {"review": ("REQUEST_CHANGES", 0), "remark": ("COMMENT", 0), "line": ("COMMENT", 1)}
+    given += [
+        (one.who, "" if one.kind == "line" else one.text, *kinds[one.kind])
+        for one in change.spoken
+        if one.kind in kinds
     ]
+    reviews = [
+        words(server, 2000 + place, who, text)
+        | {"state": state, "stale": False, "dismissed": False, "comments_count": count}
+        for place, (who, text, state, count) in enumerate(given)
+    ]
+    return 200, paged(reviews, asked, "limit")
+
+
+def list_line_comments(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    change = server.numbered(values[2])
+    one = change.spoken[int(values[3]) - 2000 - len(change.reviews)]
+    where = {"path": one.path, "position": one.line, "original_position": 0}
+    resolver = {"login": "ada"} if one.resolved else None
+    return 200, [words(server, int(values[3]) + 1000, one.who, one.text) | where | {"resolver": resolver}]
+
+
+def permission(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    return 200, {"permission": "write" if values[2] in server.members else "read", "role_name": ""}
+
+
+def list_issues(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del values
+    assert (asked.query["type"], asked.query["state"]) == ("issues", "open")
+    return 200, [
+        words(server, one.number, one.who, one.body)
+        | {
+            "number": one.number,
+            "title": one.title,
+            "html_url": f"http://{server.host}/{server.name}/issues/{one.number}",
+        }
+        for one in server.labelled(asked.query["labels"])
+    ]
+
+
+def timeline(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    issue = server.discussed(values[2])
+    assert isinstance(issue, Issue)
+    event = {"type": "label", "user": {"login": issue.labelled_by}, "label": {"id": 3, "name": issue.label}}
+    return 200, paged([{"type": "comment", "body": "x"}, event | {"body": "1"}], asked, "limit")
 
 
 def combined(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     del asked
     checks = next((one.checks for one in server.changes if server.head(one) == values[2]), [])
-    words = {"passing": "success", "failing": "failure", "pending": "pending"}
+    states = {"passing": "success", "failing": "failure", "pending": "pending"}
     worst = next((one for one in ("failing", "pending", "passing") if one in checks), "")
-    return 200, {"state": words.get(worst, ""), "total_count": len(checks), "sha": values[2]}
+    statuses = [
+        {
+            "status": states[one],
+            "context": f"check {place}",
+            "description": REASON if one == "failing" else "",
+            "target_url": f"http://{server.host}/checks/{place}",
+        }
+        for place, one in enumerate(checks)
+    ]
+    return 200, {
+        "state": states.get(worst, ""),
+        "total_count": len(checks),
+        "sha": values[2],
+        "statuses": statuses,
+    }
 
 
 def list_comments(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    said = server.numbered(values[2]).comments
-    return 200, [{"body": text} for text in paged(said, asked, "limit")]
+    thing = server.discussed(values[2])
+    said = [
+        words(server, 1000 + place, server.speaker(thing, place), text)
+        for place, text in enumerate(thing.comments)
+    ]
+    return 200, paged(said, asked, "limit")
 
 
 def add_comment(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    server.numbered(values[2]).comments.append(asked.body["body"])
-    return 201, {"body": asked.body["body"]}
+    server.discussed(values[2]).comments.append(asked.body["body"])
+    return 201, words(server, 1, OWN, asked.body["body"])
 
 
 R = "/repos/{owner}/{repo}"
@@ -164,6 +232,10 @@ answer = answerer(
             body={"reviewers": list, "team_reviewers": list},
         ),
         Route("GET", f"{R}/pulls/{{index}}/reviews", list_reviews, PAGES),
+        Route("GET", f"{R}/pulls/{{index}}/reviews/{{id}}/comments", list_line_comments),
+        Route("GET", f"{R}/collaborators/{{collaborator}}/permission", permission),
+        Route("GET", f"{R}/issues", list_issues, PAGES | {"labels", "state", "type"}),
+        Route("GET", f"{ISSUE}/timeline", timeline, PAGES | {"since", "before"}),
         Route("GET", f"{R}/labels", list_labels, PAGES),
         Route("POST", f"{ISSUE}/labels", add_labels, body={"labels": list}),
         Route("PATCH", ISSUE, edit_issue, body={**CREATE, "state": str, "ref": str}),

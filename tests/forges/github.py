@@ -8,7 +8,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tests.forges.server import Asked, Change, ForgeServer, Refused
+from tests.forges.recorded import paged
+from tests.forges.server import OWN, REASON, Asked, Change, ForgeServer, Issue, Refused
 
 API = "/api/v3"
 SHAPES = Path(__file__).parent / "shapes" / "github.json"
@@ -203,30 +204,105 @@ def add_assignees(server: ForgeServer, asked: Asked, values: list[str]) -> tuple
     return 201, sample({"$ref": "#/components/schemas/issue"})
 
 
-def comment(text: str) -> dict[str, Any]:
-    return sample({"$ref": "#/components/schemas/issue-comment"}) | {"body": text}
+def person(name: str) -> dict[str, Any]:
+    return sample({"$ref": "#/components/schemas/simple-user"}) | {"login": name}
+
+
+def association(server: ForgeServer, name: str) -> str:
+    return "MEMBER" if name in server.members else "OWNER" if name == OWN else "CONTRIBUTOR"
+
+
+def words(server: ForgeServer, shape: str, who: str, text: str, number: int) -> dict[str, Any]:
+    return sample({"$ref": f"#/components/schemas/{shape}"}) | {
+        "id": number,
+        "body": text,
+        "user": person(who),
+        "author_association": association(server, who),
+        "html_url": f"http://{server.host}/{server.name}#{number}",
+    }
 
 
 def list_comments(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    page, size = int(asked.query["page"]), int(asked.query["per_page"])
-    return 200, [
-        comment(text) for text in server.numbered(values[2]).comments[(page - 1) * size : page * size]
+    thing = server.discussed(values[2])
+    all_said = [
+        words(server, "issue-comment", server.speaker(thing, place), text, 1000 + place)
+        for place, text in enumerate(thing.comments)
     ]
+    return 200, paged(all_said, asked, "per_page")
 
 
 def add_comment(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    server.numbered(values[2]).comments.append(asked.body["body"])
-    return 201, comment(asked.body["body"])
+    server.discussed(values[2]).comments.append(asked.body["body"])
+    return 201, words(server, "issue-comment", OWN, asked.body["body"], 1)
 
 
 def list_reviews(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    change = server.numbered(values[2])
+    states = {"approved": "APPROVED", "changes": "CHANGES_REQUESTED"}
+    given = [(who, "", states[state]) for who, state in change.reviews]
+    kinds = {"review": "CHANGES_REQUESTED", "remark": "COMMENTED"}
+    given += [(one.who, one.text, kinds[one.kind]) for one in change.spoken if one.kind in kinds]
+    reviews = [
+        words(server, "pull-request-review", who, text, 2000 + place) | {"state": state}
+        for place, (who, text, state) in enumerate(given)
+    ]
+    return 200, paged(reviews, asked, "per_page")
+
+
+def list_line_comments(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    assert (asked.query["sort"], asked.query["direction"]) == ("created", "desc")
+    said = [
+        words(server, "pull-request-review-comment", one.who, one.text, 3000 + place)
+        | {"path": one.path, "line": one.line}
+        for place, one in enumerate(server.numbered(values[2]).spoken)
+        # It does not tell which ones are resolved.
+        if one.kind == "line"
+    ]
+    return 200, paged(said[::-1], asked, "per_page")
+
+
+def list_issues(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del values
+    assert (asked.query["state"], asked.query["direction"]) == ("open", "desc")
+    issues = [
+        words(server, "issue", one.who, one.body, one.number)
+        | {
+            "number": one.number,
+            "title": one.title,
+            "html_url": f"http://{server.host}/{server.name}/issues/{one.number}",
+        }
+        for one in server.labelled(asked.query["labels"])
+    ]
+    # Changes are issues there, too.
+    change = words(server, "issue", "ada", "", 1) | {"pull_request": pull_mark()}
+    return 200, [change, *issues]
+
+
+def pull_mark() -> dict[str, Any]:
+    return dict.fromkeys(("diff_url", "html_url", "patch_url", "url"), "x")
+
+
+def list_events(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    issue = server.discussed(values[2])
+    assert isinstance(issue, Issue)
+    event = sample({"$ref": "#/components/schemas/labeled-issue-event"}) | {
+        "event": "labeled",
+        "actor": person(issue.labelled_by),
+        "label": {"name": issue.label, "color": "x"},
+    }
+    return 200, paged([event], asked, "per_page")
+
+
+def permission(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     del asked
-    shape = sample({"$ref": "#/components/schemas/pull-request-review"})
-    person = sample({"$ref": "#/components/schemas/simple-user"})
-    words = {"approved": "APPROVED", "changes": "CHANGES_REQUESTED"}
+    shape = sample({"$ref": "#/components/schemas/repository-collaborator-permission"})
+    return 200, shape | {"permission": "write" if values[2] in server.members else "read"}
+
+
+def annotations(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del server, asked, values
     return 200, [
-        shape | {"state": words[state], "user": person | {"login": who}}
-        for who, state in server.numbered(values[2]).reviews
+        sample({"$ref": "#/components/schemas/check-annotation"}) | {"path": "a.py", "message": REASON}
     ]
 
 
@@ -236,15 +312,15 @@ def checks_at(server: ForgeServer, commit: str) -> list[str]:
 
 def list_runs(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     del asked
-    words = {
+    states = {
         "passing": ("completed", "success"),
         "failing": ("completed", "failure"),
         "pending": ("queued", None),
     }
     shape = sample({"$ref": "#/components/schemas/check-run"})
     runs = [
-        shape | dict(zip(("status", "conclusion"), words[one], strict=True))
-        for one in checks_at(server, values[2])
+        shape | dict(zip(("status", "conclusion"), states[one], strict=True)) | {"name": f"check {place}"}
+        for place, one in enumerate(checks_at(server, values[2]))
     ]
     return 200, {"total_count": len(runs), "check_runs": runs}
 
@@ -282,6 +358,11 @@ HANDLERS = {
     ("POST", f"{R}/issues/{{issue_number}}/assignees"): add_assignees,
     ("GET", f"{R}/issues/{{issue_number}}/comments"): list_comments,
     ("POST", f"{R}/issues/{{issue_number}}/comments"): add_comment,
+    ("GET", f"{R}/pulls/{{pull_number}}/comments"): list_line_comments,
+    ("GET", f"{R}/issues"): list_issues,
+    ("GET", f"{R}/issues/{{issue_number}}/events"): list_events,
+    ("GET", f"{R}/collaborators/{{username}}/permission"): permission,
+    ("GET", f"{R}/check-runs/{{check_run_id}}/annotations"): annotations,
     ("GET", f"{R}/commits/{{ref}}/check-runs"): list_runs,
     ("GET", f"{R}/commits/{{ref}}/status"): combined,
     ("GET", f"{R}/installation"): installation,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.forges.recorded import Route, answerer, paged
-from tests.forges.server import Asked, Change, ForgeServer, Refused
+from tests.forges.server import OWN, REASON, Asked, Change, ForgeServer, Issue, Refused
 
 API = "/api/v4"
 TEXT = (str, type(None))
@@ -32,7 +32,6 @@ MERGE = {
 
 def shown(server: ForgeServer, change: Change) -> dict[str, Any]:
     words = {"open": "opened", "closed": "closed", "merged": "merged"}
-    pipelines = {"passing": "success", "failing": "failed", "pending": "running"}
     return {
         "iid": change.number,
         "source_project_id": None if change.gone_fork else 9,
@@ -48,8 +47,16 @@ def shown(server: ForgeServer, change: Change) -> dict[str, Any]:
         "squash_commit_sha": None,
         "draft": change.title.startswith("Draft:"),
         "detailed_merge_status": "mergeable" if server.mergeable(change) else "conflict",
-        "head_pipeline": {"status": pipelines[change.checks[-1]]} if change.checks else None,
+        "head_pipeline": pipeline_of(server, change),
     }
+
+
+def pipeline_of(server: ForgeServer, change: Change) -> dict[str, Any] | None:
+    words = {"passing": "success", "failing": "failed", "pending": "running"}
+    if not change.checks:
+        return None
+    worst = next(one for one in ("pending", "failing", "passing") if one in change.checks)
+    return {"id": 500 + change.number, "status": words[worst], "sha": server.head(change)}
 
 
 def list_requests(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
@@ -121,18 +128,105 @@ def approvals(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int
     return 200, {"approved": not held, "approved_by": [{"user": {"username": who}} for who in given]}
 
 
+def author(server: ForgeServer, name: str) -> dict[str, Any]:
+    everybody = [*server.people, *server.members, OWN]
+    number = everybody.index(name) + 1 if name in everybody else 666
+    return {"id": number, "username": name}
+
+
 def list_notes(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    said = server.numbered(values[1]).comments
-    return 200, [{"body": text} for text in paged(said, asked, "per_page")]
+    thing = server.discussed(values[1])
+    notes = [
+        {"id": 1000 + place, "body": text, "author": author(server, server.speaker(thing, place))}
+        for place, text in enumerate(thing.comments)
+    ]
+    return 200, paged(notes, asked, "per_page")
 
 
 def add_note(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    server.numbered(values[1]).comments.append(asked.body["body"])
-    return 201, {"body": asked.body["body"]}
+    server.discussed(values[1]).comments.append(asked.body["body"])
+    return 201, {"id": 1, "body": asked.body["body"], "author": author(server, OWN)}
+
+
+def list_discussions(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    change = server.numbered(values[1])
+    plain = [
+        note(server, 1000 + place, server.speaker(change, place), text)
+        for place, text in enumerate(change.comments)
+    ]
+    plain.append(note(server, 999, "ada", "added 1 commit") | {"system": True})
+    threads = [
+        note(server, 2000 + place, one.who, one.text)
+        | {
+            "resolvable": True,
+            "resolved": one.resolved,
+            "position": {"new_path": one.path, "new_line": one.line, "old_path": one.path, "old_line": None},
+        }
+        for place, one in enumerate(change.spoken)
+        if one.kind == "line"
+    ]
+    return 200, paged([{"id": "x", "notes": [one]} for one in plain + threads], asked, "per_page")
+
+
+def note(server: ForgeServer, number: int, who: str, text: str) -> dict[str, Any]:
+    said = {"id": number, "body": text, "author": author(server, who)}
+    return said | {"system": False, "resolvable": False, "resolved": False}
+
+
+def show_member(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    everybody = [*server.people, *server.members, OWN]
+    name = everybody[int(values[1]) - 1] if int(values[1]) <= len(everybody) else ""
+    if name not in everybody:
+        raise Refused(404, {"message": "404 Not found"})
+    return 200, {"id": int(values[1]), "access_level": 30 if name in server.members else 20}
+
+
+def list_jobs(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    assert asked.query["scope[]"] == "failed"
+    change = server.numbered(int(values[1]) - 500)
+    failed = [place for place, one in enumerate(change.checks) if one == "failing"]
+    return 200, [
+        {
+            "id": 700 + place,
+            "name": f"check {place}",
+            "web_url": f"http://{server.host}/jobs/{place}",
+            "allow_failure": False,
+        }
+        for place in failed
+    ]
+
+
+def show_trace(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del server, asked, values
+    return 200, f"\x1b[0Ksection_start:1:step\n{'noise' * 2000}\n\x1b[31m{REASON}\x1b[0m\n"
+
+
+def list_issues(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    known(server, values)
+    return 200, [
+        {
+            "iid": one.number,
+            "title": one.title,
+            "description": one.body,
+            "web_url": f"http://{server.host}/{server.name}/-/issues/{one.number}",
+            "author": author(server, one.who),
+        }
+        for one in server.labelled(asked.query["labels"])
+    ]
+
+
+def label_events(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    issue = server.discussed(values[1])
+    assert isinstance(issue, Issue)
+    event = {"action": "add", "user": author(server, issue.labelled_by), "label": {"name": issue.label}}
+    return 200, [event]
 
 
 REQUESTS = "/projects/{id}/merge_requests"
 ONE = f"{REQUESTS}/{{iid}}"
+ISSUES = "/projects/{id}/issues"
 PAGES = frozenset({"page", "per_page"})
 LISTED = PAGES | {"source_branch", "target_branch", "state", "order_by", "sort"}
 answer = answerer(
@@ -153,6 +247,14 @@ answer = answerer(
         Route("GET", f"{ONE}/approvals", approvals),
         Route("GET", f"{ONE}/notes", list_notes, PAGES | {"sort", "order_by"}),
         Route("POST", f"{ONE}/notes", add_note, body={"body": str}, needed=frozenset({"body"})),
+        Route("GET", f"{ONE}/discussions", list_discussions, PAGES),
+        Route("GET", "/projects/{id}/members/all/{user_id}", show_member),
+        Route("GET", "/projects/{id}/pipelines/{pipeline_id}/jobs", list_jobs, PAGES | {"scope[]"}),
+        Route("GET", "/projects/{id}/jobs/{job_id}/trace", show_trace),
+        Route("GET", ISSUES, list_issues, PAGES | {"labels", "state", "order_by", "sort"}),
+        Route("GET", f"{ISSUES}/{{iid}}/resource_label_events", label_events, PAGES),
+        Route("GET", f"{ISSUES}/{{iid}}/notes", list_notes, PAGES | {"sort", "order_by"}),
+        Route("POST", f"{ISSUES}/{{iid}}/notes", add_note, body={"body": str}, needed=frozenset({"body"})),
         Route("GET", "/users", list_users, frozenset({"username"})),
     ],
 )

@@ -19,6 +19,10 @@ from urllib.parse import parse_qs, unquote
 from tests.repositories import git_answers, git_in
 
 TOKEN = "forge-token-c0ffee"
+OWN = "yard-bot"
+"""The worker's account."""
+REASON = "line 3: expected 4, got 5"
+"""What a check that fails says."""
 
 
 class Refused(Exception):
@@ -27,6 +31,31 @@ class Refused(Exception):
     def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status)
         self.status, self.body, self.headers = status, body, dict(headers or {})
+
+
+@dataclass
+class Spoken:
+    """Somebody's words at a line of a change, in a review that asks for changes, or as a task of it."""
+
+    who: str
+    text: str
+    kind: str = "line"
+    """``line``, ``review``, ``remark`` (a review that asks for nothing) or ``task``."""
+    path: str = "result.txt"
+    line: int = 1
+    resolved: bool = False
+
+
+@dataclass
+class Issue:
+    number: int
+    who: str
+    title: str = "Say it"
+    body: str = ""
+    label: str = "pullyard"
+    labelled_by: str = "ada"
+    comments: list[str] = field(default_factory=list)
+    state: str = "open"
 
 
 @dataclass
@@ -50,6 +79,9 @@ class Change:
     """Who, and ``approved`` or ``changes``."""
     checks: list[str] = field(default_factory=list)
     """``passing``, ``failing`` or ``pending``."""
+    spoken: list[Spoken] = field(default_factory=list)
+    speakers: dict[int, str] = field(default_factory=dict)
+    """Of the comments, by their place; all others are by the worker's own account."""
 
 
 @dataclass
@@ -94,7 +126,10 @@ class ForgeServer:
     name: str = "acme/widgets"
     tokens: set[str] = field(default_factory=lambda: {TOKEN})
     people: tuple[str, ...] = ("ada", "grace")
+    members: tuple[str, ...] = ("ada",)
+    """Who may write to the repository, besides the worker's own account."""
     changes: list[Change] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -137,6 +172,21 @@ class ForgeServer:
         if not found:
             raise Refused(404, {"message": "Not Found"})
         return found[0]
+
+    def discussed(self, number: str | int) -> Change | Issue:
+        """What has comments by its number, which issues and changes share on some forges."""
+        return next((one for one in self.issues if one.number == int(number)), None) or self.numbered(number)
+
+    def issue(self, who: str, **more: Any) -> Issue:
+        made = Issue(101 + len(self.issues), who, **more)
+        self.issues.append(made)
+        return made
+
+    def labelled(self, label: str) -> list[Issue]:
+        return [one for one in reversed(self.issues) if one.label == label and one.state == "open"]
+
+    def speaker(self, thing: Change | Issue, place: int) -> str:
+        return thing.speakers.get(place, OWN) if isinstance(thing, Change) else OWN
 
     def create(self, branch: str, base: str, title: str, body: str, *, draft: bool = False) -> Change:
         made = Change(len(self.changes) + 1, branch, base, title, body, draft)
@@ -241,7 +291,7 @@ class Handler(BaseHTTPRequestHandler):
             with self.forge.lock:
                 status, answer, headers = self.decided(asked)
         if fault is None:
-            self.say(status, b"" if answer is None else json.dumps(answer).encode(), headers)
+            self.say(status, written(answer), headers)
         elif fault.status:
             self.say(fault.status, json.dumps(fault.body).encode(), fault.headers)
         else:
@@ -266,6 +316,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def written(answer: Any) -> bytes:
+    """A log is plain text, everything else JSON."""
+    if answer is None:
+        return b""
+    return answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pullyard.forges.api_forge import page_url
+from pullyard.forges.feedback import page_url
 from pullyard.git.program import Git
 from pullyard.worker.change_template import TEMPLATE_BYTES, TEMPLATE_PLACES, read_template
 from pullyard.worker.change_text import criterion_text, task_link

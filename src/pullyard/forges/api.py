@@ -82,7 +82,7 @@ class Api:
                     problem = self._lost(f"{status}", again)
                 else:
                     # A forge that says it back must not have it shown by us.
-                    secret = shown.get("authorization", "").rpartition(" ")[2].encode()
+                    secret = secret_of(shown)
                     content = content.replace(secret, b"***") if secret else content
                     return self._read(status, headers, content, shape)
             if attempt == TRIES or isinstance(problem, ForgeUnsure) or waited + seconds > PATIENCE_SECONDS:
@@ -90,6 +90,22 @@ class Api:
             waited += seconds
             await self.pause(seconds)
         raise AssertionError("the last try returns or raises")
+
+    async def tail(self, path: str, size_bytes: int) -> str:
+        """The end of a text; empty where there is none to be had. Asked for once: work goes on without it."""
+        shown = await self.headers()
+        kept, read = b"", 0
+        try:
+            headers = {"user-agent": "pullyard", **shown}
+            async with self.client.stream("GET", f"{self.url}{path}", headers=headers) as answer:
+                async for piece in answer.aiter_bytes():
+                    kept, read = (kept + piece)[-size_bytes:], read + len(piece)
+                    if answer.status_code != 200 or read > ANSWER_BYTES:
+                        return ""
+        except httpx.HTTPError:
+            return ""
+        secret = secret_of(shown)
+        return (kept.replace(secret, b"***") if secret else kept).decode("utf-8", "replace")
 
     def _lost(self, what: str, again: bool) -> RemoteFailure:  # noqa: FBT001
         kind = ForgeBusy if again else ForgeUnsure
@@ -136,6 +152,10 @@ class Api:
         }
         remedy = remedies.get(status, "look there, then try again")
         return ForgeRefused(f"{self.host} refused ({status}: {said}): {remedy}.", status=status, said=said)
+
+
+def secret_of(shown: Mapping[str, str]) -> bytes:
+    return shown.get("authorization", "").rpartition(" ")[2].encode()
 
 
 def limit_seconds(status: int, headers: Mapping[str, str], content: bytes, now: float) -> float | None:

@@ -5,16 +5,29 @@ which order, and what a lost answer means, is the same for all of them and stand
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pullyard.forges.access import Access
 from pullyard.forges.api import Api
 from pullyard.forges.bare import BareForge
 from pullyard.forges.errors import ForgeRefused, ForgeUnsure
+from pullyard.forges.feedback import (
+    Account,
+    FailedCheck,
+    OpenIssue,
+    Said,
+    Trust,
+    bounded,
+    cut,
+    failing_remark,
+    heard,
+    page_url,
+    plain_line,
+    sound,
+)
 from pullyard.forges.protocol import ChangeStatus, Checks, Offer, RemoteChange
 from pullyard.forges.sites import Place
 from pullyard.git.names import check_object_id
@@ -22,10 +35,10 @@ from pullyard.git.program import Git
 from pullyard.lifecycle.change import ChangeState
 from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import Conflict
+from pullyard.protocol.feedback import ISSUE_CHARACTERS, MOST_ISSUES, Heed, LabelledIssue, Remark
 
 OPEN_TRIES = 4
 """How often a change is looked for and opened, where the answer to the opening got lost."""
-URL_CHARACTERS = 1000
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,35 @@ class ApiForge(ABC):
 
     @abstractmethod
     async def say(self, api: Api, place: Place, found: Found, text: str) -> None: ...
+
+    @abstractmethod
+    async def said(self, api: Api, place: Place, found: Found, trust: Trust) -> list[Said]:
+        """What is not resolved of it, oldest first: comments, and reviews that ask for changes.
+
+        ``trust`` is asked by whom each is all the same; here it spares what is asked for in vain.
+        """
+
+    @abstractmethod
+    async def failing(self, api: Api, place: Place, found: Found) -> list[FailedCheck]:
+        """Of its commit, by what the project itself has to mend; empty while others still run."""
+
+    @abstractmethod
+    async def is_member(self, api: Api, place: Place, who: Account) -> bool:
+        """Whether it may write to the repository; False where this worker may not ask."""
+
+    @abstractmethod
+    async def labelled(self, api: Api, place: Place, label: str) -> list[OpenIssue]:
+        """The open issues with the label, newest first."""
+
+    @abstractmethod
+    async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
+        """Who put the label there last; None where the forge does not tell."""
+
+    @abstractmethod
+    async def issue_comments(self, api: Api, place: Place, number: int) -> list[str]: ...
+
+    @abstractmethod
+    async def say_at_issue(self, api: Api, place: Place, number: int, text: str) -> None: ...
 
     async def completed(self, api: Api, place: Place, found: Found) -> str:
         """The whole id of what a merged change became."""
@@ -221,18 +263,87 @@ class ApiForge(ABC):
     async def comment(self, url: str, *, branch: str, text: str, mark: str) -> None:
         api, place = self._access.open(self.name, url)
         found = await self.find(api, place, branch)
-        for attempt in range(1, OPEN_TRIES + 1):
-            if found is None or any(mark in said for said in await self.comments(api, place, found)):
-                return
-            try:
-                await self.say(api, place, found, text)
-            except ForgeUnsure:
-                # It may have been said: nothing but another look tells.
-                if attempt == OPEN_TRIES:
-                    raise
-                await api.pause(0.5 * 2**attempt)
-            else:
-                return
+        if found is not None:
+            await once(
+                api, mark, lambda: self.comments(api, place, found), lambda: self.say(api, place, found, text)
+            )
+
+    async def feedback(self, url: str, *, branch: str, commit: str, heed: Heed) -> list[Remark]:
+        api, place = self._access.open(self.name, url)
+        found = await self.find(api, place, branch)
+        if found is None or found.state is not ChangeState.OPEN or not found.is_at(commit):
+            return []
+        remarks: list[Remark] = []
+        checks = f"checks-{commit}"
+        if heed.checks and checks not in heed.known and (failed := await self.failing(api, place, found)):
+            remarks.append(failing_remark(checks, failed))
+        if heed.reviews:
+            trust = Trust(heed, lambda who: self._is_member(api, place, who))
+            remarks += await heard(await self.said(api, place, found, trust), heed, trust)
+        return bounded(remarks)
+
+    async def _is_member(self, api: Api, place: Place, who: Account) -> bool:
+        try:
+            return await self.is_member(api, place, who)
+        except ForgeRefused as refusal:
+            if refusal.status not in (400, 403, 404):
+                raise
+            return False
+
+    async def issues(self, url: str, *, label: str, heed: Heed) -> list[LabelledIssue]:
+        api, place = self._access.open(self.name, url)
+        trust = Trust(heed, lambda who: self._is_member(api, place, who))
+        known, wanted = set(heed.known), list[LabelledIssue]()
+        for one in await self.labelled(api, place, label):
+            address = page_url(one.url)
+            if address is None or address in known or len(wanted) == MOST_ISSUES:
+                continue
+            if await self._is_wanted(api, place, one, label, trust):
+                text, title = cut(sound(one.text), ISSUE_CHARACTERS), plain_line(one.title)
+                wanted.append(
+                    LabelledIssue(
+                        number=one.number,
+                        title=title or f"Issue {one.number}",
+                        text=text,
+                        author=plain_line(one.who.shown or one.who.name),
+                        url=address,
+                    )
+                )
+        return wanted
+
+    async def _is_wanted(self, api: Api, place: Place, one: OpenIssue, label: str, trust: Trust) -> bool:
+        """A label may come by a stranger's choice of a template: who gave it counts, or who wrote it all."""
+        if await trust.has(one.who):
+            return True
+        giver = await self.label_giver(api, place, one.number, label)
+        return giver is not None and await trust.has(giver)
+
+    async def tell_issue(self, url: str, *, number: int, text: str, mark: str) -> None:
+        api, place = self._access.open(self.name, url)
+        await once(
+            api,
+            mark,
+            lambda: self.issue_comments(api, place, number),
+            lambda: self.say_at_issue(api, place, number, text),
+        )
+
+
+async def once(
+    api: Api, mark: str, read: Callable[[], Awaitable[list[str]]], say: Callable[[], Awaitable[None]]
+) -> None:
+    """Say it where nothing that is said there holds the mark."""
+    for attempt in range(1, OPEN_TRIES + 1):
+        if any(mark in said for said in await read()):
+            return
+        try:
+            await say()
+        except ForgeUnsure:
+            # It may have been said: nothing but another look tells.
+            if attempt == OPEN_TRIES:
+                raise
+            await api.pause(0.5 * 2**attempt)
+        else:
+            return
 
 
 def moved(branch: str) -> Conflict:
@@ -246,13 +357,6 @@ def same_words(found: Found, offer: Offer) -> bool:
     """Forges write lines' ends and the ends of texts their own way."""
     pairs = ((found.title, offer.title), (found.body, offer.body), (found.base_branch, offer.base_branch))
     return all(one.replace("\r\n", "\n").strip() == other.strip() for one, other in pairs)
-
-
-def page_url(text: str | None) -> str | None:
-    """A page's address as people are shown it; what is none is not passed on."""
-    if not text or len(text) > URL_CHARACTERS or not text.isprintable():
-        return None
-    return text if urlsplit(text).scheme in ("http", "https") else None
 
 
 async def tried(what: str, doing: Callable[[], Coroutine[Any, Any, Any]]) -> list[str]:

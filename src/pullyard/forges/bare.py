@@ -13,6 +13,7 @@ from pullyard.git.provenance import read_provenance
 from pullyard.git.remotes import HEADS, Push, Remotes
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import Conflict
+from pullyard.protocol.feedback import Heed, LabelledIssue, Remark
 
 MERGE_TRIES = 4
 """How often a merge is made anew because somebody else moved the base branch meanwhile."""
@@ -135,6 +136,17 @@ class BareForge:
 
     async def comment(self, url: str, *, branch: str, text: str, mark: str) -> None:
         """There is nowhere to say it."""
+
+    async def feedback(self, url: str, *, branch: str, commit: str, heed: Heed) -> list[Remark]:
+        del url, branch, commit, heed
+        return []
+
+    async def issues(self, url: str, *, label: str, heed: Heed) -> list[LabelledIssue]:
+        del url, label, heed
+        return []
+
+    async def tell_issue(self, url: str, *, number: int, text: str, mark: str) -> None:
+        """There are none."""
 
     async def _fetch(
         self, repository: Path, address: Address, branch: str, base_branch: str, commit: str

@@ -2,12 +2,14 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from msgspec import Struct, field
 
 from pullyard.forges.api import Api
-from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, page_url, tried
+from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
 from pullyard.forges.errors import ForgeRefused
+from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
@@ -90,16 +92,71 @@ class _Said(Struct):
     raw: str = ""
 
 
+class _User(Struct):
+    account_id: str = ""
+    uuid: str = ""
+    nickname: str = ""
+    display_name: str = ""
+
+    def who(self) -> Account:
+        # Of a person the name is no name: anybody may take it. A bot of the workspace has an id only.
+        return Account(self.account_id or self.uuid, self.uuid, self.nickname or self.display_name)
+
+
+class _Inline(Struct):
+    path: str = ""
+    to: int | None = None
+    from_: int | None = field(default=None, name="from")
+
+
 class _Comment(Struct):
+    id: int = 0
     content: _Said = field(default_factory=_Said)
+    user: _User | None = None
+    inline: _Inline | None = None
+    deleted: bool = False
+    pending: bool = False
+    resolution: object = None
+    links: _Links = field(default_factory=_Links)
 
 
 class _Comments(Struct):
     values: list[_Comment] = []
 
 
+class _Task(Struct):
+    id: int = 0
+    state: str = ""
+    content: _Said = field(default_factory=_Said)
+    creator: _User | None = None
+
+
+class _Tasks(Struct):
+    values: list[_Task] = []
+
+
+class _Issue(Struct):
+    id: int
+    title: str = ""
+    content: _Said | None = None
+    reporter: _User | None = None
+    links: _Links = field(default_factory=_Links)
+
+
+class _Right(Struct):
+    permission: str = ""
+
+
+class _Issues(Struct):
+    values: list[_Issue] = []
+
+
 class _Status(Struct):
     state: str
+    key: str = ""
+    name: str | None = None
+    description: str | None = None
+    url: str | None = None
 
 
 class _Statuses(Struct):
@@ -192,23 +249,101 @@ class BitbucketForge(ApiForge):
         now = await api.ask("GET", pull_of(place, found), _Pull)
         held = any(one.state == "changes_requested" for one in now.participants)
         approved = any(one.approved for one in now.participants) and not held
+        statuses = await self._statuses(api, place, found)
+        return approved, checks_of({one.state for one in statuses}, _FAILING, _PENDING)
+
+    async def _statuses(self, api: Api, place: Place, found: Found) -> list[_Status]:
         path = f"{pull_of(place, found)}/statuses"
-        statuses = await api.ask("GET", path, _Statuses, query={"pagelen": PAGE})
-        return approved, checks_of({one.state for one in statuses.values}, _FAILING, _PENDING)
+        return (await api.ask("GET", path, _Statuses, query={"pagelen": PAGE})).values
+
+    async def said(self, api: Api, place: Place, found: Found, trust: Trust) -> list[Said]:
+        del trust
+        said = [
+            said_in(one)
+            for one in await comments_of(api, pull_of(place, found))
+            if not (one.deleted or one.pending) and one.resolution is None
+        ]
+        path = f"{pull_of(place, found)}/tasks"
+        tasks = await api.ask("GET", path, _Tasks, query={"pagelen": PAGE})
+        said += [
+            Said(f"task-{one.id}", one.content.raw, (one.creator or _User()).who(), url=found.url)
+            for one in tasks.values
+            if one.state == "UNRESOLVED"
+        ]
+        return said
+
+    async def failing(self, api: Api, place: Place, found: Found) -> list[FailedCheck]:
+        statuses = await self._statuses(api, place, found)
+        if any(one.state in _PENDING for one in statuses):
+            return []
+        return [
+            FailedCheck(one.name or one.key, one.description or "", one.url)
+            for one in statuses
+            if one.state == "FAILED"
+        ]
+
+    async def is_member(self, api: Api, place: Place, who: Account) -> bool:
+        person = quote(who.key or who.name, safe="")
+        path = f"/repositories/{place.path}/permissions-config/users/{person}"
+        return (await api.ask("GET", path, _Right)).permission in ("admin", "write")
+
+    async def labelled(self, api: Api, place: Place, label: str) -> list[OpenIssue]:
+        # Its issues have no labels: a component is what comes nearest.
+        wanted = f'component.name = {json.dumps(label)} AND (state = "new" OR state = "open")'
+        query = {"q": wanted, "sort": "-created_on", "pagelen": PAGE}
+        path = f"/repositories/{place.path}/issues"
+        return [
+            OpenIssue(
+                one.id,
+                one.title,
+                one.content.raw if one.content else "",
+                (one.reporter or _User()).who(),
+                one.links.html.href,
+            )
+            for one in (await api.ask("GET", path, _Issues, query=query)).values
+        ]
+
+    async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
+        del api, place, number, label
+        return None
 
     async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
-        said: list[str] = []
-        for number in range(1, COMMENT_PAGES + 1):
-            query = {"pagelen": PAGE, "page": number}
-            page = await api.ask("GET", f"{pull_of(place, found)}/comments", _Comments, query=query)
-            said += [one.content.raw for one in page.values]
-            if len(page.values) < PAGE:
-                break
-        return said
+        return [one.content.raw for one in await comments_of(api, pull_of(place, found))]
 
     async def say(self, api: Api, place: Place, found: Found, text: str) -> None:
         wish = {"content": {"raw": text}}
         await api.ask("POST", f"{pull_of(place, found)}/comments", _Comment, body=wish)
+
+    async def issue_comments(self, api: Api, place: Place, number: int) -> list[str]:
+        return [one.content.raw for one in await comments_of(api, issue_of(place, number))]
+
+    async def say_at_issue(self, api: Api, place: Place, number: int, text: str) -> None:
+        wish = {"content": {"raw": text}}
+        await api.ask("POST", f"{issue_of(place, number)}/comments", _Comment, body=wish)
+
+
+def said_in(one: _Comment) -> Said:
+    at = one.inline or _Inline()
+    return Said(
+        f"comment-{one.id}",
+        one.content.raw,
+        (one.user or _User()).who(),
+        plain=one.inline is None,
+        path=at.path,
+        line=at.to or at.from_,
+        url=one.links.html.href,
+    )
+
+
+async def comments_of(api: Api, thing: str) -> list[_Comment]:
+    said: list[_Comment] = []
+    for number in range(1, COMMENT_PAGES + 1):
+        query = {"pagelen": PAGE, "page": number}
+        page = await api.ask("GET", f"{thing}/comments", _Comments, query=query)
+        said += page.values
+        if len(page.values) < PAGE:
+            break
+    return said
 
 
 def pulls_of(place: Place) -> str:
@@ -217,3 +352,7 @@ def pulls_of(place: Place) -> str:
 
 def pull_of(place: Place, found: Found) -> str:
     return f"{pulls_of(place)}/{found.number}"
+
+
+def issue_of(place: Place, number: int) -> str:
+    return f"/repositories/{place.path}/issues/{number}"

@@ -1,22 +1,28 @@
 """Gitea and Forgejo: pull requests, by a token."""
 
-from typing import Any
+from typing import TypeVar
+from urllib.parse import quote
 
 from msgspec import Struct
 
 from pullyard.forges.api import Api
-from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, page_url, tried
+from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
 from pullyard.forges.errors import ForgeRefused
+from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import RemoteFailure
+from pullyard.protocol.feedback import RemarkKind
 
+T = TypeVar("T")
 PAGE = 50
 OPEN_PAGES = 20
 ENDED_PAGES = 4
 """Of those that are closed, the ones that changed last: a change that was just closed is among them."""
 COMMENT_PAGES = 20
+READ_REVIEWS = 50
+"""The newest, of those that have comments: each is asked for its own."""
 MERGE_TRIES = 6
 """It works out only after a push whether a change can be merged."""
 DRAFT = "WIP: "
@@ -68,24 +74,61 @@ class _Label(Struct):
     name: str
 
 
-class _Comment(Struct):
-    body: str = ""
-
-
 class _Person(Struct):
     login: str = ""
 
 
-class _Review(Struct):
-    state: str
+class _Words(Struct):
+    id: int = 0
+    body: str = ""
     user: _Person | None = None
+    html_url: str = ""
+
+    def who(self) -> Account:
+        return Account(self.user.login if self.user else "")
+
+
+class _Review(_Words):
+    state: str = ""
     stale: bool = False
     dismissed: bool = False
+    comments_count: int = 0
+
+
+class _LineComment(_Words):
+    path: str = ""
+    position: int = 0
+    original_position: int = 0
+    resolver: _Person | None = None
+
+
+class _Issue(_Words):
+    number: int = 0
+    title: str = ""
+
+
+class _Event(Struct):
+    type: str = ""
+    body: str | None = None
+    user: _Person | None = None
+    label: _Label | None = None
+
+
+class _Right(Struct):
+    permission: str = ""
+
+
+class _OneStatus(Struct):
+    status: str = ""
+    context: str = ""
+    description: str = ""
+    target_url: str = ""
 
 
 class _Status(Struct):
     state: str = ""
     total_count: int = 0
+    statuses: list[_OneStatus] | None = None
 
 
 def plain_title(title: str) -> str:
@@ -177,32 +220,119 @@ class GiteaForge(ApiForge):
         await api.ask("PATCH", path, _Pull, body={"state": "closed"})
 
     async def judged(self, api: Api, place: Place, found: Found) -> tuple[bool, Checks]:
-        path = f"/repos/{place.path}/pulls/{found.number}/reviews"
-        reviews = await api.ask("GET", path, list[_Review], query={"limit": PAGE})
+        reviews = await self._reviews(api, place, found)
         last = {
             one.user.login: one.state
             for one in reviews
             if one.user and one.state in ("APPROVED", "REQUEST_CHANGES") and not (one.stale or one.dismissed)
         }
         approved = "APPROVED" in last.values() and "REQUEST_CHANGES" not in last.values()
-        status = await api.ask("GET", f"/repos/{place.path}/commits/{found.commit}/status", _Status)
+        status = await self._status(api, place, found)
         states = {status.state} if status.total_count else set[str]()
         return approved, checks_of(states, _FAILING, _PENDING)
 
-    async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
-        said: list[str] = []
-        path = f"/repos/{place.path}/issues/{found.number}/comments"
-        for number in range(1, COMMENT_PAGES + 1):
-            query: dict[str, Any] = {"limit": PAGE, "page": number}
-            page = await api.ask("GET", path, list[_Comment], query=query)
-            said += [one.body for one in page]
-            if len(page) < PAGE:
-                break
+    async def _reviews(self, api: Api, place: Place, found: Found) -> list[_Review]:
+        path = f"/repos/{place.path}/pulls/{found.number}/reviews"
+        return await pages_of(api, path, _Review, COMMENT_PAGES)
+
+    async def _status(self, api: Api, place: Place, found: Found) -> _Status:
+        return await api.ask("GET", f"/repos/{place.path}/commits/{found.commit}/status", _Status)
+
+    async def said(self, api: Api, place: Place, found: Found, trust: Trust) -> list[Said]:
+        given = [
+            one
+            for one in await self._reviews(api, place, found)
+            if one.state in ("COMMENT", "APPROVED", "REQUEST_CHANGES") and not one.dismissed
+        ]
+        said = [
+            Said(
+                f"review-{one.id}",
+                one.body,
+                one.who(),
+                RemarkKind.REVIEW if one.state == "REQUEST_CHANGES" else RemarkKind.COMMENT,
+                plain=one.state != "REQUEST_CHANGES",
+                url=one.html_url,
+            )
+            for one in given
+        ]
+        # What is at lines is by the review's own author.
+        heeded = [one for one in given if one.comments_count and await trust.has(one.who())]
+        for review in heeded[-READ_REVIEWS:]:
+            path = f"/repos/{place.path}/pulls/{found.number}/reviews/{review.id}/comments"
+            said += [
+                Said(
+                    f"line-{one.id}",
+                    one.body,
+                    one.who(),
+                    path=one.path,
+                    line=one.position or one.original_position or None,
+                    url=one.html_url,
+                )
+                for one in await api.ask("GET", path, list[_LineComment])
+                if one.resolver is None
+            ]
+        said += [
+            Said(f"comment-{one.id}", one.body, one.who(), plain=True, url=one.html_url)
+            for one in await self._comments(api, place, found.number)
+        ]
         return said
 
+    async def failing(self, api: Api, place: Place, found: Found) -> list[FailedCheck]:
+        statuses = (await self._status(api, place, found)).statuses or []
+        if any(one.status in _PENDING for one in statuses):
+            return []
+        return [
+            FailedCheck(one.context, one.description, one.target_url)
+            for one in statuses
+            if one.status in _FAILING
+        ]
+
+    async def is_member(self, api: Api, place: Place, who: Account) -> bool:
+        if who.name.lower() == place.owner.lower():
+            return True
+        path = f"/repos/{place.path}/collaborators/{quote(who.name, safe='')}/permission"
+        return (await api.ask("GET", path, _Right)).permission in ("owner", "admin", "write")
+
+    async def labelled(self, api: Api, place: Place, label: str) -> list[OpenIssue]:
+        query = {"labels": label, "state": "open", "type": "issues", "limit": PAGE}
+        found = await api.ask("GET", f"/repos/{place.path}/issues", list[_Issue], query=query)
+        return [OpenIssue(one.number, one.title, one.body, one.who(), one.html_url) for one in found]
+
+    async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
+        path = f"/repos/{place.path}/issues/{number}/timeline"
+        # Of a label that is taken away, the event has no body.
+        given = [
+            one.user
+            for one in await pages_of(api, path, _Event, COMMENT_PAGES)
+            if one.type == "label" and one.body == "1" and one.label and one.label.name == label and one.user
+        ]
+        return Account(given[-1].login) if given else None
+
+    async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
+        return await self.issue_comments(api, place, found.number)
+
     async def say(self, api: Api, place: Place, found: Found, text: str) -> None:
-        path = f"/repos/{place.path}/issues/{found.number}/comments"
-        await api.ask("POST", path, _Comment, body={"body": text})
+        await self.say_at_issue(api, place, found.number, text)
+
+    async def issue_comments(self, api: Api, place: Place, number: int) -> list[str]:
+        return [one.body for one in await self._comments(api, place, number)]
+
+    async def _comments(self, api: Api, place: Place, number: int) -> list[_Words]:
+        return await pages_of(api, f"/repos/{place.path}/issues/{number}/comments", _Words, COMMENT_PAGES)
+
+    async def say_at_issue(self, api: Api, place: Place, number: int, text: str) -> None:
+        path = f"/repos/{place.path}/issues/{number}/comments"
+        await api.ask("POST", path, _Words, body={"body": text})
+
+
+async def pages_of(api: Api, path: str, shape: type[T], most: int) -> list[T]:
+    found: list[T] = []
+    for number in range(1, most + 1):
+        page = await api.ask("GET", path, list[shape], query={"limit": PAGE, "page": number})
+        found += page
+        if len(page) < PAGE:
+            break
+    return found
 
 
 def is_of(pull: _Pull, place: Place, branch: str) -> bool:

@@ -1,19 +1,27 @@
 """GitHub, GitHub Enterprise Server and GitHub with data residency: pull requests, by a token or an App."""
 
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from msgspec import Struct
 
 from pullyard.forges.api import Api
-from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, page_url, tried
+from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
 from pullyard.forges.errors import ForgeRefused
+from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import RemoteFailure
+from pullyard.protocol.feedback import RemarkKind
 
+T = TypeVar("T")
 PAGE = 100
 COMMENT_PAGES = 10
+LINE_COMMENT_PAGES = 3
+"""Newest first."""
+ANNOTATED_RUNS = 5
+ANNOTATIONS = 20
 _READY = (
     "mutation($id: ID!) { markPullRequestReadyForReview(input: {pullRequestId: $id}) "
     "{ pullRequest { isDraft } } }"
@@ -21,6 +29,10 @@ _READY = (
 _FAILING = {
     *("failure", "timed_out", "cancelled", "action_required", "startup_failure", "stale", "error"),
 }
+_MENDED = {"failure", "timed_out", "error"}
+"""What a change of the code may help against."""
+_RUNNING = {"pending", "queued", "in_progress"}
+_MEMBERS = {"OWNER", "MEMBER", "COLLABORATOR"}
 _PENDING = {"pending", "queued", "in_progress", "waiting", "requested"}
 
 
@@ -67,27 +79,86 @@ class _Merged(Struct):
     sha: str
 
 
-class _Comment(Struct):
-    body: str = ""
-
-
 class _Person(Struct):
     login: str = ""
 
 
-class _Review(Struct):
-    state: str
+class _Words(Struct):
+    """What every kind of comment, review and issue has."""
+
+    id: int = 0
+    body: str | None = None
     user: _Person | None = None
+    author_association: str = ""
+    html_url: str = ""
+
+    def who(self) -> Account:
+        login = self.user.login if self.user else ""
+        return Account(login, member=self.author_association in _MEMBERS)
+
+
+class _Review(_Words):
+    state: str = ""
+
+
+class _LineComment(_Words):
+    path: str = ""
+    line: int | None = None
+    original_line: int | None = None
+
+
+class _Issue(_Words):
+    number: int = 0
+    title: str = ""
+    pull_request: object = None
+
+
+class _Label(Struct):
+    name: str = ""
+
+
+class _Event(Struct):
+    event: str = ""
+    actor: _Person | None = None
+    label: _Label | None = None
+
+
+class _Right(Struct):
+    permission: str = ""
+
+
+class _OneStatus(Struct):
+    state: str = ""
+    context: str = ""
+    description: str | None = None
+    target_url: str | None = None
 
 
 class _Status(Struct):
     state: str
     total_count: int = 0
+    statuses: list[_OneStatus] = []
+
+
+class _Output(Struct):
+    title: str | None = None
+    summary: str | None = None
+    text: str | None = None
 
 
 class _Run(Struct):
     status: str
     conclusion: str | None = None
+    id: int = 0
+    name: str = ""
+    html_url: str | None = None
+    output: _Output | None = None
+
+
+class _Annotation(Struct):
+    path: str = ""
+    start_line: int = 0
+    message: str | None = None
 
 
 class _Runs(Struct):
@@ -193,38 +264,138 @@ class GitHubForge(ApiForge):
         await api.ask("PATCH", f"/repos/{place.path}/pulls/{found.number}", _Pull, body={"state": "closed"})
 
     async def judged(self, api: Api, place: Place, found: Found) -> tuple[bool, Checks]:
-        reviews = await api.ask(
-            "GET",
-            f"/repos/{place.path}/pulls/{found.number}/reviews",
-            list[_Review],
-            query={"per_page": PAGE},
-        )
+        reviews = await self._reviews(api, place, found)
         last = {one.user.login: one.state for one in reviews if one.user and one.state != "COMMENTED"}
         approved = "APPROVED" in last.values() and "CHANGES_REQUESTED" not in last.values()
-        commit = f"/repos/{place.path}/commits/{found.commit}"
-        status = await api.ask("GET", f"{commit}/status", _Status)
+        status, runs = await self._status(api, place, found), await self._runs(api, place, found)
         states = {status.state} if status.total_count else set[str]()
+        states |= {one.conclusion or one.status for one in runs}
+        return approved, checks_of(states, _FAILING, _PENDING)
+
+    async def _reviews(self, api: Api, place: Place, found: Found) -> list[_Review]:
+        path = f"/repos/{place.path}/pulls/{found.number}/reviews"
+        return await pages_of(api, path, _Review, COMMENT_PAGES)
+
+    async def _status(self, api: Api, place: Place, found: Found) -> _Status:
+        path = f"/repos/{place.path}/commits/{found.commit}/status"
+        return await api.ask("GET", path, _Status, query={"per_page": PAGE})
+
+    async def _runs(self, api: Api, place: Place, found: Found) -> list[_Run]:
+        path = f"/repos/{place.path}/commits/{found.commit}/check-runs"
         try:
-            runs = await api.ask("GET", f"{commit}/check-runs", _Runs, query={"per_page": PAGE})
+            return (await api.ask("GET", path, _Runs, query={"per_page": PAGE})).check_runs
         except ForgeRefused as refusal:
             # A personal token of the finer kind can't read them at all.
             if refusal.status not in (403, 404):
                 raise
-            runs = _Runs()
-        states |= {one.conclusion or one.status for one in runs.check_runs}
-        return approved, checks_of(states, _FAILING, _PENDING)
+            return []
+
+    async def said(self, api: Api, place: Place, found: Found, trust: Trust) -> list[Said]:
+        del trust
+        reviews = [
+            Said(
+                f"review-{one.id}",
+                one.body or "",
+                one.who(),
+                RemarkKind.REVIEW if one.state == "CHANGES_REQUESTED" else RemarkKind.COMMENT,
+                plain=one.state != "CHANGES_REQUESTED",
+                url=one.html_url,
+            )
+            for one in await self._reviews(api, place, found)
+            if one.state in ("CHANGES_REQUESTED", "COMMENTED")
+        ]
+        path = f"/repos/{place.path}/pulls/{found.number}/comments"
+        newest = {"sort": "created", "direction": "desc"}
+        lines = [
+            Said(
+                f"line-{one.id}",
+                one.body or "",
+                one.who(),
+                path=one.path,
+                line=one.line or one.original_line,
+                url=one.html_url,
+            )
+            for one in await pages_of(api, path, _LineComment, LINE_COMMENT_PAGES, **newest)
+        ]
+        plain = [
+            Said(f"comment-{one.id}", one.body or "", one.who(), plain=True, url=one.html_url)
+            for one in await self._comments(api, place, found.number)
+        ]
+        return [*reviews, *reversed(lines), *plain]
+
+    async def failing(self, api: Api, place: Place, found: Found) -> list[FailedCheck]:
+        status, runs = await self._status(api, place, found), await self._runs(api, place, found)
+        states = {one.state for one in status.statuses} | {one.conclusion or one.status for one in runs}
+        if states & _RUNNING:
+            return []
+        failed = [
+            FailedCheck(one.context, one.description or "", one.target_url)
+            for one in status.statuses
+            if one.state in _MENDED
+        ]
+        wrong = [one for one in runs if one.conclusion in _MENDED]
+        notes = [await self._annotations(api, place, one) for one in wrong[:ANNOTATED_RUNS]]
+        notes += [""] * (len(wrong) - len(notes))
+        for run, note in zip(wrong, notes, strict=True):
+            output = run.output or _Output()
+            told = (output.title, output.summary, output.text, note)
+            failed.append(FailedCheck(run.name, "\n".join(one for one in told if one), run.html_url))
+        return failed
+
+    async def _annotations(self, api: Api, place: Place, run: _Run) -> str:
+        path = f"/repos/{place.path}/check-runs/{run.id}/annotations"
+        try:
+            found = await api.ask("GET", path, list[_Annotation], query={"per_page": ANNOTATIONS})
+        except ForgeRefused:
+            # It is more than its name and its end say, and can be done without.
+            return ""
+        return "\n".join(f"{one.path}:{one.start_line}: {one.message or ''}" for one in found)
+
+    async def is_member(self, api: Api, place: Place, who: Account) -> bool:
+        path = f"/repos/{place.path}/collaborators/{quote(who.name, safe='')}/permission"
+        return (await api.ask("GET", path, _Right)).permission in ("admin", "write")
+
+    async def labelled(self, api: Api, place: Place, label: str) -> list[OpenIssue]:
+        query = {"labels": label, "state": "open", "sort": "created", "direction": "desc", "per_page": PAGE}
+        found = await api.ask("GET", f"/repos/{place.path}/issues", list[_Issue], query=query)
+        return [
+            OpenIssue(one.number, one.title, one.body or "", one.who(), one.html_url)
+            for one in found
+            if one.pull_request is None
+        ]
+
+    async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
+        path = f"/repos/{place.path}/issues/{number}/events"
+        events = await pages_of(api, path, _Event, COMMENT_PAGES)
+        given = [
+            one.actor
+            for one in events
+            if one.event == "labeled" and one.label and one.label.name == label and one.actor
+        ]
+        return Account(given[-1].login) if given else None
 
     async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
-        said: list[str] = []
-        path = f"/repos/{place.path}/issues/{found.number}/comments"
-        for number in range(1, COMMENT_PAGES + 1):
-            page = await api.ask("GET", path, list[_Comment], query={"per_page": PAGE, "page": number})
-            said += [one.body for one in page]
-            if len(page) < PAGE:
-                break
-        return said
+        return await self.issue_comments(api, place, found.number)
 
     async def say(self, api: Api, place: Place, found: Found, text: str) -> None:
-        await api.ask(
-            "POST", f"/repos/{place.path}/issues/{found.number}/comments", _Comment, body={"body": text}
-        )
+        await self.say_at_issue(api, place, found.number, text)
+
+    async def issue_comments(self, api: Api, place: Place, number: int) -> list[str]:
+        return [one.body or "" for one in await self._comments(api, place, number)]
+
+    async def _comments(self, api: Api, place: Place, number: int) -> list[_Words]:
+        return await pages_of(api, f"/repos/{place.path}/issues/{number}/comments", _Words, COMMENT_PAGES)
+
+    async def say_at_issue(self, api: Api, place: Place, number: int, text: str) -> None:
+        path = f"/repos/{place.path}/issues/{number}/comments"
+        await api.ask("POST", path, _Words, body={"body": text})
+
+
+async def pages_of(api: Api, path: str, shape: type[T], most: int, **query: Any) -> list[T]:
+    found: list[T] = []
+    for number in range(1, most + 1):
+        page = await api.ask("GET", path, list[shape], query={**query, "per_page": PAGE, "page": number})
+        found += page
+        if len(page) < PAGE:
+            break
+    return found

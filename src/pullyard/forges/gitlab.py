@@ -3,11 +3,12 @@
 from typing import Any
 from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from pullyard.forges.api import Api
-from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, page_url, tried
+from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
 from pullyard.forges.errors import ForgeRefused
+from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
@@ -17,6 +18,11 @@ PAGE = 100
 COMMENT_PAGES = 10
 LOOKS = 15
 """How often it is asked again whether a change can be merged; it works that out after a push."""
+FAILED_JOBS = 10
+TRACED_JOBS = 3
+TRACE_BYTES = 4_000
+DEVELOPER = 30
+"""The access level from which on somebody may push."""
 DRAFT = "Draft: "
 _STATES = {
     "opened": ChangeState.OPEN,
@@ -30,7 +36,9 @@ _PENDING = {"created", "waiting_for_resource", "preparing", "pending", "running"
 
 
 class _Pipeline(Struct):
+    id: int = 0
     status: str = ""
+    sha: str = ""
 
 
 class _Request(Struct):
@@ -71,8 +79,62 @@ class _Person(Struct):
     id: int
 
 
+class _Author(Struct):
+    id: int = 0
+    username: str = ""
+
+    def who(self) -> Account:
+        return Account(self.username, str(self.id))
+
+
+class _Position(Struct):
+    new_path: str | None = None
+    old_path: str | None = None
+    new_line: int | None = None
+    old_line: int | None = None
+
+
 class _Note(Struct):
+    id: int = 0
     body: str = ""
+    author: _Author = field(default_factory=_Author)
+    system: bool = False
+    resolvable: bool = False
+    resolved: bool = False
+    position: _Position | None = None
+
+
+class _Discussion(Struct):
+    notes: list[_Note] = []
+
+
+class _Member(Struct):
+    access_level: int = 0
+
+
+class _Job(Struct):
+    id: int = 0
+    name: str = ""
+    web_url: str = ""
+    allow_failure: bool = False
+
+
+class _Issue(Struct):
+    iid: int
+    title: str = ""
+    description: str | None = None
+    web_url: str = ""
+    author: _Author = field(default_factory=_Author)
+
+
+class _LabelName(Struct):
+    name: str = ""
+
+
+class _LabelEvent(Struct):
+    action: str = ""
+    user: _Author | None = None
+    label: _LabelName | None = None
 
 
 class _Approvals(Struct):
@@ -123,13 +185,13 @@ class GitLabForge(ApiForge):
         notes: list[str] = []
         if offer.labels:
             wish["add_labels"] = ",".join(offer.labels)
-        for field, names in (("reviewer_ids", offer.reviewers), ("assignee_ids", offer.assignees)):
+        for name_of, names in (("reviewer_ids", offer.reviewers), ("assignee_ids", offer.assignees)):
             people = [(name, await self._person(api, name)) for name in names]
             notes += [
                 f"{api.host} knows nobody called {name!r}." for name, number in people if number is None
             ]
             if known := [number for _, number in people if number is not None]:
-                wish[field] = known
+                wish[name_of] = known
         if wish:
             path = request_of(place, found)
             what = "Labels, reviewers and assignees"
@@ -171,18 +233,95 @@ class GitLabForge(ApiForge):
         approved = approvals.approved and bool(approvals.approved_by)
         return approved, checks_of(states, _FAILING, _PENDING)
 
-    async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
-        said: list[str] = []
+    async def said(self, api: Api, place: Place, found: Found, trust: Trust) -> list[Said]:
+        del trust
+        said: list[Said] = []
+        path = f"{request_of(place, found)}/discussions"
         for number in range(1, COMMENT_PAGES + 1):
             query = {"per_page": PAGE, "page": number}
-            page = await api.ask("GET", f"{request_of(place, found)}/notes", list[_Note], query=query)
-            said += [one.body for one in page]
+            page = await api.ask("GET", path, list[_Discussion], query=query)
+            said += [
+                said_in(note, found)
+                for one in page
+                for note in one.notes
+                if not (note.system or (note.resolvable and note.resolved))
+            ]
             if len(page) < PAGE:
                 break
         return said
 
+    async def failing(self, api: Api, place: Place, found: Found) -> list[FailedCheck]:
+        now = await api.ask("GET", request_of(place, found), _Request)
+        pipeline = now.head_pipeline
+        if pipeline is None or pipeline.status != "failed" or not found.is_at(pipeline.sha or found.commit):
+            return []
+        query = {"scope[]": "failed", "per_page": FAILED_JOBS}
+        path = f"/projects/{quote(place.path, safe='')}"
+        jobs = await api.ask("GET", f"{path}/pipelines/{pipeline.id}/jobs", list[_Job], query=query)
+        wrong = [one for one in jobs if not one.allow_failure]
+        ends = [await api.tail(f"{path}/jobs/{one.id}/trace", TRACE_BYTES) for one in wrong[:TRACED_JOBS]]
+        ends += [""] * (len(wrong) - len(ends))
+        failed = [FailedCheck(job.name, end, job.web_url) for job, end in zip(wrong, ends, strict=True)]
+        return failed or [FailedCheck("pipeline", "It failed, and no job of it tells why.")]
+
+    async def is_member(self, api: Api, place: Place, who: Account) -> bool:
+        path = f"/projects/{quote(place.path, safe='')}/members/all/{who.key}"
+        return (await api.ask("GET", path, _Member)).access_level >= DEVELOPER
+
+    async def labelled(self, api: Api, place: Place, label: str) -> list[OpenIssue]:
+        query = {"labels": label, "state": "opened", "order_by": "created_at", "sort": "desc"}
+        path = f"/projects/{quote(place.path, safe='')}/issues"
+        found = await api.ask("GET", path, list[_Issue], query=query | {"per_page": PAGE})
+        return [
+            OpenIssue(one.iid, one.title, one.description or "", one.author.who(), one.web_url)
+            for one in found
+        ]
+
+    async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
+        path = f"{issue_of(place, number)}/resource_label_events"
+        events = await api.ask("GET", path, list[_LabelEvent], query={"per_page": PAGE})
+        given = [
+            one.user
+            for one in events
+            if one.action == "add" and one.label and one.label.name == label and one.user
+        ]
+        return given[-1].who() if given else None
+
+    async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
+        return await notes_of(api, request_of(place, found))
+
     async def say(self, api: Api, place: Place, found: Found, text: str) -> None:
         await api.ask("POST", f"{request_of(place, found)}/notes", _Note, body={"body": text})
+
+    async def issue_comments(self, api: Api, place: Place, number: int) -> list[str]:
+        return await notes_of(api, issue_of(place, number))
+
+    async def say_at_issue(self, api: Api, place: Place, number: int, text: str) -> None:
+        await api.ask("POST", f"{issue_of(place, number)}/notes", _Note, body={"body": text})
+
+
+def said_in(note: _Note, found: Found) -> Said:
+    at = note.position or _Position()
+    return Said(
+        f"note-{note.id}",
+        note.body,
+        note.author.who(),
+        plain=not note.resolvable,
+        path=at.new_path or at.old_path or "",
+        line=at.new_line or at.old_line,
+        url=f"{found.url}#note_{note.id}" if found.url else None,
+    )
+
+
+async def notes_of(api: Api, thing: str) -> list[str]:
+    said: list[str] = []
+    for number in range(1, COMMENT_PAGES + 1):
+        query = {"per_page": PAGE, "page": number}
+        page = await api.ask("GET", f"{thing}/notes", list[_Note], query=query)
+        said += [one.body for one in page]
+        if len(page) < PAGE:
+            break
+    return said
 
 
 def requests_of(place: Place) -> str:
@@ -191,3 +330,7 @@ def requests_of(place: Place) -> str:
 
 def request_of(place: Place, found: Found) -> str:
     return f"{requests_of(place)}/{found.number}"
+
+
+def issue_of(place: Place, number: int) -> str:
+    return f"/projects/{quote(place.path, safe='')}/issues/{number}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pullyard.lifecycle.change import ChangeState
+from pullyard.protocol.feedback import Heed, LabelledIssue, Remark
 
 
 @dataclass(frozen=True)
@@ -102,4 +103,20 @@ class Forge(Protocol):
 
     async def comment(self, url: str, *, branch: str, text: str, mark: str) -> None:
         """Say something at the change, once for each ``mark``, which ``text`` holds. Bare: nothing."""
+        ...
+
+    async def feedback(self, url: str, *, branch: str, commit: str, heed: Heed) -> list[Remark]:
+        """What is said against the open change at ``commit``, and not resolved, as far as it is heeded.
+
+        Bounded in number and bytes: answered ones are named by ``heed.known``, and others come next time.
+        Nothing that holds a mark of our own. Others' words, hostile or not. Bare: nothing.
+        """
+        ...
+
+    async def issues(self, url: str, *, label: str, heed: Heed) -> list[LabelledIssue]:
+        """Open issues with the label, by somebody heeded or given it by such; known by their address."""
+        ...
+
+    async def tell_issue(self, url: str, *, number: int, text: str, mark: str) -> None:
+        """As ``comment``, at an issue."""
         ...

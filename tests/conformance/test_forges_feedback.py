@@ -1,0 +1,174 @@
+"""What is said on a forge and what its tests find, as every forge with an API must tell it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from pullyard.forges.protocol import Forge
+from pullyard.forges.registry import FORGES
+from pullyard.protocol.feedback import MOST_REMARKS, REMARKS_CHARACTERS, Heed, Remark, RemarkKind
+from tests.conformance.test_forges_api import pattern, site
+from tests.forges.server import OWN, REASON, ForgeServer, Spoken
+from tests.forges.sites import BRANCH, Site, publish
+from tests.repositories import branches_of
+
+__all__ = ["pattern", "site"]
+EVERYTHING = Heed(members=True, command="/pullyard", reviews=True, checks=True)
+MARK = "exec_06dz3m8k2c9v4x7q1w5t8y0n2b"
+
+
+@pytest.fixture
+async def forge(site: Site) -> AsyncIterator[Forge]:
+    made = FORGES[site.kind](site.git, site.access)
+    await publish(made, site, branches_of(site.own)["harvest"])
+    yield made
+    await site.access.close()
+
+
+@pytest.fixture
+def server(site: Site) -> ForgeServer:
+    assert site.server is not None
+    return site.server
+
+
+async def feedback(forge: Forge, site: Site, heed: Heed = EVERYTHING) -> list[Remark]:
+    commit = branches_of(site.own)["harvest"]
+    return await forge.feedback(site.url, branch=BRANCH, commit=commit, heed=heed)
+
+
+async def test_remarks_at_lines_are_told_with_their_place(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    server.changes[0].spoken = [Spoken("ada", "Say it twice.", path="b.txt", line=7)]
+    [remark] = await feedback(forge, site)
+    assert (remark.kind, remark.text) == (RemarkKind.COMMENT, "Say it twice.")
+    assert (remark.path, remark.line, remark.author) == ("b.txt", 7, "ada")
+    assert remark.url is not None
+    assert server.host in remark.url
+    # The name is the same every time, and what is known is told no more.
+    assert [one.key for one in await feedback(forge, site)] == [remark.key]
+    assert await feedback(forge, site, heed_of(known=[remark.key])) == []
+
+
+def heed_of(**other: Any) -> Heed:
+    wish = {"members": True, "command": "/pullyard", "reviews": True, "checks": True}
+    return Heed(**(wish | other))
+
+
+async def test_a_review_that_asks_for_changes_says_what(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    server.changes[0].spoken = [
+        Spoken("ada", "Not so.", kind="review"),
+        Spoken("ada", "How nice.", kind="remark"),
+        Spoken("ada", "Do it.", kind="task"),
+    ]
+    told = [(one.kind, one.text) for one in await feedback(forge, site)]
+    kinds = {
+        "gitlab": [],
+        "bitbucket": [(RemarkKind.COMMENT, "Do it.")],
+    }
+    assert told == kinds.get(site.kind, [(RemarkKind.REVIEW, "Not so.")])
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
+async def test_strangers_are_not_heard(forge: Forge, site: Site, server: ForgeServer) -> None:
+    change = server.changes[0]
+    change.spoken = [Spoken(who, f"By {who}.") for who in ("mallory", "grace", "ada")]
+    change.comments, change.speakers = ["/pullyard do harm"], {0: "mallory"}
+    assert [one.text for one in await feedback(forge, site)] == ["By ada."]
+    # Whom the project names is heard, whatever the forge says of them; and without members nobody else.
+    named = await feedback(forge, site, heed_of(people=["Grace"], members=False))
+    assert [one.text for one in named] == ["By grace."]
+
+
+async def test_a_plain_comment_counts_by_the_word_of_command(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    change = server.changes[0]
+    change.comments = ["Thanks!", "/pullyard say it twice", "/pullyardish", "/pullyard"]
+    change.speakers = dict.fromkeys(range(4), "ada")
+    assert [one.text for one in await feedback(forge, site)] == ["say it twice"]
+
+
+async def test_what_is_ours_or_resolved_does_not_count(forge: Forge, site: Site, server: ForgeServer) -> None:
+    change = server.changes[0]
+    change.speakers = dict.fromkeys(range(2), "ada")
+    change.comments = [
+        f"/pullyard said\n\nMade by Pullyard itself for task 1 of x (`{MARK}`).",
+        f"/pullyard but why?\n> Made by Pullyard itself for task 1 of x (`{MARK}`).",
+    ]
+    change.spoken = [Spoken("ada", "Done already.", resolved=True)]
+    told = [one.text for one in await feedback(forge, site)]
+    # GitHub's interface for programs does not tell what is resolved.
+    assert told[: 1 if site.kind == "github" else 0] == (["Done already."] if site.kind == "github" else [])
+    assert told[-1].startswith("but why?")
+    assert len(told) == (2 if site.kind == "github" else 1)
+
+
+async def test_failing_checks_are_one_remark_of_their_commit(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    change = server.changes[0]
+    change.checks = ["failing", "pending"]
+    assert await feedback(forge, site) == []
+    change.checks = ["passing", "failing", "failing"]
+    [remark] = await feedback(forge, site)
+    assert (remark.kind, remark.key) == (RemarkKind.CHECKS, f"checks-{branches_of(site.own)['harvest']}")
+    assert "check 1" in remark.text
+    assert "check 0" not in remark.text
+    assert remark.text.count(REASON) == 2
+    assert "\x1b" not in remark.text
+    assert await feedback(forge, site, heed_of(known=[remark.key])) == []
+    assert await feedback(forge, site, heed_of(checks=False)) == []
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
+async def test_floods_and_rubbish_are_bounded(forge: Forge, site: Site, server: ForgeServer) -> None:
+    change = server.changes[0]
+    change.spoken = [Spoken("mallory", "x" * 900) for _ in range(30)]
+    change.spoken += [Spoken("ada", f"{number} \x00\ud800 {'y' * 9_000}", path="a\nb") for number in range(9)]
+    change.spoken += [Spoken("ada", f"{number}") for number in range(9, 30)]
+    seen: list[str] = []
+    while told := await feedback(forge, site, heed_of(known=seen)):
+        assert len(told) <= MOST_REMARKS
+        assert sum(len(one.text) for one in told) <= REMARKS_CHARACTERS
+        assert all("\x00" not in one.text and one.path in ("a b", "result.txt") for one in told)
+        seen += [one.key for one in told]
+    assert len(seen) == len(set(seen)) == 30
+
+
+async def test_a_branch_that_somebody_moved_tells_nothing(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    server.changes[0].spoken = [Spoken("ada", "Say it twice.")]
+    heed = EVERYTHING
+    assert await forge.feedback(site.url, branch=BRANCH, commit="0" * 40, heed=heed) == []
+    server.changes[0].state = "closed"
+    assert await feedback(forge, site) == []
+
+
+async def test_labelled_issues_of_heeded_people(forge: Forge, site: Site, server: ForgeServer) -> None:
+    ours = server.issue("ada", title="Say\nit", body="Well.")
+    server.issue("mallory", labelled_by="mallory")
+    server.issue("mallory", title="Found by a stranger")
+    server.issue("ada", label="other")
+    server.issue("ada", state="closed")
+    heed = Heed(members=True)
+    found = await forge.issues(site.url, label="pullyard", heed=heed)
+    # Bitbucket does not tell who put an issue into its component.
+    strange = [] if site.kind == "bitbucket" else ["Found by a stranger"]
+    assert [one.title for one in found] == [*strange, "Say it"]
+    assert (found[-1].number, found[-1].text, found[-1].author) == (ours.number, "Well.", "ada")
+    known = Heed(members=True, known=[one.url for one in found if one.url])
+    assert await forge.issues(site.url, label="pullyard", heed=known) == []
+
+
+async def test_an_issue_is_told_once(forge: Forge, site: Site, server: ForgeServer) -> None:
+    issue = server.issue("ada")
+    server.fault("POST", "/(comments|notes)$", done=True)
+    for _ in range(2):
+        await forge.tell_issue(site.url, number=issue.number, text="See task_1.", mark="task_1")
+    assert (issue.comments, server.changes[0].comments) == (["See task_1."], [])
+    assert OWN not in server.members
