@@ -1,6 +1,6 @@
 -- Which work under way would touch the same files as a task, what one that is held for that waits for, and
 -- whether a person lets it run all the same.
-ALTER TABLE tasks ADD COLUMN overlaps jsonb NOT NULL DEFAULT '[]';
+ALTER TABLE tasks ADD COLUMN overlapping jsonb NOT NULL DEFAULT '[]';
 ALTER TABLE tasks ADD COLUMN waits_for text;
 ALTER TABLE tasks ADD COLUMN overlap_allowed boolean NOT NULL DEFAULT false;
 CREATE INDEX tasks_watched ON tasks (project_id)
