@@ -44,6 +44,8 @@ from pullyard.coordinator.services import Services
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.tasks import endpoints as tasks
 from pullyard.coordinator.tenants import endpoints as tenants
+from pullyard.coordinator.webhooks import endpoints as deliveries
+from pullyard.coordinator.webhooks import hook_endpoints as webhooks
 from pullyard.coordinator.workers import endpoints as workers
 from pullyard.coordinator.workers.forgotten import Forgotten
 from pullyard.coordinator.workers.gate import WithWorkers
@@ -81,6 +83,8 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     work = (projects, automation, tasks, executions, workflows, logs, workers, changes, costs, secrets)
     for module in (tenants, *work, asyncapi, sse, events, auth, hub, audit, schedules, intake, event_rules):
         app.include_router(module.router)
+    app.include_router(webhooks.router)
+    app.include_router(deliveries.router)
     app.include_router(auth.pages)
     app.include_router(pages.router)
     app.mount("/assets", pages.assets, name="assets")

@@ -22,6 +22,8 @@ WORKER_BODY_BYTES = 16 * 1024 * 1024
 FINISH_BODY_BYTES = 64 * 1024 * 1024
 # A frame that does not compress is a little longer than its content.
 LOG_BODY_BYTES = 2 * 1024 * 1024
+# Forges send up to 25 MiB; what is about issues, comments and changes is far shorter.
+WEBHOOK_BODY_BYTES = 5 * 1024 * 1024
 _CSP = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     b"font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -40,6 +42,8 @@ class BodyTooLong(Exception):
 
 
 def limit_for(path: str) -> int:
+    if path.startswith("/webhooks/v1/"):
+        return WEBHOOK_BODY_BYTES
     if not path.startswith("/worker/v1/"):
         return BODY_BYTES
     if "/logs/" in path:

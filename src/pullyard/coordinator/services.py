@@ -11,6 +11,7 @@ from pullyard.coordinator.logs.group import LogAppends
 from pullyard.coordinator.metrics.instruments import Metrics
 from pullyard.coordinator.metrics.state import State
 from pullyard.coordinator.settings import CoordinatorSettings
+from pullyard.coordinator.webhooks.failures import Failures
 from pullyard.store.bus.protocol import Bus
 from pullyard.store.database import Database
 from pullyard.store.feed import Feed
@@ -49,6 +50,7 @@ class Services:
     health: "Health"
     tracer: Tracer = field(default_factory=NoTracer)
     metrics: Metrics = field(default_factory=Metrics)
+    webhook_failures: Failures = field(default_factory=Failures)
     state: State = field(init=False)
     log_appends: LogAppends = field(init=False)
     hub: "Hub" = field(init=False)

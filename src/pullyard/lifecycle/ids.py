@@ -26,6 +26,8 @@ class Kind(StrEnum):
     RECEIVED = "recv"
     BUDGET = "budget"
     KEY = "key"
+    WEBHOOK = "hook"
+    DELIVERY = "dlv"
 
 
 @dataclass

@@ -1,7 +1,8 @@
-"""Kept answers and received events go when their time is over."""
+"""Kept answers, received events and deliveries of webhooks go when their time is over."""
 
 from typing import TYPE_CHECKING
 
+from pullyard.coordinator.webhooks.receive import KNOWN_SECONDS
 from pullyard.store.queries import named
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ async def remove_expired(services: "Services") -> None:
             "received_expire",
             {"limit": ROWS_AT_ONCE, "seconds": services.settings.received_event_seconds},
         ),
+        ("deliveries_expire", {"limit": ROWS_AT_ONCE, "seconds": KNOWN_SECONDS}),
     )
     for statement, parameters in wanted:
         removed = ROWS_AT_ONCE

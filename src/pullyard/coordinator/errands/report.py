@@ -10,6 +10,7 @@ from pullyard.coordinator.changes.errands import change_errand_ended
 from pullyard.coordinator.changes.look import change_looked_at
 from pullyard.coordinator.storable import storable
 from pullyard.coordinator.tasks.transition import lock_project
+from pullyard.coordinator.webhooks.hints import look_after_hint
 from pullyard.lifecycle.change import LATER_ERRANDS, ErrandKind, ErrandState
 from pullyard.protocol.errors import LostLease, NotFound
 from pullyard.protocol.worker import ErrandReport
@@ -51,6 +52,7 @@ async def report_errand(
     message = storable(report.message)
     await connection.execute(named("errand_end"), {"id": errand_id, "state": state, "message": message})
     await ENDINGS[ErrandKind(errand.kind)](connection, errand, report, message)
+    await look_after_hint(connection, errand_id)
 
 
 async def is_for_another_worker(connection: AsyncConnection, errand: Any) -> bool:

@@ -33,7 +33,7 @@ CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 KEY = "idempotency-key"
 REPLAYED = (b"idempotency-replayed", b"true")
 
-SECRET_ANSWERS = frozenset({"/api/v1/tokens", "/api/v1/session", "/api/v1/stream/ticket"})
+SECRET_ANSWERS = re.compile(r"/api/v1/(tokens|session|stream/ticket|projects/[^/]+/webhooks)")
 """What is answered here is shown once and kept nowhere, so it can't be shown again either."""
 
 QUICK = re.compile(r"/api/v1/projects/[^/]+/tasks")
@@ -106,7 +106,7 @@ class Exchange:
     async def once(self, services: Services, keys: list[bytes]) -> None:
         """Raises what ``exactly_once`` raises, and RequestError where a key can't be honoured."""
         path = self.scope["path"]
-        if path in SECRET_ANSWERS:
+        if SECRET_ANSWERS.fullmatch(path):
             raise RequestError(
                 "The answer to this holds a secret, which is not kept: send it without an Idempotency-Key.",
                 code="idempotency-not-kept",

@@ -1,0 +1,88 @@
+"""Where forges send what happens. The signature of the raw body is the only credential."""
+
+import secrets
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse
+
+from pullyard.coordinator.news import errands_changed, queue_changed
+from pullyard.coordinator.services import Services, ServicesNeeded
+from pullyard.coordinator.storable import storable
+from pullyard.coordinator.webhooks.receive import Outcome, hook_of, receive
+from pullyard.coordinator.webhooks.registry import READERS
+from pullyard.protocol.errors import RequestError
+from pullyard.store.queries import named
+
+router = APIRouter(prefix="/webhooks/v1", include_in_schema=False)
+ID_CHARACTERS = 60
+# Compared with where there is no such webhook, so that it takes as long.
+_NOBODYS = secrets.token_urlsafe(32)
+
+
+class NotSigned(RequestError):
+    """One shape for every way of not being known, so that nothing can be learnt from it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No webhook here has this address and this signature.", code="invalid-signature", status=401
+        )
+
+
+class TooOften(RequestError):
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many requests without a signature; wait a minute.", code="too-often", status=429
+        )
+
+
+@router.post("/{webhook_id}")
+async def deliver(webhook_id: str, request: Request, services: ServicesNeeded) -> JSONResponse:
+    """Answered once all that comes of it is committed."""
+    failures = services.webhook_failures
+    key = (request.client.host if request.client else "", webhook_id[:ID_CHARACTERS])
+    if failures.too_many(key):
+        raise TooOften
+    wanted = {"id": storable(webhook_id[:ID_CHARACTERS])}
+    async with services.database.transaction() as connection:
+        row = (await connection.execute(named("webhook_find"), wanted)).one_or_none()
+    body = await request.body() if row is not None else await pass_over(request)
+    if not is_signed(row, request, body):
+        failures.count(key)
+        if row is not None and failures.is_to_note(row.id):
+            async with services.database.transaction() as connection:
+                await connection.execute(named("webhook_refused"), {"id": row.id})
+        raise NotSigned
+    return await take(services, row, request, body)
+
+
+async def pass_over(request: Request) -> bytes:
+    """A stranger's words take no memory."""
+    async for _ in request.stream():
+        pass
+    return b""
+
+
+def is_signed(row: Any, request: Request, body: bytes) -> bool:
+    reader = READERS[row.forge if row is not None else "github"]
+    signed = reader.is_signed(request.headers, body, row.secret if row is not None else _NOBODYS)
+    return signed and row is not None
+
+
+async def take(services: Services, row: Any, request: Request, body: bytes) -> JSONResponse:
+    hook = hook_of(row, services.settings.change_look_seconds)
+    async with services.database.transaction() as connection:
+        outcome = await receive(connection, hook, request.headers, body)
+    queue_changed(services)
+    errands_changed(services)
+    return answer(outcome)
+
+
+def answer(outcome: Outcome) -> JSONResponse:
+    said = {
+        "verdict": outcome.verdict,
+        "why": outcome.why,
+        "task_id": outcome.task_id,
+        "change_id": outcome.change_id,
+    }
+    return JSONResponse(said, outcome.status)

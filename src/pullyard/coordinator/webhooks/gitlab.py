@@ -1,0 +1,134 @@
+"""GitLab: https://docs.gitlab.com/user/project/integrations/webhook_events/."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pullyard.coordinator.webhooks import protocol
+from pullyard.coordinator.webhooks.payloads import branch_of, moment, path_of, present
+from pullyard.coordinator.webhooks.protocol import Account, Comment, Labelled, Nothing, Subject, Told, Touched
+from pullyard.coordinator.webhooks.signatures import is_standard_signature, same
+
+
+class _User(msgspec.Struct):
+    username: str = ""
+
+
+class _Project(msgspec.Struct):
+    path_with_namespace: str = ""
+    web_url: str = ""
+    git_http_url: str = ""
+
+
+class _Label(msgspec.Struct):
+    title: str = ""
+
+
+class _Commit(msgspec.Struct):
+    id: str = ""
+
+
+class _Issue(msgspec.Struct):
+    iid: int = 0
+    title: str = ""
+    description: str | None = None
+
+
+class _Request(msgspec.Struct):
+    """A merge request beside what happened to it."""
+
+    iid: int = 0
+    url: str = ""
+    last_commit: _Commit | None = None
+
+
+class _Object(msgspec.Struct):
+    """What the event is about: an issue, a merge request, a note or a pipeline."""
+
+    iid: int = 0
+    title: str | None = None
+    description: str | None = None
+    url: str = ""
+    action: str = ""
+    state: str = ""
+    note: str = ""
+    noteable_type: str = ""
+    system: bool = False
+    created_at: str | None = None
+    ref: str | None = None
+    sha: str | None = None
+    tag: bool = False
+
+
+class _Payload(msgspec.Struct):
+    object_kind: str = ""
+    user: _User | None = None
+    project: _Project | None = None
+    object_attributes: _Object | None = None
+    labels: list[_Label] | None = None
+    issue: _Issue | None = None
+    merge_request: _Request | None = None
+    ref: str | None = None
+
+
+class GitLabReader:
+    events: tuple[str, ...] = ("Issues events", "Comments", "Merge request events", "Pipeline events")
+
+    def is_signed(self, headers: Mapping[str, str], body: bytes, secret: str) -> bool:
+        if "webhook-signature" in headers:
+            return is_standard_signature(headers, body, secret)
+        return same(headers.get("x-gitlab-token", ""), secret)
+
+    def event(self, headers: Mapping[str, str]) -> str:
+        return headers.get("x-gitlab-event", "")
+
+    def read(self, event: str, body: bytes) -> Told:
+        del event
+        payload = msgspec.json.decode(body, type=_Payload)
+        project = payload.project or _Project()
+        names = present(project.path_with_namespace, path_of(project.web_url), path_of(project.git_http_url))
+        return Told(frozenset(names), subject_of(payload))
+
+
+def subject_of(payload: _Payload) -> Subject:
+    about = payload.object_attributes or _Object()
+    by = Account((payload.user.username if payload.user else "",))
+    if payload.object_kind in ("issue", "work_item"):
+        return labelled(payload, about, by)
+    if payload.object_kind == "note":
+        return commented(payload, about, by)
+    touched = Touched()
+    if payload.object_kind == "merge_request":
+        touched = Touched(urls=present(page_of(about.url)))
+    elif payload.object_kind == "pipeline":
+        request = payload.merge_request.url if payload.merge_request else ""
+        branch = about.ref or "" if not about.tag else ""
+        touched = Touched(present(page_of(request)), present(branch), present(about.sha or ""))
+    elif payload.object_kind == "push":
+        touched = Touched(branches=branch_of(payload.ref or ""))
+    return touched if touched != Touched() else Nothing("This event is about nothing that Pullyard made.")
+
+
+def labelled(payload: _Payload, about: _Object, by: Account) -> Subject:
+    if about.action not in ("open", "update", "reopen") or about.state != "opened":
+        return Nothing("Nobody labelled an open issue.")
+    issue = protocol.Issue(page_of(about.url), about.iid, about.title or "", about.description or "")
+    return Labelled(issue, frozenset(one.title for one in payload.labels or ()), by)
+
+
+def commented(payload: _Payload, about: _Object, by: Account) -> Subject:
+    page = page_of(about.url)
+    if about.noteable_type == "MergeRequest":
+        change, issue = Touched(urls=present(page)), None
+    elif about.noteable_type == "Issue" and payload.issue:
+        change, found = Touched(), payload.issue
+        issue = protocol.Issue(page, found.iid, found.title, found.description or "")
+    else:
+        return Nothing("Only comments on issues and on changes ask for anything.")
+    if about.system or about.action not in ("", "create"):
+        return change if issue is None else Nothing("Only new comments ask for anything.")
+    return Comment(about.note, by, moment(about.created_at or ""), issue, change)
+
+
+def page_of(url: str) -> str:
+    return url.partition("#")[0]

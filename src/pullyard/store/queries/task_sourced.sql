@@ -1,0 +1,1 @@
+UPDATE tasks SET source_url = :source_url WHERE id = :id

@@ -1,0 +1,1 @@
+DELETE FROM webhooks WHERE id = :id AND tenant_id = :tenant_id AND project_id = :project_id

@@ -1,0 +1,1 @@
+SELECT count(*) FROM webhooks WHERE project_id = :project_id

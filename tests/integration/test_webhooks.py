@@ -1,0 +1,199 @@
+"""Webhooks of every forge: issues become tasks, once; what is about a change makes a worker look at it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from pullyard.lifecycle.change import ChangeState, ErrandKind
+from pullyard.protocol.worker import ChangeLook, ErrandReport
+from tests.coordinator import RunningCoordinator, WireWorker, running_coordinator
+from tests.forges.deliveries import FORGES, example, standard
+from tests.postgres import database_url, postgres_server
+from tests.webhooks import hooked
+
+__all__ = ["database_url", "postgres_server"]
+
+every_forge = pytest.mark.parametrize("kind", list(FORGES))
+
+
+@pytest.fixture
+async def coordinator(database_url: str) -> AsyncIterator[RunningCoordinator]:
+    """Looks at no change by itself within a test, once it has looked at it first."""
+    async with running_coordinator(database_url, change_look_seconds=3600) as running:
+        yield running
+
+
+async def look(worker: WireWorker, wait: float = 10) -> Any:
+    errands = (await worker.poll(wait=wait)).errands
+    assert [one.kind for one in errands] == [ErrandKind.LOOK] * len(errands)
+    return errands[0] if errands else None
+
+
+async def seen(worker: WireWorker, given: Any) -> None:
+    report = ErrandReport(
+        fence=given.fence, done=True, look=ChangeLook(state=ChangeState.OPEN, commit="b" * 40)
+    )
+    assert (await worker.post(f"/errands/{given.id}", report)).status_code == 200
+
+
+@every_forge
+async def test_a_labelled_issue_becomes_one_task(coordinator: RunningCoordinator, kind: str) -> None:
+    there = await hooked(coordinator, kind)
+    assert (await there.verdict(*there.forge.labelled(label="bug")))["verdict"] == "ignored"
+    made = await there.verdict(*there.forge.labelled())
+    again = await there.verdict(*there.forge.labelled(), **{"x-github-delivery": "another"})
+    edited = await there.verdict(*there.forge.labelled(title="Another title"))
+    assert [one["verdict"] for one in (made, again, edited)] == ["task"] * 3
+    [task] = await there.tasks()
+    assert {one["task_id"] for one in (made, again, edited)} == {task["id"]}
+    assert task["source_url"] == there.forge.issue_url(5)
+    assert "Spelling error" in task["title"]
+    assert there.forge.issue_url(5) in task["description"]
+    kept = await there.deliveries()
+    assert [(one["verdict"], one["times"]) for one in kept] == [("task", 1), ("task", 2), ("ignored", 1)]
+
+
+@every_forge
+async def test_who_is_not_trusted_starts_nothing_until_trusted(
+    coordinator: RunningCoordinator, kind: str
+) -> None:
+    there = await hooked(coordinator, kind, trusted=[], trust_members=False)
+    for event in (there.forge.labelled(), there.forge.commented("/pullyard please")):
+        refused = await there.verdict(*event)
+        assert refused["verdict"] == "ignored"
+        assert "not trusted" in refused["why"]
+    assert await there.tasks() == []
+    trusted = {"forge_events": {"trusted": there.forge.trusts or ["codertocat"], "trust_members": False}}
+    await coordinator.http.patch(f"/api/v1/projects/{there.project_id}", json=trusted)
+    # As the forge's button for another delivery sends it.
+    assert (await there.verdict(*there.forge.labelled()))["verdict"] == "task"
+
+
+@every_forge
+async def test_a_comment_with_the_command_makes_a_task_of_its_issue(
+    coordinator: RunningCoordinator, kind: str
+) -> None:
+    there = await hooked(coordinator, kind)
+    for text in ("I like /pullyard", "/pullyardish do it"):
+        assert (await there.verdict(*there.forge.commented(text)))["verdict"] == "ignored"
+    old = (datetime.now(UTC) - timedelta(days=8)).isoformat()
+    assert "older" in (await there.verdict(*there.forge.commented("/pullyard", at=old)))["why"]
+    await there.verdict(*there.forge.commented("/pullyard keep it short"))
+    await there.verdict(*there.forge.labelled())
+    [task] = await there.tasks()
+    assert "keep it short" in task["description"]
+    assert task["source_url"] == there.forge.issue_url(5)
+
+
+@every_forge
+async def test_a_comment_with_the_command_on_our_change_is_answered(
+    coordinator: RunningCoordinator, kind: str
+) -> None:
+    there = await hooked(coordinator, kind)
+    comment = there.forge.commented("/pullyard rename it", change=True)
+    assert (await there.verdict(*comment))["verdict"] == "ignored"
+    _, change = await there.with_change()
+    answered = await there.verdict(*comment)
+    assert (answered["verdict"], answered["change_id"]) == ("response", change["id"])
+    task = await coordinator.get(f"/tasks/{answered['task_id']}")
+    assert (task["workflow"], "rename it" in task["description"]) == ("review-response", True)
+    # The same words a second time, and other words while it is under way.
+    assert (await there.verdict(*comment))["task_id"] == task["id"]
+    refused = await there.verdict(*there.forge.commented("/pullyard or not", change=True))
+    assert (refused["verdict"], "under way" in refused["why"]) == ("ignored", True)
+    assert len(await there.tasks()) == 2
+
+
+@every_forge
+async def test_what_is_about_our_change_makes_a_worker_look_at_once(
+    coordinator: RunningCoordinator, kind: str
+) -> None:
+    there = await hooked(coordinator, kind)
+    worker, change = await there.with_change()
+    await seen(worker, await look(worker))
+    events = there.forge.touching(change["branch"], change["commit"])
+    events["comment"] = there.forge.commented("Why?", change=True)
+    for event in events.values():
+        assert (await there.verdict(*event))["change_id"] == change["id"]
+        given = await look(worker)
+        assert given.change_id == change["id"]
+        await seen(worker, given)
+    assert not await look(worker, wait=0)
+    # The payload is never believed: GitHub's example says that the change was merged.
+    assert (await coordinator.get(f"/changes/{change['id']}"))["state"] == "open"
+    elsewhere = there.forge.touching("main", "c" * 40)
+    about_it = {"pull_request closed", "pull_request_review submitted", "pull_request_review_comment created"}
+    for name in {"push", "status", "run", "suite", "workflow", "pipeline"} & set(elsewhere) - about_it:
+        assert (await there.verdict(*elsewhere[name]))["verdict"] == "ignored"
+
+
+async def test_what_happens_during_a_look_is_looked_at_after_it(coordinator: RunningCoordinator) -> None:
+    there = await hooked(coordinator)
+    worker, change = await there.with_change()
+    first = await look(worker)
+    events = there.forge.touching(change["branch"], change["commit"])
+    await there.verdict(*events["suite"])
+    assert not await look(worker, wait=0)
+    await seen(worker, first)
+    await seen(worker, await look(worker))
+    assert not await look(worker, wait=0)
+
+
+async def test_gitlab_may_sign_instead_of_sending_a_token(coordinator: RunningCoordinator) -> None:
+    there = await hooked(coordinator, "gitlab")
+    body, headers = there.forge.sign("", *there.forge.labelled())
+    signed = {**headers, **standard(there.hook["secret"], body), "x-gitlab-token": ""}
+    assert (await there.post(body, signed)).json()["verdict"] == "task"
+    # With a signature the token alone does not do.
+    forged = {**signed, "webhook-id": "msg_2", "x-gitlab-token": there.hook["secret"]}
+    assert (await there.post(body, forged)).status_code == 401
+
+
+async def test_github_may_send_a_form(coordinator: RunningCoordinator) -> None:
+    there = await hooked(coordinator)
+    event, payload = there.forge.labelled()
+    form = urlencode({"payload": json.dumps(payload)}).encode()
+    assert (await there.verdict(event, form))["verdict"] == "task"
+    assert (await there.verdict("ping", {**example("ping"), "repository": payload["repository"]}))["why"]
+
+
+async def test_two_replicas_at_once_make_one_task(database_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        here, other = [await stack.enter_async_context(running_coordinator(database_url)) for _ in range(2)]
+        there = await hooked(here)
+        sent = [
+            event
+            for number in (5, 6)
+            for event in (
+                there.forge.labelled(number),
+                there.forge.labelled(number),
+                there.forge.labelled(number, title="Edited meanwhile"),
+            )
+        ]
+        answers = await asyncio.gather(
+            *(there.send(*event, to=replica) for event in sent for replica in (here, other))
+        )
+        assert {answer.json()["verdict"] for answer in answers} == {"task"}
+        assert sorted(task["source_url"][-1] for task in await there.tasks()) == ["5", "6"]
+
+
+async def test_the_forge_of_a_webhook_is_told_or_said(coordinator: RunningCoordinator) -> None:
+    project_id = await coordinator.project(repository="https://git.example.com/a/b.git")
+    path = f"/projects/{project_id}/webhooks"
+    assert (await coordinator.post(path, {}, status=422))["code"] == "forge-unknown"
+    hook = await coordinator.post(path, {"forge": "gitlab"})
+    assert hook["url"].startswith(coordinator.url)
+    assert hook["secret"]
+    [listed] = (await coordinator.get(path))["items"]
+    assert (listed["id"], listed["secret"], listed["events"][0]) == (hook["id"], None, "Issues events")
+    keyed = await coordinator.http.post("/api/v1" + path, json={}, headers={"idempotency-key": "k"})
+    assert keyed.json()["code"] == "idempotency-not-kept"
+    local = await coordinator.project()
+    refused = await coordinator.post(f"/projects/{local}/webhooks", {"forge": "github"}, status=422)
+    assert refused["code"] == "invalid-repository"
