@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
-from tests.agent_plays import PLAYS, agent_called
+from tests.agent_plays import PLAYS, agent_called, programs_for
 from tests.agent_programs import shelf_with
 from tests.agent_runs import Workplace
 from tests.model_server import ModelServer
@@ -68,9 +68,7 @@ def measure(words: Sequence[str]) -> list[Figure]:
 def prepare(name: str, place: Path) -> Workplace:
     place.mkdir()
     place.chmod(0o755)
-    workplace = (
-        Workplace(place) if name == OWN else Workplace(place, shelf=shelf_with(name, *PLAYS[name].programs))
-    )
+    workplace = Workplace(place) if name == OWN else Workplace(place, shelf=shelf_with(*programs_for(name)))
     (workplace.ws / "greeting.txt").write_text("helo world\n")
     for words in (["init", "--quiet"], ["add", "greeting.txt"]):
         subprocess.run(["git", *words], cwd=workplace.ws, check=True)

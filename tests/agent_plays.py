@@ -31,9 +31,14 @@ class Play:
     """That it needs besides its own."""
     counts: bool = True
     """False where it does not tell the tokens of all its requests."""
+    resumed: Sequence[Turn] = ()
+    """What it asks the model besides before it goes on with a session."""
+    resumes: bool = True
+    """False where it begins anew if a person is asked before it said anything."""
 
 
 PLAYS = {
+    # By the agent's name, with what it runs behind it where there is a choice.
     "codex": Play(
         "openai",
         [ToolUse("exec_command", {"cmd": FIX})],
@@ -71,13 +76,42 @@ PLAYS = {
         look=ToolUse("run_command", {"command": LOOK}),
         closed=ToolUse("web_fetch", {"url": "http://example.com"}),
     ),
-    "acp": Play(
+    "acp gemini": Play(
         "gemini",
         [ToolUse("run_shell_command", {"command": FIX})],
         look=ToolUse("run_shell_command", {"command": LOOK}),
         closed=ToolUse("web_fetch", {"prompt": "Read http://example.com"}),
         settings={"program": "gemini"},
         programs=["gemini"],
+        counts=False,
+        resumes=False,
+    ),
+    "acp opencode": Play(
+        "anthropic",
+        [ToolUse("bash", {"command": FIX, "description": "x"})],
+        look=ToolUse("bash", {"command": LOOK, "description": "x"}),
+        closed=ToolUse("webfetch", {"url": "http://example.com", "format": "text"}),
+        settings={"program": "opencode"},
+        programs=["opencode"],
+        counts=False,
+    ),
+    "acp claude-agent-acp": Play(
+        "anthropic",
+        [ToolUse("Bash", {"command": FIX, "description": "x"})],
+        look=ToolUse("Bash", {"command": LOOK, "description": "x"}),
+        closed=ToolUse("WebFetch", {"url": "http://example.com", "prompt": "x"}),
+        settings={"program": "claude-agent-acp"},
+        programs=["claude-agent-acp"],
+        counts=False,
+        resumed=[Text("Hi")],
+    ),
+    "acp codex-acp": Play(
+        "openai",
+        [ToolUse("exec_command", {"cmd": FIX})],
+        look=ToolUse("exec_command", {"cmd": LOOK}),
+        closed=ToolUse("web_search", {"query": "x"}),
+        settings={"program": "codex-acp"},
+        programs=["codex-acp"],
         counts=False,
     ),
     "aider": Play("anthropic", [Text("greeting.txt"), Text(BLOCK)], []),
@@ -88,4 +122,8 @@ def agent_called(name: str) -> Agent:
     """With the program that this machine has for tests."""
     if name == "claude-code":
         return ClaudeCodeAgent(find_program=install_claude_code)
-    return AGENTS[name]()
+    return AGENTS[name.partition(" ")[0]]()
+
+
+def programs_for(name: str) -> list[str]:
+    return [name.partition(" ")[0], *PLAYS[name].programs]

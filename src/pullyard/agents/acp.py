@@ -3,51 +3,40 @@
 The other side of the protocol runs in the sandbox too, as a driver: what reaches the worker is bounded lines.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pullyard.agents import gemini, opencode
-from pullyard.agents.driven import DrivenAgent
+from pullyard.agents import telling
+from pullyard.agents.driven import DrivenAgent, Driver
+from pullyard.agents.lines import sentence_of, text_of
 from pullyard.agents.models import Model, ModelSettings, check_endpoint, choose_model
-from pullyard.agents.programs import programs, start_words
-from pullyard.agents.protocol import Invocation
+from pullyard.agents.packing import pack, package
+from pullyard.agents.programs import programs
+from pullyard.agents.protocol import Invocation, Question, Verdict
 from pullyard.agents.settings import read_settings
+from pullyard.agents.speakers import SPEAKERS, Start
+from pullyard.agents.telling import Told
+from pullyard.lifecycle import tool_routing
+from pullyard.lifecycle.command_rules import read_rule
+from pullyard.lifecycle.tool_routing import TOOLS
+from pullyard.protocol.conversation import Entry
 from pullyard.protocol.worker import TaskBrief
 
-_CLOSED = ("fetch",)
-"""Kinds of tools whose use is refused where an agent asks for leave: there is no network to use them on."""
-
-
-@dataclass(frozen=True)
-class Speaker:
-    """How a program is started as one that speaks the protocol; its name is the agent's that installs it."""
-
-    command: Callable[[Model], list[str]]
-    environment: Callable[[Model, int], Mapping[str, str]]
-    """From the model and the gateway's port."""
-    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-
-
-SPEAKERS: Mapping[str, Speaker] = {
-    "gemini": Speaker(
-        command=lambda model: gemini.command(model, "--acp"),
-        environment=lambda _, port: gemini.environment(port),
-        files=gemini.own_files(None),
-    ),
-    "opencode": Speaker(
-        command=lambda _: [*start_words("opencode"), "acp"],
-        environment=opencode.environment,
-    ),
-}
+_JUDGED = ("read_file", "write_file", "edit_file", "list_files", "search_files", "run_command")
+"""The tools, of those in ``lifecycle.tool_routing.TOOLS``, that an agent's own are like."""
+_SESSION_LIMIT = 3 << 20
+_CHOICES = 4
 
 
 class AcpSettings(ModelSettings):
     agent: ClassVar[str] = "acp"
 
     program: str = "opencode"
-    """Which one speaks: ``opencode`` or ``gemini``."""
+    """Which one speaks: a name of ``SPEAKERS``."""
 
     def problem(self) -> str | None:
         if self.program not in SPEAKERS:
@@ -60,21 +49,78 @@ class AcpSettings(ModelSettings):
         return replace(choose_model(self.model, programs()[self.program].providers), endpoint=self.endpoint)
 
 
+class AcpDriver(Driver):
+    """It may end with a question, whether something may be done."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._asked: tuple[str, list[str]] | None = None
+        self._session = ""
+
+    def end(self, exit_code: int) -> Verdict:
+        if exit_code == 0 and self._asked is not None and self._session:
+            return Verdict(question=Question(*self._asked, free=False, session=self._session))
+        return super().end(exit_code)
+
+    def _understand(self, line: Mapping[str, Any], at: float) -> Sequence[Told]:
+        text = line.get("text")
+        match line.get("event"):
+            case "question":
+                return [self._ask(text_of(text, telling.TEXT_LIMIT), line.get("choices"), at)]
+            case "session" if isinstance(text, str) and len(text) <= _SESSION_LIMIT:
+                self._session = text
+                return []
+            case _:
+                return super()._understand(line, at)
+
+    def _ask(self, text: str, choices: Any, at: float) -> Told:
+        told = [sentence_of(one, 200) for one in (choices if isinstance(choices, list) else [])[:_CHOICES]]
+        self._asked = text, [choice for choice in told if choice]
+        entry = Entry(kind="question", at=at, text=text, data={"choices": self._asked[1]})
+        return entry, f"It asks: {text}\n"
+
+
 class AcpAgent(DrivenAgent):
     name = "acp"
     settings_type = AcpSettings
+    driver_type = AcpDriver
 
     def invocation(
         self, task: TaskBrief, settings: Mapping[str, Any], *, inside: Path, gateway_port: int
     ) -> Invocation:
-        del inside
         chosen = read_settings(self.name, AcpSettings, settings)
         model, speaker = chosen.chosen(), SPEAKERS[chosen.program]
-        driven = self._driver.start(task, model, gateway_port, {"closed": _CLOSED})
+        tools = {name: task.tools.get(name, TOOLS[name].verdict) for name in _JUDGED}
+        start = Start(model, gateway_port, inside, asks=_has_rules(tools, task.command_rules))
+        facts = {
+            "tools": tools,
+            "commands": task.command_rules,
+            "session": task.session,
+            "answer": task.answers[-1].answer if task.answers else "",
+            "sessions": speaker.sessions,
+            "titled": speaker.titled,
+            "opened_with": speaker.session(start),
+            "mode": speaker.mode(start),
+        }
+        driven = self._driver.start(task, model, gateway_port, facts)
         return replace(
             driven,
-            argv=[*driven.argv, *speaker.command(model)],
-            environment={**driven.environment, **speaker.environment(model, gateway_port)},
-            files={**driven.files, **speaker.files},
+            argv=[*driven.argv, *speaker.command(start)],
+            environment={**driven.environment, **speaker.environment(start)},
+            files={**driven.files, "driver.py": own_driver(), **speaker.files(start)},
             further_programs=[chosen.program],
         )
+
+
+def _has_rules(tools: Mapping[str, tool_routing.Verdict], commands: Sequence[Sequence[str]]) -> bool:
+    verdicts = [*tools.values(), *(read_rule(text).verdict for rules in commands for text in rules)]
+    return tool_routing.strictest(*verdicts) is not tool_routing.Verdict.ALLOW
+
+
+@cache
+def own_driver() -> bytes:
+    """A zip, whatever its name says: Python takes it for what it is."""
+    drivers = files("pullyard.agents") / "drivers"
+    parts = {"__main__.py": "acp.py", "permissions.py": "permissions.py", "sessions.py": "sessions.py"}
+    own = {name: (drivers / source).read_bytes() for name, source in parts.items()}
+    return pack({**own, **package("lifecycle")})

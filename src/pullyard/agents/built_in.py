@@ -1,11 +1,7 @@
 """The agent ``pullyard``: our own, for the models of every provider. Its program is in ``agents.inside``."""
 
-import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +11,7 @@ from pullyard.agents import telling
 from pullyard.agents.endings import judge_exit
 from pullyard.agents.lines import count_of, object_of, sentence_of, text_of
 from pullyard.agents.models import ModelSettings
+from pullyard.agents.packing import pack, package
 from pullyard.agents.programs import start_words
 from pullyard.agents.prompt import write_prompt
 from pullyard.agents.protocol import TASK_DIRECTORY, Invocation, Output, Question, Verdict
@@ -39,7 +36,7 @@ _SESSION_LIMIT = 3 << 20
 _CHOICES = 20
 _ENDED_BADLY = 1
 _WITHOUT_END = "Pullyard's agent ended without a result: see the log for what it said last."
-_MAIN = """\
+_MAIN = b"""\
 import sys
 
 from pullyard.agents.inside.program import main
@@ -217,18 +214,4 @@ def write_instructions(task: TaskBrief, own: str) -> str:
 @cache
 def own_program() -> bytes:
     """A zip that Python runs: the program and what of ours it imports; all else is in its installed place."""
-    package, packed = files("pullyard"), io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("__main__.py", _MAIN)
-        for place in ("", "agents", "agents/inside", "lifecycle"):
-            for source in modules_in(package / place if place else package):
-                if place in ("", "agents") and source.name != "__init__.py":
-                    continue
-                archive.writestr(f"pullyard/{place}/{source.name}".replace("//", "/"), source.read_bytes())
-    return packed.getvalue()
-
-
-def modules_in(directory: Traversable) -> list[Traversable]:
-    return sorted(
-        (one for one in directory.iterdir() if one.name.endswith(".py")), key=lambda module: module.name
-    )
+    return pack({"__main__.py": _MAIN, **package("agents/inside"), **package("lifecycle")})

@@ -21,7 +21,7 @@ from pullyard.protocol.worker import TaskBrief, Usage
 PROGRAM_INSIDE = "/opt/pullyard/claude"
 NO_KEY = "the-gateway-adds-the-key"
 _MOST_TURNS = 10_000
-_UNUSABLE_TOOLS = [
+UNUSABLE_TOOLS = [
     # There is no network inside, nobody to talk to, and the session ends with the answer.
     *("WebSearch", "WebFetch", "AskUserQuestion", "CronCreate", "CronDelete", "CronList", "ScheduleWakeup"),
     # A worktree elsewhere would leave the change where it isn't looked for.
@@ -76,6 +76,16 @@ def _place(cloud: str, address: str) -> Mapping[str, str]:
     return {"ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": NO_KEY}
 
 
+def environment(gateway_port: int, cloud: str = "") -> dict[str, str]:
+    return {
+        **_place(cloud, f"http://127.0.0.1:{gateway_port}"),
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        "DISABLE_TELEMETRY": "1",
+        "IS_SANDBOX": "1",
+    }
+
+
 class ClaudeCodeAgent:
     name = "claude-code"
     plain_log = False
@@ -96,20 +106,14 @@ class ClaudeCodeAgent:
         argv += ["--dangerously-skip-permissions", "--no-session-persistence"]
         # Only the (empty) user settings count: hooks, servers and addresses in the repository do not.
         argv += ["--setting-sources", "user", "--strict-mcp-config"]
-        argv += ["--disallowedTools", ",".join(_UNUSABLE_TOOLS)]
+        argv += ["--disallowedTools", ",".join(UNUSABLE_TOOLS)]
         if chosen.model:
             argv += ["--model", chosen.model]
         if chosen.max_turns is not None:
             argv += ["--max-turns", str(chosen.max_turns)]
         return Invocation(
             argv=[*argv, *chosen.extra_argv],
-            environment={
-                **_place(chosen.cloud, f"http://127.0.0.1:{gateway_port}"),
-                "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-                "DISABLE_AUTOUPDATER": "1",
-                "DISABLE_TELEMETRY": "1",
-                "IS_SANDBOX": "1",
-            },
+            environment=environment(gateway_port, chosen.cloud),
             stdin=write_prompt(task).encode(errors="replace"),
             programs={PROGRAM_INSIDE: own} if own else {},
             program=None if own else self.name,

@@ -56,25 +56,11 @@ class CodexAgent:
     ) -> Invocation:
         chosen = read_settings(self.name, CodexSettings, settings)
         model = chosen.chosen()
-        own: dict[str, Any] = {
-            "model_provider": "pullyard",
-            "model_providers.pullyard.name": "Pullyard",
-            "model_providers.pullyard.base_url": f"http://127.0.0.1:{gateway_port}/v1",
-            "model_providers.pullyard.env_key": "OPENAI_API_KEY",
-            "model_providers.pullyard.wire_api": "responses",
-            "web_search": "disabled",
-            **{f"features.{feature}": False for feature in _CLOSED},
-            "analytics.enabled": False,
-            "check_for_update_on_startup": False,
-            **({"model_reasoning_effort": chosen.effort} if chosen.effort else {}),
-        }
-        words = [word for key, value in own.items() for word in ("-c", f"{key}={json.dumps(value)}")]
-        # A directory that is not trusted has no settings, hooks or servers of its own. As a table, for the
-        # keys of these options can't hold a path.
-        words += ["-c", f'projects={{{json.dumps(str(inside))}={{trust_level="untrusted"}}}}']
+        own = {"model_reasoning_effort": chosen.effort} if chosen.effort else {}
+        words = options(own, inside, gateway_port)
         return Invocation(
             argv=[*start_words(self.name), *_OPTIONS, *words, "-m", model.name, *chosen.extra_argv, "-"],
-            environment={"OPENAI_API_KEY": NO_KEY, "RUST_LOG": "off"},
+            environment=environment(),
             stdin=write_prompt(task).encode(errors="replace"),
             program=self.name,
             gateway=model.gateway,
@@ -112,6 +98,30 @@ class CodexAgent:
                 return [telling.note(_said(line), at, is_error=True)]
             case _:
                 return []
+
+
+def environment() -> dict[str, str]:
+    return {"OPENAI_API_KEY": NO_KEY, "RUST_LOG": "off"}
+
+
+def options(own: Mapping[str, Any], inside: Path, gateway_port: int) -> list[str]:
+    """Settings on the command line, ``own`` among them: the gateway's place, and nothing of a network's."""
+    provider: dict[str, Any] = {
+        "model_provider": "pullyard",
+        "model_providers.pullyard.name": "Pullyard",
+        "model_providers.pullyard.base_url": f"http://127.0.0.1:{gateway_port}/v1",
+        "model_providers.pullyard.env_key": "OPENAI_API_KEY",
+        "model_providers.pullyard.wire_api": "responses",
+        "web_search": "disabled",
+        **{f"features.{feature}": False for feature in _CLOSED},
+        "analytics.enabled": False,
+        "check_for_update_on_startup": False,
+        **own,
+    }
+    words = [word for key, value in provider.items() for word in ("-c", f"{key}={json.dumps(value)}")]
+    # A directory that is not trusted has no settings, hooks or servers of its own. As a table, for the
+    # keys of these options can't hold a path.
+    return [*words, "-c", f'projects={{{json.dumps(str(inside))}={{trust_level="untrusted"}}}}']
 
 
 def _begun(item: Mapping[str, Any], at: float) -> Sequence[Told]:

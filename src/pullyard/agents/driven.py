@@ -130,9 +130,10 @@ class DrivenAgent:
 
     name: str
     plain_log = False
+    driver_type = Driver
 
     def __init__(self) -> None:
-        self._driver = Driver(self.name)
+        self._driver = self.driver_type(self.name)
 
     def read(self, data: bytes, at: float) -> Output:
         return self._driver.read(data, at)

@@ -166,15 +166,15 @@ def environment(gateway_port: int) -> dict[str, str]:
     }
 
 
-def own_files(max_turns: int | None) -> dict[str, bytes]:
+def own_files(max_turns: int | None, *, asks: bool = False) -> dict[str, bytes]:
     """The settings and the policy that it is started with."""
     own = {**_SETTINGS, "model": {"maxSessionTurns": max_turns or -1}}
-    return {"settings.json": json.dumps(own).encode(), "policy.toml": policy().encode()}
+    return {"settings.json": json.dumps(own).encode(), "policy.toml": policy(asks=asks).encode()}
 
 
-def policy() -> str:
-    """Of its tools: all may be used without a question, but for those that can't work here."""
-    rules = [("*", "allow", 900), *((tool, "deny", 999) for tool in _CLOSED)]
+def policy(*, asks: bool) -> str:
+    """Of its tools: all may be used, without a question or with one, but for those that can't work here."""
+    rules = [("*", "ask_user" if asks else "allow", 900), *((tool, "deny", 999) for tool in _CLOSED)]
     return "".join(
         f'[[rule]]\ntoolName = "{tool}"\ndecision = "{decision}"\npriority = {priority}\n'
         for tool, decision, priority in rules

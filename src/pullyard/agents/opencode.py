@@ -94,9 +94,9 @@ class OpencodeAgent:
         return [telling.summary(self._usage, at, failed=False, turns=self._turns)]
 
 
-def environment(model: Model, gateway_port: int) -> dict[str, str]:
+def environment(model: Model, gateway_port: int, *, asks: bool = False) -> dict[str, str]:
     return {
-        "OPENCODE_CONFIG_CONTENT": json.dumps(configuration(model, gateway_port)),
+        "OPENCODE_CONFIG_CONTENT": json.dumps(configuration(model, gateway_port, asks=asks)),
         # Settings, plug-ins and servers in the repository come from the repository: they don't count.
         "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
         "OPENCODE_DISABLE_CLAUDE_CODE": "1",
@@ -110,8 +110,8 @@ def environment(model: Model, gateway_port: int) -> dict[str, str]:
     }
 
 
-def configuration(model: Model, gateway_port: int) -> dict[str, Any]:
-    """opencode's settings: one provider, at the gateway, and nothing to be asked."""
+def configuration(model: Model, gateway_port: int, *, asks: bool) -> dict[str, Any]:
+    """opencode's settings: one provider, at the gateway; ``asks`` where its tools wait for leave."""
     provider, path = _PLACES[model.provider]
     named = f"{provider}/{model.name}"
     return {
@@ -123,7 +123,7 @@ def configuration(model: Model, gateway_port: int) -> dict[str, Any]:
         "small_model": named,
         # A title would be a request more.
         "agent": {"title": {"disable": True}},
-        "permission": {"*": "allow", **dict.fromkeys(_CLOSED, "deny")},
+        "permission": {"*": "ask" if asks else "allow", **dict.fromkeys(_CLOSED, "deny")},
         "enabled_providers": [provider],
         "provider": {
             provider: {
