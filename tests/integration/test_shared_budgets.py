@@ -169,6 +169,47 @@ async def test_a_raised_limit_lifts_every_pause_by_itself(coordinator: RunningCo
         assert question["answer"] == "lifted"
 
 
+async def test_an_answer_raises_the_budget_of_that_execution_alone(coordinator: RunningCoordinator) -> None:
+    worker, _ = await one_spender(coordinator)
+    budget = await put(coordinator, scope="execution", period="total", limit_micros=DOLLAR)
+    async with spenders(coordinator, worker, 1, patience=30.0) as (one,):
+        await one.request(DOLLAR)
+        waiting = asyncio.create_task(one.request(DOLLAR))
+        await coordinator.until_task(one.grant.task.id, "waiting")
+        await answer(coordinator, one.grant.execution_id, "0.50")
+        await waiting
+    assert one.micros == 2 * DOLLAR
+    read = await coordinator.get(f"/budgets/{budget['id']}")
+    assert (read["limit_micros"], read["extra_micros"]) == (DOLLAR, 0)
+
+
+async def test_an_answer_that_raises_a_projects_budget_opens_its_queue(
+    coordinator: RunningCoordinator,
+) -> None:
+    worker, task = await one_spender(coordinator)
+    project = task["project_id"]
+    await put(coordinator, scope="project", project_id=project, period="month", limit_micros=DOLLAR)
+    queued = await coordinator.task(project)
+    async with spenders(coordinator, worker, 1, patience=30.0) as (one,):
+        await one.request(DOLLAR)
+        waiting = asyncio.create_task(one.request(DOLLAR // 10))
+        await coordinator.until_task(task["id"], "waiting")
+        assert (await coordinator.get(f"/tasks/{queued['id']}"))["pending_reason"] == "budget"
+        await answer(coordinator, one.grant.execution_id, "5.00")
+        await waiting
+        assert (await coordinator.get(f"/tasks/{queued['id']}"))["pending_reason"] is None
+
+
+async def test_a_tasks_own_budget_stands_in_place_of_its_projects(coordinator: RunningCoordinator) -> None:
+    worker, task = await one_spender(coordinator, budget_micros=3 * DOLLAR)
+    await put(coordinator, scope="task", project_id=task["project_id"], period="total", limit_micros=DOLLAR)
+    async with spenders(coordinator, worker, 1) as (one,):
+        await one.request(DOLLAR)
+        await one.request(2 * DOLLAR)
+        with pytest.raises(BudgetSpent, match=r"of the task is spent: \$3\.00"):
+            await one.request(1)
+
+
 async def test_a_person_may_stop_instead(coordinator: RunningCoordinator) -> None:
     worker, task = await one_spender(coordinator)
     await put(coordinator, scope="execution", limit_micros=DOLLAR)

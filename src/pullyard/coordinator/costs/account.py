@@ -1,6 +1,6 @@
 """What an execution and all that bound it have spent, as it stands within one transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
@@ -37,6 +37,12 @@ class Kept:
     extra_micros: int
     extra_tokens: int
     warned: bool
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> "Kept":
+        """The database's words become the enumerations' members, which are told apart by identity."""
+        named_ones = {"scope": BudgetScope(row["scope"]), "period": BudgetPeriod(row["period"])}
+        return cls(**{**row, **named_ones})
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ async def add_usage(connection: AsyncConnection, row: Any, told: Usage) -> Accou
     account = Account(row, usage, added=bool(micros or tokens))
     parameters = {"tenant_id": row.tenant_id, "project_id": row.project_id}
     rows = (await connection.execute(named("budgets_lock"), parameters)).mappings()
-    budgets = [Kept(**one) for one in rows]
+    budgets = [Kept.read(one) for one in rows]
     if account.added:
         for budget in budgets:
             budget.spent_micros += micros
