@@ -61,7 +61,7 @@ def grant_row(c: Connection, execution: Row) -> Row:
             ),
             None,
         ),
-        # A history has no task that goes on with an existing change.
+        # A history has no task that goes on with an existing change, and compares none.
         **dict.fromkeys(
             (
                 "change_id",
@@ -70,6 +70,7 @@ def grant_row(c: Connection, execution: Row) -> Row:
                 "change_base_branch",
                 "change_base_commit",
                 "change_repository",
+                "candidates",
             )
         ),
     }

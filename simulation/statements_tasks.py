@@ -21,6 +21,8 @@ UNPLANNED = {
     "retry": None,
     "source": "request",
     "resolves": None,
+    "comparison_id": None,
+    "undecided": False,
     "responds_to": None,
     "resolutions": 0,
     "workflow": "code-change",
@@ -255,7 +257,11 @@ def dependencies_check(c: Connection, p: Parameters) -> Answer:
     ]
     return Answer(
         [
-            {**picked(task, "id", "number", "state"), "waits_for_task": reaches(c, task["id"], p["task_id"])}
+            {
+                **picked(task, "id", "number", "state", "undecided"),
+                "not_chosen": False,
+                "waits_for_task": reaches(c, task["id"], p["task_id"]),
+            }
             for task in found
         ]
     )

@@ -25,6 +25,7 @@ COMMANDS = {
     "salvage": ("pullyard.cli.salvage", "Show the unfinished work that executions left."),
     "logs": ("pullyard.cli.logs", "Show or follow what a task's agent printed."),
     "receipt": ("pullyard.cli.receipt", "Check what workers have signed about their verifications."),
+    "compare": ("pullyard.cli.compare", "Let several agents do one task, and choose."),
     "change": ("pullyard.cli.change", "Show, merge and close changes."),
     "budget": ("pullyard.cli.budget", "Bound what may be spent, in money and in tokens."),
     "key": ("pullyard.cli.key", "Give model providers' keys to workers, sealed."),

@@ -1,6 +1,7 @@
 """What a person types for a project, a task or a change, and which one it means."""
 
 from pullyard.lifecycle.ids import Kind, is_id
+from pullyard.protocol.comparisons import Comparison
 from pullyard.protocol.errors import NotFound, RequestError
 from pullyard.protocol.resources import Change, Project, Task, Worker
 from pullyard.sdk.client import Client
@@ -56,6 +57,19 @@ def find_task(client: Client, reference: str) -> Task:
     for task in client.tasks(project_id=project.id, number=int(number)):
         return task
     raise Missing(f"The project {project.name!r} has no task {number}.")
+
+
+def find_comparison(client: Client, reference: str) -> Comparison:
+    """By id, or by one of its tasks."""
+    if is_id(reference, Kind.COMPARISON):
+        try:
+            return client.comparison(reference)
+        except RequestError as error:
+            raise _named(error, "comparison", reference) from error
+    task = find_task(client, reference)
+    if task.comparison_id is None:
+        raise Missing(f"Task {task.number} is no candidate of a comparison.")
+    return client.comparison(task.comparison_id)
 
 
 def find_change(client: Client, reference: str) -> Change:

@@ -19,6 +19,7 @@ from pullyard.coordinator.boundary import Boundary
 from pullyard.coordinator.caretakers.archive import LogArchiver
 from pullyard.coordinator.caretakers.loop import Caretakers
 from pullyard.coordinator.changes import endpoints as changes
+from pullyard.coordinator.comparisons import endpoints as comparisons
 from pullyard.coordinator.costs import endpoints as costs
 from pullyard.coordinator.events import endpoints as events
 from pullyard.coordinator.executions import endpoints as executions
@@ -80,7 +81,19 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
         responses=problems.PROBLEM_RESPONSES,
     )
     app.state.services = services
-    work = (projects, automation, tasks, executions, workflows, logs, workers, changes, costs, secrets)
+    work = (
+        projects,
+        automation,
+        tasks,
+        executions,
+        workflows,
+        logs,
+        workers,
+        changes,
+        comparisons,
+        costs,
+        secrets,
+    )
     for module in (tenants, *work, asyncapi, sse, events, auth, hub, audit, schedules, intake, event_rules):
         app.include_router(module.router)
     app.include_router(webhooks.router)

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     RECEIVED = "recv"
     BUDGET = "budget"
     KEY = "key"
+    COMPARISON = "cmp"
     WEBHOOK = "hook"
     DELIVERY = "dlv"
 

@@ -301,6 +301,7 @@ class Task(Resource):
     source: TaskSource = Field(TaskSource.REQUEST, description="where it came from")
     list_key: str | None = Field(None, description="its item in the task list")
     resolves: str | None = Field(None, description="the failed task whose cause this one is to mend")
+    comparison_id: str | None = Field(None, description="in which it is one of several candidates")
     execution_id: str | None = Field(None, description="the newest execution")
     change_id: str | None = None
     tries: int

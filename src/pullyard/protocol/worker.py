@@ -208,6 +208,8 @@ class Grant(msgspec.Struct, kw_only=True):
     """For a workflow that starts from a change and pushes to its branch again."""
     signature: str | None = None
     """By the project's owner, see ``protocol.signed_tasks``; the coordinator only passes it on."""
+    candidates: int = 0
+    """Of so many for the same task it is one: its change is a draft, and says so. 0: nothing is compared."""
 
 
 class TaskListErrand(msgspec.Struct, kw_only=True):
@@ -543,8 +545,7 @@ class FinishRequest(msgspec.Struct, kw_only=True):
 
 
 class SalvageReport(msgspec.Struct, kw_only=True):
-    """``POST /worker/v1/executions/{id}/salvage``: its unfinished work was saved after its end was told, or
-    what was saved was dropped by the worker's owner.
+    """``POST /worker/v1/executions/{id}/salvage``: saved after its end was told, or its owner dropped it.
 
     Taken also from the worker that lost the execution, because it changes nothing but what can be gone on
     from. Repeatable.

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pullyard.protocol.audit import AuditEntry
 from pullyard.protocol.automation import Automation, AutomationStart, Injected, Injection, TaskMove
 from pullyard.protocol.budgets import Budget, BudgetInput
+from pullyard.protocol.comparisons import ChoiceInput, Comparison, ComparisonInput
 from pullyard.protocol.intake import EventRule, EventRuleInput, PlainEvent, ReceivedEvent, Reception
 from pullyard.protocol.logs import OPEN_ENDED, LogLine, LogLines, LogMatch, LogMatches, LogStream
 from pullyard.protocol.provider_keys import ProviderKey, ProviderKeyInput
@@ -208,6 +209,22 @@ class Client:
 
     def changes(self, *, project_id: str | None = None, state: str | None = None) -> Iterator[Change]:
         return self._pages("/changes", Change, project_id=project_id, state=state)
+
+    def add_comparison(self, project_id: str, comparison: ComparisonInput) -> Comparison:
+        return self._transport.post(f"/projects/{project_id}/comparisons", Comparison, comparison)
+
+    def comparisons(self, *, project_id: str | None = None) -> Iterator[Comparison]:
+        return self._pages("/comparisons", Comparison, project_id=project_id)
+
+    def comparison(self, comparison_id: str) -> Comparison:
+        return self._transport.get(f"/comparisons/{comparison_id}", Comparison)
+
+    def choose(self, comparison_id: str, choice: ChoiceInput) -> Comparison:
+        """The others are cancelled, and their changes closed by a worker."""
+        return self._transport.post(f"/comparisons/{comparison_id}/choose", Comparison, choice)
+
+    def cancel_comparison(self, comparison_id: str) -> Comparison:
+        return self._transport.post(f"/comparisons/{comparison_id}/cancel", Comparison)
 
     def change(self, change_id: str) -> Change:
         return self._transport.get(f"/changes/{change_id}", Change)

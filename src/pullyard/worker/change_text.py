@@ -89,7 +89,7 @@ def change_body(context: Context, copy: Copy, template: str = "") -> str:
         wanted.append(harmless(str(notes)))
     if template:
         wanted.append(harmless(template))
-    parts = [receipt_text(receipt)]
+    parts = [compared_text(grant), receipt_text(receipt)]
     if beside := [one.label for one in context.changed if one is not copy]:
         parts.append(f"Belongs to the change in {', '.join(beside)}, on a branch of the same name.")
     maker = f"the agent `{grant.agent.name}`" if uses_agent(context) else "Pullyard itself"
@@ -122,6 +122,15 @@ def names_command(criterion: str, command: str) -> bool:
         return True
     words = re.compile(rf"(?<![\w./-]){re.escape(command)}(?![\w/-])")
     return " " in command and words.search(criterion) is not None
+
+
+def compared_text(grant: Grant) -> str:
+    if not grant.candidates:
+        return ""
+    return (
+        f"**One of {grant.candidates} candidates** for the same task. "
+        "Leave it until one of them is chosen in Pullyard: the others are closed then."
+    )
 
 
 def task_link(public_url: str | None, task_id: str) -> str | None:

@@ -54,7 +54,7 @@ async def publish_copy(context: Context, copy: Copy, expected: str | None) -> Pu
         commit=harvested_commit(copy),
         title=change_title(grant),
         body=change_body(context, copy, await template_of(context, copy)),
-        draft=rules.draft,
+        draft=rules.draft or grant.candidates > 0,
         labels=tuple(rules.labels),
         reviewers=tuple(rules.reviewers),
         assignees=tuple(rules.assignees),

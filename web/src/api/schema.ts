@@ -182,6 +182,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/comparisons": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List All */
+        get: operations["list_all_api_v1_comparisons_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comparisons/{comparison_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show */
+        get: operations["show_api_v1_comparisons__comparison_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comparisons/{comparison_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel
+         * @description Chooses none: every candidate is cancelled, its work saved, and every change closed. Repeatable.
+         */
+        post: operations["cancel_api_v1_comparisons__comparison_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comparisons/{comparison_id}/choose": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose One
+         * @description The other candidates are cancelled, with their work saved, and their changes closed. Repeatable.
+         *
+         *     409 where another one was chosen before; it says by whom.
+         */
+        post: operations["choose_one_api_v1_comparisons__comparison_id__choose_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/event-rules/{rule_id}": {
         parameters: {
             query?: never;
@@ -775,6 +851,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/comparisons": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create
+         * @description Makes a task for each candidate; all or none. A budget of the task is each candidate's own.
+         */
+        post: operations["create_api_v1_projects__project_id__comparisons_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/event-rules": {
         parameters: {
             query?: never;
@@ -851,6 +947,50 @@ export interface paths {
         /** Create */
         post: operations["create_api_v1_projects__project_id__tasks_post"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List All
+         * @description Each with its newest deliveries and what came of them; without the secrets.
+         */
+        get: operations["list_all_api_v1_projects__project_id__webhooks_get"];
+        put?: never;
+        /**
+         * Create
+         * @description Its secret is shown this once. To change it make another webhook, and remove this one.
+         */
+        post: operations["create_api_v1_projects__project_id__webhooks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description What its forge sends from now on is answered as if it had never been.
+         */
+        delete: operations["remove_api_v1_projects__project_id__webhooks__webhook_id__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1785,6 +1925,96 @@ export interface components {
          * @enum {string}
          */
         BudgetScope: "tenant" | "project" | "task" | "execution";
+        /**
+         * Candidate
+         * @description All of its tries together, where nothing else is said.
+         */
+        Candidate: {
+            /** Additions */
+            additions: number;
+            agent: components["schemas"]["AgentSettings"];
+            /** Branch */
+            branch: string | null;
+            /** Change Id */
+            change_id: string | null;
+            change_state: components["schemas"]["ChangeState"] | null;
+            /** Chosen */
+            chosen: boolean;
+            /** Cost Micros */
+            cost_micros: number;
+            /** Deletions */
+            deletions: number;
+            /**
+             * Delivered
+             * @description it has a change that is open or merged, and may be chosen
+             */
+            delivered: boolean;
+            /** @description the newest merge or close of its change */
+            errand: components["schemas"]["ChangeErrand"] | null;
+            /**
+             * Execution Id
+             * @description the newest execution
+             */
+            execution_id: string | null;
+            /**
+             * Files
+             * @description that its changes touch
+             */
+            files: number;
+            /** Finished At */
+            finished_at: string | null;
+            /** Input Tokens */
+            input_tokens: number;
+            /** Message */
+            message: string;
+            /** Number */
+            number: number;
+            /** Output Tokens */
+            output_tokens: number;
+            pending_reason: components["schemas"]["PendingReason"] | null;
+            /** @description why it failed */
+            reason: components["schemas"]["Reason"] | null;
+            /**
+             * Seconds
+             * @description of its executions, from the grant to the end or until now
+             */
+            seconds: number;
+            state: components["schemas"]["TaskState"];
+            /** Task Id */
+            task_id: string;
+            /** @description null where no output told of tests */
+            tests: components["schemas"]["CandidateTests"] | null;
+            /** Tries */
+            tries: number;
+            /** Url */
+            url: string | null;
+            /**
+             * Verified
+             * @description whether every command of its verification passed; null: there is no receipt
+             */
+            verified: boolean | null;
+        };
+        /** CandidateInput */
+        CandidateInput: {
+            agent: components["schemas"]["AgentSettings"];
+            /**
+             * Signature
+             * @description of the work with this agent, for workers that demand one
+             */
+            signature?: string | null;
+        };
+        /**
+         * CandidateTests
+         * @description Summed over the commands of its receipt whose output tells of tests.
+         */
+        CandidateTests: {
+            /** Failed */
+            failed: number;
+            /** Passed */
+            passed: number;
+            /** Skipped */
+            skipped: number;
+        };
         /** Change */
         Change: {
             /** Base Branch */
@@ -1890,6 +2120,20 @@ export interface components {
          * @enum {string}
          */
         ChangeState: "open" | "merged" | "closed";
+        /** ChoiceInput */
+        ChoiceInput: {
+            /**
+             * Task Id
+             * @description the candidate's task, which has an open change
+             */
+            task_id: string;
+        };
+        /**
+         * ChoiceRule
+         * @description Who chooses.
+         * @enum {string}
+         */
+        ChoiceRule: "manual" | "first-passing" | "cheapest-passing";
         /**
          * CommandNode
          * @description Runs in the working copy up to the phase implement, on a clean checkout of the work after it.
@@ -1931,6 +2175,131 @@ export interface components {
              */
             required: boolean;
         };
+        /** Comparison */
+        Comparison: {
+            /**
+             * Budget Micros
+             * @description of each candidate's own, with all its tries; null: none
+             */
+            budget_micros: number | null;
+            /** Budget Tokens */
+            budget_tokens: number | null;
+            /** Candidates */
+            candidates: components["schemas"]["Candidate"][];
+            choose: components["schemas"]["ChoiceRule"];
+            /** Chosen Task Id */
+            chosen_task_id: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Decided At
+             * @description when one was chosen, or all were cancelled
+             */
+            decided_at: string | null;
+            /**
+             * Decided By
+             * @description the member's id, where a person decided
+             */
+            decided_by: string | null;
+            /** Decided By Name */
+            decided_by_name: string | null;
+            decided_how: components["schemas"]["Decider"] | null;
+            /** Id */
+            id: string;
+            /** Project Id */
+            project_id: string;
+            state: components["schemas"]["ComparisonState"];
+            /** Title */
+            title: string;
+        };
+        /**
+         * ComparisonInput
+         * @description A task's fields, which hold for every candidate; `agent` is left out, as each names its own.
+         */
+        ComparisonInput: {
+            /** Acceptance Criteria */
+            acceptance_criteria?: string[];
+            /** @description null: as the project says */
+            agent?: components["schemas"]["AgentSettings"] | null;
+            /**
+             * Base Branch
+             * @description null: as the project says
+             */
+            base_branch?: string | null;
+            /**
+             * Budget Micros
+             * @description of all tries together
+             */
+            budget_micros?: number | null;
+            /**
+             * Budget Tokens
+             * @description of all tries together, input and output
+             */
+            budget_tokens?: number | null;
+            /**
+             * Candidates
+             * @description each becomes a task; the same agent may be named again
+             */
+            candidates: components["schemas"]["CandidateInput"][];
+            /**
+             * @description `first-passing`: the first that passes its verification, at once; `cheapest-passing`: of those that pass, the one that cost least, once all have ended
+             * @default manual
+             */
+            choose: components["schemas"]["ChoiceRule"];
+            /** Depends On */
+            depends_on?: string[];
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Labels
+             * @description what a worker must have
+             */
+            labels?: string[];
+            /**
+             * Priority
+             * @description higher runs earlier
+             * @default 0
+             */
+            priority: number;
+            /**
+             * Repositories
+             * @description besides the project's own: all changes are published, or none
+             */
+            repositories?: components["schemas"]["TaskRepository"][];
+            /** @description null: as the project says */
+            retry?: components["schemas"]["RetrySettings"] | null;
+            /**
+             * Start At
+             * @description not before; the database's clock decides
+             */
+            start_at?: string | null;
+            /** Target Files */
+            target_files?: string[];
+            /** Title */
+            title: string;
+            /**
+             * Verify Commands
+             * @description null: as the project says
+             */
+            verify_commands?: string[][] | null;
+            /**
+             * Workflow
+             * @description one of `GET /api/v1/workflows`
+             * @default code-change
+             */
+            workflow: string;
+        };
+        /**
+         * ComparisonState
+         * @enum {string}
+         */
+        ComparisonState: "running" | "ready" | "failed" | "chosen" | "cancelled";
         /**
          * Condition
          * @description One of the values at `path` must be so; `not_equals` and `missing` are about all of them.
@@ -1950,6 +2319,12 @@ export interface components {
             /** @description a list for `in`; for `matches` a text in which `*` stands for any text */
             value?: components["schemas"]["JsonValue"];
         };
+        /**
+         * Decider
+         * @description What a comparison was decided by.
+         * @enum {string}
+         */
+        Decider: "person" | "rule" | "merge";
         /**
          * ErrandKind
          * @description Work that is no execution and that only a worker can do, because only it reaches the forge.
@@ -2341,7 +2716,7 @@ export interface components {
             reason?: string | null;
         };
         /** IsolationSettings */
-        IsolationSettings: {
+        "IsolationSettings-Input": {
             /**
              * @default {
              *       "hosts": [],
@@ -2397,7 +2772,66 @@ export interface components {
              *       "verdicts": {}
              *     }
              */
-            tools: components["schemas"]["ToolSettings"];
+            tools: components["schemas"]["ToolSettings-Input"];
+        };
+        /** IsolationSettings */
+        "IsolationSettings-Output": {
+            /**
+             * @default {
+             *       "hosts": [],
+             *       "registries": true
+             *     }
+             */
+            network: components["schemas"]["NetworkSettings"];
+            /**
+             * Protected Paths
+             * @description a change of these waits for a person; a path that ends in / is a whole directory; one without another slash is meant in every directory
+             * @default [
+             *       ".github/workflows/",
+             *       ".github/actions/",
+             *       ".gitlab-ci.yml",
+             *       ".gitea/",
+             *       ".forgejo/",
+             *       ".circleci/",
+             *       ".buildkite/",
+             *       ".drone.yml",
+             *       "azure-pipelines.yml",
+             *       "Jenkinsfile",
+             *       ".woodpecker/",
+             *       ".woodpecker.yml",
+             *       ".travis.yml",
+             *       "bitbucket-pipelines.yml",
+             *       "CODEOWNERS",
+             *       ".gitmodules",
+             *       ".gitattributes",
+             *       ".lfsconfig"
+             *     ]
+             */
+            protected_paths: string[];
+            /**
+             * @default {
+             *       "push": false
+             *     }
+             */
+            salvage: components["schemas"]["SalvageSettings"];
+            /**
+             * @default {
+             *       "cpus": 2,
+             *       "disk_bytes": 10737418240,
+             *       "environment": "fresh",
+             *       "inodes": 1000000,
+             *       "memory_bytes": 4294967296,
+             *       "processes": 512
+             *     }
+             */
+            sandbox: components["schemas"]["SandboxSettings"];
+            /**
+             * @default {
+             *       "commands": [],
+             *       "verdicts": {}
+             *     }
+             */
+            tools: components["schemas"]["ToolSettings-Output"];
         };
         JsonValue: unknown;
         /**
@@ -2697,6 +3131,16 @@ export interface components {
              */
             next?: string | null;
         };
+        /** Page[Comparison] */
+        Page_Comparison_: {
+            /** Items */
+            items: components["schemas"]["Comparison"][];
+            /**
+             * Next
+             * @description Pass it as `cursor` for the next page; null on the last.
+             */
+            next?: string | null;
+        };
         /** Page[EventRule] */
         Page_EventRule_: {
             /** Items */
@@ -2827,6 +3271,16 @@ export interface components {
              */
             next?: string | null;
         };
+        /** Page[Webhook] */
+        Page_Webhook_: {
+            /** Items */
+            items: components["schemas"]["Webhook"][];
+            /**
+             * Next
+             * @description Pass it as `cursor` for the next page; null on the last.
+             */
+            next?: string | null;
+        };
         /** Page[Worker] */
         Page_Worker_: {
             /** Items */
@@ -2907,7 +3361,7 @@ export interface components {
             forge_events: components["schemas"]["ForgeEventSettings"];
             /** Id */
             id: string;
-            isolation: components["schemas"]["IsolationSettings"];
+            isolation: components["schemas"]["IsolationSettings-Output"];
             /** Labels */
             labels: string[];
             limits: components["schemas"]["LimitSettings"];
@@ -3035,7 +3489,7 @@ export interface components {
              *       }
              *     }
              */
-            isolation: components["schemas"]["IsolationSettings"];
+            isolation: components["schemas"]["IsolationSettings-Input"];
             /** Labels */
             labels?: string[];
             /**
@@ -3104,7 +3558,7 @@ export interface components {
             /** Forge */
             forge?: ("auto" | "bare" | "github" | "gitlab" | "gitea" | "bitbucket") | null;
             forge_events?: components["schemas"]["ForgeEventSettings"] | null;
-            isolation?: components["schemas"]["IsolationSettings"] | null;
+            isolation?: components["schemas"]["IsolationSettings-Input"] | null;
             /** Labels */
             labels?: string[] | null;
             limits?: components["schemas"]["LimitSettings"] | null;
@@ -3619,6 +4073,11 @@ export interface components {
             /** Change Id */
             change_id?: string | null;
             /**
+             * Comparison Id
+             * @description in which it is one of several candidates
+             */
+            comparison_id?: string | null;
+            /**
              * Created At
              * Format: date-time
              */
@@ -4075,7 +4534,7 @@ export interface components {
             seconds?: number | null;
         };
         /** ToolSettings */
-        ToolSettings: {
+        "ToolSettings-Input": {
             /**
              * Commands
              * @description such as `allow npm ci`, `ask git push **`, `deny curl **`; the first that fits wins, and where none fits a command is allowed
@@ -4088,20 +4547,116 @@ export interface components {
              * @default {}
              */
             verdicts: {
-                [key: string]: components["schemas"]["Verdict"];
+                [key: string]: components["schemas"]["Verdict-Input"];
+            };
+        };
+        /** ToolSettings */
+        "ToolSettings-Output": {
+            /**
+             * Commands
+             * @description such as `allow npm ci`, `ask git push **`, `deny curl **`; the first that fits wins, and where none fits a command is allowed
+             * @default []
+             */
+            commands: string[];
+            /**
+             * Verdicts
+             * @description by tool, `allow`, `ask` or `deny` instead of its usual verdict
+             * @default {}
+             */
+            verdicts: {
+                [key: string]: components["schemas"]["pullyard__lifecycle__tool_routing__Verdict"];
             };
         };
         /**
          * Verdict
          * @enum {string}
          */
-        Verdict: "allow" | "ask" | "deny";
+        "Verdict-Input": "allow" | "ask" | "deny";
         /** Version */
         Version: {
             /** Protocol Versions */
             protocol_versions: number[];
             /** Software */
             software: string;
+        };
+        /** Webhook */
+        Webhook: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Deliveries
+             * @description the newest 20, newest first
+             */
+            deliveries: components["schemas"]["WebhookDelivery"][];
+            /**
+             * Events
+             * @description what to tick at the forge
+             */
+            events: string[];
+            /**
+             * Forge
+             * @enum {string}
+             */
+            forge: "github" | "gitlab" | "gitea" | "bitbucket";
+            /** Id */
+            id: string;
+            /** Project Id */
+            project_id: string;
+            /**
+             * Refused
+             * @description requests without a valid signature; counted once in ten seconds at most
+             */
+            refused: number;
+            /** Refused At */
+            refused_at: string | null;
+            /**
+             * Secret
+             * @description shown once, when it is made; to change it, make another one
+             */
+            secret?: string | null;
+            /**
+             * Url
+             * @description where the forge is to send its events
+             */
+            url: string;
+        };
+        /** WebhookDelivery */
+        WebhookDelivery: {
+            /** Change Id */
+            change_id: string | null;
+            /**
+             * Event
+             * @description as the forge calls it
+             */
+            event: string;
+            /** Id */
+            id: string;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Task Id */
+            task_id: string | null;
+            /**
+             * Times
+             * @description how often the same content came; it had its effect once
+             */
+            times: number;
+            verdict: components["schemas"]["pullyard__protocol__webhooks__Verdict"];
+            /** Why */
+            why: string;
+        };
+        /** WebhookInput */
+        WebhookInput: {
+            /**
+             * Forge
+             * @description whose webhook it is; null: as the project says, or told by the repository's host
+             */
+            forge?: ("github" | "gitlab" | "gitea" | "bitbucket") | null;
         };
         /** Worker */
         Worker: {
@@ -4183,6 +4738,17 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /**
+         * Verdict
+         * @enum {string}
+         */
+        pullyard__lifecycle__tool_routing__Verdict: "allow" | "ask" | "deny";
+        /**
+         * Verdict
+         * @description What came of a delivery.
+         * @enum {string}
+         */
+        pullyard__protocol__webhooks__Verdict: "task" | "response" | "look" | "ignored" | "refused";
     };
     responses: never;
     parameters: never;
@@ -5272,6 +5838,430 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_all_api_v1_comparisons_get: {
+        parameters: {
+            query?: {
+                project_id?: string | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Comparison_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_api_v1_comparisons__comparison_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                comparison_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_api_v1_comparisons__comparison_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                comparison_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    choose_one_api_v1_comparisons__comparison_id__choose_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                comparison_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChoiceInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
                 };
             };
             /** @description Bad Request */
@@ -9359,6 +10349,116 @@ export interface operations {
             };
         };
     };
+    create_api_v1_projects__project_id__comparisons_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ComparisonInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_all_api_v1_projects__project_id__event_rules_get: {
         parameters: {
             query?: {
@@ -9923,6 +11023,324 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Task"];
                 };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_all_api_v1_projects__project_id__webhooks_get: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Webhook_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_api_v1_projects__project_id__webhooks_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_api_v1_projects__project_id__webhooks__webhook_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                project_id: string;
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {

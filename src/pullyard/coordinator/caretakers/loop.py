@@ -10,6 +10,7 @@ import structlog
 
 from pullyard.coordinator.caretakers.apart import apart
 from pullyard.coordinator.caretakers.changes import look_at_due_changes
+from pullyard.coordinator.caretakers.comparisons import hear_of_candidates
 from pullyard.coordinator.caretakers.drift import repair_drift
 from pullyard.coordinator.caretakers.due import enqueue_due_tasks
 from pullyard.coordinator.caretakers.expire import remove_expired
@@ -89,6 +90,7 @@ class Caretakers:
         changed = await take_back_overdue(services, self._attendance, look.expired, look.unacknowledged)
         changed |= await enqueue_due_tasks(services, look.due)
         changed |= await fire_due_schedules(services, look.schedules)
+        changed |= await hear_of_candidates(services, look.candidates_ended)
         await read_due_lists(services, look.lists_due)
         await look_at_due_changes(services, look.changes_due)
         if look.silent_workers:

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.automation.list_errands import check_merged_items
 from pullyard.coordinator.changes.read import errand_resource
 from pullyard.coordinator.changes.rows import about, lock_change, read_change_row
+from pullyard.coordinator.comparisons.guard import check_chosen
 from pullyard.coordinator.events.write import tell
 from pullyard.lifecycle.change import CHANGE_TRANSITIONS, ChangeEvent, ChangeState, ErrandKind
 from pullyard.lifecycle.ids import Kind, new_id
@@ -25,6 +26,8 @@ async def request_errand(
     """Raises IllegalTransition where the change is not open; asking again gives the one under way."""
     change = await lock_change(connection, tenant_id, change_id)
     step("change", CHANGE_TRANSITIONS, ChangeState(change.state), _EVENTS[kind])
+    if kind is ErrandKind.MERGE:
+        await check_chosen(connection, change.task_id)
     row = (await connection.execute(named("errand_open"), {"change_id": change_id})).mappings().one_or_none()
     if row is not None and row["kind"] == ErrandKind.LOOK:
         # A person's wish does not wait for what nobody asked for.

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import check_merged_items
 from pullyard.coordinator.changes.rows import about, lock_change, read_change_row
+from pullyard.coordinator.comparisons.decide import choose_merged
 from pullyard.coordinator.events.write import tell
 from pullyard.coordinator.storable import storable
 from pullyard.lifecycle.change import CHANGE_TRANSITIONS, ChangeEvent, ChangeState, ErrandKind
@@ -64,4 +65,5 @@ async def end_change(connection: AsyncConnection, change: Any, look: ChangeLook)
     payload = {"change_id": change.id, "message": "", "state": state}
     await tell(connection, f"change.{state.value}", about(change), payload)
     if state is ChangeState.MERGED:
+        await choose_merged(connection, change.task_id)
         await check_merged_items(connection, change.tenant_id, change.project_id)

@@ -108,6 +108,7 @@ def build_grant(row: Any) -> Grant:
         repositories=granted_repositories(row.repositories),
         change=granted_change(row),
         signature=row.signature,
+        candidates=row.candidates or 0,
     )
 
 

@@ -33,7 +33,14 @@ async def set_dependencies(
         raise RequestError(
             "These tasks would wait for each other.", code="dependency-cycle", details={"tasks": cyclic}
         )
-    if ended := [row for row in found.values() if row.state in (TaskState.FAILED, TaskState.CANCELLED)]:
+    if unchosen := [row for row in found.values() if row.not_chosen]:
+        raise Conflict(
+            f"Task #{unchosen[0].number} is a candidate that was not chosen: name the chosen one.",
+            code="not-chosen",
+            details={"tasks": [row.id for row in unchosen]},
+        )
+    over = (TaskState.FAILED, TaskState.CANCELLED)
+    if ended := [row for row in found.values() if row.state in over and not row.undecided]:
         raise Conflict(
             f"Task #{ended[0].number} is {ended[0].state} and will not complete; retry it first.",
             code="dependency-ended",

@@ -40,6 +40,15 @@ _WHEN = _TIMING | {"priority"}
 _PLAN = _TIMING | {"labels", "retry", "agent"}
 
 
+_COMPARED = frozenset(
+    {
+        *("title", "description", "acceptance_criteria", "target_files", "verify_commands", "base_branch"),
+        "agent",
+    }
+)
+"""What the candidates of a comparison have in common, and what they differ in."""
+
+
 async def edit_task(
     connection: AsyncConnection,
     tenant_id: str,
@@ -60,6 +69,12 @@ async def edit_task(
             f"A task that is {row.state} can't be edited.",
             code="not-editable",
             details={"state": row.state, "editable": sorted(_EDITABLE)},
+        )
+    if row.comparison_id is not None and not _COMPARED.isdisjoint(patch.model_fields_set):
+        raise Conflict(
+            "This task is compared with others that have the same text: make a new comparison instead.",
+            code="compared",
+            details={"comparison_id": row.comparison_id},
         )
     check_branch(patch.base_branch)
     if patch.agent is not None:

@@ -15,7 +15,7 @@ async def remove_task(connection: AsyncConnection, tenant_id: str, task_id: str)
     removed = await connection.execute(named("task_remove"), {"id": task_id})
     if removed.rowcount == 0:
         raise Conflict(
-            "A task that ran, or that another one waits for, is kept; cancel it instead.",
+            "A task that ran, is waited for or is compared with others is kept; cancel it instead.",
             code="task-needed",
         )
     await count_move(connection, task.project_id, task.lane_id, TaskState(task.state), None)

@@ -18,6 +18,12 @@ async def retry_task(
     """
     task = await lock_task(connection, tenant_id, task_id)
     step("task", TASK_TRANSITIONS, TaskState(task.state), TaskEvent.RETRY)
+    if task.comparison_id is not None and not task.undecided:
+        raise Conflict(
+            "Its comparison is decided: make a new task instead.",
+            code="comparison-decided",
+            details={"comparison_id": task.comparison_id},
+        )
     row = (await connection.execute(named("task_retry_facts"), {"id": task_id})).one()
     if row.open_dependencies:
         raise Conflict(

@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.changes.read import read_change
 from pullyard.coordinator.changes.rows import lock_change
+from pullyard.coordinator.comparisons.guard import check_chosen
 from pullyard.coordinator.tasks.create import create_task
 from pullyard.coordinator.tasks.read import read_task
 from pullyard.lifecycle.change import ChangeState
@@ -43,6 +44,7 @@ async def respond_to_review(
             code="change-ended",
             details={"state": change.state},
         )
+    await check_chosen(connection, change.task_id)
     # Two responses would both start from the same commit, and one of them would be in vain.
     under_way = await connection.scalar(named("change_responding"), {"change_id": change_id})
     if under_way is not None:

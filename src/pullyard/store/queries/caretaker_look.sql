@@ -23,5 +23,8 @@ SELECT
     ARRAY(SELECT ARRAY[tenant_id, id] FROM changes
         WHERE state = 'open' AND url IS NOT NULL AND coalesce(look_at, '-infinity') <= now()
         ORDER BY coalesce(look_at, '-infinity') LIMIT 50) AS changes_due,
+    ARRAY(SELECT DISTINCT ARRAY[tenant_id, comparison_id] FROM tasks
+        WHERE comparison_id IS NOT NULL AND NOT comparison_heard AND state IN ('completed', 'failed', 'cancelled')
+        LIMIT 200) AS candidates_ended,
     EXISTS (SELECT 1 FROM workers
         WHERE state NOT IN ('offline', 'quarantined') AND lease_expires_at < now()) AS silent_workers

@@ -149,10 +149,12 @@ SELECT c.place, CAST(extract(epoch FROM now() - least(c.queued_at, now())) AS do
     -- The change that the task goes on with, for few.
     r.id AS change_id, r.branch AS change_branch, r.commit AS change_commit, r.base_branch AS change_base_branch,
     r.base_commit AS change_base_commit, r.repository AS change_repository,
+    compared.candidates,
     -- What the execution that it goes on from has published, where that was no unfinished work.
     (SELECT s.commit FROM changes s WHERE s.execution_id = g.resumed_from AND s.repository IS NULL) AS resumed_commit
 FROM given g
 JOIN claimed c ON c.execution_id = g.id
 JOIN projects p ON p.id = g.project_id
 LEFT JOIN changes r ON r.id = c.responds_to
+LEFT JOIN comparisons compared ON compared.id = c.comparison_id
 ORDER BY c.place
