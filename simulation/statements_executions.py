@@ -255,6 +255,7 @@ def caretaker_look(c: Connection, p: Parameters) -> Answer:
         "lists_due": [],
         "changes_due": [],
         "candidates_ended": [],
+        "issues_due": [],
         "schedules": [],
         "next_due": min((one["not_before"] - now for one in due if one["not_before"] > now), default=None),
         "silent_workers": any(silent(one, now) for one in tables.workers.values()),

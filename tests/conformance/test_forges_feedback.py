@@ -161,7 +161,7 @@ async def test_labelled_issues_of_heeded_people(forge: Forge, site: Site, server
     strange = [] if site.kind == "bitbucket" else ["Found by a stranger"]
     assert [one.title for one in found] == [*strange, "Say it"]
     assert (found[-1].number, found[-1].text, found[-1].author) == (ours.number, "Well.", "ada")
-    known = Heed(members=True, known=[one.url for one in found if one.url])
+    known = Heed(members=True, known=[str(one.number) for one in found])
     assert await forge.issues(site.url, label="pullyard", heed=known) == []
 
 

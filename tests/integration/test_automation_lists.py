@@ -6,7 +6,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from pullyard.protocol.worker import ClaimAnswer, ConnectRequest, Errand, ErrandReport, TaskListReport
+from pullyard.protocol.errands import TaskListReport
+from pullyard.protocol.worker import ClaimAnswer, ConnectRequest, Errand, ErrandReport
 from tests.coordinator import FAST, RunningCoordinator, WireWorker, running_coordinator
 
 LIST = "- [ ] One\n- [ ] Two\n  - after: One\n"

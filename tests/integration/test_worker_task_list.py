@@ -9,8 +9,9 @@ from pullyard.git.errors import PushRefused
 from pullyard.git.program import Git
 from pullyard.lifecycle.change import ErrandKind
 from pullyard.lifecycle.task_lists.parse import parse_task_list
+from pullyard.protocol.errands import TaskListErrand, TaskListReport
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.worker import Errand, RepositorySpec, TaskListErrand, TaskListReport
+from pullyard.protocol.worker import Errand, RepositorySpec
 from pullyard.worker.lease import Lease
 from pullyard.worker.mirrors import Mirrors
 from pullyard.worker.task_list import WRITE_TRIES, do_list_errand

@@ -15,18 +15,11 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.tool_routing import Verdict
 from pullyard.lifecycle.workflows import CODE_CHANGE, Node, NodeKind, Workflow
 from pullyard.protocol.errors import RequestError
+from pullyard.protocol.errands import TaskListErrand
 from pullyard.protocol.isolation import HostRule, Isolation, NetworkPolicy, SandboxWish, ToolPolicy
 from pullyard.protocol.signed_tasks import sign
 from pullyard.protocol.signing import public_text
-from pullyard.protocol.worker import (
-    AgentSpec,
-    Errand,
-    Grant,
-    RepositoryGrant,
-    RepositorySpec,
-    TaskListErrand,
-    TextPolicy,
-)
+from pullyard.protocol.worker import AgentSpec, Errand, Grant, RepositoryGrant, RepositorySpec, TextPolicy
 from pullyard.sandboxes.protocol import Probe, SandboxUnavailable
 from pullyard.worker.policy.decide import Decider, Permit
 from pullyard.worker.policy.load import read_policy

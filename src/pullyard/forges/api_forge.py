@@ -296,7 +296,7 @@ class ApiForge(ABC):
         known, wanted = set(heed.known), list[LabelledIssue]()
         for one in await self.labelled(api, place, label):
             address = page_url(one.url)
-            if address is None or address in known or len(wanted) == MOST_ISSUES:
+            if address is None or str(one.number) in known or len(wanted) == MOST_ISSUES:
                 continue
             if await self._is_wanted(api, place, one, label, trust):
                 text, title = cut(sound(one.text), ISSUE_CHARACTERS), plain_line(one.title)

@@ -114,7 +114,7 @@ class Forge(Protocol):
         ...
 
     async def issues(self, url: str, *, label: str, heed: Heed) -> list[LabelledIssue]:
-        """Open issues with the label, by somebody heeded or given it by such; known by their address."""
+        """Open issues with the label, by somebody heeded or given it by such; ``heed.known`` are numbers."""
         ...
 
     async def tell_issue(self, url: str, *, number: int, text: str, mark: str) -> None:

@@ -33,6 +33,8 @@ class ErrandKind(StrEnum):
     """How a change stands on its forge; asked by the coordinator itself, again and again."""
     READ_TASK_LIST = "read-task-list"
     WRITE_TASK_LIST = "write-task-list"
+    READ_ISSUES = "read-issues"
+    """Of a project: open issues that are wishes for work, and what is to be said at others."""
 
 
 CHANGE_ERRANDS = frozenset({ErrandKind.MERGE, ErrandKind.CLOSE})
@@ -41,6 +43,7 @@ LATER_ERRANDS: Mapping[ErrandKind, int] = {
     ErrandKind.READ_TASK_LIST: 2,
     ErrandKind.WRITE_TASK_LIST: 2,
     ErrandKind.LOOK: 3,
+    ErrandKind.READ_ISSUES: 4,
 }
 """By the version of the worker protocol that they came with."""
 

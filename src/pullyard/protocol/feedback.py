@@ -57,7 +57,7 @@ class Heed(msgspec.Struct, kw_only=True, frozen=True):
     reviews: bool = False
     checks: bool = False
     known: list[str] = []
-    """The keys of what was answered before, which is left out."""
+    """What was answered before, which is left out: keys of remarks, or numbers of issues."""
 
 
 class LabelledIssue(msgspec.Struct, kw_only=True, frozen=True):
@@ -69,7 +69,8 @@ class LabelledIssue(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class IssueComment(msgspec.Struct, kw_only=True, frozen=True):
+    """That its task was made, said once."""
+
     number: int
-    text: str
-    mark: str
-    """Held by the text; said once for each."""
+    task_id: str
+    task_number: int

@@ -24,14 +24,24 @@ class ForgeEventSettings(Input):
     )
     trust_members: bool = Field(
         default=True,
-        description="whoever the forge itself calls an owner, member or collaborator may, too; only GitHub "
-        "tells that",
+        description="whoever the forge itself calls an owner, member or collaborator may, too; in webhooks "
+        "only GitHub tells that, and a worker asks every forge",
     )
     respond_to_reviews: bool = Field(
         default=True, description="trusted reviews of our changes are answered by another execution"
     )
     respond_to_checks: bool = Field(
         default=True, description="failing checks of our changes are answered by another execution"
+    )
+    quiet_seconds: int = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="so long nothing new may be said of a change before it is answered, all at once",
+    )
+    poll_issues: bool = Field(
+        default=False,
+        description="true: a worker looks for labelled issues, where the forge can't reach us by a webhook",
     )
     rounds: int = Field(
         default=3, ge=1, le=20, description="so often it answers one change by itself; then a person is asked"

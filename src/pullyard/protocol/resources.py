@@ -422,6 +422,7 @@ class Change(Resource):
     forge_status: ForgeStatus | None = Field(
         None, description="of an open change, as its forge was seen last; null: not seen yet, or no API"
     )
+    attention: str | None = Field(None, description="why a person has to look at it; null: nobody has to")
     version: int
     created_at: datetime
     updated_at: datetime

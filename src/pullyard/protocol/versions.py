@@ -1,6 +1,6 @@
 """The worker protocol's version, agreed upon at enrolment and at every connect."""
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 OLDEST_PROTOCOL_VERSION = 1
 STREAM_VERSION = 1
 WORKFLOW_VERSION = 2

@@ -14,6 +14,8 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.tool_routing import Verdict as ToolVerdict
 from pullyard.lifecycle.workflows import NodeKind, NodeOutcome, Workflow
+from pullyard.protocol.errands import IssuesErrand, IssuesReport, TaskListErrand, TaskListReport
+from pullyard.protocol.feedback import MOST_REMARKS, Heed, Remark
 from pullyard.protocol.isolation import Isolation
 from pullyard.protocol.receipts import Envelope
 
@@ -212,18 +214,6 @@ class Grant(msgspec.Struct, kw_only=True):
     """Of so many for the same task it is one: its change is a draft, and says so. 0: nothing is compared."""
 
 
-class TaskListErrand(msgspec.Struct, kw_only=True):
-    """Read the project's task list from its default branch; before that, check ``done`` and push it."""
-
-    path: str
-    branch: str | None = None
-    """None means the repository's default branch."""
-    done: dict[str, str] = {}
-    """The status line by the item's key. Items that are not there any more are left alone."""
-    known_blob: str | None = None
-    """What the coordinator has read already: its text is not sent again."""
-
-
 class Errand(msgspec.Struct, kw_only=True):
     """Work for a worker that reaches the forge. Repeatable.
 
@@ -241,6 +231,9 @@ class Errand(msgspec.Struct, kw_only=True):
     commit: str = ""
     title: str = ""
     task_list: TaskListErrand | None = None
+    heed: Heed | None = None
+    """Of a look: whose remarks it is to tell. None: nobody's."""
+    issues: IssuesErrand | None = None
 
 
 class ClaimAnswer(msgspec.Struct, kw_only=True):
@@ -558,17 +551,6 @@ class SalvageReport(msgspec.Struct, kw_only=True):
     dropped: bool = False
 
 
-class TaskListReport(msgspec.Struct, kw_only=True):
-    commit: str
-    """Of the default branch, as it was when the list was read."""
-    blob: str | None
-    """Of the list itself; None where the repository has none."""
-    text: str | None = None
-    """None where the blob is the known one."""
-    done: list[str] = []
-    """The keys of the items that are checked now, or that the list does not have any more."""
-
-
 class ChangeLook(msgspec.Struct, kw_only=True):
     """How a change stands on its forge."""
 
@@ -580,6 +562,9 @@ class ChangeLook(msgspec.Struct, kw_only=True):
     approved: bool = False
     checks: str = "none"
     """``none``, ``pending``, ``passing`` or ``failing``."""
+    asked: str | None = None
+    """The commit that the remarks were asked about; None where nobody was to be heeded."""
+    remarks: Annotated[list[Remark], msgspec.Meta(max_length=MOST_REMARKS)] = []
 
 
 class ErrandReport(msgspec.Struct, kw_only=True):
@@ -590,6 +575,7 @@ class ErrandReport(msgspec.Struct, kw_only=True):
     commit: str | None = None
     message: str = ""
     task_list: TaskListReport | None = None
+    issues: IssuesReport | None = None
     look: ChangeLook | None = None
     """None where the forge knows nothing of the change."""
     refused: bool = False

@@ -5,6 +5,7 @@ import shlex
 
 from pullyard.lifecycle.money import dollars
 from pullyard.lifecycle.workflows import NodeKind
+from pullyard.protocol.feedback import IssueComment
 from pullyard.protocol.receipt_text import tests_text, write_block
 from pullyard.protocol.worker import CommandResult, Grant, Receipt, Usage
 from pullyard.worker.context import Context
@@ -138,6 +139,12 @@ def task_link(public_url: str | None, task_id: str) -> str | None:
     if public_url is None or not _PLAIN_URL.fullmatch(public_url):
         return None
     return f"{public_url.rstrip('/')}/tasks/{task_id}"
+
+
+def issue_text(comment: IssueComment, public_url: str | None) -> str:
+    link = task_link(public_url, comment.task_id)
+    task = f"[task {comment.task_number}]({link})" if link else f"task {comment.task_number}"
+    return f"Pullyard works on this as {task} (`{comment.task_id}`)."
 
 
 def cost_text(usage: Usage) -> str:

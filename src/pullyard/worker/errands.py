@@ -5,17 +5,22 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from pullyard.forges.errors import ForgeRefused
 from pullyard.forges.sites import BARE
 from pullyard.git.errors import GitFailed
-from pullyard.lifecycle.change import CHANGE_ERRANDS, ErrandKind
+from pullyard.lifecycle.change import CHANGE_ERRANDS, ChangeState, ErrandKind
+from pullyard.protocol.errands import IssuesErrand, IssuesReport
 from pullyard.protocol.errors import LostLease, PullyardError, RequestError
 from pullyard.protocol.worker import ChangeLook, Errand, ErrandReport
+from pullyard.worker.change_text import issue_text
 from pullyard.worker.client import until_answered
 from pullyard.worker.context import Tools
 from pullyard.worker.forges import open_forge
 from pullyard.worker.policy.places import REFUSED
 from pullyard.worker.task_list import do_list_errand
 
+UNTELLABLE = frozenset({403, 404, 410, 422})
+"""An issue that is gone or locked takes no other word either."""
 logger = structlog.get_logger(__name__)
 
 
@@ -40,6 +45,8 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
         tools.decider.check_errand(errand)
         if errand.kind is ErrandKind.LOOK:
             report = ErrandReport(fence=errand.fence, done=True, look=await look(tools, errand))
+        elif errand.kind is ErrandKind.READ_ISSUES:
+            report = ErrandReport(fence=errand.fence, done=True, issues=await read_issues(tools, errand))
         elif errand.kind in CHANGE_ERRANDS:
             report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))
         else:
@@ -76,7 +83,8 @@ async def look(tools: Tools, errand: Errand) -> ChangeLook | None:
     url, wish = errand.repository.url, errand.repository.forge
     if tools.access.sites.kind(url, wish) == BARE:
         return None
-    seen = await open_forge(tools, url, wish).status(
+    forge = open_forge(tools, url, wish)
+    seen = await forge.status(
         tools.settings.data_directory,
         url,
         branch=errand.branch,
@@ -85,7 +93,7 @@ async def look(tools: Tools, errand: Errand) -> ChangeLook | None:
     )
     if seen is None:
         return None
-    return ChangeLook(
+    told = ChangeLook(
         state=seen.state,
         commit=seen.commit,
         merged_commit=seen.merged_commit,
@@ -93,3 +101,27 @@ async def look(tools: Tools, errand: Errand) -> ChangeLook | None:
         approved=seen.approved,
         checks=seen.checks.value,
     )
+    if errand.heed is not None and seen.state is ChangeState.OPEN:
+        told.asked = errand.commit
+        told.remarks = await forge.feedback(url, branch=errand.branch, commit=errand.commit, heed=errand.heed)
+    return told
+
+
+async def read_issues(tools: Tools, errand: Errand) -> IssuesReport:
+    """What is to be said comes first: it is about work that was begun."""
+    url, wish, found = errand.repository.url, errand.issues or IssuesErrand(), IssuesReport()
+    if tools.access.sites.kind(url, errand.repository.forge) == BARE:
+        return found
+    forge = open_forge(tools, url, errand.repository.forge)
+    for one in wish.say:
+        try:
+            text = issue_text(one, tools.client.public_url)
+            await forge.tell_issue(url, number=one.number, text=text, mark=one.task_id)
+        except ForgeRefused as refusal:
+            if refusal.status not in UNTELLABLE:
+                raise
+            logger.warning("an issue was not told", number=one.number, problem=refusal.message)
+        found.said.append(one.task_id)
+    if wish.label:
+        found.issues = await forge.issues(url, label=wish.label, heed=wish.heed)
+    return found

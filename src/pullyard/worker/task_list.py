@@ -14,8 +14,9 @@ from pullyard.git.program import Git
 from pullyard.git.remotes import Push, Remotes
 from pullyard.lifecycle.task_lists.parse import decode, encode, readable
 from pullyard.lifecycle.task_lists.write import check_items
+from pullyard.protocol.errands import TaskListErrand, TaskListReport
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.worker import Errand, TaskListErrand, TaskListReport
+from pullyard.protocol.worker import Errand
 from pullyard.worker.lease import Lease
 from pullyard.worker.mirrors import Mirror, Mirrors
 

@@ -12,8 +12,9 @@ from pullyard.lifecycle.change import ErrandKind
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.task_lists.parse import parse_task_list
 from pullyard.protocol.automation import TaskListState
+from pullyard.protocol.errands import TaskListErrand, TaskListReport
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.worker import Errand, ErrandReport, RepositorySpec, TaskListErrand, TaskListReport
+from pullyard.protocol.worker import Errand, ErrandReport, RepositorySpec
 from pullyard.store.queries import named
 
 WITHHELD = (

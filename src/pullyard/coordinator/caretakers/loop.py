@@ -14,6 +14,7 @@ from pullyard.coordinator.caretakers.comparisons import hear_of_candidates
 from pullyard.coordinator.caretakers.drift import repair_drift
 from pullyard.coordinator.caretakers.due import enqueue_due_tasks
 from pullyard.coordinator.caretakers.expire import remove_expired
+from pullyard.coordinator.caretakers.issues import look_at_due_issues
 from pullyard.coordinator.caretakers.leases import Absent, Attendance, give_grace, take_back_overdue
 from pullyard.coordinator.caretakers.offline import mark_offline
 from pullyard.coordinator.caretakers.task_lists import read_due_lists
@@ -93,6 +94,7 @@ class Caretakers:
         changed |= await hear_of_candidates(services, look.candidates_ended)
         await read_due_lists(services, look.lists_due)
         await look_at_due_changes(services, look.changes_due)
+        await look_at_due_issues(services, look.issues_due)
         if look.silent_workers:
             with apart():
                 await mark_offline(services)

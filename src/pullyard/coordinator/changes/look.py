@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import check_merged_items
+from pullyard.coordinator.changes.feedback import hear_feedback
 from pullyard.coordinator.changes.rows import about, lock_change, read_change_row
 from pullyard.coordinator.comparisons.decide import choose_merged
 from pullyard.coordinator.events.write import tell
@@ -56,6 +57,7 @@ async def change_looked_at(
         if news is not None:
             payload = {"change_id": change.id, "state": ChangeState.OPEN, **seen}
             await tell(connection, "change.updated", about(change), payload)
+        await hear_feedback(connection, change, look)
 
 
 async def end_change(connection: AsyncConnection, change: Any, look: ChangeLook) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import list_errand
+from pullyard.coordinator.changes.feedback import heed_of
+from pullyard.coordinator.issues.poll import issues_errand
 from pullyard.lifecycle.change import LATER_ERRANDS, ErrandKind
 from pullyard.protocol.worker import Errand, RepositorySpec
 from pullyard.store.queries import named
@@ -36,9 +38,19 @@ async def claim_errands(
     )
     given: dict[str, list[Errand]] = defaultdict(list)
     for row in rows.all():
-        errand = change_errand(row) if row.change_id else await list_errand(connection, row)
-        given[row.worker_id].append(errand)
+        given[row.worker_id].append(await filled_errand(connection, row))
     return given
+
+
+async def filled_errand(connection: AsyncConnection, row: Any) -> Errand:
+    if row.kind == ErrandKind.READ_ISSUES:
+        return await issues_errand(connection, row)
+    if not row.change_id:
+        return await list_errand(connection, row)
+    errand = change_errand(row)
+    if errand.kind is ErrandKind.LOOK:
+        errand.heed = await heed_of(connection, row.change_id)
+    return errand
 
 
 def change_errand(row: Any) -> Errand:

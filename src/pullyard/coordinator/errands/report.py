@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.automation.list_errands import list_errand_ended
 from pullyard.coordinator.changes.errands import change_errand_ended
 from pullyard.coordinator.changes.look import change_looked_at
+from pullyard.coordinator.issues.poll import issues_errand_ended
 from pullyard.coordinator.storable import storable
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.coordinator.webhooks.hints import look_after_hint
@@ -27,6 +28,7 @@ ENDINGS: Mapping[ErrandKind, Ended] = {
     ErrandKind.LOOK: change_looked_at,
     ErrandKind.READ_TASK_LIST: list_errand_ended,
     ErrandKind.WRITE_TASK_LIST: list_errand_ended,
+    ErrandKind.READ_ISSUES: issues_errand_ended,
 }
 
 

@@ -15,6 +15,7 @@ from pullyard.coordinator.workflows.requests import initialize_project, respond_
 from pullyard.lifecycle.workflows import CHOICES, WORKFLOWS
 from pullyard.protocol.resources import Execution, Page, Task
 from pullyard.protocol.workflows import AnswerInput, ExecutionNode, Question, ReviewInput, Workflow
+from pullyard.store.queries import named
 
 router = APIRouter(prefix="/api/v1", tags=["workflows"])
 
@@ -52,6 +53,7 @@ async def respond(
         task_id = await respond_to_review(
             connection, person.tenant_id, change_id, review, member_id=person.member_id
         )
+        await connection.execute(named("change_rounds_anew"), {"change_id": change_id})
         task = await read_task(connection, person.tenant_id, task_id)
     return made(services, response, task)
 

@@ -23,6 +23,13 @@ SELECT
     ARRAY(SELECT ARRAY[tenant_id, id] FROM changes
         WHERE state = 'open' AND url IS NOT NULL AND coalesce(look_at, '-infinity') <= now()
         ORDER BY coalesce(look_at, '-infinity') LIMIT 50) AS changes_due,
+    ARRAY(SELECT ARRAY[tenant_id, id] FROM projects
+        WHERE forge_events ->> 'poll_issues' = 'true' AND coalesce(issues_at, '-infinity') <= now()
+        UNION
+        SELECT ARRAY[p.tenant_id, p.id]
+        FROM (SELECT DISTINCT project_id FROM tasks WHERE source_url IS NOT NULL AND NOT source_told) t
+        JOIN projects p ON p.id = t.project_id WHERE coalesce(p.issues_at, '-infinity') <= now()
+        LIMIT 50) AS issues_due,
     ARRAY(SELECT DISTINCT ARRAY[tenant_id, comparison_id] FROM tasks
         WHERE comparison_id IS NOT NULL AND NOT comparison_heard AND state IN ('completed', 'failed', 'cancelled')
         LIMIT 200) AS candidates_ended,

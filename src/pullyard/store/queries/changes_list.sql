@@ -1,6 +1,6 @@
 SELECT c.id, c.project_id, c.task_id, c.execution_id, c.state, c.repository, c.branch, c.base_branch, c.base_commit, c.commit,
     c.merged_commit, c.title, c.body, c.diffstat, c.diff IS NOT NULL AS has_diff,
-    CASE WHEN c.repository IS NULL THEN e.receipt ELSE c.receipt END AS receipt, c.url, c.forge_status, c.version,
+    CASE WHEN c.repository IS NULL THEN e.receipt ELSE c.receipt END AS receipt, c.url, c.forge_status, c.attention, c.version,
     c.created_at, c.updated_at,
     (SELECT to_jsonb(newest) FROM (
         SELECT r.id, r.kind, r.state, r.message, r.created_at FROM errands r

@@ -1,0 +1,2 @@
+-- A person goes on with it.
+UPDATE changes SET rounds = 0, attention = NULL WHERE id = :change_id
