@@ -295,7 +295,7 @@ def task_retry_facts(c: Connection, p: Parameters) -> Answer:
     left = [one["id"] for one in rows if one["task_id"] == p["id"] and one["salvage_ref"] is not None]
     salvaged = max(left, default=None)
     facts = {"open_dependencies": open_dependencies(c, p["id"]), "salvaged_execution": salvaged}
-    return Answer([{**facts, "salvage_dropped": False}])
+    return Answer([{**facts, "salvage_dropped": False, "watched": False}])
 
 
 @answers("task_retry", writes=True)
@@ -325,6 +325,8 @@ def task_hold_facts(c: Connection, p: Parameters) -> Answer:
                 "starts_later": task["start_at"] is not None and task["start_at"] > c.tables.now(),
                 "open_dependencies": open_dependencies(c, p["id"]),
                 "ended_dependency": min(ended, default=None),
+                # No simulated task says what it aims at.
+                "watched": False,
             }
         ]
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullyard.lifecycle.overlaps import MOST_TARGETS, SHOWN_FILES, Names, TargetFiles
+from pullyard.lifecycle.overlaps import MOST_TARGETS, SHOWN_FILES, Effort, Names, TargetFiles
 
 PATHS = ["/".join(names) for depth in (1, 2, 3) for names in product(("a", "b", "ab"), repeat=depth)]
 PARTS = st.sampled_from(["a", "b", "ab", "*", "?", "a*", "*b", "?b", "**"])
@@ -30,29 +30,37 @@ def covered(target: str, path: str) -> bool:
 @given(TARGETS)
 def test_a_target_covers_the_names_that_its_expression_fits(target: str) -> None:
     wanted = sorted(path for path in PATHS if covered(target, path))
-    found = TargetFiles([target]).among(Names(PATHS))
+    found = TargetFiles([target]).among(Names(PATHS), Effort())
     assert (found.total, list(found.files)) == (len(wanted), wanted[:SHOWN_FILES])
 
 
 @given(TARGETS, TARGETS)
 def test_two_targets_meet_where_a_file_can_be_covered_by_both(one: str, other: str) -> None:
     can = any(covered(one, path) and covered(other, path) for path in PATHS)
-    found = [TargetFiles([a]).meeting(TargetFiles([b])).total for a, b in ((one, other), (other, one))]
-    assert found[0] == found[1]
+    there, back = TargetFiles([one]), TargetFiles([other])
+    found = there.meeting(back, Effort()).total
+    assert found == back.meeting(there, Effort()).total
     # Three names and three levels are enough for what these targets can tell apart.
-    assert found[0] == can
+    assert found == can
 
 
 @pytest.mark.parametrize("nothing", ["", " ", "./", "/", "..", "../a", "a/../b", "A", "*.a", "[ab]"])
 def test_what_names_none_of_the_files_covers_none(nothing: str) -> None:
-    assert TargetFiles([nothing]).among(Names(PATHS)).total == 0
+    assert TargetFiles([nothing]).among(Names(PATHS), Effort()).total == 0
 
 
 def test_hostile_names_and_targets_take_no_time_and_are_cut() -> None:
     deep = "/".join(["a"] * 2000)
     bomb = "/".join(["**", "a*a*a*a*a*a*b"] * 20)
-    assert TargetFiles([bomb, "*a" * 100 + "b"]).among(Names([deep, "a" * 4000])).total == 0
-    assert TargetFiles([bomb]).meeting(TargetFiles(["**/*a*a*c"] * 200)).total == 1
-    found = TargetFiles(["*"]).among(Names(["\x1b[2J\n" + "x" * 4000, *map(str, range(100))]))
+    assert TargetFiles([bomb, "*a" * 100 + "b"]).among(Names([deep, "a" * 4000]), Effort()).total == 0
+    assert TargetFiles([bomb]).meeting(TargetFiles(["**/*a*a*c"] * 200), Effort()).total == 1
+    found = TargetFiles(["*"]).among(Names(["\x1b[2J\n" + "x" * 4000, *map(str, range(100))]), Effort())
     assert (found.total, len(found.files), max(map(len, found.files))) == (101, SHOWN_FILES, 500)
-    assert TargetFiles(["b"] * MOST_TARGETS + ["a"]).among(Names(PATHS)).total == 13
+    assert TargetFiles(["b"] * MOST_TARGETS + ["a"]).among(Names(PATHS), Effort()).total == 13
+
+
+def test_a_look_that_has_taken_long_enough_finds_nothing_more() -> None:
+    names, effort = Names([f"a/{number}" for number in range(1000)]), Effort(5000)
+    found = TargetFiles(["**/*"]).among(names, effort).total
+    assert 0 < found < 1000
+    assert TargetFiles(["a"]).meeting(TargetFiles(["a"]), effort).total == 0

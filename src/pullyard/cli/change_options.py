@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pullyard.protocol.overlaps import OverlapRule
 from pullyard.protocol.resources import ChangeRuleSettings
 
 NONE = "none"
@@ -26,6 +27,10 @@ Assignee = Annotated[
 ]
 BranchPrefix = Annotated[str | None, typer.Option(help="Its branches begin with this, such as bots/.")]
 
+OverlapOption = Annotated[
+    OverlapRule | None, typer.Option("--overlap", help="A task that touches what other work does, too.")
+]
+
 
 def with_rules(
     current: ChangeRuleSettings,
@@ -35,12 +40,13 @@ def with_rules(
     reviewers: Sequence[str],
     assignees: Sequence[str],
     branch_prefix: str | None,
+    overlap: OverlapRule | None,
 ) -> dict[str, Any] | None:
     """What was typed in place of what the project has; None where nothing was."""
     names = {"labels": labels, "reviewers": reviewers, "assignees": assignees}
     typed: dict[str, Any] = {
         name: [one for one in given if one != NONE] for name, given in names.items() if given
     }
-    plain = {"draft": draft, "branch_prefix": branch_prefix}
+    plain = {"draft": draft, "branch_prefix": branch_prefix, "overlap": overlap}
     typed |= {name: value for name, value in plain.items() if value is not None}
     return current.model_dump() | typed if typed else None

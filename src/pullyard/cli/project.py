@@ -11,6 +11,7 @@ from pullyard.cli.change_options import (
     ChangeLabel,
     Draft,
     Forge,
+    OverlapOption,
     Reviewer,
     with_rules,
 )
@@ -193,6 +194,7 @@ def edit(  # noqa: PLR0913
     reviewer: Reviewer = [],  # noqa: B006
     assignee: Assignee = [],  # noqa: B006
     branch_prefix: BranchPrefix = None,
+    overlap: OverlapOption = None,
     tries: Annotated[int | None, typer.Option(help="How often a task is tried, the first included.")] = None,
     sandbox: Sandbox = None,
     level: SandboxLevel = None,
@@ -253,6 +255,7 @@ def edit(  # noqa: PLR0913
                 reviewers=reviewer,
                 assignees=assignee,
                 branch_prefix=branch_prefix,
+                overlap=overlap,
             ),
             "retry": None if retry is None else retry.model_dump(),
             "limits": None if limits is None else limits.model_dump(),

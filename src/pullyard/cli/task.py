@@ -142,11 +142,12 @@ def show(context: typer.Context, task: TaskReference) -> None:
     with connect(terminal) as client:
         found = find_task(client, task)
         executions = list(client.executions(found.id))
-    shown = found.model_dump(mode="json")
+    shown = found.model_dump(mode="json", exclude={"overlaps"})
     if found.signature is not None:
         shown["signature"] = describe_signature(found.signature)
     terminal.facts(shown)
     say_why_it_waits(terminal, found)
+    show_overlaps(terminal, found)
     if executions:
         terminal.say()
         rows = [
@@ -213,7 +214,7 @@ def requeue(
     *,
     reason: Annotated[str | None, typer.Option(help="Why; it is kept in the audit log.")] = None,
 ) -> None:
-    """Take a running task from its worker and queue it again; no try is used up."""
+    """Take a running task from its worker and queue it again, or queue one that waits for an overlap."""
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         again = client.requeue_task(find_task(client, task).id, checked(Intervention, {"reason": reason}))
@@ -287,10 +288,24 @@ def retry(
         raise typer.Exit(finish_task(terminal, client, last.task, last.execution))
 
 
+def show_overlaps(terminal: Terminal, task: Task) -> None:
+    if not task.overlaps:
+        return
+    rows = [
+        (one.change_id or one.task_id, ", ".join(one.files) + (", ..." if one.total > len(one.files) else ""))
+        for one in task.overlaps
+    ]
+    terminal.say()
+    terminal.rows(("OVERLAPS WITH", "IN"), rows)
+
+
 def say_why_it_waits(terminal: Terminal, task: Task) -> None:
     if task.unmet_labels:
         missing = " and ".join(one_line(label) for label in task.unmet_labels)
         terminal.warn(f"It waits: no connected worker has {missing}.")
+    if task.overlaps:
+        others = ", ".join(one.change_id or one.task_id for one in task.overlaps)
+        terminal.warn(f"It touches the same files as {others}.")
     if task.pending_reason is not None:
         until = f" until {task.held_until}" if task.held_until else ""
         terminal.warn(f"It waits: {task.pending_reason}{until}.")

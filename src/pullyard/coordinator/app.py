@@ -18,6 +18,7 @@ from pullyard.coordinator.automation import endpoints as automation
 from pullyard.coordinator.boundary import Boundary
 from pullyard.coordinator.caretakers.archive import LogArchiver
 from pullyard.coordinator.caretakers.loop import Caretakers
+from pullyard.coordinator.caretakers.overlaps import watch_overlaps
 from pullyard.coordinator.changes import endpoints as changes
 from pullyard.coordinator.comparisons import endpoints as comparisons
 from pullyard.coordinator.costs import endpoints as costs
@@ -151,6 +152,7 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
         services.loops += [
             asyncio.create_task(services.dispatcher.run(services), name="dispatcher"),
             asyncio.create_task(services.caretakers.run(services), name="caretakers"),
+            asyncio.create_task(watch_overlaps(services), name="radar"),
             asyncio.create_task(services.hub.run(), name="hub"),
             asyncio.create_task(LogArchiver().run(services), name="log archiver"),
         ]

@@ -39,6 +39,11 @@ def queue_changed(services: Services) -> None:
     _publish(services, QUEUE)
 
 
+def look_for_overlaps(services: Services, project_id: str) -> None:
+    """Call after a commit that may have changed who touches which files."""
+    services.database.after_commit(partial(services.radar.mark, project_id))
+
+
 def errands_changed(services: Services) -> None:
     _publish(services, ERRANDS)
 

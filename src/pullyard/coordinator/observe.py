@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pullyard.coordinator.metrics.instruments import Ended
 from pullyard.coordinator.news import queue_changed
+from pullyard.coordinator.radar import Moved
 from pullyard.coordinator.services import Services
 from pullyard.protocol.worker import Grant
 from pullyard.telemetry.tracer import ended_just_now, root_of
@@ -20,6 +21,9 @@ def observe(services: Services) -> None:
 
 def hear_claim(services: Services, seconds: float, grants: list[Grant]) -> None:
     services.metrics.claimed(seconds, [grant.queued_seconds for grant in grants])
+    for grant in grants:
+        if grant.task.target_files:
+            services.radar.mark(grant.project_id)
     if not services.tracer.enabled:
         return
     began, ended = ended_just_now(seconds)
@@ -42,7 +46,10 @@ def hear_finishes(services: Services, ended: Sequence[Ended]) -> None:
 
 def hear_facts(services: Services, facts: Sequence[object]) -> None:
     for fact in facts:
+        if isinstance(fact, Moved):
+            services.radar.mark(fact.project_id)
         if isinstance(fact, Ended):
+            services.radar.mark(fact.project_id)
             services.metrics.execution_ended(fact)
             # Whoever follows its logs is told that they are complete.
             services.hub.log_news.ended(fact.execution_id)

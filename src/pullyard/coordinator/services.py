@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from pullyard.coordinator.logs.group import LogAppends
 from pullyard.coordinator.metrics.instruments import Metrics
 from pullyard.coordinator.metrics.state import State
+from pullyard.coordinator.radar import Radar
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.webhooks.failures import Failures
 from pullyard.store.bus.protocol import Bus
@@ -50,6 +51,7 @@ class Services:
     health: "Health"
     tracer: Tracer = field(default_factory=NoTracer)
     metrics: Metrics = field(default_factory=Metrics)
+    radar: Radar = field(default_factory=Radar)
     webhook_failures: Failures = field(default_factory=Failures)
     state: State = field(init=False)
     log_appends: LogAppends = field(init=False)

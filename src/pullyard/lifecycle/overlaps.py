@@ -1,7 +1,8 @@
 """Which files two pieces of work would both touch, told by the names and globs that a task aims at.
 
-A target is a path from the top of the repository and stands for all below it, too. ``*`` and ``?`` are letters
-within one name, ``**`` is any number of directories; sets of letters are no part of the language. Case counts.
+A target is a path from the top of the repository and stands for all below it, too. ``*`` and ``?`` are
+letters within one name, ``**`` is any number of directories; sets of letters are no part of the language.
+Case counts.
 """
 
 from bisect import bisect_left
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-MOST_TARGETS = 100
+MOST_TARGETS = 50
 """Of one task; those after them are not looked at, so that no list of them costs much."""
 SHOWN_FILES = 20
 SHOWN_CHARACTERS = 500
@@ -59,29 +60,46 @@ class Names:
         return self._names[first:last]
 
 
+class Effort:
+    """What all comparisons of one look may cost together; when it is spent, they find nothing more."""
+
+    def __init__(self, steps: int = 20_000_000) -> None:
+        self._left = steps
+
+    def allows(self, one: str, other: str) -> bool:
+        """Whether these two texts may be compared, which takes as many steps as their lengths' product."""
+        self._left -= 1 + len(one) * len(other)
+        return self._left >= 0
+
+
 class TargetFiles:
     def __init__(self, written: Sequence[str]) -> None:
         targets = (read_target(line) for line in written[:MOST_TARGETS])
         self.targets = [target for target in targets if target is not None]
 
-    def among(self, names: Names) -> Shared:
+    def among(self, names: Names, effort: Effort) -> Shared:
         """The names that they cover."""
         return shared(
             [
                 name
                 for target in self.targets
                 for name in names.beginning_with(target.literal)
-                if covers(target, name)
+                if effort.allows(target.text, name) and covers(target, name)
             ]
         )
 
-    def meeting(self, other: "TargetFiles") -> Shared:
+    def meeting(self, other: "TargetFiles", effort: Effort) -> Shared:
         """Those of ``other``'s targets that may be a file that one of these covers, as they were written."""
         return shared(
             [
                 theirs.text
                 for theirs in other.targets
-                if any(may_begin_alike(mine, theirs) and can_meet(mine, theirs) for mine in self.targets)
+                if any(
+                    may_begin_alike(mine, theirs)
+                    and effort.allows(mine.text, theirs.text)
+                    and can_meet(mine, theirs)
+                    for mine in self.targets
+                )
             ]
         )
 
@@ -91,7 +109,9 @@ def read_target(line: str) -> Target | None:
     names = [name for name in line.strip().split("/") if name not in ("", ".")]
     if not names:
         return None
-    parts = [name for place, name in enumerate(names) if name != ANY_DEPTH or names[place - 1 : place] != [name]]
+    parts = [
+        name for place, name in enumerate(names) if name != ANY_DEPTH or names[place - 1 : place] != [name]
+    ]
     below = () if parts[-1] == ANY_DEPTH else (ANY_DEPTH,)
     return Target("/".join(names), (*parts, *below))
 
@@ -147,9 +167,7 @@ def names_meet(one: str, other: str) -> bool:
     return intersect(one, other, "*", lambda a, b: a == b or "?" in (a, b))
 
 
-def intersect(
-    one: Sequence[str], other: Sequence[str], many: str, meet: Callable[[str, str], bool]
-) -> bool:
+def intersect(one: Sequence[str], other: Sequence[str], many: str, meet: Callable[[str, str], bool]) -> bool:
     """Whether some sequence fits both patterns, in each of which ``many`` stands for any number of items."""
     # Row by row from the ends: whether what is left of ``one`` and of ``other`` can be the same.
     row = [True] * (len(other) + 1)

@@ -34,7 +34,7 @@ class PendingReason(StrEnum):
     DEPENDENCY = "dependency"
     AUTOMATION = "automation"
     SCHEDULED = "scheduled"
-    CONFLICT = "conflict"
+    OVERLAP = "overlap"
     DRAFT = "draft"
     BACKOFF = "backoff"
     BUDGET = "budget"
@@ -48,6 +48,8 @@ class Holds:
     draft: bool
     open_dependencies: int
     starts_later: bool
+    overlaps: bool = False
+    """With work that goes first, where its project wants it to wait for that."""
 
 
 def held_by(holds: Holds) -> PendingReason | None:
@@ -56,7 +58,9 @@ def held_by(holds: Holds) -> PendingReason | None:
         return PendingReason.DRAFT
     if holds.open_dependencies:
         return PendingReason.DEPENDENCY
-    return PendingReason.SCHEDULED if holds.starts_later else None
+    if holds.starts_later:
+        return PendingReason.SCHEDULED
+    return PendingReason.OVERLAP if holds.overlaps else None
 
 
 FINAL_TASK_STATES = frozenset({TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED})

@@ -31,6 +31,7 @@ from pullyard.protocol.fields import (
 )
 from pullyard.protocol.forge_events import ForgeEventSettings
 from pullyard.protocol.isolation import IsolationSettings
+from pullyard.protocol.overlaps import Overlap, OverlapRule
 from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, ForgeKind, Question, TaskRepository
 
 BranchPrefix = Annotated[str, StringConstraints(max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*[/-]$")]
@@ -87,7 +88,7 @@ class TextPolicySettings(Input):
 
 
 class ChangeRuleSettings(Input):
-    """How changes stand on their forge. A bare repository has branches alone."""
+    """How changes stand on their forge, and to each other. A bare repository has branches alone."""
 
     draft: bool = Field(default=True, description="false: open for review at once")
     labels: list[Line] = Field(default_factory=list, max_length=20)
@@ -97,6 +98,11 @@ class ChangeRuleSettings(Input):
     assignees: list[Line] = Field(default_factory=list, max_length=20)
     branch_prefix: BranchPrefix = Field(
         default=BRANCH_PREFIX, description="of the branches; workers' policies allow `pullyard/` at first"
+    )
+    overlap: OverlapRule = Field(
+        default=OverlapRule.WARN,
+        description="a task whose `target_files` other work touches, too: `warn` shows it, `queue` lets the "
+        "task wait until that work is merged or closed",
     )
 
 
@@ -210,7 +216,12 @@ class TaskTemplate(Input):
     title: Line
     description: Text = ""
     acceptance_criteria: list[Line] = Field(default_factory=list, max_length=100)
-    target_files: list[Line] = Field(default_factory=list, max_length=1000)
+    target_files: list[Line] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="files to look at first: paths from the top of the repository, each with all below it; "
+        "`*`, `?` and `**` are allowed. The first 50 are compared with what other work touches",
+    )
     verify_commands: list[Argv] | None = Field(None, max_length=50, description="null: as the project says")
     priority: int = Field(0, ge=-1000, le=1000, description="higher runs earlier")
     labels: list[Label] = Field(default_factory=list, max_length=50, description="what a worker must have")
@@ -295,6 +306,11 @@ class Task(Resource):
     state: TaskState
     pending_reason: PendingReason | None
     held_until: datetime | None = Field(None, description="when a pending task is queued by itself")
+    overlaps: list[Overlap] = Field(
+        default_factory=list[Overlap],
+        description="work under way that touches the same files, as it was when the task last waited",
+    )
+    waits_for: str | None = Field(None, description="of them, the change or the task that it is held for")
     unmet_labels: list[str] = Field(default_factory=list, description="labels that no connected worker has")
     reason: Reason | None = Field(None, description="why it failed")
     message: str = ""

@@ -182,82 +182,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/comparisons": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List All */
-        get: operations["list_all_api_v1_comparisons_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/comparisons/{comparison_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Show */
-        get: operations["show_api_v1_comparisons__comparison_id__get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/comparisons/{comparison_id}/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Cancel
-         * @description Chooses none: every candidate is cancelled, its work saved, and every change closed. Repeatable.
-         */
-        post: operations["cancel_api_v1_comparisons__comparison_id__cancel_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/comparisons/{comparison_id}/choose": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Choose One
-         * @description The other candidates are cancelled, with their work saved, and their changes closed. Repeatable.
-         *
-         *     409 where another one was chosen before; it says by whom.
-         */
-        post: operations["choose_one_api_v1_comparisons__comparison_id__choose_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/event-rules/{rule_id}": {
         parameters: {
             query?: never;
@@ -851,26 +775,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/projects/{project_id}/comparisons": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Create
-         * @description Makes a task for each candidate; all or none. A budget of the task is each candidate's own.
-         */
-        post: operations["create_api_v1_projects__project_id__comparisons_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/projects/{project_id}/event-rules": {
         parameters: {
             query?: never;
@@ -1274,6 +1178,8 @@ export interface paths {
         /**
          * Requeue
          * @description Takes a running task from its worker, which saves its work, and queues it again. No try is used up.
+         *
+         *     One that waits after a failed try, or for work that it overlaps with, is queued at once.
          */
         post: operations["requeue_api_v1_tasks__task_id__requeue_post"];
         delete?: never;
@@ -1925,96 +1831,6 @@ export interface components {
          * @enum {string}
          */
         BudgetScope: "tenant" | "project" | "task" | "execution";
-        /**
-         * Candidate
-         * @description All of its tries together, where nothing else is said.
-         */
-        Candidate: {
-            /** Additions */
-            additions: number;
-            agent: components["schemas"]["AgentSettings"];
-            /** Branch */
-            branch: string | null;
-            /** Change Id */
-            change_id: string | null;
-            change_state: components["schemas"]["ChangeState"] | null;
-            /** Chosen */
-            chosen: boolean;
-            /** Cost Micros */
-            cost_micros: number;
-            /** Deletions */
-            deletions: number;
-            /**
-             * Delivered
-             * @description it has a change that is open or merged, and may be chosen
-             */
-            delivered: boolean;
-            /** @description the newest merge or close of its change */
-            errand: components["schemas"]["ChangeErrand"] | null;
-            /**
-             * Execution Id
-             * @description the newest execution
-             */
-            execution_id: string | null;
-            /**
-             * Files
-             * @description that its changes touch
-             */
-            files: number;
-            /** Finished At */
-            finished_at: string | null;
-            /** Input Tokens */
-            input_tokens: number;
-            /** Message */
-            message: string;
-            /** Number */
-            number: number;
-            /** Output Tokens */
-            output_tokens: number;
-            pending_reason: components["schemas"]["PendingReason"] | null;
-            /** @description why it failed */
-            reason: components["schemas"]["Reason"] | null;
-            /**
-             * Seconds
-             * @description of its executions, from the grant to the end or until now
-             */
-            seconds: number;
-            state: components["schemas"]["TaskState"];
-            /** Task Id */
-            task_id: string;
-            /** @description null where no output told of tests */
-            tests: components["schemas"]["CandidateTests"] | null;
-            /** Tries */
-            tries: number;
-            /** Url */
-            url: string | null;
-            /**
-             * Verified
-             * @description whether every command of its verification passed; null: there is no receipt
-             */
-            verified: boolean | null;
-        };
-        /** CandidateInput */
-        CandidateInput: {
-            agent: components["schemas"]["AgentSettings"];
-            /**
-             * Signature
-             * @description of the work with this agent, for workers that demand one
-             */
-            signature?: string | null;
-        };
-        /**
-         * CandidateTests
-         * @description Summed over the commands of its receipt whose output tells of tests.
-         */
-        CandidateTests: {
-            /** Failed */
-            failed: number;
-            /** Passed */
-            passed: number;
-            /** Skipped */
-            skipped: number;
-        };
         /** Change */
         Change: {
             /** Base Branch */
@@ -2090,7 +1906,7 @@ export interface components {
         };
         /**
          * ChangeRuleSettings
-         * @description How changes stand on their forge. A bare repository has branches alone.
+         * @description How changes stand on their forge, and to each other. A bare repository has branches alone.
          */
         ChangeRuleSettings: {
             /** Assignees */
@@ -2110,6 +1926,11 @@ export interface components {
             /** Labels */
             labels?: string[];
             /**
+             * @description a task whose `target_files` other work touches, too: `warn` shows it, `queue` lets the task wait until that work is merged or closed
+             * @default warn
+             */
+            overlap: components["schemas"]["OverlapRule"];
+            /**
              * Reviewers
              * @description account names; on GitHub also `owner/team`
              */
@@ -2120,20 +1941,6 @@ export interface components {
          * @enum {string}
          */
         ChangeState: "open" | "merged" | "closed";
-        /** ChoiceInput */
-        ChoiceInput: {
-            /**
-             * Task Id
-             * @description the candidate's task, which has an open change
-             */
-            task_id: string;
-        };
-        /**
-         * ChoiceRule
-         * @description Who chooses.
-         * @enum {string}
-         */
-        ChoiceRule: "manual" | "first-passing" | "cheapest-passing";
         /**
          * CommandNode
          * @description Runs in the working copy up to the phase implement, on a clean checkout of the work after it.
@@ -2175,131 +1982,6 @@ export interface components {
              */
             required: boolean;
         };
-        /** Comparison */
-        Comparison: {
-            /**
-             * Budget Micros
-             * @description of each candidate's own, with all its tries; null: none
-             */
-            budget_micros: number | null;
-            /** Budget Tokens */
-            budget_tokens: number | null;
-            /** Candidates */
-            candidates: components["schemas"]["Candidate"][];
-            choose: components["schemas"]["ChoiceRule"];
-            /** Chosen Task Id */
-            chosen_task_id: string | null;
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /**
-             * Decided At
-             * @description when one was chosen, or all were cancelled
-             */
-            decided_at: string | null;
-            /**
-             * Decided By
-             * @description the member's id, where a person decided
-             */
-            decided_by: string | null;
-            /** Decided By Name */
-            decided_by_name: string | null;
-            decided_how: components["schemas"]["Decider"] | null;
-            /** Id */
-            id: string;
-            /** Project Id */
-            project_id: string;
-            state: components["schemas"]["ComparisonState"];
-            /** Title */
-            title: string;
-        };
-        /**
-         * ComparisonInput
-         * @description A task's fields, which hold for every candidate; `agent` is left out, as each names its own.
-         */
-        ComparisonInput: {
-            /** Acceptance Criteria */
-            acceptance_criteria?: string[];
-            /** @description null: as the project says */
-            agent?: components["schemas"]["AgentSettings"] | null;
-            /**
-             * Base Branch
-             * @description null: as the project says
-             */
-            base_branch?: string | null;
-            /**
-             * Budget Micros
-             * @description of all tries together
-             */
-            budget_micros?: number | null;
-            /**
-             * Budget Tokens
-             * @description of all tries together, input and output
-             */
-            budget_tokens?: number | null;
-            /**
-             * Candidates
-             * @description each becomes a task; the same agent may be named again
-             */
-            candidates: components["schemas"]["CandidateInput"][];
-            /**
-             * @description `first-passing`: the first that passes its verification, at once; `cheapest-passing`: of those that pass, the one that cost least, once all have ended
-             * @default manual
-             */
-            choose: components["schemas"]["ChoiceRule"];
-            /** Depends On */
-            depends_on?: string[];
-            /**
-             * Description
-             * @default
-             */
-            description: string;
-            /**
-             * Labels
-             * @description what a worker must have
-             */
-            labels?: string[];
-            /**
-             * Priority
-             * @description higher runs earlier
-             * @default 0
-             */
-            priority: number;
-            /**
-             * Repositories
-             * @description besides the project's own: all changes are published, or none
-             */
-            repositories?: components["schemas"]["TaskRepository"][];
-            /** @description null: as the project says */
-            retry?: components["schemas"]["RetrySettings"] | null;
-            /**
-             * Start At
-             * @description not before; the database's clock decides
-             */
-            start_at?: string | null;
-            /** Target Files */
-            target_files?: string[];
-            /** Title */
-            title: string;
-            /**
-             * Verify Commands
-             * @description null: as the project says
-             */
-            verify_commands?: string[][] | null;
-            /**
-             * Workflow
-             * @description one of `GET /api/v1/workflows`
-             * @default code-change
-             */
-            workflow: string;
-        };
-        /**
-         * ComparisonState
-         * @enum {string}
-         */
-        ComparisonState: "running" | "ready" | "failed" | "chosen" | "cancelled";
         /**
          * Condition
          * @description One of the values at `path` must be so; `not_equals` and `missing` are about all of them.
@@ -2319,12 +2001,6 @@ export interface components {
             /** @description a list for `in`; for `matches` a text in which `*` stands for any text */
             value?: components["schemas"]["JsonValue"];
         };
-        /**
-         * Decider
-         * @description What a comparison was decided by.
-         * @enum {string}
-         */
-        Decider: "person" | "rule" | "merge";
         /**
          * ErrandKind
          * @description Work that is no execution and that only a worker can do, because only it reaches the forge.
@@ -3101,6 +2777,31 @@ export interface components {
              */
             why: string;
         };
+        /** Overlap */
+        Overlap: {
+            /**
+             * Change Id
+             * @description an open change; null: a task that has none yet
+             */
+            change_id: string | null;
+            /**
+             * Files
+             * @description the first 20, cut at 500 characters; of a task what it aims at
+             */
+            files: string[];
+            /**
+             * Task Id
+             * @description the task of that change, or the one that runs or goes first
+             */
+            task_id: string;
+            /** Total */
+            total: number;
+        };
+        /**
+         * OverlapRule
+         * @enum {string}
+         */
+        OverlapRule: "warn" | "queue";
         /** Page[AuditEntry] */
         Page_AuditEntry_: {
             /** Items */
@@ -3125,16 +2826,6 @@ export interface components {
         Page_Change_: {
             /** Items */
             items: components["schemas"]["Change"][];
-            /**
-             * Next
-             * @description Pass it as `cursor` for the next page; null on the last.
-             */
-            next?: string | null;
-        };
-        /** Page[Comparison] */
-        Page_Comparison_: {
-            /** Items */
-            items: components["schemas"]["Comparison"][];
             /**
              * Next
              * @description Pass it as `cursor` for the next page; null on the last.
@@ -3306,7 +2997,7 @@ export interface components {
          * @description Why a pending task can't be claimed yet, as the user reads it.
          * @enum {string}
          */
-        PendingReason: "dependency" | "automation" | "scheduled" | "conflict" | "draft" | "backoff" | "budget" | "quota";
+        PendingReason: "dependency" | "automation" | "scheduled" | "overlap" | "draft" | "backoff" | "budget" | "quota";
         /**
          * Phase
          * @description The named steps of an execution; each has its own timing, log stream and time limit.
@@ -3416,6 +3107,7 @@ export interface components {
              *       "branch_prefix": "pullyard/",
              *       "draft": true,
              *       "labels": [],
+             *       "overlap": "warn",
              *       "reviewers": []
              *     }
              */
@@ -4073,11 +3765,6 @@ export interface components {
             /** Change Id */
             change_id?: string | null;
             /**
-             * Comparison Id
-             * @description in which it is one of several candidates
-             */
-            comparison_id?: string | null;
-            /**
              * Created At
              * Format: date-time
              */
@@ -4124,6 +3811,11 @@ export interface components {
              * @description those of `depends_on` that are not completed
              */
             open_dependencies?: string[];
+            /**
+             * Overlaps
+             * @description work under way that touches the same files, as it was when the task last waited
+             */
+            overlaps?: components["schemas"]["Overlap"][];
             pending_reason: components["schemas"]["PendingReason"] | null;
             /**
              * Position
@@ -4188,6 +3880,11 @@ export interface components {
             verify_commands: string[][] | null;
             /** Version */
             version: number;
+            /**
+             * Waits For
+             * @description of them, the change or the task that it is held for
+             */
+            waits_for?: string | null;
             /** Workflow */
             workflow: string;
         };
@@ -4253,7 +3950,10 @@ export interface components {
              * @description not before; the database's clock decides
              */
             start_at?: string | null;
-            /** Target Files */
+            /**
+             * Target Files
+             * @description files to look at first: paths from the top of the repository, each with all below it; `*`, `?` and `**` are allowed. The first 50 are compared with what other work touches
+             */
             target_files?: string[];
             /** Title */
             title: string;
@@ -4411,7 +4111,10 @@ export interface components {
             repositories?: components["schemas"]["TaskRepository"][];
             /** @description null: as the project says */
             retry?: components["schemas"]["RetrySettings"] | null;
-            /** Target Files */
+            /**
+             * Target Files
+             * @description files to look at first: paths from the top of the repository, each with all below it; `*`, `?` and `**` are allowed. The first 50 are compared with what other work touches
+             */
             target_files?: string[];
             /** Title */
             title: string;
@@ -5838,430 +5541,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Task"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_all_api_v1_comparisons_get: {
-        parameters: {
-            query?: {
-                project_id?: string | null;
-                cursor?: string | null;
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Comparison_"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    show_api_v1_comparisons__comparison_id__get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                comparison_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Comparison"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    cancel_api_v1_comparisons__comparison_id__cancel_post: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The same key with the same request happens once; the first answer is given again. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                comparison_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Comparison"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    choose_one_api_v1_comparisons__comparison_id__choose_post: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The same key with the same request happens once; the first answer is given again. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                comparison_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ChoiceInput"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Comparison"];
                 };
             };
             /** @description Bad Request */
@@ -10264,116 +9543,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Automation"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_api_v1_projects__project_id__comparisons_post: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The same key with the same request happens once; the first answer is given again. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ComparisonInput"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Comparison"];
                 };
             };
             /** @description Bad Request */

@@ -35,4 +35,5 @@ async def enqueue_due(services: "Services", tenant_id: str, task_id: str) -> boo
             await move_task(connection, task, TaskEvent.ENQUEUE)
             reached("due-before-commit")
     reached("due-after-commit")
+    services.radar.mark(task.project_id)
     return moved

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from pullyard.coordinator.auth.identify import Person
 from pullyard.coordinator.edits import IfMatch, set_etag
-from pullyard.coordinator.news import events_written, queue_changed
+from pullyard.coordinator.news import events_written, look_for_overlaps, queue_changed
 from pullyard.coordinator.paging import Cursor, Limit, before, page
 from pullyard.coordinator.projects.read import list_projects, project_resource, read_project
 from pullyard.coordinator.projects.write import create_project, edit_project, remove_project
@@ -60,6 +60,7 @@ async def edit(
     async with services.database.transaction() as connection:
         project = await edit_project(connection, person.tenant_id, project_id, patch, if_match)
     queue_changed(services)
+    look_for_overlaps(services, project_id)
     set_etag(response, project.version)
     return project
 

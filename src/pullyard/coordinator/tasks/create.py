@@ -6,6 +6,7 @@ from pullyard.agents.registry import check_settings
 from pullyard.coordinator.projects.refs import check_branch
 from pullyard.coordinator.tasks.dependencies import set_dependencies
 from pullyard.coordinator.tasks.lanes import lane_for
+from pullyard.coordinator.tasks.overlaps import check_overlaps
 from pullyard.coordinator.tasks.release import release_task
 from pullyard.coordinator.tasks.transition import lock_project, lock_task
 from pullyard.coordinator.workflows.choose import check_task, needs_new_worker, with_agent, with_needs
@@ -45,7 +46,8 @@ async def create_task(
     wish = wish.model_copy(update={"labels": labels})
     task_id = new_id(Kind.TASK)
     # The reason is a first guess, and `release_task` puts it right; most tasks are held by nothing.
-    held = held_by(Holds(wish.draft, len(wish.depends_on), wish.start_at is not None))
+    queues = wish.target_files and await connection.scalar(named("overlap_queues"), {"id": project_id})
+    held = held_by(Holds(wish.draft, len(wish.depends_on), wish.start_at is not None, overlaps=bool(queues)))
     parameters = {
         **wish.model_dump(mode="json", exclude=_PLAN),
         "labels": sorted(set(wish.labels)),
@@ -75,6 +77,8 @@ async def create_task(
     if held:
         await set_dependencies(connection, project_id, task_id, wish.depends_on)
         await release_task(connection, await lock_task(connection, tenant_id, task_id))
+    elif wish.target_files:
+        await check_overlaps(connection, tenant_id, project_id, task_id)
     return task_id
 
 

@@ -35,6 +35,8 @@ _NEVER_NULL = frozenset(
     }
 )
 _TIMING = frozenset({"depends_on", "draft", "start_at"})
+_HOLDING = _TIMING | {"target_files", "base_branch", "priority"}
+"""What may keep it from the queue."""
 _WHEN = _TIMING | {"priority"}
 """What does not change who answers for the task, nor whose key of a model's provider it runs on."""
 _PLAN = _TIMING | {"labels", "retry", "agent"}
@@ -90,6 +92,8 @@ async def edit_task(
     await connection.execute(named("task_edit"), {**values, **whose, "id": task_id})
     if not _PLAN.isdisjoint(given):
         await edit_plan(connection, row, values, given)
+    if row.state in _HELD_OR_QUEUED and not _HOLDING.isdisjoint(given):
+        await release_task(connection, await lock_task(connection, row.tenant_id, row.id))
     about = TaskNews(tenant_id, row.project_id, task_id)
     await tell(connection, "task.edited", about, {"state": row.state, "fields": sorted(given)})
     return await read_task(connection, tenant_id, task_id)
@@ -98,7 +102,7 @@ async def edit_task(
 async def edit_plan(
     connection: AsyncConnection, row: Any, values: dict[str, Any], given: Mapping[str, Any]
 ) -> None:
-    """Labels, dependencies, start, draft and tries; what is queued or pending moves as they say now."""
+    """Labels, dependencies, start, draft and tries."""
     labels = with_needs(values["labels"], needed=PROTOCOL_LABEL in row.labels)
     labels = with_agent(labels, values["agent"]["name"] if values["agent"] else None)
     moved = not given.keys().isdisjoint({"labels", "agent"})
@@ -109,5 +113,3 @@ async def edit_plan(
         await connection.execute(named("queue_add_lane"), {"project_id": row.project_id, "lane_id": lane_id})
     if "depends_on" in given:
         await set_dependencies(connection, row.project_id, row.id, values["depends_on"])
-    if row.state in _HELD_OR_QUEUED and not _TIMING.isdisjoint(given):
-        await release_task(connection, await lock_task(connection, row.tenant_id, row.id))

@@ -8,7 +8,7 @@ from pullyard.coordinator.audit.write import deed_of, record
 from pullyard.coordinator.auth.identify import Person
 from pullyard.coordinator.edits import IfMatch, set_etag
 from pullyard.coordinator.executions.read import ExecutionFilter, execution_resource, list_executions
-from pullyard.coordinator.news import events_written, queue_changed
+from pullyard.coordinator.news import events_written, look_for_overlaps, queue_changed
 from pullyard.coordinator.paging import Cursor, Limit, before, page
 from pullyard.coordinator.reasons import said_by_person
 from pullyard.coordinator.services import ServicesNeeded
@@ -50,6 +50,8 @@ async def create(
         queue_changed(services)
     if wish.start_at is not None:
         services.database.after_commit(services.caretakers.wake)
+    if wish.target_files:
+        look_for_overlaps(services, project_id)
     async with services.database.reading() as connection:
         task = await read_task(connection, person.tenant_id, task_id)
     set_etag(response, task.version)
@@ -101,6 +103,7 @@ async def edit(
             connection, person.tenant_id, task_id, patch, if_match, member_id=person.member_id
         )
     queue_changed(services)
+    look_for_overlaps(services, task.project_id)
     services.database.after_commit(services.caretakers.wake)
     set_etag(response, task.version)
     return task
@@ -112,6 +115,7 @@ async def cancel(task_id: str, person: Person, services: ServicesNeeded) -> Task
     async with services.database.transaction() as connection:
         await cancel_task(connection, person.tenant_id, task_id)
         task = await read_task(connection, person.tenant_id, task_id)
+    look_for_overlaps(services, task.project_id)
     events_written(services)
     return task
 
@@ -129,6 +133,7 @@ async def retry(
             member_id=person.member_id,
         )
         task = await read_task(connection, person.tenant_id, task_id)
+    look_for_overlaps(services, task.project_id)
     queue_changed(services)
     return task
 
@@ -139,6 +144,7 @@ async def move(task_id: str, wish: TaskMove, person: Person, services: ServicesN
     async with services.database.transaction() as connection:
         await move_in_queue(connection, person.tenant_id, task_id, wish)
         task = await read_task(connection, person.tenant_id, task_id)
+    look_for_overlaps(services, task.project_id)
     queue_changed(services)
     return task
 
@@ -158,10 +164,14 @@ async def ready(task_id: str, person: Person, services: ServicesNeeded) -> Task:
 async def requeue(
     task_id: str, person: Person, services: ServicesNeeded, wish: Intervention | None = None
 ) -> Task:
-    """Takes a running task from its worker, which saves its work, and queues it again. No try is used up."""
+    """Takes a running task from its worker, which saves its work, and queues it again. No try is used up.
+
+    One that waits after a failed try, or for work that it overlaps with, is queued at once.
+    """
     async with services.database.transaction() as connection:
         await requeue_task(connection, person.tenant_id, task_id, said_by_person(wish))
         task = await read_task(connection, person.tenant_id, task_id)
+    look_for_overlaps(services, task.project_id)
     queue_changed(services)
     return task
 

@@ -4,13 +4,16 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.coordinator.tasks.overlaps import check_overlaps
 from pullyard.coordinator.tasks.transition import move_task
 from pullyard.lifecycle.task import Holds, PendingReason, TaskEvent, TaskState, held_by
 from pullyard.protocol.errors import Conflict
 from pullyard.store.queries import named
 
 # What is held for another reason, such as a wait after a failed try, stays held when nothing here keeps it.
-_OURS = frozenset({PendingReason.DRAFT, PendingReason.DEPENDENCY, PendingReason.SCHEDULED})
+_OURS = frozenset(
+    {PendingReason.DRAFT, PendingReason.DEPENDENCY, PendingReason.SCHEDULED, PendingReason.OVERLAP}
+)
 
 
 async def release_task(connection: AsyncConnection, task: Any) -> None:
@@ -20,7 +23,8 @@ async def release_task(connection: AsyncConnection, task: Any) -> None:
     will not complete.
     """
     facts = (await connection.execute(named("task_hold_facts"), {"id": task.id})).one()
-    reason = held_by(Holds(facts.draft, facts.open_dependencies, facts.starts_later))
+    blocked = facts.watched and await check_overlaps(connection, task.tenant_id, task.project_id, task.id)
+    reason = held_by(Holds(facts.draft, facts.open_dependencies, facts.starts_later, overlaps=blocked))
     if reason is PendingReason.DEPENDENCY and facts.ended_dependency is not None:
         raise Conflict(
             f"Task #{facts.ended_dependency}, which this one waits for, has ended without being completed: "

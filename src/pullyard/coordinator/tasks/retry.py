@@ -2,9 +2,10 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.coordinator.tasks.overlaps import check_overlaps
 from pullyard.coordinator.tasks.transition import lock_task, move_task
 from pullyard.lifecycle.machine import step
-from pullyard.lifecycle.task import TASK_TRANSITIONS, TaskEvent, TaskState
+from pullyard.lifecycle.task import TASK_TRANSITIONS, PendingReason, TaskEvent, TaskState
 from pullyard.protocol.errors import Conflict
 from pullyard.store.queries import named
 
@@ -45,3 +46,6 @@ async def retry_task(
         },
     )
     await move_task(connection, task, TaskEvent.RETRY)
+    if row.watched and await check_overlaps(connection, tenant_id, task.project_id, task_id):
+        task = await lock_task(connection, tenant_id, task_id)
+        await move_task(connection, task, TaskEvent.HOLD, pending=PendingReason.OVERLAP)

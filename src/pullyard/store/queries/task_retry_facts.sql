@@ -1,6 +1,7 @@
 SELECT
     (SELECT count(*) FROM task_dependencies d JOIN tasks o ON o.id = d.depends_on
         WHERE d.task_id = :id AND (o.state <> 'completed' OR o.undecided)) AS open_dependencies,
+    (SELECT target_files <> '[]' FROM tasks WHERE id = :id) AS watched,
     saved.id AS salvaged_execution, coalesce(saved.dropped, false) AS salvage_dropped
 FROM (SELECT) AS one_row LEFT JOIN LATERAL
     (SELECT id, facts #> '{salvage,dropped}' = 'true' AND facts #> '{salvage,pushed}' IS DISTINCT FROM 'true' AS dropped

@@ -11,7 +11,7 @@ SELECT t.id, t.project_id, t.number, t.title, t.description, t.acceptance_criter
     END AS pending_reason,
     t.reason, t.message, t.execution_id, t.change_id, t.source, t.list_key, t.resolves, t.comparison_id, t.tries, t.version,
     t.created_at, t.updated_at, t.finished_at, l.labels AS needed_labels, t.draft, t.start_at, t.retry, t.schedule_id,
-    t.source_url,
+    t.source_url, t.overlapping AS overlaps, t.waits_for,
     CASE WHEN t.state = 'pending' THEN t.not_before
         WHEN t.state = 'queued' AND t.quota_until > now() THEN t.quota_until END AS held_until,
     ARRAY(SELECT d.depends_on FROM task_dependencies d WHERE d.task_id = t.id ORDER BY 1) AS depends_on,

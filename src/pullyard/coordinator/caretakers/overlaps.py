@@ -1,0 +1,54 @@
+"""Tasks that wait are compared with what is under way, soon after that has changed.
+
+What is told by a request that this process did not answer to its end is found by what still waits in vain.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pullyard.coordinator.caretakers.apart import apart
+from pullyard.coordinator.news import events_written, queue_changed
+from pullyard.coordinator.tasks.settle_overlaps import settle_overlaps
+from pullyard.store.errors import DATABASE_AWAY
+from pullyard.store.queries import named
+
+if TYPE_CHECKING:
+    from pullyard.coordinator.services import Services
+
+logger = structlog.get_logger(__name__)
+PAUSE_SECONDS = 0.2
+"""Between two rounds: what happens meanwhile is looked at together."""
+
+
+async def watch_overlaps(services: "Services") -> None:
+    """Until cancelled."""
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(services.settings.caretaker_seconds):
+                await services.radar.news.wait()
+        marked = services.radar.take()
+        try:
+            await look(services, marked)
+        except DATABASE_AWAY as error:
+            services.radar.mark(*marked)
+            logger.warning("overlaps wait for the database", error=type(error).__name__)
+        except Exception:
+            logger.exception("a bug in the look for overlaps")
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def look(services: "Services", marked: set[str]) -> None:
+    async with services.database.transaction() as connection:
+        freed = await connection.execute(named("overlap_freed"))
+        project_ids = sorted({*marked, *(row.project_id for row in freed)})
+        places = []
+        if project_ids:
+            places = (await connection.execute(named("overlap_places"), {"project_ids": project_ids})).all()
+    for place in places:
+        with apart():
+            async with services.database.transaction() as connection:
+                moved = await settle_overlaps(connection, place.tenant_id, place.id)
+            queue_changed(services) if moved else events_written(services)

@@ -1,0 +1,47 @@
+"""Who waits for whom, over all tasks of a project that aim at files, in the order of the queue.
+
+A task waits for open changes, for tasks that run and for those before it in the queue, and these wait for no
+overlap themselves: so nobody waits in a circle, and nobody that is behind goes first.
+"""
+
+import asyncio
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.coordinator.tasks.overlaps import RUNNING, Aim, look_around, note_overlaps
+from pullyard.coordinator.tasks.transition import lock_project, move_task
+from pullyard.lifecycle.task import PendingReason, TaskEvent, TaskState
+
+
+async def settle_overlaps(connection: AsyncConnection, tenant_id: str, project_id: str) -> bool:
+    """Holds and queues its tasks, and notes what each overlaps with; whether one was moved. Repeatable."""
+    await lock_project(connection, tenant_id, project_id)
+    around = await look_around(connection, tenant_id, project_id)
+    ahead: list[Aim] = []
+    moved = False
+    for aim in around.aims:
+        row = aim.row
+        if row.state in RUNNING:
+            continue
+        if row.project_id != project_id:
+            ahead += [aim] if row.state == TaskState.QUEUED else []
+            continue
+        # Comparing takes a while where there is much to compare, and others wait for this process.
+        await asyncio.sleep(0)
+        overlaps = around.overlaps(aim, ahead)
+        blocked = aim.is_blocked(overlaps)
+        await note_overlaps(connection, aim, overlaps)
+        if aim.waits and not blocked:
+            ahead.append(aim)
+        moved |= await move(connection, aim, blocked=blocked)
+    return moved
+
+
+async def move(connection: AsyncConnection, aim: Aim, *, blocked: bool) -> bool:
+    if blocked and aim.row.state == TaskState.QUEUED:
+        await move_task(connection, aim.row, TaskEvent.HOLD, pending=PendingReason.OVERLAP)
+        return True
+    if aim.waits and not blocked and aim.row.state == TaskState.PENDING:
+        await move_task(connection, aim.row, TaskEvent.ENQUEUE)
+        return True
+    return False

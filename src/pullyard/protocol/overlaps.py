@@ -1,0 +1,19 @@
+"""Work that touches the same files, as people and programs read of it."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from pullyard.protocol.fields import Resource
+
+
+class OverlapRule(StrEnum):
+    WARN = "warn"
+    QUEUE = "queue"
+
+
+class Overlap(Resource):
+    change_id: str | None = Field(description="an open change; null: a task that has none yet")
+    task_id: str = Field(description="the task of that change, or the one that runs or goes first")
+    files: list[str] = Field(description="the first 20, cut at 500 characters; of a task what it aims at")
+    total: int

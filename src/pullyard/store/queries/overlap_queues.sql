@@ -1,0 +1,1 @@
+SELECT change_rules ->> 'overlap' = 'queue' FROM projects WHERE id = :id
