@@ -182,6 +182,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/comparisons": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List All */
+        get: operations["list_all_api_v1_comparisons_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comparisons/{comparison_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show */
+        get: operations["show_api_v1_comparisons__comparison_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comparisons/{comparison_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel
+         * @description Chooses none: every candidate is cancelled, its work saved, and every change closed. Repeatable.
+         */
+        post: operations["cancel_api_v1_comparisons__comparison_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comparisons/{comparison_id}/choose": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose One
+         * @description The other candidates are cancelled, with their work saved, and their changes closed. Repeatable.
+         *
+         *     409 where another one was chosen before; it says by whom.
+         */
+        post: operations["choose_one_api_v1_comparisons__comparison_id__choose_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/event-rules/{rule_id}": {
         parameters: {
             query?: never;
@@ -769,6 +845,26 @@ export interface paths {
          * @description Asks a worker to read the task list now; `task_list.under_way` is true until it did.
          */
         post: operations["sync_api_v1_projects__project_id__automation_sync_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/comparisons": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create
+         * @description Makes a task for each candidate; all or none. A budget of the task is each candidate's own.
+         */
+        post: operations["create_api_v1_projects__project_id__comparisons_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1831,8 +1927,103 @@ export interface components {
          * @enum {string}
          */
         BudgetScope: "tenant" | "project" | "task" | "execution";
+        /**
+         * Candidate
+         * @description All of its tries together, where nothing else is said.
+         */
+        Candidate: {
+            /** Additions */
+            additions: number;
+            agent: components["schemas"]["AgentSettings"];
+            /** Branch */
+            branch: string | null;
+            /** Change Id */
+            change_id: string | null;
+            change_state: components["schemas"]["ChangeState"] | null;
+            /** Chosen */
+            chosen: boolean;
+            /** Cost Micros */
+            cost_micros: number;
+            /** Deletions */
+            deletions: number;
+            /**
+             * Delivered
+             * @description it has a change that is open or merged, and may be chosen
+             */
+            delivered: boolean;
+            /** @description the newest merge or close of its change */
+            errand: components["schemas"]["ChangeErrand"] | null;
+            /**
+             * Execution Id
+             * @description the newest execution
+             */
+            execution_id: string | null;
+            /**
+             * Files
+             * @description that its changes touch
+             */
+            files: number;
+            /** Finished At */
+            finished_at: string | null;
+            /** Input Tokens */
+            input_tokens: number;
+            /** Message */
+            message: string;
+            /** Number */
+            number: number;
+            /** Output Tokens */
+            output_tokens: number;
+            pending_reason: components["schemas"]["PendingReason"] | null;
+            /** @description why it failed */
+            reason: components["schemas"]["Reason"] | null;
+            /**
+             * Seconds
+             * @description of its executions, from the grant to the end or until now
+             */
+            seconds: number;
+            state: components["schemas"]["TaskState"];
+            /** Task Id */
+            task_id: string;
+            /** @description null where no output told of tests */
+            tests: components["schemas"]["CandidateTests"] | null;
+            /** Tries */
+            tries: number;
+            /** Url */
+            url: string | null;
+            /**
+             * Verified
+             * @description whether every command of its verification passed; null: there is no receipt
+             */
+            verified: boolean | null;
+        };
+        /** CandidateInput */
+        CandidateInput: {
+            agent: components["schemas"]["AgentSettings"];
+            /**
+             * Signature
+             * @description of the work with this agent, for workers that demand one
+             */
+            signature?: string | null;
+        };
+        /**
+         * CandidateTests
+         * @description Summed over the commands of its receipt whose output tells of tests.
+         */
+        CandidateTests: {
+            /** Failed */
+            failed: number;
+            /** Passed */
+            passed: number;
+            /** Skipped */
+            skipped: number;
+        };
         /** Change */
         Change: {
+            /**
+             * Attention
+             * @description why a person has to look at it; null: nobody has to
+             */
+            attention?: string | null;
             /** Base Branch */
             base_branch: string;
             /** Base Commit */
@@ -1941,6 +2132,20 @@ export interface components {
          * @enum {string}
          */
         ChangeState: "open" | "merged" | "closed";
+        /** ChoiceInput */
+        ChoiceInput: {
+            /**
+             * Task Id
+             * @description the candidate's task, which has an open change
+             */
+            task_id: string;
+        };
+        /**
+         * ChoiceRule
+         * @description Who chooses.
+         * @enum {string}
+         */
+        ChoiceRule: "manual" | "first-passing" | "cheapest-passing";
         /**
          * CommandNode
          * @description Runs in the working copy up to the phase implement, on a clean checkout of the work after it.
@@ -1982,6 +2187,134 @@ export interface components {
              */
             required: boolean;
         };
+        /** Comparison */
+        Comparison: {
+            /**
+             * Budget Micros
+             * @description of each candidate's own, with all its tries; null: none
+             */
+            budget_micros: number | null;
+            /** Budget Tokens */
+            budget_tokens: number | null;
+            /** Candidates */
+            candidates: components["schemas"]["Candidate"][];
+            choose: components["schemas"]["ChoiceRule"];
+            /** Chosen Task Id */
+            chosen_task_id: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Decided At
+             * @description when one was chosen, or all were cancelled
+             */
+            decided_at: string | null;
+            /**
+             * Decided By
+             * @description the member's id, where a person decided
+             */
+            decided_by: string | null;
+            /** Decided By Name */
+            decided_by_name: string | null;
+            decided_how: components["schemas"]["Decider"] | null;
+            /** Id */
+            id: string;
+            /** Project Id */
+            project_id: string;
+            state: components["schemas"]["ComparisonState"];
+            /** Title */
+            title: string;
+        };
+        /**
+         * ComparisonInput
+         * @description A task's fields, which hold for every candidate; `agent` is left out, as each names its own.
+         */
+        ComparisonInput: {
+            /** Acceptance Criteria */
+            acceptance_criteria?: string[];
+            /** @description null: as the project says */
+            agent?: components["schemas"]["AgentSettings"] | null;
+            /**
+             * Base Branch
+             * @description null: as the project says
+             */
+            base_branch?: string | null;
+            /**
+             * Budget Micros
+             * @description of all tries together
+             */
+            budget_micros?: number | null;
+            /**
+             * Budget Tokens
+             * @description of all tries together, input and output
+             */
+            budget_tokens?: number | null;
+            /**
+             * Candidates
+             * @description each becomes a task; the same agent may be named again
+             */
+            candidates: components["schemas"]["CandidateInput"][];
+            /**
+             * @description `first-passing`: the first that passes its verification, at once; `cheapest-passing`: of those that pass, the one that cost least, once all have ended
+             * @default manual
+             */
+            choose: components["schemas"]["ChoiceRule"];
+            /** Depends On */
+            depends_on?: string[];
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Labels
+             * @description what a worker must have
+             */
+            labels?: string[];
+            /**
+             * Priority
+             * @description higher runs earlier
+             * @default 0
+             */
+            priority: number;
+            /**
+             * Repositories
+             * @description besides the project's own: all changes are published, or none
+             */
+            repositories?: components["schemas"]["TaskRepository"][];
+            /** @description null: as the project says */
+            retry?: components["schemas"]["RetrySettings"] | null;
+            /**
+             * Start At
+             * @description not before; the database's clock decides
+             */
+            start_at?: string | null;
+            /**
+             * Target Files
+             * @description files to look at first: paths from the top of the repository, each with all below it; `*`, `?` and `**` are allowed. The first 50 are compared with what other work touches
+             */
+            target_files?: string[];
+            /** Title */
+            title: string;
+            /**
+             * Verify Commands
+             * @description null: as the project says
+             */
+            verify_commands?: string[][] | null;
+            /**
+             * Workflow
+             * @description one of `GET /api/v1/workflows`
+             * @default code-change
+             */
+            workflow: string;
+        };
+        /**
+         * ComparisonState
+         * @enum {string}
+         */
+        ComparisonState: "running" | "ready" | "failed" | "chosen" | "cancelled";
         /**
          * Condition
          * @description One of the values at `path` must be so; `not_equals` and `missing` are about all of them.
@@ -2002,11 +2335,17 @@ export interface components {
             value?: components["schemas"]["JsonValue"];
         };
         /**
+         * Decider
+         * @description What a comparison was decided by.
+         * @enum {string}
+         */
+        Decider: "person" | "rule" | "merge";
+        /**
          * ErrandKind
          * @description Work that is no execution and that only a worker can do, because only it reaches the forge.
          * @enum {string}
          */
-        ErrandKind: "merge" | "close" | "look" | "read-task-list" | "write-task-list";
+        ErrandKind: "merge" | "close" | "look" | "read-task-list" | "write-task-list" | "read-issues";
         /**
          * ErrandState
          * @enum {string}
@@ -2294,6 +2633,18 @@ export interface components {
              */
             label: string;
             /**
+             * Poll Issues
+             * @description true: a worker looks for labelled issues, where the forge can't reach us by a webhook
+             * @default false
+             */
+            poll_issues: boolean;
+            /**
+             * Quiet Seconds
+             * @description so long nothing new may be said of a change before it is answered, all at once
+             * @default 30
+             */
+            quiet_seconds: number;
+            /**
              * Respond To Checks
              * @description failing checks of our changes are answered by another execution
              * @default true
@@ -2313,7 +2664,7 @@ export interface components {
             rounds: number;
             /**
              * Trust Members
-             * @description whoever the forge itself calls an owner, member or collaborator may, too; only GitHub tells that
+             * @description whoever the forge itself calls an owner, member or collaborator may, too; in webhooks only GitHub tells that, and a worker asks every forge
              * @default true
              */
             trust_members: boolean;
@@ -2832,6 +3183,16 @@ export interface components {
              */
             next?: string | null;
         };
+        /** Page[Comparison] */
+        Page_Comparison_: {
+            /** Items */
+            items: components["schemas"]["Comparison"][];
+            /**
+             * Next
+             * @description Pass it as `cursor` for the next page; null on the last.
+             */
+            next?: string | null;
+        };
         /** Page[EventRule] */
         Page_EventRule_: {
             /** Items */
@@ -3130,6 +3491,8 @@ export interface components {
              * @default {
              *       "command": "/pullyard",
              *       "label": "pullyard",
+             *       "poll_issues": false,
+             *       "quiet_seconds": 30,
              *       "respond_to_checks": true,
              *       "respond_to_reviews": true,
              *       "rounds": 3,
@@ -3764,6 +4127,11 @@ export interface components {
             budget_tokens?: number | null;
             /** Change Id */
             change_id?: string | null;
+            /**
+             * Comparison Id
+             * @description in which it is one of several candidates
+             */
+            comparison_id?: string | null;
             /**
              * Created At
              * Format: date-time
@@ -5541,6 +5909,430 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_all_api_v1_comparisons_get: {
+        parameters: {
+            query?: {
+                project_id?: string | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Comparison_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_api_v1_comparisons__comparison_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                comparison_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_api_v1_comparisons__comparison_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                comparison_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    choose_one_api_v1_comparisons__comparison_id__choose_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                comparison_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChoiceInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
                 };
             };
             /** @description Bad Request */
@@ -9543,6 +10335,116 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Automation"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_api_v1_projects__project_id__comparisons_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ComparisonInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
                 };
             };
             /** @description Bad Request */
