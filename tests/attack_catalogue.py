@@ -75,8 +75,8 @@ ROWS = (
     Row("requests: address of a repository", "a grammar of addresses, no plain HTTP to others", OUTSIDE),
     Row("requests: work of a model's provider", "known fields, tools and contents alone pass", OUTSIDE),
     Row("requests: address of a webhook", "", later="Pullyard sends no webhooks yet"),
-    Row("webhooks: forgery", "", later="forges' own webhooks are not taken yet; events need a token"),
-    Row("webhooks: replay", "an event's id is unique for its source", OUTSIDE),
+    Row("webhooks: forgery", "an HMAC of the raw body, before anything is read of it", OUTSIDE),
+    Row("webhooks: replay", "known by its signed content, in the transaction of its effect", OUTSIDE),
     Row(
         "live stream: a page of another site",
         "the origin is checked, a ticket is for one connection",

@@ -17,21 +17,21 @@ class Hooked:
     project_id: str
     hook: dict[str, Any]
 
-    async def send(
-        self, event: str, payload: Any, *, to: RunningCoordinator | None = None, **headers: str
-    ) -> httpx.Response:
+    async def send(self, event: str, payload: Any, *, to: RunningCoordinator | None = None) -> httpx.Response:
         """Signed with the hook's secret, to the replica ``to``."""
         body, signed = self.forge.sign(self.hook["secret"], event, payload)
-        return await self.post(body, {**signed, **headers}, to=to)
+        return await self.post(body, signed, to=to)
 
     async def post(
         self, body: bytes, headers: dict[str, str], *, to: RunningCoordinator | None = None
     ) -> httpx.Response:
         path = "/webhooks/v1/" + self.hook["url"].rpartition("/")[2]
-        return await (to or self.coordinator).client().post(path, content=body, headers=headers)
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        return await (to or self.coordinator).client().post(path, content=body, headers=raw)
 
     async def verdict(self, event: str, payload: Any, **headers: str) -> dict[str, Any]:
-        answer = await self.send(event, payload, **headers)
+        body, signed = self.forge.sign(self.hook["secret"], event, payload)
+        answer = await self.post(body, {**signed, **headers})
         assert answer.status_code == 200, answer.text
         return answer.json()
 

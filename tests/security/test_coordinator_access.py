@@ -64,6 +64,7 @@ async def ids(coordinator: RunningCoordinator) -> dict[str, str]:
         "received_id": (await coordinator.post("/events", {"type": "test"}))["events"][0]["id"],
         "budget_id": (await coordinator.http.put("/api/v1/budgets", json=BUDGET)).json()["id"],
         "key_id": (await coordinator.http.put("/api/v1/keys", json=KEY)).json()["id"],
+        "webhook_id": (await webhook(coordinator, project_id))["id"],
         "stream": "implement",
         "member_id": coordinator.served.services.owner.member_id,
     }
@@ -83,6 +84,16 @@ async def stranger(coordinator: RunningCoordinator) -> httpx.AsyncClient:
             connection, CredentialKind.API, tenant_id=tenant_id, member_id=member_id, seconds=None
         )
     return coordinator.client(issued.secret)
+
+
+async def webhook(coordinator: RunningCoordinator, project_id: str) -> dict[str, Any]:
+    """Of this project, whose repository is put where a forge may be."""
+    async with coordinator.served.services.database.transaction() as connection:
+        await connection.execute(
+            text("UPDATE projects SET repository = 'https://github.com/a/b' WHERE id = :id"),
+            {"id": project_id},
+        )
+    return await coordinator.post(f"/projects/{project_id}/webhooks", {})
 
 
 def assert_problem(answer: httpx.Response, status: int) -> None:

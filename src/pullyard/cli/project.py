@@ -36,9 +36,12 @@ from pullyard.cli.profile import connect
 from pullyard.cli.references import find_project
 from pullyard.cli.sanitise import one_line
 from pullyard.cli.terminal import Terminal
+from pullyard.cli.webhook import app as webhook_app
+from pullyard.cli.webhook import forge_events
 from pullyard.protocol.resources import Project, ProjectInput, ProjectPatch
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+app.add_typer(webhook_app, name="webhook", help="Let the project's forge tell what happens there.")
 
 
 @app.command("add")
@@ -277,3 +280,6 @@ def remove(
         client.remove_project(found.id)
     terminal.say(f"Removed project {one_line(found.name)}.")
     terminal.finish({"removed": found.id})
+
+
+app.command("forge-events")(forge_events)

@@ -35,6 +35,7 @@ from pullyard.protocol.resources import (
     Worker,
 )
 from pullyard.protocol.schedules import Schedule, ScheduleInput, SchedulePatch
+from pullyard.protocol.webhooks import Webhook, WebhookInput
 from pullyard.protocol.workflows import AnswerInput, ExecutionNode, Question, ReviewInput
 from pullyard.sdk.stream import Stream
 from pullyard.sdk.transport import Transport
@@ -322,6 +323,17 @@ class Client:
 
     def remove_event_rule(self, rule_id: str) -> None:
         self._transport.request("DELETE", f"/event-rules/{rule_id}")
+
+    def webhooks(self, project_id: str) -> Iterator[Webhook]:
+        """With what came of their newest deliveries; without the secrets."""
+        return self._pages(f"/projects/{project_id}/webhooks", Webhook)
+
+    def add_webhook(self, project_id: str, webhook: WebhookInput) -> Webhook:
+        """Its secret is shown this once."""
+        return self._transport.post(f"/projects/{project_id}/webhooks", Webhook, webhook)
+
+    def remove_webhook(self, project_id: str, webhook_id: str) -> None:
+        self._transport.request("DELETE", f"/projects/{project_id}/webhooks/{webhook_id}")
 
     def audit(self, *, target: str | None = None) -> Iterator[AuditEntry]:
         """Who did what, the newest first; ``target`` is the id of what was changed."""
