@@ -7,6 +7,7 @@ import pytest
 
 from tests.agent_plays import PLAYS
 from tests.agent_programs import shelf_with
+from tests.eventually import eventually
 from tests.model_server import ModelServer
 from tests.repositories import git_in
 from tests.system import System
@@ -25,6 +26,10 @@ def provider_at(server: ModelServer) -> Mapping[str, str]:
     }
 
 
+async def workers_of(system: System) -> object:
+    return (await system.coordinator.get("/workers"))["items"]
+
+
 @pytest.mark.parametrize("name", ["codex", "gemini"])
 async def test_a_task_waits_for_a_worker_with_its_agent_and_becomes_a_change(
     name: str, system: System
@@ -37,8 +42,10 @@ async def test_a_task_waits_for_a_worker_with_its_agent_and_becomes_a_change(
         waiting = await system.coordinator.get(f"/tasks/{task['id']}")
         assert waiting["unmet_labels"] == [f"agent={name}"]
         system.worker_data.mkdir(exist_ok=True)
-        os.symlink(shelf_with(name).directory, system.worker_data / "agents")
         await system.start_worker(**provider_at(server))
+        await eventually(lambda: workers_of(system))
+        # An install is seen by the worker that runs.
+        os.symlink(shelf_with(name).directory, system.worker_data / "agents")
         ended = await system.ended(task)
     assert ended["state"] == "completed", (ended["message"], system.worker_log[-3000:])
     change = await system.change(ended)

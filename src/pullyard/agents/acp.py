@@ -43,6 +43,9 @@ class AcpSettings(ModelSettings):
             return f"The program of acp is one of {', '.join(sorted(SPEAKERS))}."
         return super().problem()
 
+    def needs(self) -> tuple[Sequence[str], str]:
+        return (self.program,), self.endpoint
+
     def chosen(self) -> Model:
         """Raises RequestError."""
         check_endpoint(self.endpoint)

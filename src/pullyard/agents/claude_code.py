@@ -1,6 +1,6 @@
 """The agent ``claude-code``: Claude Code's command line, headless, with JSON lines as its output."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,6 +54,9 @@ class ClaudeCodeSettings(AgentSettings):
         if any("\0" in argument for argument in [self.model, *self.extra_argv]):
             return "The settings of claude-code hold a NUL character: remove it."
         return None
+
+    def needs(self) -> tuple[Sequence[str], str]:
+        return (), self.endpoint
 
 
 def _place(cloud: str, address: str) -> Mapping[str, str]:

@@ -91,6 +91,9 @@ class ModelSettings(AgentSettings):
             return error.message
         return None
 
+    def needs(self) -> tuple[Sequence[str], str]:
+        return (), self.endpoint
+
     def chosen(self) -> Model:
         """Raises RequestError."""
         model = choose_model(self.model, programs()[self.agent].providers)

@@ -1,7 +1,7 @@
 """Which programs agents have, from ``programs.toml``: where they come from and which versions were tried."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Literal
@@ -10,6 +10,8 @@ import msgspec
 
 AGENT_LABEL = "agent="
 """What stands before an agent's name in the labels of workers that have its program."""
+ENDPOINT_LABEL = "endpoint="
+"""What stands before the name of a worker's own model endpoint in its labels."""
 _EVERYWHERE = frozenset({"claude-code"})
 """Workers of any version find these by themselves, so that no label is asked for."""
 PROGRAMS_INSIDE = "/opt/pullyard/agents"
@@ -73,9 +75,9 @@ def inside(name: str) -> str:
     return f"{PROGRAMS_INSIDE}/{name}"
 
 
-def needed_label(agent: str) -> str | None:
-    """What a worker must have to be given this agent's tasks; None: nothing."""
-    return AGENT_LABEL + agent if agent in programs() and agent not in _EVERYWHERE else None
+def program_labels(names: Iterable[str]) -> list[str]:
+    """What a worker must have to be given tasks that run these agents' programs."""
+    return [AGENT_LABEL + name for name in names if name in programs() and name not in _EVERYWHERE]
 
 
 def start_words(name: str) -> list[str]:

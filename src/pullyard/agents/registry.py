@@ -1,6 +1,7 @@
 """All agents by name."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from pullyard.agents.acp import AcpAgent
@@ -13,6 +14,7 @@ from pullyard.agents.demo import DemoAgent
 from pullyard.agents.gemini import GeminiAgent
 from pullyard.agents.mini_swe_agent import MiniSweAgent
 from pullyard.agents.opencode import OpencodeAgent
+from pullyard.agents.programs import ENDPOINT_LABEL, program_labels
 from pullyard.agents.protocol import Agent
 from pullyard.agents.settings import AgentSettings, read_settings
 from pullyard.protocol.errors import RequestError
@@ -48,3 +50,12 @@ def check_settings(name: str, settings: Mapping[str, Any]) -> None:
         known = ", ".join(AGENTS)
         raise RequestError(f"There is no agent {name[:60]!r}: choose one of {known}.", code="unknown-agent")
     read_settings(name, agent().settings_type, settings)
+
+
+def needed_labels(name: str, settings: Mapping[str, Any]) -> list[str]:
+    """What a worker must have to be given this agent's tasks: its programs, and the endpoint it asks."""
+    further, endpoint = (), ""
+    with suppress(RequestError):
+        # What was stored by another version may be wrong by now; its task says so.
+        further, endpoint = read_settings(name, AGENTS[name]().settings_type, settings).needs()
+    return [*program_labels([name, *further]), *([ENDPOINT_LABEL + endpoint] if endpoint else [])]

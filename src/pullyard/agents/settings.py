@@ -1,6 +1,6 @@
 """Reads an agent's settings into its own type, with errors a person can act on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +14,10 @@ class AgentSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def problem(self) -> str | None:
         """One sentence where values of the right types make no sense together."""
         return None
+
+    def needs(self) -> tuple[Sequence[str], str]:
+        """Programs besides the agent's own, and the worker's endpoint, that it can't do without."""
+        return (), ""
 
 
 SettingsT = TypeVar("SettingsT", bound=AgentSettings)

@@ -2,6 +2,7 @@
 
 import re
 
+from pullyard.agents.programs import ENDPOINT_LABEL
 from pullyard.protocol.errors import RequestError
 from pullyard.worker.gateway.keys import KeySource
 from pullyard.worker.gateway.upstream import ProviderSettings
@@ -29,7 +30,7 @@ def model_settings(settings: WorkerSettings) -> dict[str, ProviderSettings]:
 
 def endpoint_labels(settings: WorkerSettings) -> list[str]:
     """What the worker says of itself, so that a task can ask for a worker that has its endpoint."""
-    return [f"endpoint={name}" for name in sorted(settings.model_endpoints)]
+    return [ENDPOINT_LABEL + name for name in sorted(settings.model_endpoints)]
 
 
 def _endpoint(endpoint: ModelEndpoint) -> ProviderSettings:

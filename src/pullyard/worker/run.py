@@ -92,9 +92,9 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     client = CoordinatorClient(settings.coordinator_url)
     stack.push_async_callback(client.close)
     tools = await make_tools(settings, client, stack)
-    programs = shelf_in(settings.data_directory).labels()
-    lasting = [*settings.labels, *programs, *endpoint_labels(settings)]
-    offer = Offer(lasting, tools.sandboxes.labels)
+    shelf = shelf_in(settings.data_directory)
+    lasting = [*settings.labels, *endpoint_labels(settings)]
+    offer = Offer(lasting, lambda: [*tools.sandboxes.labels(), *shelf.labels()])
     identity = Identity(settings, client, measured_facts(tools), offer)
     signalled = signals(settings)
     connected = await unless_signalled(identity.connect(), signalled)

@@ -37,9 +37,12 @@ async def create_project(connection: AsyncConnection, tenant_id: str, wish: Proj
     check_default_agent(wish.agent)
     check_added_nodes(wish.workflow_nodes)
     project_id = new_id(Kind.PROJECT)
+    wished = wish.model_dump(mode="json")
     parameters = {
-        **wish.model_dump(mode="json"),
-        "labels": with_needs_of_project(wish.labels, wish.workflow_nodes, wish.isolation, wish.agent.name),
+        **wished,
+        "labels": with_needs_of_project(
+            wish.labels, wished["workflow_nodes"], wish.isolation, wished["agent"]
+        ),
         "id": project_id,
         "tenant_id": tenant_id,
         "automation": AutomationState.RUNNING,
@@ -89,7 +92,7 @@ async def edit_project(
             given.get("labels", current["labels"]),
             given.get("workflow_nodes", current["workflow_nodes"]),
             patch.isolation or project.isolation,
-            (patch.agent or project.agent).name,
+            given.get("agent", current["agent"]),
         )
     try:
         await connection.execute(

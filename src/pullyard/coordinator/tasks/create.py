@@ -42,7 +42,7 @@ async def create_task(
     """
     check_wish(wish, responds=responds_to is not None)
     labels = with_needs(wish.labels, needed=needs_new_worker(wish))
-    labels = with_agent(labels, wish.agent.name if wish.agent else None)
+    labels = with_agent(labels, wish.agent.model_dump() if wish.agent else None)
     wish = wish.model_copy(update={"labels": labels})
     task_id = new_id(Kind.TASK)
     # The reason is a first guess, and `release_task` puts it right; most tasks are held by nothing.

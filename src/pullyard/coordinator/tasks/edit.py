@@ -104,7 +104,7 @@ async def edit_plan(
 ) -> None:
     """Labels, dependencies, start, draft and tries."""
     labels = with_needs(values["labels"], needed=PROTOCOL_LABEL in row.labels)
-    labels = with_agent(labels, values["agent"]["name"] if values["agent"] else None)
+    labels = with_agent(labels, values["agent"])
     moved = not given.keys().isdisjoint({"labels", "agent"})
     lane_id = await lane_of(connection, row, labels) if moved else row.lane_id
     plan = {name: values[name] for name in ("draft", "start_at", "retry")}

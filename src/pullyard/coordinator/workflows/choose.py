@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from pullyard.agents.programs import AGENT_LABEL, needed_label
-from pullyard.agents.registry import check_settings
+from pullyard.agents.programs import AGENT_LABEL, ENDPOINT_LABEL
+from pullyard.agents.registry import check_settings, needed_labels
 from pullyard.coordinator.projects.refs import check_branch, check_repository
 from pullyard.lifecycle.workflow_rules import AddedNode, WorkflowInvalid, extend
 from pullyard.lifecycle.workflows import (
@@ -18,6 +18,7 @@ from pullyard.lifecycle.workflows import (
     Workflow,
 )
 from pullyard.protocol.errors import RequestError
+from pullyard.protocol.fields import AgentSettings
 from pullyard.protocol.isolation import IsolationSettings
 from pullyard.protocol.resources import TaskInput
 from pullyard.protocol.worker import ChangeStart, RepositoryGrant
@@ -115,12 +116,14 @@ def _check_repositories(repositories: Sequence[TaskRepository]) -> None:
         check_branch(one.base_branch)
 
 
-def needs_of_project(nodes: Sequence[Any], isolation: IsolationSettings, agent: str) -> list[str]:
+def needs_of_project(
+    nodes: Sequence[Mapping[str, Any]], isolation: IsolationSettings, agent: Mapping[str, Any]
+) -> list[str]:
     """What a worker must have for any task of the project, in labels that it gives itself."""
     sandbox = isolation.sandbox
-    program = needed_label(agent)
+    agents = [agent, *filter(None, (node["settings"].get("agent") for node in nodes))]
     return [
-        *([program] if program else []),
+        *(label for one in agents for label in _needed(one)),
         *([PROTOCOL_LABEL] if nodes else []),
         *([f"{BACKEND_LABEL}{sandbox.backend}"] if sandbox.backend else []),
         *([f"{LEVEL_LABEL}{sandbox.level}"] if sandbox.level else []),
@@ -128,19 +131,26 @@ def needs_of_project(nodes: Sequence[Any], isolation: IsolationSettings, agent: 
 
 
 def with_needs_of_project(
-    labels: Sequence[str], nodes: Sequence[Any], isolation: IsolationSettings, agent: str
+    labels: Sequence[str],
+    nodes: Sequence[Mapping[str, Any]],
+    isolation: IsolationSettings,
+    agent: Mapping[str, Any],
 ) -> list[str]:
-    """The project's own labels, with exactly what it needs now."""
-    measured = (PROTOCOL_LABEL, BACKEND_LABEL, LEVEL_LABEL, AGENT_LABEL)
+    """The project's own labels, with exactly what it needs now. ``agent`` has a name and settings."""
+    measured = (PROTOCOL_LABEL, BACKEND_LABEL, LEVEL_LABEL, AGENT_LABEL, ENDPOINT_LABEL)
     own = [label for label in labels if not label.startswith(measured)]
     return sorted({*own, *needs_of_project(nodes, isolation, agent)})
 
 
-def with_agent(labels: Sequence[str], agent: str | None) -> list[str]:
+def with_agent(labels: Sequence[str], agent: Mapping[str, Any] | None) -> list[str]:
     """A task's labels, with what its own agent needs; None leaves the project's."""
-    needed = needed_label(agent) if agent else None
-    own = {label for label in labels if not label.startswith(AGENT_LABEL)}
-    return sorted({*own, needed} if needed else own)
+    own = {label for label in labels if not label.startswith((AGENT_LABEL, ENDPOINT_LABEL))}
+    return sorted({*own, *(_needed(agent) if agent else ())})
+
+
+def _needed(agent: Mapping[str, Any]) -> list[str]:
+    chosen = AgentSettings.model_validate(agent)
+    return needed_labels(chosen.name, chosen.settings)
 
 
 def with_needs(labels: Sequence[str], *, needed: bool) -> list[str]:
