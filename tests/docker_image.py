@@ -27,7 +27,7 @@ PROGRAMS = (
         "pwd",
     ),
     *("dd", "date", "stat", "ln", "df", "uname", "sync", "cut", "seq", "tar", "tee", "basename", "dirname"),
-    *("readlink", "realpath", "mktemp", "sha256sum", "od", "kill", "git", "python3"),
+    *("readlink", "realpath", "mktemp", "sha256sum", "od", "kill", "git", "python3", "timeout"),
 )
 TREES = ("/usr/lib/git-core", "/usr/share/git-core/templates", "/usr/lib/python3.*")
 C_LIBRARY = ("librt.so.1", "libdl.so.2", "libpthread.so.0", "libm.so.6")

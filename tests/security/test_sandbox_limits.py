@@ -8,11 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from pullyard.cli.doctor_sandboxes import remedies
+from pullyard.protocol.isolation import Level
+from pullyard.sandboxes.bounds import TRIALS
 from pullyard.sandboxes.bubblewrap import Bubblewrap
 from pullyard.sandboxes.cgroups.find import hierarchies
 from pullyard.sandboxes.disk_meter import room_to_save
+from pullyard.sandboxes.docker.sandbox import DockerSandbox
 from pullyard.sandboxes.probe import probe
-from pullyard.sandboxes.protocol import Command, Limits, Sandbox
+from pullyard.sandboxes.protocol import Command, ContainerSettings, Limits, Sandbox
+from pullyard.worker.sandbox_choice import levels_of
+from tests.docker_engine import DockerEngine
 from tests.sandbox_places import FORK_UNTIL_REFUSED, first_line, run, sandbox_at
 
 MIB = 1 << 20
@@ -151,6 +157,19 @@ async def test_every_limit_is_driven_against() -> None:
     assert {name for name, kept in held.items() if not kept} == {
         name for name, controller in kept_by.items() if controller not in CONTROLLERS
     }
+
+
+async def test_every_limit_of_containers_is_driven_against(docker_engine: DockerEngine) -> None:
+    found = await probe(DockerSandbox, containers=ContainerSettings(image=docker_engine.image))
+    assert list(found.bounds) == list(TRIALS)
+    assert all(found.bounds.values()), found.bounds
+
+
+async def test_a_limit_that_can_not_be_tried_is_not_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pullyard.sandboxes.probe.LACKS", "echo timeout")
+    found = await probe(Bubblewrap)
+    assert (found.bounds, levels_of(found)) == ({}, [Level.ISOLATED])
+    assert "for want of timeout" in remedies(found)[0]
 
 
 async def test_a_limit_that_nothing_holds_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

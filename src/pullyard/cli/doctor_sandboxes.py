@@ -91,7 +91,7 @@ def remedies(found: Probe) -> list[str]:
         return ["It isolates nothing: allow it only for code that you trust as your own account."]
     leaks = [mend_escape(name) for name, kept in found.escapes.items() if not kept]
     loose = [mend_bound(name) for name, kept in found.bounds.items() if not kept]
-    untried = [] if found.bounds else [mend_bound("")]
+    untried = [] if found.bounds else [found.remedy or mend_bound("")]
     copied = [] if found.overlay or found.name != "bubblewrap" else [NO_OVERLAY]
     return list(dict.fromkeys([*leaks, *loose, *untried, *copied]))
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pullyard.sandboxes.bounds import try_bounds
+from pullyard.sandboxes.bounds import LACKS, try_bounds
 from pullyard.sandboxes.children import Child, Streams, own_mark, readable
 from pullyard.sandboxes.escapes import ESCAPES, WITNESSED
 from pullyard.sandboxes.protocol import (
@@ -26,6 +26,7 @@ from pullyard.sandboxes.protocol import (
     SandboxUnavailable,
     Workspace,
 )
+from pullyard.sandboxes.remedies import mend_untried
 
 NOBODY = 65534
 SMALL = Limits(temporary_bytes=1 << 20, shared_memory_bytes=1 << 20)
@@ -109,13 +110,15 @@ async def measure(sandbox: Sandbox, scratch: Path, heard: Heard, *, overlay: boo
     unsafe = sandbox.name == "unsafe-directory"
     escapes = dict.fromkeys([*ESCAPES, *WITNESSED], False) if unsafe else await try_escapes(sandbox, scratch)
     heard("limits")
+    lacking = (await run(sandbox, LACKS))[1].decode(errors="replace").split()
     return Probe(
         sandbox.name,
         available=True,
         start_seconds=statistics.median(seconds),
         overlay=overlay,
         escapes=escapes,
-        bounds={} if unsafe else await try_bounds(sandbox),
+        bounds={} if unsafe or lacking else await try_bounds(sandbox),
+        remedy=mend_untried(lacking) if lacking else None,
     )
 
 

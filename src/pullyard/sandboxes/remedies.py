@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 INSTALL = (
@@ -92,6 +93,14 @@ def mend_escape(name: str) -> str:
     """What to do where this way out was not held; the sandbox is not used until then."""
     known = ESCAPES.get(name, "Tell us with the output of 'pullyard doctor --json', as SECURITY.md says.")
     return f"It does not hold '{name}', so it is not used. {known}"
+
+
+def mend_untried(programs: Sequence[str]) -> str:
+    """What to do where the limits can't be tried for want of these programs."""
+    return (
+        f"No limit could be tried for want of {', '.join(programs)}: install coreutils, grep and util-linux, "
+        "or measure containers with an image that has them (--docker-image, docker_image of the worker)."
+    )
 
 
 def mend_bound(name: str) -> str:
