@@ -6,6 +6,7 @@ import pytest
 
 from tests.attack_catalogue import BY_NAME, PLACES, ROWS
 from tests.attack_report import FINDINGS
+from tests.guards import GUARDS
 
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs/explanation/security.md"
@@ -30,3 +31,12 @@ def test_every_row_is_named_once_and_says_what_holds_it() -> None:
 def test_the_page_on_security_lists_every_row() -> None:
     page = PAGE.read_text()
     assert [row.name for row in ROWS if not row.later and row.name.partition(": ")[2] not in page] == []
+
+
+def test_every_guard_stands_where_it_would_be_taken_out() -> None:
+    assert len({guard.name for guard in GUARDS}) == len(GUARDS)
+    for guard in GUARDS:
+        assert guard.removed(), guard.name
+        assert [
+            TESTS.parent / place for place in guard.tests.split() if not (TESTS.parent / place).exists()
+        ] == []

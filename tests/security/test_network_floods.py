@@ -6,8 +6,8 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -29,8 +29,8 @@ def get(port: int) -> bytes:
     return f"GET http://{HOST}:{port}/ HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode()
 
 
-@contextmanager
-def flood(port: int) -> Iterator[None]:
+@asynccontextmanager
+async def flood(port: int) -> AsyncIterator[None]:
     """So many connections of a program that waits for none of them, each with half a request."""
     connections = [socket.socket() for _ in range(FLOOD)]
     try:
@@ -39,6 +39,8 @@ def flood(port: int) -> Iterator[None]:
             connection.connect_ex(("127.0.0.1", port))
             with suppress(OSError):
                 connection.send(b"GET http://")
+            # All at once would not get beyond the queue of the listener.
+            await asyncio.sleep(0)
         yield
     finally:
         for connection in connections:
@@ -53,7 +55,7 @@ async def test_a_flood_of_connections_is_bounded_and_holds_up_nobody_else() -> N
     async with Host() as host:
         rule = HostRule(host=HOST, port=host.port)
         async with egress_at(rule, dialer=opened(host.port)) as (gateway, _):
-            with flood(gateway.port):
+            async with flood(gateway.port):
                 await eventually(full)
                 async with egress_at(rule, dialer=opened(host.port)) as (neighbour, _):
                     for _ in range(20):

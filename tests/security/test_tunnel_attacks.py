@@ -15,6 +15,7 @@ from pullyard.worker.gateway.serve import Gateway
 from tests.egress import HOST, egress_at, opened
 
 EVIL = "evil.example"
+PATIENCE_SECONDS = 20
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -74,8 +75,10 @@ async def tunnel(
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(f"CONNECT {HOST}:{port} HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode())
         try:
-            assert await reader.readexactly(len(ESTABLISHED)) == ESTABLISHED
-            yield gateway, told, reader, writer
+            # What passes is echoed, and then its end would be waited for.
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert await reader.readexactly(len(ESTABLISHED)) == ESTABLISHED
+                yield gateway, told, reader, writer
         finally:
             writer.close()
 

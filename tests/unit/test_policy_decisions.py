@@ -14,8 +14,8 @@ from pullyard.lifecycle.change import ErrandKind
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.tool_routing import Verdict
 from pullyard.lifecycle.workflows import CODE_CHANGE, Node, NodeKind, Workflow
-from pullyard.protocol.errors import RequestError
 from pullyard.protocol.errands import TaskListErrand
+from pullyard.protocol.errors import RequestError
 from pullyard.protocol.isolation import HostRule, Isolation, NetworkPolicy, SandboxWish, ToolPolicy
 from pullyard.protocol.signed_tasks import sign
 from pullyard.protocol.signing import public_text
@@ -223,7 +223,9 @@ def test_images_of_the_repositorys_own_files_are_held_against_it() -> None:
 
 def test_nothing_of_a_refused_grant_leaves() -> None:
     refused = DECIDER.nothing(isolated(network=NetworkPolicy(hosts=[HostRule(host="evil")])))
-    assert (refused.grant.text_policy.logs, refused.grant.text_policy.diff) == (False, False)
+    no_rule = DECIDER.nothing(sent(repository=RepositorySpec(url="/etc"), text_policy=TextPolicy()))
+    for text in (refused.grant.text_policy, no_rule.grant.text_policy):
+        assert (text.logs, text.diff) == (False, False)
     assert (refused.grant.isolation.network.hosts, refused.grant.isolation.salvage.push) == ([], False)
 
 

@@ -1,0 +1,5 @@
+"""The main guards of the sources, by what they protect; ``python -m tests.guards`` takes out one by one."""
+
+from tests.guards import coordinator, harvest, machine, network, worker
+
+GUARDS = (*harvest.GUARDS, *machine.GUARDS, *network.GUARDS, *worker.GUARDS, *coordinator.GUARDS)
