@@ -39,6 +39,7 @@ async def things(coordinator: RunningCoordinator) -> dict[str, Any]:
     await worker.deliver(grant)
     done = await coordinator.get(f"/tasks/{task['id']}")
     schedule = {"name": "s", "cron": "0 0 1 1 *", "task": {"title": "x"}}
+    compared = {"title": "x", "candidates": [{"agent": {"name": "claude-code"}}] * 2}
     rule = {"name": "r", "task": {"title": "{data.x}"}}
     return {
         "project_id": project_id,
@@ -48,6 +49,7 @@ async def things(coordinator: RunningCoordinator) -> dict[str, Any]:
         "change_id": done["change_id"],
         "schedule_id": (await coordinator.post(f"/projects/{project_id}/schedules", schedule))["id"],
         "rule_id": (await coordinator.post(f"/projects/{project_id}/event-rules", rule))["id"],
+        "comparison_id": (await coordinator.post(f"/projects/{project_id}/comparisons", compared))["id"],
         "received_id": (await coordinator.post("/events", {"type": "t"}))["events"][0]["id"],
         "stream": "implement",
     }

@@ -19,6 +19,7 @@ OWN_LISTS = {"/api/v1/tokens", "/api/v1/members", "/api/v1/workflows"}
 BUDGET = {"scope": "tenant", "period": "day", "limit_micros": 1_000_000}
 KEY = {"provider": "anthropic", "scope": "tenant", "boxes": {"x25519:" + "A" * 43 + "=": "AAAA"}}
 SCHEDULE = {"name": "nightly", "cron": "0 0 1 1 *", "task": {"title": "x"}}
+COMPARISON = {"title": "x", "candidates": [{"agent": {"name": "command", "settings": {"command": "x"}}}] * 2}
 RULE = {"name": "all", "type_pattern": "never", "task": {"title": "x"}}
 METHODS = ("get", "post", "patch", "put", "delete")
 
@@ -61,6 +62,7 @@ async def ids(coordinator: RunningCoordinator) -> dict[str, str]:
         "token_id": (await coordinator.post("/tokens", {"name": "one"}))["id"],
         "schedule_id": (await coordinator.post(f"/projects/{project_id}/schedules", SCHEDULE))["id"],
         "rule_id": (await coordinator.post(f"/projects/{project_id}/event-rules", RULE))["id"],
+        "comparison_id": (await coordinator.post(f"/projects/{project_id}/comparisons", COMPARISON))["id"],
         "received_id": (await coordinator.post("/events", {"type": "test"}))["events"][0]["id"],
         "budget_id": (await coordinator.http.put("/api/v1/budgets", json=BUDGET)).json()["id"],
         "key_id": (await coordinator.http.put("/api/v1/keys", json=KEY)).json()["id"],
@@ -136,6 +138,8 @@ async def test_another_tenant_finds_nothing_behind_any_id(
         ("post", "/api/v1/executions/{execution_id}/answer"): {"answer": "x"},
         ("post", "/api/v1/projects/{project_id}/schedules"): SCHEDULE,
         ("post", "/api/v1/projects/{project_id}/event-rules"): RULE,
+        ("post", "/api/v1/projects/{project_id}/comparisons"): COMPARISON,
+        ("post", "/api/v1/comparisons/{comparison_id}/choose"): {"task_id": ids["task_id"]},
     }
     asked = [key for key in await operations(coordinator) if "{" in key[1]]
     assert len(asked) > 15
