@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tests.agent_plays import FIX, PLAYS, programs_for
 from tests.agent_programs import shelf_with
 from tests.cli_program import PROGRAM
 from tests.model_server import ModelServer, Text, ToolUse
@@ -21,12 +22,14 @@ KEY = "sk-ant-canary-1234567890"
 AGENT = {"name": "pullyard", "settings": {"model": "anthropic/claude-sonnet-5"}}
 
 
-async def start_worker(system: System, server: ModelServer) -> None:
+async def start_worker(system: System, server: ModelServer, *programs: str) -> None:
     shown = system.worker_data / "agents"
     if not shown.exists():
         system.worker_data.mkdir(exist_ok=True)
-        os.symlink(shelf_with("pullyard").directory, shown)
-    await system.start_worker(anthropic_api_key=KEY, anthropic_base_url=server.base_url)
+        os.symlink(shelf_with(*(programs or ("pullyard",))).directory, shown)
+    keys = {f"{one}_api_key": KEY for one in ("anthropic", "openai")}
+    bases = {f"{one}_base_url": server.base_url for one in ("anthropic", "openai")}
+    await system.start_worker(**keys, **bases)
 
 
 async def test_a_question_is_answered_after_its_worker_was_killed(system: System) -> None:
@@ -58,6 +61,29 @@ async def test_a_question_is_answered_after_its_worker_was_killed(system: System
     kinds = [entry["kind"] for entry in entries]
     assert kinds[:3] == ["note", "tool-call", "question"]
     assert kinds[3:] == ["note", "tool-result", "tool-call", "diff", "tool-result", "message", "usage"]
+
+
+async def test_leave_to_run_a_command_is_given_after_its_worker_was_killed(system: System) -> None:
+    play = PLAYS["acp codex-acp"]
+    repository = system.repository({"greeting.txt": "helo world\n"})
+    isolation = {"tools": {"commands": ["ask sed **"]}}
+    async with ModelServer([*play.fix, *play.fix, *play.done]) as server:
+        await start_worker(system, server, *programs_for("acp codex-acp"))
+        project = await system.project(repository, verify_commands=[["true"]], isolation=isolation)
+        task = await system.task(project, "", agent={"name": "acp", "settings": dict(play.settings)})
+        execution = await system.until_execution(task, "waiting_input")
+        question = await system.coordinator.get(f"/executions/{execution['id']}/question")
+        assert FIX in question["question"]
+        assert (question["choices"], question["text"]) == (["approve", "reject"], False)
+        await system.kill_worker()
+        await start_worker(system, server)
+        await system.coordinator.post(f"/executions/{execution['id']}/answer", {"answer": "approve"}, 200)
+        ended = await system.ended(task)
+        last = server.model_requests()[-1].body.decode()
+    assert ended["state"] == "completed", (ended["message"], system.worker_log[-3000:])
+    assert "A person allows this" in last, "the session itself went on"
+    change = await system.change(ended)
+    assert git_in(repository, "show", f"{change['branch']}:greeting.txt") == "hello world"
 
 
 async def test_a_long_result_is_begun_in_the_conversation_and_whole_in_the_log(system: System) -> None:
