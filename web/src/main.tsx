@@ -5,10 +5,22 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import "@mantine/core/styles.css";
 import "./app.css";
+import { mendBoards } from "./api/board";
 import { queryClient } from "./api/queries";
 import { router } from "./router";
 
-const theme = createTheme({ primaryColor: "indigo", primaryShade: 8, cursorType: "pointer" });
+const theme = createTheme({
+  primaryColor: "indigo",
+  primaryShade: 8,
+  cursorType: "pointer",
+  defaultRadius: "md",
+  components: {
+    Button: { defaultProps: { size: "sm" } },
+    // Where several are open they must not fight for the focus.
+    Menu: { defaultProps: { transitionProps: { duration: 0 } } },
+  },
+});
+mendBoards();
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no root");
 

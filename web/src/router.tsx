@@ -1,16 +1,29 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import { Shell } from "./Shell";
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  type ErrorComponentProps,
+  lazyRouteComponent,
+} from "@tanstack/react-router";
+import { NoSuchPage, PageBroke } from "./components/Fallbacks";
+import { Shell } from "./shell/Shell";
 
-const root = createRootRoute({
-  component: Shell,
-  notFoundComponent: () => <p>There is nothing at this address. The board is at the top of the page.</p>,
-});
+const root = createRootRoute({ component: Shell, notFoundComponent: NoSuchPage });
+
+const text = (value: unknown) =>
+  typeof value === "string" ? value || undefined : typeof value === "number" ? String(value) : undefined;
+
+export type BoardSearch = { project?: string; agent?: string; label?: string; q?: string };
 
 const board = createRoute({
   getParentRoute: () => root,
   path: "/",
-  validateSearch: (search: Record<string, unknown>): { project?: string } =>
-    typeof search.project === "string" ? { project: search.project } : {},
+  validateSearch: (search: Record<string, unknown>): BoardSearch => ({
+    project: text(search.project),
+    agent: text(search.agent),
+    label: text(search.label),
+    q: text(search.q),
+  }),
   component: lazyRouteComponent(() => import("./features/board/BoardPage"), "BoardPage"),
 });
 
@@ -26,15 +39,58 @@ const change = createRoute({
   component: lazyRouteComponent(() => import("./features/change/ChangePage"), "ChangePage"),
 });
 
+const automations = createRoute({
+  getParentRoute: () => root,
+  path: "/automation",
+  component: lazyRouteComponent(() => import("./features/automation/AutomationsPage"), "AutomationsPage"),
+});
+
+const automation = createRoute({
+  getParentRoute: () => root,
+  path: "/automation/$projectId",
+  component: lazyRouteComponent(() => import("./features/automation/AutomationPage"), "AutomationPage"),
+});
+
 const workers = createRoute({
   getParentRoute: () => root,
   path: "/workers",
   component: lazyRouteComponent(() => import("./features/workers/WorkersPage"), "WorkersPage"),
 });
 
+const costs = createRoute({
+  getParentRoute: () => root,
+  path: "/costs",
+  component: lazyRouteComponent(() => import("./features/costs/CostsPage"), "CostsPage"),
+});
+
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./features/settings/SettingsPage"), "SettingsPage"),
+});
+
+const start = createRoute({
+  getParentRoute: () => root,
+  path: "/start",
+  component: lazyRouteComponent(() => import("./features/start/StartPage"), "StartPage"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([board, task, change, workers]),
+  routeTree: root.addChildren([
+    board,
+    task,
+    change,
+    automations,
+    automation,
+    workers,
+    costs,
+    settings,
+    start,
+  ]),
   defaultPreload: "intent",
+  defaultErrorComponent: ({ error, reset }: ErrorComponentProps) => (
+    <PageBroke message={error instanceof Error ? error.message : String(error)} again={reset} />
+  ),
   scrollRestoration: true,
 });
 

@@ -31,9 +31,15 @@ assets = HashedFiles(directory=STATIC / "assets", check_dir=False)
 
 
 @router.get("/")
-@router.get("/workers")
-@router.get("/tasks/{_id}")
+@router.get("/automation")
+@router.get("/automation/{_id}")
 @router.get("/changes/{_id}")
+@router.get("/costs")
+@router.get("/review")
+@router.get("/settings")
+@router.get("/start")
+@router.get("/tasks/{_id}")
+@router.get("/workers")
 async def index(_id: str = "") -> Response:
     """The same page for all: its own router reads the address."""
     headers = {"cache-control": "no-cache"}

@@ -1,12 +1,11 @@
-import { useSyncExternalStore } from "react";
-import { queryClient } from "./queries";
+import { store, useStore } from "../lib/stores";
+import { everythingIsStale, type News, newsMakesStale } from "./stale";
 
 /** The one WebSocket: events refresh what is on the page, logs go to whoever follows them. */
 
 const BEAT_MS = 15_000;
 const SILENCE_MS = 10_000;
 const LONGEST_WAIT_MS = 10_000;
-const GATHER_MS = 150;
 
 type LogFollower = {
   execution_id: string;
@@ -16,40 +15,18 @@ type LogFollower = {
   ended: () => void;
 };
 
-const LISTS: Record<string, string[]> = {
-  "task-update": ["tasks", "projects"],
-  "execution-update": ["executions", "tasks", "workers"],
-  "change-update": ["changes", "tasks"],
-  "worker-update": ["workers"],
-};
-
 let socket: WebSocket | undefined;
 let wanted = false;
-let connected = true;
-let cursor: number | null = null;
 let failures = 0;
 let nextId = 0;
 let silence: ReturnType<typeof setTimeout> | undefined;
 let again: ReturnType<typeof setTimeout> | undefined;
+const connected = store(true);
+/** Up to where the feed was heard; null until the first subscription stands. */
+export const cursor = store<number | null>(null);
 const logs = new Map<string, LogFollower>();
-const watchers = new Set<() => void>();
-const stale = new Set<string>();
-
-function setConnected(now: boolean) {
-  if (now === connected) return;
-  connected = now;
-  for (const watcher of watchers) watcher();
-}
-
-function refresh(keys: string[]) {
-  if (stale.size === 0) {
-    setTimeout(() => {
-      for (const key of stale) queryClient.invalidateQueries({ queryKey: [key] });
-      stale.clear();
-    }, GATHER_MS);
-  }
-  for (const key of keys) stale.add(key);
-}
+const listeners = new Set<(news: News) => void>();
+const lostListeners = new Set<() => void>();
 
 function send(message: object) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ v: 1, ...message }));
@@ -67,23 +44,44 @@ function bytesOf(message: { encoding: string; data: string }): Uint8Array {
 function receive(raw: string) {
   clearTimeout(silence);
   const message = JSON.parse(raw);
-  if (message.type === "ping") {
-    send({ type: "pong" });
-    return;
+  if (message.type === "ping") send({ type: "pong" });
+  else if (message.type === "subscribed") {
+    if (message.cursor !== null && cursor.get() === null) cursor.set(message.cursor);
+  } else if (message.type === "execution-log" || message.type === "completion") receiveLog(message);
+  else if (message.type === "error") receiveError(message.code);
+  else if (message.kind) {
+    cursor.set(message.cursor);
+    newsMakesStale(message);
+    for (const listener of listeners) listener(message);
   }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a message of the stream, told apart by its type.
+function receiveLog(message: any) {
   const log = logs.get(message.subscription);
-  if (message.type === "subscribed" && message.cursor !== null) cursor ??= message.cursor;
-  else if (message.type === "execution-log" && log) {
-    log.offset = message.offset + message.size_bytes;
-    log.bytes(bytesOf(message));
-  } else if (message.type === "completion" && log) {
+  if (!log) return;
+  if (message.type === "completion") {
     log.ended();
     logs.delete(message.subscription);
-  } else if (message.type === "error" && message.code === "interrupted") socket?.close();
-  else if (message.cursor) {
-    cursor = message.cursor;
-    refresh(LISTS[message.type] ?? []);
+  } else {
+    log.offset = message.offset + message.size_bytes;
+    log.bytes(bytesOf(message));
   }
+}
+
+function receiveError(code: string) {
+  if (code === "cursor-ahead") {
+    // The database was restored from a backup: nothing that is known here counts any more.
+    cursor.set(null);
+    missed();
+    send({ type: "subscribe-events", id: "events", cursor: null });
+  } else if (code === "interrupted" && socket) lost(socket);
+}
+
+/** What was told meanwhile is not known: read all that is shown anew. */
+function missed() {
+  everythingIsStale();
+  for (const listener of lostListeners) listener();
 }
 
 function open() {
@@ -92,30 +90,44 @@ function open() {
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   const mine = new WebSocket(address);
   socket = mine;
+  listen();
   mine.onopen = () => {
     failures = 0;
-    setConnected(true);
-    send({ type: "subscribe-events", id: "events", cursor });
+    connected.set(true);
+    send({ type: "subscribe-events", id: "events", cursor: cursor.get() });
     // What changed before the first subscription is read anew.
-    if (cursor === null) refresh(["tasks", "executions", "changes", "workers", "projects"]);
+    if (cursor.get() === null) missed();
     for (const [id, log] of logs) subscribeLog(id, log);
   };
-  mine.onmessage = (event) => receive(event.data);
-  mine.onclose = () => {
-    clearTimeout(silence);
-    if (socket !== mine || !wanted) return;
-    setConnected(false);
-    failures += 1;
-    // A session that has ended closes the socket too: ask, and the login page shows.
-    queryClient.invalidateQueries({ queryKey: ["session"] });
-    again = setTimeout(open, Math.min(LONGEST_WAIT_MS, 300 * 2 ** failures) * (0.5 + Math.random() / 2));
+  mine.onmessage = (event) => {
+    if (socket === mine) receive(event.data);
   };
+  mine.onclose = () => lost(mine);
+}
+
+/** Does not wait for a dead server's goodbye. */
+function lost(mine: WebSocket) {
+  clearTimeout(silence);
+  if (socket !== mine || !wanted) return;
+  socket = undefined;
+  mine.close();
+  connected.set(false);
+  failures += 1;
+  // A session that has ended closes the socket too: ask, and the login page shows.
+  everythingIsStale("session");
+  again = setTimeout(open, Math.min(LONGEST_WAIT_MS, 300 * 2 ** failures) * (0.5 + Math.random() / 2));
+}
+
+function listen() {
+  clearTimeout(silence);
+  const mine = socket;
+  silence = setTimeout(() => mine && lost(mine), SILENCE_MS);
 }
 
 function beat() {
+  if (socket?.readyState !== WebSocket.OPEN) return;
   send({ type: "ping" });
-  clearTimeout(silence);
-  silence = setTimeout(() => socket?.close(), SILENCE_MS);
+  listen();
 }
 
 /** Begins to listen; call it once somebody is logged in. Returns what stops it. */
@@ -135,10 +147,29 @@ export function goLive(): () => void {
     wanted = false;
     clearInterval(beating);
     clearTimeout(again);
+    clearTimeout(silence);
     document.removeEventListener("visibilitychange", back);
     window.removeEventListener("online", back);
     socket?.close();
+    socket = undefined;
   };
+}
+
+/** Tries at once, without waiting for the next try. */
+export function reconnect() {
+  if (wanted && !socket) open();
+}
+
+/** Hears every event from now on. Returns what stops it. */
+export function onNews(listener: (news: News) => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Called when events may have been missed, so that what was kept of them is read anew. */
+export function onMissed(listener: () => void): () => void {
+  lostListeners.add(listener);
+  return () => lostListeners.delete(listener);
 }
 
 /** Follows a log from `offset`, over every reconnect, without a gap. Returns what stops it. */
@@ -152,12 +183,4 @@ export function followLog(follower: LogFollower): () => void {
   };
 }
 
-export function useConnected(): boolean {
-  return useSyncExternalStore(
-    (watcher) => {
-      watchers.add(watcher);
-      return () => watchers.delete(watcher);
-    },
-    () => connected,
-  );
-}
+export const useConnected = () => useStore(connected);

@@ -1,14 +1,20 @@
 import { QueryClient, queryOptions } from "@tanstack/react-query";
 import { ApiProblem, api, taken } from "./client";
 
+// The first parts of the keys are what the live feed names (see stale.ts).
 export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 5_000,
+      networkMode: "always",
       retry: (count, error) => !(error instanceof ApiProblem && error.status < 500) && count < 3,
     },
+    mutations: { networkMode: "always" },
   },
 });
+
+const MOST = 200;
+const most = { params: { query: { limit: MOST } } };
 
 export const sessionQuery = queryOptions({
   queryKey: ["session"],
@@ -18,29 +24,28 @@ export const sessionQuery = queryOptions({
 
 export const projectsQuery = queryOptions({
   queryKey: ["projects"],
-  queryFn: async () =>
-    (await taken(api.GET("/api/v1/projects", { params: { query: { limit: 200 } } }))).items,
+  queryFn: async () => (await taken(api.GET("/api/v1/projects", most))).items,
 });
 
-const STATES = ["pending", "queued", "running", "waiting", "completed", "failed", "cancelled"] as const;
-export const NEWEST = 100;
+/** The newest tasks that wait for a person. */
+export const waitingQuery = queryOptions({
+  queryKey: ["tasks", "list", "waiting"],
+  queryFn: async () =>
+    (await taken(api.GET("/api/v1/tasks", { params: { query: { state: "waiting", limit: MOST } } }))).items,
+});
 
-/** The newest tasks of every state, and the open changes, which tell what is in review. */
-export const boardQuery = (projectId: string | undefined) =>
-  queryOptions({
-    queryKey: ["tasks", "board", projectId ?? ""],
-    queryFn: async () => {
-      const query = { project_id: projectId, limit: NEWEST };
-      const lists = STATES.map((state) =>
-        taken(api.GET("/api/v1/tasks", { params: { query: { ...query, state } } })),
-      );
-      const open = taken(api.GET("/api/v1/changes", { params: { query: { ...query, state: "open" } } }));
-      return {
-        tasks: (await Promise.all(lists)).flatMap((page) => page.items),
-        openChanges: new Set((await open).items.map((change) => change.id)),
-      };
-    },
-  });
+/** The newest tasks of all, for the search. */
+export const newestTasksQuery = queryOptions({
+  queryKey: ["tasks", "list", "newest"],
+  queryFn: async () => (await taken(api.GET("/api/v1/tasks", most))).items,
+});
+
+/** The newest open changes. */
+export const openChangesQuery = queryOptions({
+  queryKey: ["changes", "list", "open"],
+  queryFn: async () =>
+    (await taken(api.GET("/api/v1/changes", { params: { query: { state: "open", limit: MOST } } }))).items,
+});
 
 export const taskQuery = (taskId: string) =>
   queryOptions({
@@ -77,5 +82,39 @@ export const diffQuery = (changeId: string, commit: string) =>
 
 export const workersQuery = queryOptions({
   queryKey: ["workers"],
-  queryFn: async () => (await taken(api.GET("/api/v1/workers", { params: { query: { limit: 200 } } }))).items,
+  queryFn: async () => (await taken(api.GET("/api/v1/workers", most))).items,
+});
+
+export const automationQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: ["automation", projectId],
+    queryFn: () =>
+      taken(
+        api.GET("/api/v1/projects/{project_id}/automation", { params: { path: { project_id: projectId } } }),
+      ),
+  });
+
+export const budgetsQuery = queryOptions({
+  queryKey: ["budgets"],
+  queryFn: async () => (await taken(api.GET("/api/v1/budgets", most))).items,
+});
+
+export const tenantQuery = queryOptions({
+  queryKey: ["tenant"],
+  queryFn: () => taken(api.GET("/api/v1/tenant")),
+});
+
+export const keysQuery = queryOptions({
+  queryKey: ["keys"],
+  queryFn: async () => (await taken(api.GET("/api/v1/keys", most))).items,
+});
+
+export const tokensQuery = queryOptions({
+  queryKey: ["tokens"],
+  queryFn: async () => (await taken(api.GET("/api/v1/tokens", most))).items,
+});
+
+export const membersQuery = queryOptions({
+  queryKey: ["members"],
+  queryFn: async () => (await taken(api.GET("/api/v1/members", most))).items,
 });

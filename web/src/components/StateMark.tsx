@@ -15,12 +15,17 @@ const COLOURS: Record<string, string> = {
   quarantined: "red",
   idle: "green",
   busy: "yellow",
+  draining: "orange",
+  paused: "orange",
+  halted: "red",
+  waiting_input: "orange",
+  cancelled: "gray",
 };
 
 export function StateMark({ state }: { state: string }) {
   return (
     <Badge className="state-mark" data-colour={COLOURS[state] ?? "gray"} size="sm" tt="none" radius="sm">
-      {state.replace("_", " ")}
+      {state.replaceAll("_", " ")}
     </Badge>
   );
 }

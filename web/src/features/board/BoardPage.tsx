@@ -1,106 +1,147 @@
-import { Button, NativeSelect } from "@mantine/core";
+import { Button } from "@mantine/core";
+import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useCallback, useDeferredValue, useMemo, useState } from "react";
+import { boardQuery } from "../../api/board";
 import type { Project, Task } from "../../api/client";
-import { boardQuery, projectsQuery } from "../../api/queries";
+import { projectsQuery } from "../../api/queries";
 import { Notice } from "../../components/Notice";
-import { plain } from "../../components/plain";
-import { CreateTask } from "./CreateTask";
-import { COLUMNS, columnOf } from "./columns";
+import { openDialog } from "../../lib/dialogs";
+import { useKeys } from "../../lib/keys";
+import { useTitle } from "../../lib/title";
+import { BulkBar } from "./BulkBar";
+import { CardMenu, type Opened } from "./CardMenu";
+import { Columns } from "./Columns";
+import { byColumn, type Column, type Filters, filtered } from "./columns";
+import { useDrops } from "./drag";
+import { FilterBar } from "./FilterBar";
+import "./board.css";
 
 const route = getRouteApi("/");
 
 export function BoardPage() {
-  const { project } = route.useSearch();
+  const filters = route.useSearch();
   const navigate = route.useNavigate();
-  const [creating, setCreating] = useState(false);
   const projects = useQuery(projectsQuery);
-  const board = useQuery(boardQuery(project));
-  const names = useMemo(() => new Map(projects.data?.map((one) => [one.id, one.name])), [projects.data]);
+  const board = useQuery(boardQuery(filters.project));
+  const byId = useMemo(() => new Map(projects.data?.map((one) => [one.id, one])), [projects.data]);
+  const q = useDeferredValue(filters.q);
+  const columns = useMemo(
+    () => board.data && byColumn(filtered(board.data, byId, { ...filters, q }), board.data.openChanges),
+    [board.data, byId, filters, q],
+  );
+  const { chosen, choose, clear } = useChoice();
+  const [opened, setOpened] = useState<Opened | null>(null);
+  const openMenu = useCallback(
+    (task: Task, column: Column, button: HTMLElement) => setOpened({ task, column, button }),
+    [],
+  );
+  useTitle(filters.project ? byId.get(filters.project)?.name : "Board");
+  useDrops();
+  useBoardKeys((id) => {
+    const task = board.data?.tasks.get(id);
+    if (task) choose(task);
+  }, clear);
+  const chosenTasks = [...chosen].flatMap((id) => board.data?.tasks.get(id) ?? []);
   return (
-    <div className="stack">
+    <div className="stack board-page">
       <div className="heading">
         <h1>Tasks</h1>
-        <NativeSelect
-          aria-label="Project"
-          value={project ?? ""}
-          onChange={(event) => navigate({ search: { project: event.currentTarget.value || undefined } })}
-          data={[
-            { value: "", label: "All projects" },
-            ...(projects.data ?? []).map((one) => ({ value: one.id, label: one.name })),
-          ]}
-        />
-        <Button disabled={!projects.data?.length} onClick={() => setCreating(true)}>
+        <Button
+          leftSection={<IconPlus size={17} />}
+          rightSection={
+            <kbd className="on-accent" aria-hidden>
+              C
+            </kbd>
+          }
+          disabled={!projects.data?.length}
+          onClick={() => openDialog({ kind: "create", projectId: filters.project })}
+        >
           New task
         </Button>
       </div>
+      <FilterBar
+        filters={filters}
+        projects={projects.data ?? []}
+        tasks={board.data?.tasks}
+        byId={byId}
+        change={(changed) => {
+          // Letters as they are typed are no places to go back to.
+          void navigate({ search: { ...filters, ...changed }, replace: "q" in changed });
+        }}
+      />
       <Notice error={board.error ?? projects.error} />
-      {board.data && <Hint tasks={board.data.tasks} projects={projects.data} />}
-      {board.data && <Columns {...board.data} names={names} />}
-      {projects.data?.length ? (
-        <CreateTask
-          opened={creating}
-          close={() => setCreating(false)}
-          projects={projects.data}
-          chosen={project}
+      {board.data && <Hint empty={board.data.tasks.size === 0} projects={projects.data} filters={filters} />}
+      {board.data && columns && (
+        <Columns
+          board={board.data}
+          columns={columns}
+          projects={byId}
+          project={filters.project}
+          chosen={chosen}
+          choose={choose}
+          openMenu={openMenu}
         />
-      ) : null}
+      )}
+      <BulkBar tasks={chosenTasks} clear={clear} />
+      {opened && (
+        <CardMenu opened={opened} order={columns?.get("Queued") ?? []} close={() => setOpened(null)} />
+      )}
     </div>
   );
 }
 
-function Hint({ tasks, projects }: { tasks: Task[]; projects: Project[] | undefined }) {
+function useChoice() {
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const choose = useCallback((task: Task) => {
+    setChosen((before) => {
+      const after = new Set(before);
+      if (!after.delete(task.id)) after.add(task.id);
+      return after;
+    });
+  }, []);
+  const clear = useCallback(() => setChosen(new Set()), []);
+  return { chosen, choose, clear };
+}
+
+function useBoardKeys(choose: (id: string) => void, clear: () => void) {
+  const card = () => document.activeElement?.closest<HTMLElement>("[data-task]");
+  useKeys("Board", [
+    {
+      keys: "x",
+      does: "Choose the task",
+      run: () => {
+        const id = card()?.dataset.task;
+        if (id) choose(id);
+      },
+    },
+    { keys: ".", does: "Its actions", run: () => card()?.querySelector<HTMLElement>(".card-menu")?.click() },
+    { keys: "Escape", does: "Choose none", run: clear },
+  ]);
+}
+
+type HintProps = { empty: boolean; projects: Project[] | undefined; filters: Filters };
+
+function Hint({ empty, projects, filters }: HintProps) {
+  if (!empty) return null;
   if (projects?.length === 0)
     return (
-      <p className="empty">
-        There is no project yet. Add one with <code>pullyard project add</code>.
-      </p>
+      <div className="empty">
+        <strong>There is no project yet.</strong>
+        <span>Add a repository, see that a worker is there, and give it a first task.</span>
+        <Button component={Link} to="/start">
+          Set it up
+        </Button>
+      </div>
     );
-  if (tasks.length > 0) return null;
-  return <p className="empty">There is no task yet. Create the first one with “New task”.</p>;
-}
-
-type ColumnsProps = { tasks: Task[]; openChanges: Set<string>; names: Map<string, string> };
-
-function Columns({ tasks, openChanges, names }: ColumnsProps) {
   return (
-    <div className="board">
-      {COLUMNS.map((column) => {
-        const cards = tasks.filter((task) => columnOf(task, openChanges) === column);
-        return (
-          <section key={column} className="column" aria-labelledby={`column-${column}`} data-column={column}>
-            <h2 id={`column-${column}`}>
-              <span className="dot" aria-hidden="true" /> {column}{" "}
-              <span className="quiet">{cards.length}</span>
-            </h2>
-            <ul>
-              {cards.map((task) => (
-                <li key={task.id}>
-                  <Card task={task} project={names.get(task.project_id) ?? ""} />
-                </li>
-              ))}
-            </ul>
-          </section>
-        );
-      })}
+    <div className="empty">
+      <strong>There is no task yet.</strong>
+      <span>Say what is wanted, and an agent works on it in a sandbox.</span>
+      <Button onClick={() => openDialog({ kind: "create", projectId: filters.project })}>
+        Create the first one
+      </Button>
     </div>
-  );
-}
-
-function Card({ task, project }: { task: Task; project: string }) {
-  const wants = task.unmet_labels?.length ? `no worker has ${task.unmet_labels.join(", ")}` : "";
-  return (
-    <Link to="/tasks/$taskId" params={{ taskId: task.id }} className="card">
-      <span className="card-title">{plain(task.title)}</span>
-      <span className="quiet card-line">
-        #{task.number} · {plain(project)}
-      </span>
-      {(task.reason || task.pending_reason || wants) && (
-        <span className="card-line">
-          {wants || (task.reason ?? task.pending_reason ?? "").replaceAll("_", " ")}
-        </span>
-      )}
-    </Link>
   );
 }

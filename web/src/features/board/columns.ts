@@ -1,7 +1,19 @@
-import type { Task } from "../../api/client";
+import type { Board } from "../../api/board";
+import type { Project, Task, TaskState } from "../../api/client";
 
 export const COLUMNS = ["Backlog", "Queued", "Running", "Needs you", "In review", "Done", "Failed"] as const;
 export type Column = (typeof COLUMNS)[number];
+
+/** The states of which more can be read for a column. */
+export const STATES_OF: Record<Column, TaskState[]> = {
+  Backlog: ["pending"],
+  Queued: ["queued"],
+  Running: ["running"],
+  "Needs you": ["waiting"],
+  "In review": [],
+  Done: ["completed"],
+  Failed: ["failed", "cancelled"],
+};
 
 /** Where a task stands on the board; a delivered task is in review while its change is open. */
 export function columnOf(task: Task, openChanges: ReadonlySet<string>): Column {
@@ -19,4 +31,40 @@ export function columnOf(task: Task, openChanges: ReadonlySet<string>): Column {
     default:
       return "Failed";
   }
+}
+
+/** The order of the claim, as far as one worker goes through one project. */
+export const byTurn = (left: Task, right: Task) =>
+  right.priority - left.priority || left.position - right.position || left.number - right.number;
+
+const byChange = (left: Task, right: Task) => (left.updated_at < right.updated_at ? 1 : -1);
+
+export function sorted(column: Column, tasks: Task[]): Task[] {
+  return tasks.sort(column === "Queued" || column === "Backlog" ? byTurn : byChange);
+}
+
+export type Filters = { project?: string; agent?: string; label?: string; q?: string };
+
+export const agentOf = (task: Task, project: Project | undefined) =>
+  task.agent?.name ?? project?.agent.name ?? "";
+
+export function filtered(board: Board, projects: Map<string, Project>, filters: Filters): Task[] {
+  const sought = filters.q?.toLowerCase().split(/\s+/).filter(Boolean) ?? [];
+  return [...board.tasks.values()].filter((task) => {
+    if (filters.project && task.project_id !== filters.project) return false;
+    const project = projects.get(task.project_id);
+    if (filters.agent && agentOf(task, project) !== filters.agent) return false;
+    if (filters.label && !task.labels.includes(filters.label)) return false;
+    if (sought.length === 0) return true;
+    const whole =
+      `${task.title} ${project?.name ?? ""}#${task.number} ${task.labels.join(" ")}`.toLowerCase();
+    return sought.every((word) => whole.includes(word));
+  });
+}
+
+export function byColumn(tasks: Task[], openChanges: ReadonlySet<string>): Map<Column, Task[]> {
+  const columns = new Map<Column, Task[]>(COLUMNS.map((column) => [column, []]));
+  for (const task of tasks) columns.get(columnOf(task, openChanges))?.push(task);
+  for (const [column, its] of columns) sorted(column, its);
+  return columns;
 }

@@ -1,0 +1,43 @@
+"""Every page of the web interface, with life in it: it fits, all can use it, and its text does no harm."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser import BROWSER_TEST, browser, look_at, open_page
+from tests.coordinator import RunningCoordinator
+from tests.web_scene import make_scene
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+pytestmark = BROWSER_TEST
+__all__ = ["browser"]
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)])
+async def test_every_page_is_accessible_and_fits(
+    browser: "Browser", coordinator: RunningCoordinator, tmp_path: Path, theme: Any, width: int
+) -> None:
+    scene = await make_scene(coordinator)
+    size: Any = {"width": width, "height": 844 if width < 500 else 900}
+    page, complaints = await open_page(browser, coordinator, color_scheme=theme, viewport=size)
+    problems: list[str] = []
+    for name, path in (
+        ("board", "/"),
+        ("workers", "/workers"),
+        ("add-worker", "/workers#add"),
+        ("automations", "/automation"),
+        ("automation", f"/automation/{scene.shop}"),
+        ("costs", "/costs"),
+        ("settings", "/settings"),
+        ("start", "/start"),
+        ("nowhere", "/automation/proj_00000000000000000000000000"),
+    ):
+        await page.goto(coordinator.url + path)
+        await page.wait_for_load_state("networkidle")
+        problems += await look_at(page, f"{name}-{theme}-{width}", tmp_path)
+    # The browser itself tells of the project that is not there.
+    problems += [one for one in complaints if "404" not in one]
+    assert problems == [], "\n".join(problems)

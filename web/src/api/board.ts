@@ -1,0 +1,166 @@
+import { queryOptions } from "@tanstack/react-query";
+import { ApiProblem, api, type Execution, type Task, type TaskState, taken } from "./client";
+import { onMissed, onNews } from "./live";
+import { queryClient } from "./queries";
+import type { News } from "./stale";
+
+/** The board's tasks. The feed mends them one by one, because to read them all anew takes many requests. */
+
+export const STATES = [
+  "pending",
+  "queued",
+  "running",
+  "waiting",
+  "completed",
+  "failed",
+  "cancelled",
+] as const satisfies TaskState[];
+const PAGE = 200;
+/** So many tasks of one burst are read one by one; more are read as lists. */
+const SINGLY = 12;
+const BURST_MS = 250;
+
+export type Board = {
+  tasks: ReadonlyMap<string, Task>;
+  /** The newest execution of the tasks, as far as it is recent. */
+  executions: ReadonlyMap<string, Execution>;
+  openChanges: ReadonlySet<string>;
+  /** By state, where the next page begins; null: all are here. */
+  next: Record<TaskState, string | null>;
+};
+
+const page = (state: TaskState, project_id: string | undefined, cursor?: string) =>
+  taken(api.GET("/api/v1/tasks", { params: { query: { state, project_id, cursor, limit: PAGE } } }));
+
+async function read(project_id: string | undefined): Promise<Board> {
+  const [pages, changes, executions] = await Promise.all([
+    Promise.all(STATES.map((state) => page(state, project_id))),
+    taken(api.GET("/api/v1/changes", { params: { query: { project_id, state: "open", limit: PAGE } } })),
+    taken(api.GET("/api/v1/executions", { params: { query: { project_id, limit: PAGE } } })),
+  ]);
+  const tasks = new Map(pages.flatMap((one) => one.items.map((task) => [task.id, task] as const)));
+  const unseen = changes.items.map((change) => change.task_id).filter((id) => !tasks.has(id));
+  for (const task of await Promise.all(unseen.map(readTask))) if (task) tasks.set(task.id, task);
+  const next = Object.fromEntries(STATES.map((state, place) => [state, pages[place]?.next ?? null]));
+  return {
+    tasks,
+    // Newest first: of several executions of a task the newest is set last.
+    executions: new Map(executions.items.toReversed().map((one) => [one.task_id, one])),
+    openChanges: new Set(changes.items.map((change) => change.id)),
+    next: next as Board["next"],
+  };
+}
+
+/** Null: there is none. What could not be asked stays as it was. */
+function unlessGone(problem: unknown): null | undefined {
+  return problem instanceof ApiProblem && problem.status === 404 ? null : undefined;
+}
+
+const readTask = (task_id: string) =>
+  taken(api.GET("/api/v1/tasks/{task_id}", { params: { path: { task_id } } })).catch(unlessGone);
+const readExecution = (execution_id: string) =>
+  taken(api.GET("/api/v1/executions/{execution_id}", { params: { path: { execution_id } } })).catch(
+    unlessGone,
+  );
+
+export const boardQuery = (projectId: string | undefined) =>
+  queryOptions({
+    queryKey: ["board", projectId ?? ""],
+    queryFn: () => read(projectId),
+    staleTime: 60_000,
+    structuralSharing: false,
+  });
+
+/** Adds the next page of a state to what is there. */
+export async function readMore(projectId: string | undefined, state: TaskState) {
+  const key = boardQuery(projectId).queryKey;
+  const cursor = queryClient.getQueryData(key)?.next[state];
+  if (!cursor) return;
+  const { items, next } = await page(state, projectId, cursor);
+  queryClient.setQueryData(key, (board) => {
+    if (!board) return board;
+    const tasks = new Map(board.tasks);
+    for (const task of items) tasks.set(task.id, task);
+    return { ...board, tasks, next: { ...board.next, [state]: next ?? null } };
+  });
+}
+
+/** Puts what is known of some tasks into every board that is kept. */
+export function putTasks(changed: Task[], executions: Execution[] = [], gone: string[] = []) {
+  for (const [key, board] of queryClient.getQueriesData<Board>({ queryKey: ["board"] })) {
+    if (!board) continue;
+    const mine = (one: { project_id: string }) => !key[1] || one.project_id === key[1];
+    const tasks = new Map(board.tasks);
+    for (const task of changed) if (mine(task)) tasks.set(task.id, task);
+    for (const id of gone) tasks.delete(id);
+    const newest = new Map(board.executions);
+    for (const one of executions) if (mine(one)) newest.set(one.task_id, one);
+    queryClient.setQueryData<Board>(key, { ...board, tasks, executions: newest });
+  }
+}
+
+const burst = { tasks: new Set<string>(), executions: new Set<string>(), all: false };
+let waits = false;
+let flushedAt = 0;
+
+function hear({ type, kind, task_id, execution_id, payload }: News) {
+  if (kind === "execution.usage" || kind === "execution.node") {
+    if (execution_id) burst.executions.add(execution_id);
+  } else if (type === "task-update" || type === "execution-update" || type === "change-update") {
+    if (task_id) burst.tasks.add(task_id);
+    if (execution_id) burst.executions.add(execution_id);
+  } else if (type === "automation-update" || kind === "worker.relabelled") burst.all = true;
+  else return;
+  if (type === "change-update") heardOfChange(payload);
+  if (waits) return;
+  waits = true;
+  setTimeout(flush, Math.max(0, flushedAt + BURST_MS - performance.now()));
+}
+
+function heardOfChange({ change_id, state }: News["payload"]) {
+  if (typeof change_id !== "string" || typeof state !== "string") return;
+  for (const [key, board] of queryClient.getQueriesData<Board>({ queryKey: ["board"] })) {
+    if (!board) continue;
+    const openChanges = new Set(board.openChanges);
+    if (state === "open") openChanges.add(change_id);
+    else openChanges.delete(change_id);
+    queryClient.setQueryData<Board>(key, { ...board, openChanges });
+  }
+}
+
+async function flush() {
+  waits = false;
+  flushedAt = performance.now();
+  const tasks = [...burst.tasks];
+  const executions = [...burst.executions];
+  const all = burst.all || tasks.length > SINGLY || executions.length > SINGLY;
+  burst.tasks.clear();
+  burst.executions.clear();
+  burst.all = false;
+  if (all) {
+    // Whoever made that many will make more: wait a little longer with the next ones.
+    flushedAt += 1_000;
+    await queryClient.invalidateQueries({ queryKey: ["board"] });
+    return;
+  }
+  if (queryClient.getQueryCache().findAll({ queryKey: ["board"], type: "active" }).length === 0) {
+    await queryClient.invalidateQueries({ queryKey: ["board"] });
+    return;
+  }
+  const [read, run] = await Promise.all([
+    Promise.all(tasks.map(readTask)),
+    Promise.all(executions.map(readExecution)),
+  ]);
+  const gone = tasks.filter((_, place) => read[place] === null);
+  putTasks(
+    read.filter((one) => !!one),
+    run.filter((one) => !!one),
+    gone,
+  );
+}
+
+/** Keeps the boards up to date; call it once. */
+export function mendBoards() {
+  onNews(hear);
+  onMissed(() => void queryClient.invalidateQueries({ queryKey: ["board"] }));
+}

@@ -1,0 +1,60 @@
+import type { QueryKey } from "@tanstack/react-query";
+import { queryClient } from "./queries";
+
+/** One event of the feed, as the stream brings it. */
+export type News = {
+  type: string;
+  cursor: number;
+  kind: string;
+  project_id: string | null;
+  task_id: string | null;
+  execution_id: string | null;
+  payload: Record<string, unknown>;
+  at: string;
+};
+
+/** The first of a burst refreshes at once, the rest of it together. */
+const BURST_MS = 400;
+
+const keys = new Map<string, QueryKey>();
+let waits = false;
+let flushedAt = 0;
+
+function flush() {
+  waits = false;
+  flushedAt = performance.now();
+  for (const queryKey of keys.values()) queryClient.invalidateQueries({ queryKey });
+  keys.clear();
+}
+
+function add(...added: QueryKey[]) {
+  for (const key of added) keys.set(JSON.stringify(key), key);
+  if (waits) return;
+  waits = true;
+  setTimeout(flush, Math.max(0, flushedAt + BURST_MS - performance.now()));
+}
+
+/** The lists and single things that an event may have changed; what no page shows is only marked. */
+export function newsMakesStale({ type, task_id, execution_id, project_id }: News) {
+  if (task_id) add(["tasks", task_id], ["tasks", "list"], ["executions", task_id]);
+  if (execution_id) add(["executions", execution_id]);
+  if (project_id) add(["automation", project_id]);
+  switch (type) {
+    case "task-update":
+    case "automation-update":
+    case "project-update":
+      return add(["projects"]);
+    case "execution-update":
+    case "worker-update":
+      return add(["workers"]);
+    case "change-update":
+      return add(["changes"]);
+    case "notification":
+      return add(["budgets"], ["keys"], ["costs"]);
+  }
+}
+
+/** Reads everything that is shown anew, or one thing by the first part of its key. */
+export function everythingIsStale(name?: string) {
+  queryClient.invalidateQueries(name ? { queryKey: [name] } : undefined);
+}

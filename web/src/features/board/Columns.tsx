@@ -1,0 +1,102 @@
+import { Button } from "@mantine/core";
+import { memo, useCallback, useRef, useState } from "react";
+import { type Board, readMore } from "../../api/board";
+import type { Project, Task } from "../../api/client";
+import { toastError } from "../../lib/toasts";
+import { Card } from "./Card";
+import { COLUMNS, type Column, STATES_OF } from "./columns";
+import { useColumnDrop } from "./drag";
+
+const FIRST = 30;
+const MORE = 60;
+
+type Props = {
+  board: Board;
+  columns: Map<Column, Task[]>;
+  projects: Map<string, Project>;
+  project: string | undefined;
+  chosen: ReadonlySet<string>;
+  choose: (task: Task) => void;
+  openMenu: (task: Task, column: Column, button: HTMLElement) => void;
+};
+
+export function Columns(props: Props) {
+  const scroller = useRef<HTMLDivElement>(null);
+  return (
+    <>
+      <nav className="column-tabs" aria-label="Columns">
+        {COLUMNS.map((column) => (
+          <button
+            key={column}
+            type="button"
+            data-column={column}
+            onClick={() =>
+              scroller.current
+                ?.querySelector(`[data-column="${column}"]`)
+                ?.scrollIntoView({ inline: "center", block: "nearest" })
+            }
+          >
+            <span className="dot" aria-hidden /> {column} <b>{props.columns.get(column)?.length ?? 0}</b>
+          </button>
+        ))}
+      </nav>
+      <div className="board" ref={scroller}>
+        {COLUMNS.map((column) => (
+          <ColumnBox key={column} {...props} column={column} tasks={props.columns.get(column) ?? []} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+type BoxProps = Omit<Props, "columns"> & { column: Column; tasks: Task[] };
+
+const ColumnBox = memo(function ColumnBox(props: BoxProps) {
+  const { board, column, tasks, projects, project, chosen, choose, openMenu } = props;
+  const element = useRef<HTMLElement>(null);
+  const over = useColumnDrop(element, column);
+  const [shown, setShown] = useState(FIRST);
+  const unread = STATES_OF[column].filter((state) => board.next[state] !== null);
+  const more = useCallback(async () => {
+    setShown((now) => now + MORE);
+    if (shown + MORE < tasks.length) return;
+    await Promise.all(unread.map((state) => readMore(project, state))).catch(toastError);
+  }, [shown, tasks.length, unread, project]);
+  return (
+    <section
+      ref={element}
+      className="column"
+      aria-labelledby={`column-${column}`}
+      data-column={column}
+      data-empty={tasks.length === 0}
+      data-over={over}
+    >
+      <h2 id={`column-${column}`}>
+        <span className="dot" aria-hidden="true" /> {column}{" "}
+        <span className="quiet">
+          {tasks.length}
+          {unread.length > 0 && "+"}
+        </span>
+      </h2>
+      <ul>
+        {tasks.slice(0, shown).map((task) => (
+          <Card
+            key={task.id}
+            task={task}
+            column={column}
+            project={projects.get(task.project_id)}
+            execution={board.executions.get(task.id)}
+            chosen={chosen.has(task.id)}
+            choose={choose}
+            openMenu={openMenu}
+          />
+        ))}
+      </ul>
+      {(tasks.length > shown || unread.length > 0) && (
+        <Button variant="default" fullWidth size="compact-sm" onClick={() => void more()}>
+          Show more
+        </Button>
+      )}
+    </section>
+  );
+});

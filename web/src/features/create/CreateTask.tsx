@@ -1,0 +1,178 @@
+import { Button, Collapse, NativeSelect, NumberInput, TagsInput, Textarea, TextInput } from "@mantine/core";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { type FormEvent, useRef, useState } from "react";
+import { putTasks } from "../../api/board";
+import { api, once, type Project, taken } from "../../api/client";
+import { projectsQuery, queryClient, workersQuery } from "../../api/queries";
+import { Dialog } from "../../components/Dialog";
+import { Notice } from "../../components/Notice";
+import { plain } from "../../components/plain";
+import { kept } from "../../lib/stores";
+import { toast } from "../../lib/toasts";
+
+const lastProject = kept("last-project", "", (value) => typeof value === "string");
+
+type Props = { close: () => void; projectId: string | undefined };
+
+export default function CreateTask({ close, projectId }: Props) {
+  const projects = useQuery(projectsQuery);
+  return (
+    <Dialog close={close} title="New task" size="lg">
+      {projects.data?.length === 0 && (
+        <p>
+          A task needs a project first.{" "}
+          <Link to="/start" onClick={close}>
+            Add a repository
+          </Link>
+        </p>
+      )}
+      <Notice error={projects.error} />
+      {projects.data?.[0] && <Form projects={projects.data} chosen={projectId} close={close} />}
+    </Dialog>
+  );
+}
+
+type FormProps = { projects: Project[]; chosen: string | undefined; close: () => void };
+
+function Form({ projects, chosen, close }: FormProps) {
+  const form = useRef<HTMLFormElement>(null);
+  const title = useRef<HTMLInputElement>(null);
+  const remembered = [chosen, lastProject.get()].find((id) => projects.some((one) => one.id === id));
+  const [project, setProject] = useState(remembered ?? projects[0]?.id ?? "");
+  const [priority, setPriority] = useState<number | string>(0);
+  const [labels, setLabels] = useState<string[]>([]);
+  const [more, setMore] = useState(false);
+  const [another, setAnother] = useState(false);
+  // Sent again after a broken connection it must not become two tasks.
+  const key = useRef(once());
+  const create = useMutation({
+    mutationFn: (fields: FormData) =>
+      taken(
+        api.POST("/api/v1/projects/{project_id}/tasks", {
+          params: { path: { project_id: project }, header: key.current },
+          body: { ...textsOf(fields), priority: Number(priority) || 0, labels } as never,
+        }),
+      ),
+    onSuccess: (task) => {
+      key.current = once();
+      lastProject.set(project);
+      putTasks([task]);
+      void queryClient.invalidateQueries({ queryKey: ["tasks", "list"] });
+      toast(`Created #${task.number}: ${task.title}`);
+      if (another) {
+        form.current?.reset();
+        title.current?.focus();
+      } else close();
+    },
+  });
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    if (!create.isPending) create.mutate(new FormData(event.currentTarget));
+  };
+  return (
+    <form
+      ref={form}
+      onSubmit={submit}
+      onChange={() => {
+        // Another text under the same key would be refused.
+        if (create.isError) key.current = once();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.current?.requestSubmit();
+      }}
+      className="stack"
+    >
+      <TextInput ref={title} label="Title" name="title" required maxLength={500} data-autofocus />
+      <Textarea
+        label="What is wanted"
+        name="description"
+        autosize
+        minRows={4}
+        maxRows={14}
+        maxLength={100_000}
+        placeholder="What should be different afterwards, and how one can tell"
+      />
+      <NativeSelect
+        label="Project"
+        value={project}
+        onChange={(event) => setProject(event.currentTarget.value)}
+        data={projects.map((one) => ({ value: one.id, label: plain(one.name) }))}
+      />
+      <Missing project={projects.find((one) => one.id === project)} />
+      <Button variant="subtle" className="to-left" aria-expanded={more} onClick={() => setMore(!more)}>
+        {more ? "Fewer settings" : "Criteria, priority, labels…"}
+      </Button>
+      <Collapse expanded={more} transitionDuration={0}>
+        <div className="stack">
+          <Textarea
+            label="Done when"
+            description="One criterion a line"
+            name="criteria"
+            autosize
+            minRows={2}
+            maxRows={8}
+          />
+          <NumberInput
+            label="Priority"
+            description="Higher runs earlier"
+            value={priority}
+            onChange={setPriority}
+            min={-1000}
+            max={1000}
+          />
+          <TagsInput
+            label="Labels"
+            description="What a worker must have"
+            value={labels}
+            onChange={setLabels}
+            maxTags={50}
+          />
+        </div>
+      </Collapse>
+      <Notice error={create.error} />
+      <div className="row dialog-end">
+        <label className="row">
+          <input
+            type="checkbox"
+            checked={another}
+            onChange={(event) => setAnother(event.currentTarget.checked)}
+          />{" "}
+          And then another
+        </label>
+        <Button
+          type="submit"
+          loading={create.isPending}
+          rightSection={
+            <kbd className="on-accent" aria-hidden>
+              Ctrl ⏎
+            </kbd>
+          }
+        >
+          Create
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function textsOf(fields: FormData) {
+  const lines = String(fields.get("criteria") ?? "").split("\n");
+  return {
+    title: String(fields.get("title")),
+    description: String(fields.get("description")),
+    acceptance_criteria: lines.map((line) => line.trim()).filter(Boolean),
+  };
+}
+
+/** Says before the task is made why it would wait. */
+function Missing({ project }: { project: Project | undefined }) {
+  const workers = useQuery(workersQuery).data;
+  const away = workers?.every((worker) => worker.state === "offline" || worker.state === "quarantined");
+  const why = away
+    ? "No worker is connected, so it will wait for one."
+    : project && project.automation !== "running"
+      ? `The project's automation is ${project.automation}, so it will wait until that runs.`
+      : "";
+  return why ? <p className="quiet">{why}</p> : null;
+}

@@ -1,0 +1,74 @@
+import { api, taken } from "../../api/client";
+import { cursor, onNews } from "../../api/live";
+import { KINDS, muted, onDesk, type Told, toldBy } from "../../api/notifications";
+import { store } from "../../lib/stores";
+
+const MOST = 60;
+/** So many events back it looks for what happened before this page was opened. */
+const BACK = 1_500;
+const PAGE = 500;
+
+/** The newest first. */
+export const told = store<Told[]>([]);
+
+function add(found: Told[]) {
+  if (found.length === 0) return;
+  const known = new Map([...told.get(), ...found].map((one) => [one.id, one]));
+  told.set([...known.values()].sort((left, right) => right.id - left.id).slice(0, MOST));
+}
+
+async function readBack(end: number) {
+  let at = Math.max(0, end - BACK);
+  while (at < end) {
+    const params = { query: { cursor: at, limit: PAGE } };
+    const page = await taken(api.GET("/api/v1/events", { params }));
+    add(page.items.flatMap((event) => toldBy(event) ?? []));
+    const next = Number(page.next);
+    if (page.items.length === 0 || next <= at) return;
+    at = next;
+  }
+}
+
+/** Listens until it is stopped, and looks once at what was before. */
+export function startTelling(): () => void {
+  let looked = false;
+  const look = () => {
+    const end = cursor.get();
+    if (looked || end === null) return;
+    looked = true;
+    readBack(end).catch(() => {
+      looked = false;
+    });
+  };
+  look();
+  const stops = [
+    cursor.subscribe(look),
+    onNews((news) => {
+      const one = toldBy(news);
+      if (!one) return;
+      add([one]);
+      tellOnTheDesk(one);
+    }),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+function tellOnTheDesk(one: Told) {
+  if (!onDesk.get() || muted.get().includes(one.kind) || document.visibilityState === "visible") return;
+  if (!("Notification" in window) || Notification.permission !== "granted") return;
+  const title = KINDS.find(({ kind }) => kind === one.kind)?.name ?? "Pullyard";
+  const shown = new Notification(title, { body: one.text.slice(0, 200), tag: String(one.id) });
+  shown.onclick = () => {
+    window.focus();
+    location.assign(addressOf(one));
+  };
+}
+
+export function addressOf(one: Told): string {
+  if (one.changeId) return `/changes/${one.changeId}`;
+  if (one.taskId) return `/tasks/${one.taskId}`;
+  if (one.kind === "automation" && one.projectId) return `/automation/${one.projectId}`;
+  return one.kind === "budget" ? "/costs" : "/workers";
+}

@@ -1,0 +1,133 @@
+import { Button, NumberInput, Textarea, TextInput } from "@mantine/core";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+import { api, type Project, taken } from "../../api/client";
+import { projectsQuery, queryClient } from "../../api/queries";
+import { Dialog } from "../../components/Dialog";
+import { Notice } from "../../components/Notice";
+import { plain } from "../../components/plain";
+import { toast } from "../../lib/toasts";
+
+export function Projects() {
+  const projects = useQuery(projectsQuery);
+  const [edited, edit] = useState<Project | null>(null);
+  return (
+    <section className="panel">
+      <div className="row between">
+        <h2>Projects</h2>
+        <Button component={Link} to="/start" size="compact-sm" variant="default">
+          Add a repository
+        </Button>
+      </div>
+      <Notice error={projects.error} />
+      {projects.data?.length === 0 && <p className="quiet">There is none yet.</p>}
+      <ul className="lines">
+        {projects.data?.map((project) => (
+          <li key={project.id} data-row>
+            <span>
+              <strong>{plain(project.name)}</strong>
+              <span className="quiet">{plain(project.repository)}</span>
+            </span>
+            <span className="quiet">
+              {plain(project.agent.name)} · {project.max_running} at once
+            </span>
+            <Button
+              size="compact-sm"
+              variant="default"
+              onClick={() => edit(project)}
+              aria-label={`Change ${plain(project.name)}`}
+            >
+              Change
+            </Button>
+          </li>
+        ))}
+      </ul>
+      {edited && <EditProject project={edited} close={() => edit(null)} />}
+    </section>
+  );
+}
+
+const text = (commands: string[][] | null) =>
+  commands
+    ?.map((argv) => (argv[0] === "sh" && argv[1] === "-c" && argv.length === 3 ? argv[2] : argv.join(" ")))
+    .join("\n") ?? "";
+
+/** Lines that were not changed stay the very arguments that they were. */
+function commands(written: string, before: string[][] | null): string[][] | null {
+  if (written === text(before)) return before;
+  const lines = written
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+  if (lines.length === 0) return null;
+  return lines.map((line) => (/^[\w./=@:+ -]+$/.test(line) ? line.split(/ +/) : ["sh", "-c", line]));
+}
+
+function EditProject({ project, close }: { project: Project; close: () => void }) {
+  const [name, setName] = useState(project.name);
+  const [verify, setVerify] = useState(text(project.verify_commands));
+  const [running, setRunning] = useState<number | string>(project.max_running);
+  const [budget, setBudget] = useState<number | string>(
+    project.daily_budget_micros === null ? "" : project.daily_budget_micros / 1e6,
+  );
+  const save = useMutation({
+    mutationFn: () =>
+      taken(
+        api.PATCH("/api/v1/projects/{project_id}", {
+          params: { path: { project_id: project.id }, header: { "if-match": `"${project.version}"` } },
+          body: {
+            name,
+            verify_commands: commands(verify, project.verify_commands),
+            max_running: Number(running) || 1,
+            daily_budget_micros: budget === "" ? null : Math.round(Number(budget) * 1e6),
+          },
+        }),
+      ),
+    onSuccess: () => {
+      toast("Saved.");
+      close();
+    },
+    onSettled: () => queryClient.invalidateQueries({ queryKey: ["projects"] }),
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    save.mutate();
+  };
+  return (
+    <Dialog close={close} title={plain(project.name)}>
+      <form className="stack" onSubmit={submit}>
+        <TextInput
+          label="Name"
+          required
+          maxLength={80}
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          data-autofocus
+        />
+        <Textarea
+          label="Verify with"
+          description="One command a line. Left empty, it is told by the repository's files."
+          autosize
+          minRows={2}
+          value={verify}
+          onChange={(event) => setVerify(event.currentTarget.value)}
+        />
+        <NumberInput label="Tasks at once" min={1} max={1000} value={running} onChange={setRunning} />
+        <NumberInput
+          label="Dollars a day"
+          description="By UTC. Empty: no limit"
+          min={0}
+          decimalScale={6}
+          prefix="$"
+          value={budget}
+          onChange={setBudget}
+        />
+        <Notice error={save.error} />
+        <Button type="submit" loading={save.isPending}>
+          Save
+        </Button>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,101 @@
+import { ActionIcon, Menu, useMantineColorScheme } from "@mantine/core";
+import {
+  IconCheck,
+  IconDeviceDesktop,
+  IconKeyboard,
+  IconLogout,
+  IconMoon,
+  IconPlus,
+  IconSearch,
+  IconSun,
+  IconUserCircle,
+} from "@tabler/icons-react";
+import { useMutation } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
+import { api, taken } from "../api/client";
+import { queryClient } from "../api/queries";
+import { plain } from "../components/plain";
+import { openDialog } from "../lib/dialogs";
+
+const Bell = lazy(() => import("../features/notifications/Bell"));
+const COMMAND_KEY = /Mac|iP(hone|ad)/.test(navigator.platform) ? "⌘" : "Ctrl";
+
+export function Header({ name }: { name: string | undefined }) {
+  return (
+    <header className="top">
+      <Link to="/" className="brand">
+        <img src="/mark.svg" alt="" width="26" height="26" /> <span>Pullyard</span>
+      </Link>
+      {name !== undefined && (
+        <div className="tools">
+          <button type="button" className="search-button" onClick={() => openDialog({ kind: "palette" })}>
+            <IconSearch size={17} aria-hidden />
+            <span>Search or jump to</span>
+            <kbd>{COMMAND_KEY} K</kbd>
+          </button>
+          <ActionIcon
+            variant="filled"
+            size={36}
+            radius="md"
+            aria-label="New task"
+            className="top-create"
+            onClick={() => openDialog({ kind: "create" })}
+          >
+            <IconPlus size={19} />
+          </ActionIcon>
+          <Suspense fallback={<span className="bell-room" />}>
+            <Bell />
+          </Suspense>
+          <You name={name} />
+        </div>
+      )}
+    </header>
+  );
+}
+
+const SCHEMES = [
+  { scheme: "light", name: "Light", icon: IconSun },
+  { scheme: "dark", name: "Dark", icon: IconMoon },
+  { scheme: "auto", name: "Like the system", icon: IconDeviceDesktop },
+] as const;
+
+function You({ name }: { name: string }) {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const leave = useMutation({
+    mutationFn: () => taken(api.DELETE("/api/v1/session")),
+    onSettled: () => {
+      queryClient.clear();
+      location.assign("/");
+    },
+  });
+  return (
+    <Menu position="bottom-end" width={220} shadow="md">
+      <Menu.Target>
+        <ActionIcon variant="default" size={36} radius="md" aria-label="You and how it looks">
+          <IconUserCircle size={20} stroke={1.7} />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{plain(name)}</Menu.Label>
+        {SCHEMES.map(({ scheme, name: label, icon: Icon }) => (
+          <Menu.Item
+            key={scheme}
+            leftSection={<Icon size={17} />}
+            rightSection={colorScheme === scheme ? <IconCheck size={16} aria-label="chosen" /> : null}
+            onClick={() => setColorScheme(scheme)}
+          >
+            {label}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconKeyboard size={17} />} onClick={() => openDialog({ kind: "help" })}>
+          Keys
+        </Menu.Item>
+        <Menu.Item leftSection={<IconLogout size={17} />} onClick={() => leave.mutate()}>
+          Log out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
