@@ -11,6 +11,9 @@ from urllib.parse import urlencode
 import pytest
 
 from pullyard.lifecycle.change import ChangeState, ErrandKind
+from pullyard.protocol.errands import IssuesReport
+from pullyard.protocol.feedback import Remark, RemarkKind
+from pullyard.protocol.versions import PROTOCOL_VERSION
 from pullyard.protocol.worker import ChangeLook, ErrandReport
 from tests.coordinator import RunningCoordinator, WireWorker, running_coordinator
 from tests.forges.deliveries import FORGES, example, standard
@@ -35,10 +38,15 @@ async def look(worker: WireWorker, wait: float = 10) -> Any:
     return errands[0] if errands else None
 
 
-async def seen(worker: WireWorker, given: Any) -> None:
-    report = ErrandReport(
-        fence=given.fence, done=True, look=ChangeLook(state=ChangeState.OPEN, commit="b" * 40)
-    )
+async def issues_errand(worker: WireWorker) -> Any:
+    [given] = (await worker.poll(wait=10)).errands
+    assert given.kind is ErrandKind.READ_ISSUES
+    return given
+
+
+async def seen(worker: WireWorker, given: Any, **more: Any) -> None:
+    look = ChangeLook(state=ChangeState.OPEN, commit="b" * 40, **more)
+    report = ErrandReport(fence=given.fence, done=True, look=look)
     assert (await worker.post(f"/errands/{given.id}", report)).status_code == 200
 
 
@@ -92,10 +100,10 @@ async def test_a_comment_with_the_command_makes_a_task_of_its_issue(
 
 
 @every_forge
-async def test_a_comment_with_the_command_on_our_change_is_answered(
+async def test_a_comment_with_the_command_is_answered_where_no_reviews_are(
     coordinator: RunningCoordinator, kind: str
 ) -> None:
-    there = await hooked(coordinator, kind)
+    there = await hooked(coordinator, kind, respond_to_reviews=False)
     comment = there.forge.commented("/pullyard rename it", change=True)
     assert (await there.verdict(*comment))["verdict"] == "ignored"
     _, change = await there.with_change()
@@ -108,6 +116,40 @@ async def test_a_comment_with_the_command_on_our_change_is_answered(
     refused = await there.verdict(*there.forge.commented("/pullyard or not", change=True))
     assert (refused["verdict"], "under way" in refused["why"]) == ("ignored", True)
     assert len(await there.tasks()) == 2
+
+
+async def test_a_comment_is_answered_by_whoever_hears_it_first(coordinator: RunningCoordinator) -> None:
+    there = await hooked(coordinator, quiet_seconds=0)
+    worker, change = await there.with_change()
+    await seen(worker, await look(worker))
+    event, payload = there.forge.commented("/pullyard rename it", change=True)
+    assert (await there.verdict(event, payload))["verdict"] == "look"
+    key = f"comment-{payload['comment']['id']}"
+    remark = Remark(key=key, kind=RemarkKind.COMMENT, text="rename it", author="Codertocat")
+    await seen(worker, await look(worker), asked=change["commit"], remarks=[remark])
+    [response, _] = await there.tasks()
+    assert "rename it" in response["description"]
+    await coordinator.post(f"/tasks/{response['id']}/cancel", status=200)
+    # The worker that looked has heard it, and so it is not answered again where nobody looks any more.
+    quiet = {"forge_events": {"respond_to_reviews": False}}
+    await coordinator.http.patch(f"/api/v1/projects/{there.project_id}", json=quiet)
+    edited = {**payload, "installation": {"id": 1}}
+    refused = await there.verdict(event, edited)
+    assert (refused["verdict"], "already" in refused["why"]) == ("ignored", True)
+    assert len(await there.tasks()) == 2
+
+
+@pytest.mark.parametrize("kind", ["gitlab", "gitea", "bitbucket"])
+async def test_a_worker_asks_who_belongs_to_a_repository(coordinator: RunningCoordinator, kind: str) -> None:
+    there = await hooked(coordinator, kind, trusted=[], poll_issues=True)
+    worker = await coordinator.worker(protocol=PROTOCOL_VERSION)
+    first = await issues_errand(worker)
+    assert (await there.verdict(*there.forge.labelled()))["verdict"] == "look"
+    # It is looking just now, and may have missed this one.
+    done = ErrandReport(fence=first.fence, done=True, issues=IssuesReport())
+    assert (await worker.post(f"/errands/{first.id}", done)).status_code == 200
+    assert (await issues_errand(worker)).id != first.id
+    assert await there.tasks() == []
 
 
 @every_forge

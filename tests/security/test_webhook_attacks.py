@@ -117,7 +117,7 @@ async def test_a_body_has_a_bound(coordinator: RunningCoordinator) -> None:
 @replay
 @every_forge
 async def test_a_captured_delivery_has_its_effect_once(coordinator: RunningCoordinator, kind: str) -> None:
-    there = await hooked(coordinator, kind)
+    there = await hooked(coordinator, kind, respond_to_reviews=False)
     _, change = await there.with_change()
     comment = there.forge.commented("/pullyard rename it", change=True)
     first = await there.verdict(*comment)
@@ -158,7 +158,7 @@ async def test_a_captured_delivery_is_too_old_once_it_is_forgotten(coordinator: 
 async def test_two_replicas_at_once_answer_a_comment_once(database_url: str) -> None:
     async with AsyncExitStack() as stack:
         replicas = [await stack.enter_async_context(running_coordinator(database_url)) for _ in range(2)]
-        there = await hooked(replicas[0])
+        there = await hooked(replicas[0], respond_to_reviews=False)
         await there.with_change()
         comment = there.forge.commented("/pullyard rename it", change=True)
         sent = [there.send(*comment, to=replica) for _ in range(4) for replica in replicas]
@@ -170,7 +170,7 @@ async def test_two_replicas_at_once_answer_a_comment_once(database_url: str) -> 
 
 @every_forge
 async def test_what_pullyard_does_itself_starts_nothing(coordinator: RunningCoordinator, kind: str) -> None:
-    there = await hooked(coordinator, kind)
+    there = await hooked(coordinator, kind, respond_to_reviews=False)
     _, change = await there.with_change()
     for said in (
         "Pullyard could not answer this. Comment `/pullyard` with what to do.",

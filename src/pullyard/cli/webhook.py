@@ -107,6 +107,13 @@ def forge_events(  # noqa: PLR0913
     checks: Annotated[
         bool | None, typer.Option("--checks/--no-checks", help="Answer failing checks of its changes.")
     ] = None,
+    quiet: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="Nothing new for so long before an answer.")
+    ] = None,
+    poll: Annotated[
+        bool | None,
+        typer.Option("--poll/--no-poll", help="Let a worker look for labelled issues, too."),
+    ] = None,
     rounds: Annotated[int | None, typer.Option(help="So often for one change.")] = None,
 ) -> None:
     """Show or change what follows from issues, comments, reviews and checks on the forge."""
@@ -118,6 +125,8 @@ def forge_events(  # noqa: PLR0913
         "trust_members": members,
         "respond_to_reviews": reviews,
         "respond_to_checks": checks,
+        "quiet_seconds": quiet,
+        "poll_issues": poll,
         "rounds": rounds,
     }
     given = {name: value for name, value in typed.items() if value is not None}

@@ -50,6 +50,7 @@ class _Issue(msgspec.Struct):
 
 
 class _Comment(msgspec.Struct):
+    id: int = 0
     content: _Text | None = None
     created_on: str = ""
 
@@ -108,9 +109,9 @@ def subject_of(event: str, payload: _Payload) -> Subject:
         if about.state not in OPEN:
             return Nothing("Nobody labelled an open issue.")
         return Labelled(issue, frozenset(present(about.component.name if about.component else "")), by)
-    if event.endswith(":comment_created") and payload.comment:
-        on_issue = issue if payload.issue else None
-        return Comment(raw(payload.comment.content), by, moment(payload.comment.created_on), on_issue, change)
+    if event.endswith(":comment_created") and (said := payload.comment):
+        key, on_issue = f"comment-{said.id}", issue if payload.issue else None
+        return Comment(key, raw(said.content), by, moment(said.created_on), on_issue, change)
     if status := payload.commit_status:
         commit = status.commit.hash if status.commit else ""
         return Touched(branches=present(status.refname or ""), commits=present(commit))

@@ -37,6 +37,7 @@ class _Issue(msgspec.Struct):
 
 
 class _Comment(msgspec.Struct):
+    id: int = 0
     body: str | None = None
     user: _User | None = None
     created_at: str = ""
@@ -119,7 +120,7 @@ def commented(payload: _Payload, issue: _Issue, comment: _Comment) -> Subject:
         return change if is_change else Nothing("Only new comments ask for anything.")
     by = Account((comment.user.login if comment.user else "",))
     about = None if is_change else read_issue(issue)
-    return Comment(comment.body or "", by, moment(comment.created_at), about, change)
+    return Comment(f"comment-{comment.id}", comment.body or "", by, moment(comment.created_at), about, change)
 
 
 def read_issue(issue: _Issue) -> protocol.Issue:

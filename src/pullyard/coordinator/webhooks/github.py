@@ -39,6 +39,7 @@ class _Issue(msgspec.Struct):
 
 
 class _Comment(msgspec.Struct):
+    id: int = 0
     body: str | None = None
     user: _User | None = None
     author_association: str = ""
@@ -134,7 +135,7 @@ def commented(payload: _Payload, issue: _Issue, comment: _Comment) -> Subject:
         return change if issue.pull_request else Nothing("Only new comments ask for anything.")
     by = Account((comment.user.login if comment.user else "",), member=comment.author_association in MEMBERS)
     about = None if issue.pull_request else read_issue(issue)
-    return Comment(comment.body or "", by, moment(comment.created_at), about, change)
+    return Comment(f"comment-{comment.id}", comment.body or "", by, moment(comment.created_at), about, change)
 
 
 def read_issue(issue: _Issue) -> protocol.Issue:

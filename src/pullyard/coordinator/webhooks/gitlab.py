@@ -45,6 +45,7 @@ class _Request(msgspec.Struct):
 class _Object(msgspec.Struct):
     """What the event is about: an issue, a merge request, a note or a pipeline."""
 
+    id: int = 0
     iid: int = 0
     title: str | None = None
     description: str | None = None
@@ -127,7 +128,7 @@ def commented(payload: _Payload, about: _Object, by: Account) -> Subject:
         return Nothing("Only comments on issues and on changes ask for anything.")
     if about.system or about.action not in ("", "create"):
         return change if issue is None else Nothing("Only new comments ask for anything.")
-    return Comment(about.note, by, moment(about.created_at or ""), issue, change)
+    return Comment(f"note-{about.id}", about.note, by, moment(about.created_at or ""), issue, change)
 
 
 def page_of(url: str) -> str:

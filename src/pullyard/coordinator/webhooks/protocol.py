@@ -10,8 +10,8 @@ from typing import Protocol
 class Account:
     names: tuple[str, ...]
     """By which a project may trust it; the first one is shown."""
-    member: bool = False
-    """Whether the forge says in this payload that it belongs to the repository."""
+    member: bool | None = None
+    """Whether it belongs to the repository; None where the payload does not tell."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Touched:
 class Comment:
     """A new one on an issue, or on the change that was touched."""
 
+    key: str
+    """As a worker that looks at the change calls it."""
     text: str
     by: Account
     at: datetime | None

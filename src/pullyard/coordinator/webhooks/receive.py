@@ -19,7 +19,7 @@ from pullyard.forges.sites import Sites
 from pullyard.git.addresses import read_address
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import IllegalTransition
-from pullyard.protocol.errors import PullyardError
+from pullyard.protocol.errors import Conflict, PullyardError
 from pullyard.protocol.forge_events import ForgeEventSettings
 from pullyard.protocol.webhooks import EFFECTIVE, Verdict
 from pullyard.protocol.workflows import ReviewInput
@@ -125,15 +125,15 @@ async def labelled(connection: AsyncConnection, hook: Hook, subject: Labelled) -
     if wanted.casefold() not in {label.casefold() for label in subject.labels}:
         return Outcome(Verdict.IGNORED, f"The issue has no label {wanted}.")
     if untrusted := distrusted(hook, subject.by):
-        return untrusted
+        return await asked_of_forge(connection, hook, subject.by) or untrusted
     task_id, made = await task_from_issue(connection, hook.tenant_id, hook.project_id, subject.issue)
     return Outcome(Verdict.TASK, "" if made else "This issue has its task already.", task_id)
 
 
 async def commented(connection: AsyncConnection, hook: Hook, comment: Comment) -> Outcome:
-    """Any comment on a change is a reason to look; only one with the command asks for work by itself."""
+    """One on a change is a reason to look, and who looks hears the command; else it is answered from here."""
     asked = command_in(comment.text, hook.settings.command)
-    if asked is None and comment.issue is None:
+    if comment.issue is None and (asked is None or hook.settings.respond_to_reviews):
         return await touched(connection, hook, comment.change)
     if asked is None:
         return Outcome(Verdict.IGNORED, f"The comment does not begin with {hook.settings.command}.")
@@ -142,20 +142,33 @@ async def commented(connection: AsyncConnection, hook: Hook, comment: Comment) -
     if comment.at is None or datetime.now(UTC) - comment.at > STALE:
         return Outcome(Verdict.IGNORED, f"The comment is older than {STALE.days} days.")
     if comment.issue is None:
-        return await respond(connection, hook, comment.change, asked)
+        return await respond(connection, hook, comment, asked)
     issue = comment.issue
     task_id, made = await task_from_issue(connection, hook.tenant_id, hook.project_id, issue, asked=asked)
     return Outcome(Verdict.TASK, "" if made else "This issue has its task already.", task_id)
 
 
-async def respond(connection: AsyncConnection, hook: Hook, change: Touched, asked: str) -> Outcome:
-    found = await touched_changes(connection, hook.tenant_id, hook.project_id, change)
+async def asked_of_forge(connection: AsyncConnection, hook: Hook, by: Account) -> Outcome | None:
+    """Where members are trusted and the payload does not tell them, a worker asks; None where none may."""
+    if by.member is not None or not hook.settings.trust_members:
+        return None
+    if await connection.scalar(named("issues_hint"), {"project_id": hook.project_id}) is None:
+        return None
+    return Outcome(Verdict.LOOK, "A worker looks at the labelled issues, and whether a member labelled them.")
+
+
+async def respond(connection: AsyncConnection, hook: Hook, comment: Comment, asked: str) -> Outcome:
+    found = await touched_changes(connection, hook.tenant_id, hook.project_id, comment.change)
     if not found:
         return Outcome(Verdict.IGNORED, "This is no open change of Pullyard's.")
     if not asked:
         return Outcome(Verdict.IGNORED, f"Say what to do after {hook.settings.command}.", change_id=found[0])
     review = ReviewInput.model_validate({"text": harmless(asked)[:ASKED_CHARACTERS]})
     task_id = await respond_to_review(connection, hook.tenant_id, found[0], review, member_id=None)
+    answered = {"change_id": found[0], "task_id": task_id, "key": comment.key}
+    if (await connection.execute(named("remark_answered"), answered)).rowcount == 0:
+        raise Conflict("This comment was answered already.", code="answered")
+    await connection.execute(named("change_rounds_anew"), {"change_id": found[0]})
     return Outcome(Verdict.RESPONSE, "", task_id, found[0])
 
 
