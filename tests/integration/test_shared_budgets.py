@@ -352,6 +352,23 @@ async def test_a_restarted_worker_asks_beyond_what_it_told_before(coordinator: R
     assert execution["cost_micros"] == DOLLAR // 2
 
 
+async def test_a_late_report_asks_nobody_behind_finished_work(coordinator: RunningCoordinator) -> None:
+    worker, task = await one_spender(coordinator)
+    await put(coordinator, scope="tenant", period="day", limit_micros=DOLLAR)
+    async with spenders(coordinator, worker, 1) as (one,):
+        await one.request(DOLLAR // 2)
+        await one.request(DOLLAR // 2)
+        await beat(worker, one)
+        await one.share.report(Spending(number=1, usage=one.ledger.usage), asks=True)
+        assert (await coordinator.get(f"/tasks/{task['id']}"))["state"] == "running"
+        # It may also come before what overtakes it: the next step says that nobody waits.
+        await one.share.report(Spending(number=100, usage=one.ledger.usage), asks=True)
+        await coordinator.until_task(task["id"], "waiting")
+        await worker.walk(one.grant, "verify", "publish")
+        assert (await worker.finish(one.grant, usage=one.ledger.usage)).status_code == 200
+    assert (await coordinator.get(f"/tasks/{task['id']}"))["state"] == "completed"
+
+
 async def test_another_workers_report_changes_nothing(coordinator: RunningCoordinator) -> None:
     worker, _ = await one_spender(coordinator)
     other = await coordinator.worker()

@@ -20,7 +20,7 @@ from pullyard.coordinator.executions.question import put_question, take_answer
 from pullyard.coordinator.storable import storable
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.lifecycle.budgets import BudgetPeriod, BudgetScope
-from pullyard.lifecycle.execution import PHASE_STATES
+from pullyard.lifecycle.execution import PHASE_STATES, Phase
 from pullyard.lifecycle.money import dollars, to_micros
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import SpendingRequest, Usage
@@ -34,6 +34,7 @@ NAME_CHARACTERS = 100
 MOST = 10**15
 _AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{1,6})?)")
 
+_ORDER = list(Phase)
 _WHOSE = {
     BudgetScope.TENANT: "of all projects together",
     BudgetScope.PROJECT: "of the project",
@@ -116,6 +117,20 @@ async def ask_about(
 
 def is_open(question: Any) -> bool:
     return bool(question) and "answer" not in question
+
+
+async def withdraw_if_gone_on(connection: AsyncConnection, execution: Any, phase: Phase) -> bool:
+    """A phase after the one that asked has begun: nobody waits for the answer. True where there was one.
+
+    ``execution`` is a live one, read under its project's lock.
+    """
+    question = execution.question
+    if not is_open(question) or not question.get("budget"):
+        return False
+    if _ORDER.index(phase) <= _ORDER.index(Phase(question["phase"])):
+        return False
+    await take_answer(connection, execution, WITHDRAWN, None)
+    return True
 
 
 async def take_budget_answer(connection: AsyncConnection, execution: Any, answer: str) -> None:

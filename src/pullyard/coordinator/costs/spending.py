@@ -37,7 +37,9 @@ async def hear_request(
     """Repeatable. Raises LostLease, and NotFound."""
     report = Report(tenant_id, worker_id, execution_id, request.fence, request.spending)
     account, allowance = await hear_spending(services, report, asks=request.asks)
-    if account.spent or has_open_question(account):
+    # Whoever sent one that was overtaken waits for it no more: a question would stand behind finished work.
+    overtaken = request.spending.number <= account.row.share_number
+    if not overtaken and (account.spent or has_open_question(account)):
         async with services.database.transaction() as connection:
             await settle_pause(connection, (tenant_id, execution_id), request)
         queue_changed(services)

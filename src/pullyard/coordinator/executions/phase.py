@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.coordinator.costs.pause import withdraw_if_gone_on
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.executions.fenced import is_live, lock_own_execution
 from pullyard.coordinator.executions.nodes import write_nodes
@@ -36,11 +37,14 @@ async def begin_phase(
     """Repeatable. Raises LostLease for a stale fence, IllegalTransition for a phase that is left out.
 
     A restarted worker tells of all its phases again: those that are reached already move nothing. Nor does
-    any report while a person is asked; only the answer ends that.
+    any report while a person is asked; only the answer ends that. A question about a budget is none any more
+    once its step is over.
     """
     row = await lock_own_execution(connection, tenant_id, worker_id, execution_id, report.fence)
     if not is_live(row):
         raise LostLease
+    if await withdraw_if_gone_on(connection, row, report.phase):
+        row = await lock_own_execution(connection, tenant_id, worker_id, execution_id, report.fence)
     state = after_phase(ExecutionState(row.state), report.phase)
     known = state == row.state
     await connection.execute(
