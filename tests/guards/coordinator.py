@@ -43,8 +43,8 @@ GUARDS = (
     Guard(
         "the tenant of whoever follows the events",
         "store/queries/stream_known.sql",
-        "FROM task_executions WHERE tenant_id = :tenant_id AND",
-        "FROM task_executions WHERE",
+        "FROM projects WHERE tenant_id = :tenant_id AND",
+        "FROM projects WHERE",
         ACCESS,
         "hears_nothing",
     ),
