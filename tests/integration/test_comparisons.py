@@ -115,6 +115,7 @@ async def both_delivered(
     grants = [await worker.claim(), await worker.claim()]
     for grant in grants:
         await deliver(worker, grant)
+    await until_event(coordinator, "comparison.ready")
     return made, worker, grants
 
 
@@ -330,7 +331,6 @@ async def test_a_rule_chooses(coordinator: RunningCoordinator, rule: str) -> Non
 
 async def test_an_unknown_cost_is_not_the_cheapest(coordinator: RunningCoordinator) -> None:
     made, _, _ = await both_delivered(coordinator, choose="cheapest-passing")
-    await until_event(coordinator, "comparison.ready")
     assert (await shown(coordinator, made))["state"] == "ready"
 
 
@@ -373,6 +373,17 @@ async def test_nothing_is_made_of_a_wrong_wish(coordinator: RunningCoordinator) 
         assert answer.status_code == 422, (wrong, answer.text)
     assert (await coordinator.get(f"/tasks?project_id={project_id}"))["items"] == []
     assert (await coordinator.get(f"/comparisons?project_id={project_id}"))["items"] == []
+
+
+async def test_candidates_that_aim_at_the_same_files_do_not_wait_for_each_other(
+    coordinator: RunningCoordinator,
+) -> None:
+    worker = await coordinator.worker()
+    project_id = await coordinator.project(max_running=2, change_rules={"overlap": "queue"})
+    made = await compare(coordinator, project_id, target_files=["a.py"])
+    assert [one["pending_reason"] for one in made["candidates"]] == [None, None]
+    await deliver(worker, await worker.claim())
+    assert (await worker.claim()).task.id == made["candidates"][1]["task_id"]
 
 
 async def test_candidates_stay_comparable(coordinator: RunningCoordinator) -> None:

@@ -44,10 +44,10 @@ async def create_comparison(
             project_id,
             TaskInput.model_validate({**said, **candidate.model_dump(mode="json")}),
             member_id=member_id,
+            comparison_id=comparison_id,
         )
         for candidate in wish.candidates
     ]
-    await connection.execute(named("comparison_joined"), {"comparison_id": comparison_id, "ids": tasks})
     payload = {"comparison_id": comparison_id, "title": wish.title, "tasks": tasks}
     await tell(connection, "comparison.created", TaskNews(tenant_id, project_id), payload)
     return comparison_id

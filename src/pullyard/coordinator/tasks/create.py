@@ -35,10 +35,12 @@ async def create_task(
     *,
     member_id: str | None = None,
     responds_to: str | None = None,
+    comparison_id: str | None = None,
 ) -> str:
     """The new task's id. Raises NotFound for the project, RequestError for what it waits for.
 
-    ``member_id`` is who asks, whose limit the task counts against; None where nobody is known.
+    ``member_id`` is who asks, whose limit the task counts against; None where nobody is known. With a
+    ``comparison_id`` it is one of its candidates.
     """
     check_wish(wish, responds=responds_to is not None)
     labels = with_needs(wish.labels, needed=needs_new_worker(wish))
@@ -65,13 +67,9 @@ async def create_task(
         project_labels = await connection.scalar(named("project_labels"), {"project_id": project_id})
         await lane_for(connection, tenant_id, [*wish.labels, *(project_labels or [])], member_id)
         created = (await connection.execute(named("task_create"), parameters)).one()
-    if wish.signature is not None:
-        await connection.execute(named("task_sign"), {"id": task_id, "signature": wish.signature})
     if needs_new_worker(wish):
         await connection.execute(named("task_workflow"), {**parameters, "responds_to": responds_to})
-    if wish.budget_tokens is not None:
-        tokens = {"id": task_id, "micros": None, "tokens": wish.budget_tokens}
-        await connection.execute(named("task_allow"), tokens)
+    await write_the_rest(connection, task_id, wish, comparison_id)
     if held or wish.retry is not None:
         await plan_task(connection, task_id, wish, lane_id=created.lane_id)
     if held:
@@ -80,6 +78,20 @@ async def create_task(
     elif wish.target_files:
         await check_overlaps(connection, tenant_id, project_id, task_id)
     return task_id
+
+
+async def write_the_rest(
+    connection: AsyncConnection, task_id: str, wish: TaskInput, comparison_id: str | None
+) -> None:
+    """What few tasks have."""
+    if wish.signature is not None:
+        await connection.execute(named("task_sign"), {"id": task_id, "signature": wish.signature})
+    if wish.budget_tokens is not None:
+        tokens = {"id": task_id, "micros": None, "tokens": wish.budget_tokens}
+        await connection.execute(named("task_allow"), tokens)
+    if comparison_id is not None:
+        compared = {"id": task_id, "comparison_id": comparison_id}
+        await connection.execute(named("comparison_joined"), compared)
 
 
 async def plan_task(connection: AsyncConnection, task_id: str, wish: TaskInput, *, lane_id: int) -> None:

@@ -1,1 +1,1 @@
-UPDATE tasks SET comparison_id = :comparison_id, undecided = true WHERE id = ANY (CAST(:ids AS text[]))
+UPDATE tasks SET comparison_id = :comparison_id, undecided = true WHERE id = :id
