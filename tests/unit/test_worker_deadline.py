@@ -1,47 +1,90 @@
 """A step's time limit stands still for others' sake, but never for ever."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from pullyard.worker.deadline import Deadline
 
-SOON, LONG = 0.05, 20.0
+LIMIT, MOST_HELD = 10.0, 100.0
+PassTime = Callable[[float], None]
 
 
-async def test_a_step_that_waits_does_not_run_out_of_time() -> None:
-    deadline = Deadline(LONG)
-    later = asyncio.Event()
-    asyncio.get_running_loop().call_later(4 * SOON, later.set)
-    async with deadline.limit(SOON):
+@pytest.fixture
+async def pass_time(monkeypatch: pytest.MonkeyPatch) -> PassTime:
+    """The loop's clock, ahead by so many seconds more: what is due by then comes in the next turns."""
+    loop = asyncio.get_running_loop()
+    real, ahead = loop.time, 0.0
+
+    def advance(seconds: float) -> None:
+        nonlocal ahead
+        ahead += seconds
+
+    monkeypatch.setattr(loop, "time", lambda: real() + ahead)
+    return advance
+
+
+async def turns() -> None:
+    """Enough for what is due to end this task."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_a_step_that_waits_does_not_run_out_of_time(pass_time: PassTime) -> None:
+    deadline = Deadline(MOST_HELD)
+    async with deadline.limit(LIMIT):
         with deadline.held(), deadline.held():
-            await later.wait()
-    assert later.is_set()
+            pass_time(MOST_HELD - 1)
+            await turns()
+        # What was waited is not its own, and what is its own goes on where it stood.
+        pass_time(LIMIT - 1)
+        await turns()
 
 
-async def test_a_step_runs_out_of_time_once_it_has_waited_as_long_as_it_may() -> None:
-    deadline = Deadline(SOON)
+async def test_a_step_that_has_waited_runs_out_of_its_own_time(pass_time: PassTime) -> None:
+    deadline = Deadline(MOST_HELD)
 
-    async def wait() -> None:
-        async with deadline.limit(SOON):
+    async def step() -> None:
+        async with deadline.limit(LIMIT):
             with deadline.held():
-                await asyncio.Event().wait()
+                pass_time(MOST_HELD / 2)
+            pass_time(LIMIT)
+            await turns()
 
-    async with asyncio.timeout(LONG):
-        for _ in range(2):
-            with pytest.raises(TimeoutError):
-                await wait()
+    with pytest.raises(TimeoutError):
+        await step()
 
 
-async def test_waiting_again_and_again_is_counted_together() -> None:
-    deadline = Deadline(SOON)
+async def test_a_step_runs_out_of_time_once_it_has_waited_as_long_as_it_may(pass_time: PassTime) -> None:
+    deadline, reached = Deadline(MOST_HELD), list[int]()
+
+    async def step(number: int) -> None:
+        async with deadline.limit(LIMIT):
+            with deadline.held():
+                pass_time(MOST_HELD + LIMIT - 1)
+                await turns()
+                reached.append(number)
+                pass_time(1)
+                await turns()
+
+    for number in range(2):
+        with pytest.raises(TimeoutError):
+            await step(number)
+    assert reached == [0, 1]
+
+
+async def test_waiting_again_and_again_is_counted_together(pass_time: PassTime) -> None:
+    deadline, waits = Deadline(MOST_HELD), list[float]()
 
     async def wait_often() -> None:
-        async with deadline.limit(SOON):
-            while True:
+        async with deadline.limit(LIMIT):
+            while sum(waits) < 2 * MOST_HELD:
                 with deadline.held():
-                    await asyncio.sleep(0.01)
+                    pass_time(LIMIT)
+                    await turns()
+                waits.append(LIMIT)
 
-    async with asyncio.timeout(LONG):
-        with pytest.raises(TimeoutError):
-            await wait_often()
+    with pytest.raises(TimeoutError):
+        await wait_often()
+    assert sum(waits) == MOST_HELD
