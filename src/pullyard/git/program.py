@@ -152,37 +152,21 @@ class Git:
         but for a full disk: that is an OSError. Raises RequestError for an address that may not be reached,
         RepositoryUnreachable for a host that is looked up here and has none.
         """
-        way, login = Way(), None
-        if address is not None and self.settings.reach is not None:
-            way = await find_way(address, self.settings.reach, self._ssh_command())
-        if address is not None:
-            login = await self._login(self.check_allowed(address))
+        own = await self._environment_for(address)
+        content = b"" if stdin is None or isinstance(stdin, int) else stdin
         process = await asyncio.create_subprocess_exec(
             *self.program,
             *([f"--git-dir={git_dir}"] if git_dir else []),
             *arguments,
-            stdin=stdin if isinstance(stdin, int) else PIPE if stdin else DEVNULL,
+            stdin=stdin if isinstance(stdin, int) else PIPE if content else DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
-            env=self.environment(address, way, login) | dict(environment or {}),
+            env=own | dict(environment or {}),
             start_new_session=True,
             umask=0o022,
         )
         output = _Output(limit_bytes)
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await asyncio.gather(
-                    feed(process, stdin if isinstance(stdin, bytes) else b""),
-                    output.read(process),
-                    output.read_errors(process),
-                )
-                await process.wait()
-        except TimeoutError:
-            output.timed_out = True
-        finally:
-            if process.returncode is None or output.timed_out:
-                _kill(process)
-                await asyncio.shield(process.wait())
+        await output.take(process, content, timeout_seconds)
         return output.finished(process.returncode or 0)
 
     async def ok(
@@ -207,6 +191,14 @@ class Git:
         if done.exit_code:
             raise GitFailed(arguments[0], done.exit_code, done.stderr)
         return done.stdout
+
+    async def _environment_for(self, address: Address | None) -> dict[str, str]:
+        """``environment``, once it is known where the address leads and by which login."""
+        if address is None:
+            return self.environment()
+        reach = self.settings.reach
+        way = Way() if reach is None else await find_way(address, reach, self._ssh_command())
+        return self.environment(address, way, await self._login(self.check_allowed(address)))
 
     async def _login(self, address: Address) -> Login | None:
         if address.transport not in (Transport.HTTP, Transport.HTTPS):
@@ -287,6 +279,19 @@ class _Output:
         self.stderr = bytearray()
         self.truncated = False
         self.timed_out = False
+
+    async def take(self, process: asyncio.subprocess.Process, content: bytes, seconds: float) -> None:
+        """All of it, while the process is fed; whatever happens, none of its group is left."""
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(feed(process, content), self.read(process), self.read_errors(process))
+                await process.wait()
+        except TimeoutError:
+            self.timed_out = True
+        finally:
+            if process.returncode is None or self.timed_out:
+                _kill(process)
+                await asyncio.shield(process.wait())
 
     async def read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
