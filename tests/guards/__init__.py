@@ -1,5 +1,12 @@
 """The main guards of the sources, by what they protect; ``python -m tests.guards`` takes out one by one."""
 
-from tests.guards import coordinator, harvest, machine, network, worker
+from tests.guards import coordinator, harvest, machine, network, webhooks, worker
 
-GUARDS = (*harvest.GUARDS, *machine.GUARDS, *network.GUARDS, *worker.GUARDS, *coordinator.GUARDS)
+GUARDS = (
+    *harvest.GUARDS,
+    *machine.GUARDS,
+    *network.GUARDS,
+    *worker.GUARDS,
+    *coordinator.GUARDS,
+    *webhooks.GUARDS,
+)

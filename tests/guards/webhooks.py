@@ -1,0 +1,106 @@
+"""What keeps strangers, old words and doubles out of what forges tell."""
+
+from tests.guards.guard import Guard
+
+ATTACKS, WEBHOOKS = "tests/security/test_webhook_attacks.py", "tests/integration/test_webhooks.py"
+PLACE = "coordinator/webhooks"
+GUARDS = (
+    Guard(
+        "the signature of a webhook",
+        f"{PLACE}/signatures.py",
+        '    return same(given.removeprefix("sha256="), wanted)',
+        "    return bool(given and wanted)",
+        ATTACKS,
+        "not_signed",
+    ),
+    Guard(
+        "the signature beside GitLab's token",
+        f"{PLACE}/gitlab.py",
+        "            return is_standard_signature(headers, body, secret)",
+        "            pass",
+        WEBHOOKS,
+        "gitlab_may_sign",
+    ),
+    Guard(
+        "the id in GitLab's signature",
+        f"{PLACE}/signatures.py",
+        "    signed = f\"{headers.get('webhook-id', '')}.",
+        '    signed = f"msg_1.',
+        WEBHOOKS,
+        "gitlab_may_sign",
+    ),
+    Guard(
+        "the bound on guesses at a webhook",
+        f"{PLACE}/failures.py",
+        "return count >= FAILURES and",
+        "return count > 10 * FAILURES and",
+        ATTACKS,
+        "guessing",
+    ),
+    Guard(
+        "whose repository an event is of",
+        f"{PLACE}/receive.py",
+        "    if hook.repository.casefold() in {name.casefold() for name in told.repositories}:",
+        "    if told.repositories:",
+        ATTACKS,
+        "another_repository",
+    ),
+    Guard(
+        "who may ask for work on a forge",
+        f"{PLACE}/receive.py",
+        "    if account.member and hook.settings.trust_members:",
+        "    if account.names:",
+        WEBHOOKS,
+        "not_trusted",
+    ),
+    Guard(
+        "that a delivery is known by its content",
+        f"{PLACE}/receive.py",
+        "    if row.times > 1 and row.verdict in EFFECTIVE:",
+        "    if row.times > 1000:",
+        ATTACKS,
+        "captured_delivery_has_its_effect_once",
+    ),
+    Guard(
+        "the age of a comment",
+        f"{PLACE}/receive.py",
+        "    if comment.at is None or datetime.now(UTC) - comment.at > STALE:",
+        "    if comment.at is None:",
+        ATTACKS,
+        "too_old",
+    ),
+    Guard(
+        "that an issue has one task",
+        f"{PLACE}/issues.py",
+        "    if task_id is not None:",
+        "    if task_id == issue.url:",
+        WEBHOOKS,
+        "one_task",
+    ),
+    Guard(
+        "that a command stands at the beginning",
+        f"{PLACE}/receive.py",
+        "    return rest.strip() if said.startswith(command) and",
+        "    return rest.strip() if command in said and",
+        ATTACKS,
+        "does_itself",
+        also=(("(not rest or rest[0].isspace()) else None", "rest else None"),),
+    ),
+    Guard(
+        "that words of an issue steer nothing",
+        f"{PLACE}/issues.py",
+        '    return _STEERING.sub("\\ufffd", text.replace("\\r\\n", "\\n"))',
+        '    return text.replace("\\x00", "")',
+        ATTACKS,
+        "hostile_words",
+    ),
+    Guard(
+        "that what happens during a look is looked at",
+        "coordinator/errands/report.py",
+        "    await look_after_hint(connection, errand_id)\n",
+        "",
+        WEBHOOKS,
+        "during_a_look",
+        also=(("from pullyard.coordinator.webhooks.hints import look_after_hint\n", ""),),
+    ),
+)
