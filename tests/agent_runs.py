@@ -68,9 +68,9 @@ class Workplace:
 
     async def run(self, agent: Agent, settings: Mapping[str, Any], task: TaskBrief = TASK) -> Run:
         invocation = agent.invocation(task, settings, inside=Path("/ws"), gateway_port=GATEWAY_PORT)
-        invocation = self._replaced(invocation)
         output = self.root / "output"
         async with AsyncExitStack() as stack:
+            invocation = self._replaced(invocation, stack)
             sandbox = self.sandbox(self._spec(invocation))
             invocation = relocate(invocation, sandbox.path_of)
             stack.push_async_callback(sandbox.destroy)
@@ -81,7 +81,7 @@ class Workplace:
             exit_code = await process.wait()
         return read_run(agent, output.read_bytes(), exit_code)
 
-    def _replaced(self, invocation: Invocation) -> Invocation:
+    def _replaced(self, invocation: Invocation, stack: AsyncExitStack) -> Invocation:
         files, programs = dict(invocation.files), dict(invocation.programs)
         if self.player is not None:
             files["player.py"] = self.player
@@ -89,7 +89,7 @@ class Workplace:
             if invocation.program is not None:
                 programs[inside(invocation.program)] = self.program
             return replace(invocation, files=files, programs=dict.fromkeys(programs, self.program))
-        return self.shelf.supply(replace(invocation, files=files))
+        return stack.enter_context(self.shelf.supplied(replace(invocation, files=files)))
 
     def _spec(self, invocation: Invocation) -> SandboxSpec:
         task, work = self.root / "task", self.root / "work"

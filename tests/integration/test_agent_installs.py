@@ -73,7 +73,7 @@ def test_what_was_damaged_is_installed_again_where_it_is_wished(program: Program
     program.ok(*install, "--again")
     assert subprocess.run([started, "a"], capture_output=True, check=True).stdout == b"codex a\n"
     assert len(Path(f"{npm}.calls").read_text().splitlines()) == 2
-    assert sorted(path.name for path in home(program).iterdir()) == ["1.2.3", "current", "lock"]
+    assert sorted(path.name for path in home(program).iterdir()) == ["1.2.3", "1.2.3.use", "current", "lock"]
 
 
 def test_two_installs_at_once_fetch_it_once(program: Program, npm: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_failed_install_leaves_the_last_one_and_tells_no_password(program: Pro
     assert failed.returncode == 1
     assert "registry.example is away" in failed.stderr
     assert "secret" not in failed.stdout + failed.stderr
-    assert sorted(path.name for path in home(program).iterdir()) == ["1.2.3", "current", "lock"]
+    assert sorted(path.name for path in home(program).iterdir()) == ["1.2.3", "1.2.3.use", "current", "lock"]
     assert Shelf(home(program).parent).find("codex").name == "1.2.3"
 
 
@@ -105,7 +105,7 @@ def test_what_a_killed_install_left_is_removed_by_the_next(program: Program, tmp
     assert Shelf(home(program).parent).installed("codex") is None
     assert [path for path in home(program).iterdir() if path.name.startswith(".half-")]
     program.ok("worker", "agents", "install", "codex@1.2.3")
-    assert sorted(path.name for path in home(program).iterdir()) == ["1.2.3", "current", "lock"]
+    assert sorted(path.name for path in home(program).iterdir()) == ["1.2.3", "1.2.3.use", "current", "lock"]
 
 
 def test_the_registrys_client_has_its_own_settings_and_none_of_the_workers_secrets(

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from pullyard.agents.protocol import Invocation
 from pullyard.files.locks import take
 from pullyard.git.program import Git
 from pullyard.protocol.worker import RepositorySpec
 from pullyard.worker.checkouts import find_checkouts
-from pullyard.worker.clean import make_room, remove, survey
+from pullyard.worker.clean import Kind, make_room, remove, survey
 from pullyard.worker.disk import has_room
 from pullyard.worker.harvest import Source
 from pullyard.worker.journal import KEPT, Journal
 from pullyard.worker.mirrors import Mirror, Mirrors
+from pullyard.worker.programs.shelf import Shelf, shelf_in
 from pullyard.worker.salvage import keep
 from pullyard.worker.saved_here import drop, find_kept
 from pullyard.worker.workspaces import Start, Workspaces
@@ -122,7 +124,7 @@ async def test_what_another_clean_has_removed_meanwhile_is_told(tmp_path: Path) 
     found = survey(machine.data)
     assert [remove(place) for place in found] == [None] * 3
     again = [(place.kind, remove(place)) for place in found]
-    assert dict(again)["checkout"] == "somebody else removed it just now"
+    assert dict(again)[Kind.CHECKOUT] == "somebody else removed it just now"
     assert survey(machine.data) == []
 
 
@@ -242,3 +244,37 @@ def test_an_execution_that_is_half_removed_is_nobodys_work(
         journal.remove()
     assert journal.directory.exists()
     assert Journal.find_all(machine.data / "executions", KEPT) == []
+
+
+def shelved(machine: Machine, name: str, *versions: str) -> Shelf:
+    """The last of the versions is what tasks get."""
+    shelf = shelf_in(machine.data)
+    for version in versions:
+        path = shelf.home(name) / version
+        path.mkdir(parents=True)
+        (path / "about.json").write_text("{}")
+    (shelf.home(name) / "current").symlink_to(versions[-1])
+    return shelf
+
+
+async def test_programs_that_tasks_do_not_get_any_more_go_once_none_uses_them(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    shelf = shelved(machine, "codex", "1.0", "1.1", "1.2")
+    home = shelf.home("codex")
+    (home / ".half-killed").mkdir()
+    (home / "current").unlink()
+    (home / "current").symlink_to("1.1")
+    with shelf.supplied(Invocation(["x"], program="codex")) as running:
+        assert list(running.programs.values()) == [home / "1.1"]
+        (home / "current").unlink()
+        (home / "current").symlink_to("1.2")
+        told = await machine.clean("--dry-run")
+        assert {one["path"] for one in told["removed"]} == {str(home / "1.0"), str(home / ".half-killed")}
+        assert (why(told, home / "1.1"), why(told, home / "1.2")) == ("in use", "tasks get it")
+        place = next(one for one in survey(machine.data) if one.path == home / "1.1")
+        assert remove(dataclasses.replace(place, stays=None)) == "in use", "begun to be used meanwhile"
+    await machine.clean()
+    assert shelf.versions("codex") == ["1.2"]
+    assert {path.name for path in home.iterdir()} <= {"1.2", "1.2.use", "current", "lock"}
+    place = next(one for one in survey(machine.data) if one.path == home / "1.2")
+    assert remove(dataclasses.replace(place, stays=None)) == "tasks get it"

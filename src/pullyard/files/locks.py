@@ -36,7 +36,8 @@ class FileLock:
 
 def take(path: Path, *, shared: bool = False) -> FileLock | None:
     """The lock, or None where somebody else's stands against it. Raises OSError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    mode = os.O_RDONLY if shared else os.O_RDWR
+    descriptor = os.open(path, mode | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -18,6 +18,7 @@ from pullyard.worker.context import KEPT_LOGS
 from pullyard.worker.disk import changed_at, size_bytes
 from pullyard.worker.journal import JOURNAL, KEPT, Journal
 from pullyard.worker.mirrors import EXECUTIONS, KEY, AboutMirror, needed_by, why_it_stays
+from pullyard.worker.programs import shelf
 
 logger = structlog.get_logger(__name__)
 
@@ -35,6 +36,8 @@ class Kind(StrEnum):
     ENVIRONMENT = "environment"
     """The home that a project's tasks share; emptied, as containers have it mounted."""
     MIRROR = "mirror"
+    PROGRAM = "program"
+    """A version of an agent's."""
     EXECUTION = "execution"
     LOGS = "logs"
 
@@ -58,7 +61,7 @@ def survey(data: Path, *, unused_seconds: float = 0.0) -> list[Place]:
     Changes nothing, and what it says may be outdated when it is said. Raises OSError.
     """
     latest = time.time() - unused_seconds if unused_seconds else None
-    caches = [*_checkouts(data / CHECKOUTS), *_environments(data), *_mirrors(data)]
+    caches = [*_checkouts(data / CHECKOUTS), *_environments(data), *_mirrors(data), *_programs(data)]
     found = [*caches, *_executions(data), *_logs(data / KEPT_LOGS)]
     order = list(Kind)
     found.sort(key=lambda place: (order.index(place.kind), place.used_at, place.path))
@@ -77,6 +80,8 @@ def remove(place: Place) -> str | None:
                 return homes.give_up(place.path, homes.projects_with_work(homes.data_of(place.path)))
             case Kind.MIRROR:
                 return mirrors.give_up(place.path, needed_by(place.path.parent.parent / EXECUTIONS))
+            case Kind.PROGRAM:
+                return shelf.give_up(place.path)
             case _:
                 return _remove_leftover(place.path)
     except FileNotFoundError:
@@ -145,6 +150,23 @@ def _mirrors(data: Path) -> Iterator[Place]:
             yield _leftover(path, stays)
             continue
         yield Place(Kind.MIRROR, path, size_bytes(path), changed_at(path), _repository_of(path), stays)
+
+
+def _programs(data: Path) -> Iterator[Place]:
+    here = shelf.shelf_in(data)
+    for home in sorted(here.directory.iterdir()) if here.directory.is_dir() else ():
+        idle = is_free(home / shelf.LOCK)
+        current = here.installed(home.name)
+        for version in here.versions(home.name):
+            path = home / version
+            used = shelf.use_of(path)
+            stays = None if idle and is_free(used) else IN_USE
+            if current is not None and current.version == version:
+                stays = "tasks get it"
+            moment = changed_at(used if used.exists() else path)
+            yield Place(Kind.PROGRAM, path, size_bytes(path), moment, f"{home.name} {version}", stays)
+        for path in home.glob(f"{shelf.HALF}*"):
+            yield _leftover(path, None if idle else IN_USE)
 
 
 def _why_damaged_stays(path: Path) -> str | None:

@@ -68,10 +68,12 @@ async def work(context: Context, node: Node, questions: AgentQuestions) -> NodeO
         inside=Path(sandbox.inside("")),
         gateway_port=context.network.port,
     )
-    invocation = shelf_in(context.tools.settings.data_directory).supply(invocation)
-    # The harvest has the agent's sandbox again: it is a process of its own there, with a fresh /tmp.
-    shown = working_copies(context, mounts_of(context, invocation))
-    async with opened_sandbox(context, *shown, reused=True) as sandbox:
+    async with AsyncExitStack() as stack:
+        shelf = shelf_in(context.tools.settings.data_directory)
+        invocation = stack.enter_context(shelf.supplied(invocation))
+        # The harvest has the agent's sandbox again: it is a process of its own there, with a fresh /tmp.
+        shown = working_copies(context, mounts_of(context, invocation))
+        sandbox = await stack.enter_async_context(opened_sandbox(context, *shown, reused=True))
         try:
             exit_code, exceeded = await run_agent(context, sandbox, agent, invocation, ledger)
         finally:

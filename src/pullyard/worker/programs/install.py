@@ -32,7 +32,7 @@ from pullyard.worker.programs.interpreter import (
     find_python,
 )
 from pullyard.worker.programs.launcher import write_launcher
-from pullyard.worker.programs.shelf import ABOUT, CURRENT, Installed, Shelf
+from pullyard.worker.programs.shelf import ABOUT, CURRENT, HALF, LOCK, Installed, Shelf, use_of
 
 STEP_SECONDS = 900
 """For one run of pip or npm."""
@@ -42,7 +42,6 @@ MOST_BYTES = 4 << 30
 NEEDED_BYTES = 3 << 30
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,63}")
 _ACCOUNT = re.compile(r"//[^/\s@]*@")
-_HALF = ".half-"
 _SAID_CHARACTERS = 600
 
 Say = Callable[[str], None]
@@ -71,14 +70,16 @@ def install(shelf: Shelf, wanted: str, say: Say, *, again: bool = False) -> Inst
     home.mkdir(parents=True, exist_ok=True)
     for directory in (shelf.directory, home):
         directory.chmod(0o755)
-    lock = _wait(home / "lock", name, say)
+    lock = _wait(home / LOCK, name, say)
     try:
-        for left in home.glob(_HALF + "*"):
+        for left in home.glob(HALF + "*"):
             trees.remove(left)
         if version in shelf.versions(name) and not again:
             say(f"{name} {version} is here already.")
         else:
             _make(home, name, version, program, say)
+            # Every account that runs it may say so.
+            use_of(home / version).touch(0o644)
         _choose(home, version)
     finally:
         lock.release()
@@ -103,7 +104,7 @@ def _wait(path: Path, name: str, say: Say) -> FileLock:
 def _make(home: Path, name: str, version: str, program: Program, say: Say) -> None:
     if shutil.disk_usage(home).free < NEEDED_BYTES:
         raise RequestError(f"An install needs {NEEDED_BYTES >> 30} GiB of room: make some at {home}.")
-    half = Path(tempfile.mkdtemp(prefix=_HALF, dir=home))
+    half = Path(tempfile.mkdtemp(prefix=HALF, dir=home))
     try:
         say(f"Fetching {program.package} {version} from {program.registry}.")
         (_from_npm if program.registry == "npm" else _from_pypi)(half, version, program, say)
