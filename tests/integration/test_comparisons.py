@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from pullyard.coordinator.auth.credentials import CredentialKind, issue
-from pullyard.lifecycle.change import ChangeState
+from pullyard.lifecycle.change import ChangeState, ErrandKind
 from pullyard.protocol.worker import (
     ChangeLook,
     CommandResult,
@@ -160,9 +160,15 @@ async def test_one_is_chosen_and_the_others_are_closed(coordinator: RunningCoord
     chosen = answer.json()
     assert (chosen["state"], chosen["chosen_task_id"], chosen["decided_how"]) == ("chosen", first, "person")
     assert [one["chosen"] for one in chosen["candidates"]] == [True, False]
-    assert await errands_of(worker) == [("close", grants[1].branch)]
+    [given] = (await worker.poll(slots=8)).errands
+    assert (given.kind, given.branch) == (ErrandKind.CLOSE, grants[1].branch)
     assert (await choose(coordinator, made, first)).status_code == 200
     assert await errands_of(worker) == []
+    failed = ErrandReport(fence=given.fence, done=False, message="The forge is away.")
+    assert (await worker.post(f"/errands/{given.id}", failed)).status_code == 200
+    repeated = (await choose(coordinator, made, first)).json()
+    assert repeated["candidates"][1]["errand"]["state"] == "requested"
+    assert await errands_of(worker) == [("close", grants[1].branch)]
     await coordinator.post(f"/changes/{change}/merge", status=202)
     assert await errands_of(worker) == [("merge", grants[0].branch)]
     kinds = [event["kind"] for event in await coordinator.events(made["project_id"])]
