@@ -1,4 +1,4 @@
-"""The built web interface in the system's Chromium: ``open_page`` logs in, ``look_at`` judges what is shown."""
+"""The built web interface in a real Chromium: ``open_page`` logs in, ``look_at`` judges what is shown."""
 
 import os
 import shutil

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.browser import BROWSER_TEST, browser, look_at, open_page
 from tests.coordinator import RunningCoordinator
 from tests.web_scene import make_scene
@@ -16,13 +14,19 @@ pytestmark = BROWSER_TEST
 __all__ = ["browser"]
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)])
+LOOKS: list[tuple[Any, int, int]] = [
+    ("light", 1440, 900),
+    ("dark", 1440, 900),
+    ("dark", 390, 844),
+    ("light", 390, 844),
+]
+
+
 async def test_every_page_is_accessible_and_fits(
-    browser: "Browser", coordinator: RunningCoordinator, tmp_path: Path, theme: Any, width: int
+    browser: "Browser", coordinator: RunningCoordinator, tmp_path: Path
 ) -> None:
     scene = await make_scene(coordinator)
-    size: Any = {"width": width, "height": 844 if width < 500 else 900}
-    page, complaints = await open_page(browser, coordinator, color_scheme=theme, viewport=size)
+    page, complaints = await open_page(browser, coordinator)
     problems: list[str] = []
     for name, path in (
         ("board", "/"),
@@ -37,7 +41,11 @@ async def test_every_page_is_accessible_and_fits(
     ):
         await page.goto(coordinator.url + path)
         await page.wait_for_load_state("networkidle")
-        problems += await look_at(page, f"{name}-{theme}-{width}", tmp_path)
+        for theme, width, height in LOOKS:
+            await page.set_viewport_size({"width": width, "height": height})
+            await page.emulate_media(color_scheme=theme)
+            await page.locator(f"html[data-mantine-color-scheme={theme}]").wait_for(state="attached")
+            problems += await look_at(page, f"{name}-{theme}-{width}", tmp_path)
     # The browser itself tells of the project that is not there.
     problems += [one for one in complaints if "404" not in one]
     assert problems == [], "\n".join(problems)

@@ -74,5 +74,6 @@ export function moveAmongRows(by: 1 | -1) {
   const here = rows.findIndex((row) => row.contains(document.activeElement));
   const next = here < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, here + by));
   const row = rows[next];
-  (row?.matches("a, button, [tabindex]") ? row : row?.querySelector<HTMLElement>("a, button"))?.focus();
+  const inside = row?.querySelector<HTMLElement>("a") ?? row?.querySelector<HTMLElement>("button");
+  (row?.matches("a, button, [tabindex]") ? row : inside)?.focus();
 }

@@ -61,7 +61,8 @@ const SCHEMES = [
 ] as const;
 
 function You({ name }: { name: string }) {
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  // Without it a style element is added for a moment, which the content security policy forbids.
+  const { colorScheme, setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const leave = useMutation({
     mutationFn: () => taken(api.DELETE("/api/v1/session")),
     onSettled: () => {

@@ -92,7 +92,7 @@ export default function Palette({ close }: { close: () => void }) {
 
 function useEverything(): Found[] {
   const navigate = useNavigate();
-  const { setColorScheme } = useMantineColorScheme();
+  const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const projects = useQuery(projectsQuery).data;
   const tasks = useQuery(newestTasksQuery).data;
   const workers = useQuery(workersQuery).data;

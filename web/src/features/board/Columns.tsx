@@ -66,12 +66,12 @@ const ColumnBox = memo(function ColumnBox(props: BoxProps) {
     <section
       ref={element}
       className="column"
-      aria-labelledby={`column-${column}`}
+      aria-labelledby={`column-${COLUMNS.indexOf(column)}`}
       data-column={column}
       data-empty={tasks.length === 0}
       data-over={over}
     >
-      <h2 id={`column-${column}`}>
+      <h2 id={`column-${COLUMNS.indexOf(column)}`}>
         <span className="dot" aria-hidden="true" /> {column}{" "}
         <span className="quiet">
           {tasks.length}
