@@ -398,6 +398,9 @@ async def test_candidates_stay_comparable(coordinator: RunningCoordinator) -> No
     text = await coordinator.http.patch(path, json={"description": "Do more."})
     assert (text.status_code, text.json()["code"]) == (409, "compared")
     assert (await coordinator.http.patch(path, json={"priority": 7})).status_code == 200
+    await coordinator.post(f"/projects/{made['project_id']}/automation/pause", status=200)
+    reasons = [one["pending_reason"] for one in (await shown(coordinator, made))["candidates"]]
+    assert reasons == ["automation", "automation"]
     removed = await coordinator.http.delete(path)
     assert (removed.status_code, removed.json()["code"]) == (409, "task-needed")
 

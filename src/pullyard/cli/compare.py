@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from pullyard.cli.compare_wait import CLOSE_SECONDS, await_comparison, has_ended, is_cleared
+from pullyard.cli.exit_codes import ExitCode
 from pullyard.cli.inputs import checked, money, read_text, split_commands
 from pullyard.cli.profile import connect
 from pullyard.cli.references import find_comparison, find_project, find_task
@@ -22,6 +24,7 @@ from pullyard.protocol.comparisons import (
 )
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.fields import AgentSettings
+from pullyard.sdk.client import Client
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
 ComparisonReference = Annotated[str, typer.Argument(help="Its id, or one of its tasks: PROJECT#NUMBER.")]
@@ -60,6 +63,7 @@ def add(  # noqa: PLR0913
     ] = None,
     tokens: Annotated[int | None, typer.Option(help="The most that each candidate may use.")] = None,
     base: Annotated[str | None, typer.Option(help="The base branch; default: the project's.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until all have ended, then show them.")] = False,
 ) -> None:
     """Let several agents do the same task, each on a branch of its own."""
     terminal: Terminal = context.obj
@@ -83,8 +87,10 @@ def add(  # noqa: PLR0913
         wanted = checked(ComparisonInput, wish)
         terminal.say(price_text(wanted))
         made = client.add_comparison(home.id, wanted)
-    tasks = ", ".join(f"{one_line(home.name)}#{one.number}" for one in made.candidates)
-    terminal.say(f"Added comparison {made.id}: {tasks}.")
+        tasks = ", ".join(f"{one_line(home.name)}#{one.number}" for one in made.candidates)
+        terminal.say(f"Added comparison {made.id}: {tasks}.")
+        if wait:
+            raise typer.Exit(show_at_its_end(terminal, client, made, home.name))
     terminal.finish(made)
 
 
@@ -131,14 +137,29 @@ def list_comparisons(
 
 
 @app.command("show")
-def show(context: typer.Context, comparison: ComparisonReference) -> None:
+def show(
+    context: typer.Context,
+    comparison: ComparisonReference,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Until all have ended.")] = False,
+) -> None:
     """The candidates side by side: proof, size and cost of each."""
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         found = find_comparison(client, comparison)
         name = client.project(found.project_id).name
+        if wait:
+            raise typer.Exit(show_at_its_end(terminal, client, found, name))
     show_candidates(terminal, found, name)
     terminal.finish(found)
+
+
+def show_at_its_end(terminal: Terminal, client: Client, found: Comparison, project_name: str) -> ExitCode:
+    ended = await_comparison(client, found, has_ended)
+    show_candidates(terminal, ended, project_name)
+    terminal.finish(ended)
+    good = (ComparisonState.READY, ComparisonState.CHOSEN)
+    return ExitCode.OK if ended.state in good else ExitCode.FAILED
 
 
 def show_candidates(terminal: Terminal, found: Comparison, project_name: str) -> None:
@@ -197,7 +218,7 @@ def left_open(found: Comparison) -> str:
         return ""
     failed = next((one.errand.message for one in still if one.errand and one.errand.state == "failed"), "")
     why = f" A close has failed: {one_line(failed)} Choose or cancel again to repeat it." if failed else ""
-    return f" {len(still)} of the others' changes are still open.{why}"
+    return f" Still open: {', '.join(one_line(one.branch or '') for one in still)}.{why}"
 
 
 @app.command("choose")
@@ -212,6 +233,7 @@ def choose_candidate(
         if found.comparison_id is None:
             raise RequestError(f"Task {found.number} is no candidate of a comparison.")
         chosen = client.choose(found.comparison_id, ChoiceInput(task_id=found.id))
+        chosen = await_comparison(client, chosen, is_cleared, CLOSE_SECONDS)
     terminal.say(f"Chose task {found.number}.{left_open(chosen)}")
     terminal.finish(chosen)
 
@@ -222,5 +244,6 @@ def cancel(context: typer.Context, comparison: ComparisonReference) -> None:
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         cancelled = client.cancel_comparison(find_comparison(client, comparison).id)
+        cancelled = await_comparison(client, cancelled, is_cleared, CLOSE_SECONDS)
     terminal.say(f"Cancelled {cancelled.id}.{left_open(cancelled)}")
     terminal.finish(cancelled)

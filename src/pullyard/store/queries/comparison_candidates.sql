@@ -1,4 +1,11 @@
-SELECT t.comparison_id, t.id AS task_id, t.number, t.agent, t.state, t.pending_reason, t.reason, t.message, t.tries,
+SELECT t.comparison_id, t.id AS task_id, t.number, t.agent, t.state,
+    CASE
+        WHEN t.state = 'queued' AND NOT q.active THEN 'automation'
+        WHEN t.state = 'queued' AND (q.spent_until > now()
+            OR (SELECT n.spent_until FROM tenants n WHERE n.id = :tenant_id) > now()) THEN 'budget'
+        WHEN t.state = 'queued' AND t.quota_until > now() THEN 'quota'
+        ELSE t.pending_reason
+    END AS pending_reason, t.reason, t.message, t.tries,
     t.execution_id, t.change_id, t.finished_at, c.state AS change_state, c.branch, c.url,
     CAST(tried.seconds AS double precision) AS seconds, tried.input_tokens, tried.output_tokens, tried.cost_micros,
     shown.receipt -> 'passed' AS passed, jsonb_array_length(coalesce(shown.receipt -> 'commands', '[]')) AS commands,
@@ -8,7 +15,7 @@ SELECT t.comparison_id, t.id AS task_id, t.number, t.agent, t.state, t.pending_r
         SELECT r.id, r.kind, r.state, r.message, r.created_at FROM errands r
         WHERE r.change_id = t.change_id AND r.kind <> 'look' ORDER BY r.id DESC LIMIT 1
     ) newest) AS errand
-FROM tasks t
+FROM tasks t JOIN project_queue q ON q.project_id = t.project_id
 LEFT JOIN changes c ON c.id = t.change_id
 LEFT JOIN task_executions shown ON shown.id = coalesce(c.execution_id, t.execution_id)
 CROSS JOIN LATERAL (
