@@ -99,6 +99,15 @@ async def test_only_workers_that_know_it_are_asked(coordinator: RunningCoordinat
     assert (await errand(old)).kind is ErrandKind.CLOSE
 
 
+async def test_an_errand_whose_answer_got_lost_is_given_again(coordinator: RunningCoordinator) -> None:
+    worker, _ = await with_change(coordinator)
+    first = (await worker.poll(wait=10, request_id="one")).errands
+    again = (await worker.poll(wait=10, request_id="one")).errands
+    assert [one.id for one in again] == [one.id for one in first]
+    assert await report(worker, first[0], None) == 409
+    assert await report(worker, again[0], None) == 200
+
+
 async def test_a_change_without_a_page_is_not_looked_at(coordinator: RunningCoordinator) -> None:
     worker, bare = await with_change(coordinator, url=None)
     _, other = await with_change(coordinator)

@@ -18,10 +18,13 @@ async def claim_errands(
     *,
     tenant_id: str,
     worker_ids: list[str],
+    request_ids: list[str],
     protocol_version: int,
     again_seconds: float,
 ) -> dict[str, list[Errand]]:
-    """Mostly at most one for each worker; one that was given long ago and never reported is given again.
+    """Mostly at most one for each worker, whose question is at the same place of ``request_ids``.
+
+    One that was given long ago and never reported is given again, and one whose question is asked again.
 
     ``protocol_version`` is what all of these workers speak at least: it says which kinds they know.
     """
@@ -32,6 +35,7 @@ async def claim_errands(
             "tenant_id": tenant_id,
             "kinds": sorted(kinds),
             "worker_ids": worker_ids,
+            "request_ids": request_ids,
             "slots": len(worker_ids),
             "again_seconds": again_seconds,
         },

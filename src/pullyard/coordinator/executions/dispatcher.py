@@ -203,10 +203,12 @@ class Dispatcher:
         given: dict[str, list[Errand]] = {}
         async with self._database.transaction() as connection:
             for version in sorted({waiter.protocol_version for waiter in waiters}):
+                able = [one for one in waiters if one.protocol_version == version]
                 given |= await claim_errands(
                     connection,
                     tenant_id=tenant_id,
-                    worker_ids=[one.worker_id for one in waiters if one.protocol_version == version],
+                    worker_ids=[one.worker_id for one in able],
+                    request_ids=[one.request_id for one in able],
                     protocol_version=version,
                     again_seconds=self._settings.errand_seconds,
                 )

@@ -1,11 +1,13 @@
 -- One that a worker refused is for another of these, if there is one, who may then get two.
 --
+-- One that was given to a question which is asked again was lost on its way: its worker has dropped it.
+--
 -- A worker whose protocol is older can't read the kinds that came later, so it is given none of them.
 WITH open AS (
     SELECT id, CASE WHEN refused_until > now() THEN refused_by END AS refused_by FROM errands
     WHERE tenant_id = :tenant_id AND kind = ANY (CAST(:kinds AS text[])) AND (state = 'requested'
-        OR (state = 'assigned'
-            AND assigned_at < now() - make_interval(secs => CAST(:again_seconds AS double precision))))
+        OR (state = 'assigned' AND (request_id = ANY (CAST(:request_ids AS text[]))
+            OR assigned_at < now() - make_interval(secs => CAST(:again_seconds AS double precision)))))
         AND (refused_by IS NULL OR refused_until <= now() OR EXISTS (
             SELECT 1 FROM unnest(CAST(:worker_ids AS text[])) AS w WHERE w <> ALL (refused_by)))
     ORDER BY id LIMIT :slots
@@ -18,6 +20,7 @@ WITH open AS (
         worker_id = CASE WHEN n.refused_by IS NULL THEN (CAST(:worker_ids AS text[]))[n.slot] ELSE (
             SELECT w FROM unnest(CAST(:worker_ids AS text[])) AS w WHERE w <> ALL (n.refused_by) LIMIT 1) END,
         fence = nextval('fences'),
+        request_id = CASE WHEN n.refused_by IS NULL THEN (CAST(:request_ids AS text[]))[n.slot] END,
         assigned_at = now()
     FROM numbered n WHERE e.id = n.id
     RETURNING e.id, e.project_id, e.change_id, e.kind, e.fence, e.worker_id

@@ -22,6 +22,9 @@ CREATE INDEX projects_poll_issues ON projects (coalesce(issues_at, '-infinity'))
 ALTER TABLE tasks ADD COLUMN source_told boolean NOT NULL DEFAULT false;
 CREATE INDEX tasks_untold ON tasks (project_id) WHERE source_url IS NOT NULL AND NOT source_told;
 
+-- The question that it was given to: where that is asked again, its answer was lost.
+ALTER TABLE errands ADD COLUMN request_id text;
+
 ALTER TABLE errands DROP CONSTRAINT errands_kind_check;
 ALTER TABLE errands ADD CONSTRAINT errands_kind_check
     CHECK (kind IN ('merge', 'close', 'look', 'read-task-list', 'write-task-list', 'read-issues'));
