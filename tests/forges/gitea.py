@@ -126,18 +126,18 @@ def words(server: ForgeServer, number: int, who: str, text: str) -> dict[str, An
 def list_reviews(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     change = server.numbered(values[2])
     states = {"approved": "APPROVED", "changes": "REQUEST_CHANGES"}
-    given = [(who, "", states[state], 0) for who, state in change.reviews]
+    given = [(2000 + place, who, "", states[state], 0) for place, (who, state) in enumerate(change.reviews)]
     # Each comment at a line is of a review.
     kinds = {"review": ("REQUEST_CHANGES", 0), "remark": ("COMMENT", 0), "line": ("COMMENT", 1)}
     given += [
-        (one.who, "" if one.kind == "line" else one.text, *kinds[one.kind])
-        for one in change.spoken
+        (3000 + place, one.who, "" if one.kind == "line" else one.text, *kinds[one.kind])
+        for place, one in enumerate(change.spoken)
         if one.kind in kinds
     ]
     reviews = [
-        words(server, 2000 + place, who, text)
+        words(server, number, who, text)
         | {"state": state, "stale": False, "dismissed": False, "comments_count": count}
-        for place, (who, text, state, count) in enumerate(given)
+        for number, who, text, state, count in given
     ]
     return 200, paged(reviews, asked, "limit")
 
@@ -145,7 +145,7 @@ def list_reviews(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[
 def list_line_comments(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     del asked
     change = server.numbered(values[2])
-    one = change.spoken[int(values[3]) - 2000 - len(change.reviews)]
+    one = change.spoken[int(values[3]) - 3000]
     where = {"path": one.path, "position": one.line, "original_position": 0}
     resolver = {"login": "ada"} if one.resolved else None
     return 200, [words(server, int(values[3]) + 1000, one.who, one.text) | where | {"resolver": resolver}]

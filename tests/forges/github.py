@@ -239,12 +239,16 @@ def add_comment(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[i
 def list_reviews(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     change = server.numbered(values[2])
     states = {"approved": "APPROVED", "changes": "CHANGES_REQUESTED"}
-    given = [(who, "", states[state]) for who, state in change.reviews]
+    given = [(2000 + place, who, "", states[state]) for place, (who, state) in enumerate(change.reviews)]
     kinds = {"review": "CHANGES_REQUESTED", "remark": "COMMENTED"}
-    given += [(one.who, one.text, kinds[one.kind]) for one in change.spoken if one.kind in kinds]
+    given += [
+        (3000 + place, one.who, one.text, kinds[one.kind])
+        for place, one in enumerate(change.spoken)
+        if one.kind in kinds
+    ]
     reviews = [
-        words(server, "pull-request-review", who, text, 2000 + place) | {"state": state}
-        for place, (who, text, state) in enumerate(given)
+        words(server, "pull-request-review", who, text, number) | {"state": state}
+        for number, who, text, state in given
     ]
     return 200, paged(reviews, asked, "per_page")
 
