@@ -14,6 +14,9 @@ pytestmark = BROWSER_TEST
 __all__ = ["browser"]
 
 
+SIZES = """
+performance.getEntriesByType("resource").map(one => [one.name, one.encodedBodySize, one.decodedBodySize])
+"""
 LOOKS: list[tuple[Any, int, int]] = [
     ("light", 1440, 900),
     ("dark", 1440, 900),
@@ -49,3 +52,27 @@ async def test_every_page_is_accessible_and_fits(
     # The browser itself tells of the project that is not there.
     problems += [one for one in complaints if "404" not in one]
     assert problems == [], "\n".join(problems)
+
+
+async def test_the_first_load_is_small_and_compressed(
+    browser: "Browser", coordinator: RunningCoordinator
+) -> None:
+    page, complaints = await open_page(browser, coordinator)
+    session = await page.context.storage_state()
+    context = await browser.new_context(storage_state=session)
+    fresh = await context.new_page()
+    await fresh.goto(coordinator.url)
+    await fresh.wait_for_load_state("networkidle")
+    sizes = await fresh.evaluate(SIZES)
+    code = [size for name, *size in sizes if name.endswith(".js")]
+    assert all(sent < whole for sent, whole in code)
+    assert sum(sent for sent, _ in code) <= 200_000
+    name = next(name for name, *_ in sizes if name.endswith(".js"))
+    plain = await coordinator.http.get(name, headers={"accept-encoding": "identity"})
+    packed = await coordinator.http.get(name, headers={"accept-encoding": "gzip, deflate"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content
+    assert packed.headers["vary"] == plain.headers["vary"] == "accept-encoding"
+    assert packed.headers["content-type"] == plain.headers["content-type"]
+    assert complaints == []

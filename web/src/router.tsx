@@ -5,6 +5,8 @@ import {
   type ErrorComponentProps,
   lazyRouteComponent,
 } from "@tanstack/react-router";
+import { boardQuery } from "./api/board";
+import { projectsQuery, queryClient } from "./api/queries";
 import { NoSuchPage, PageBroke } from "./components/Fallbacks";
 import { Shell } from "./shell/Shell";
 
@@ -24,6 +26,12 @@ const board = createRoute({
     label: text(search.label),
     q: text(search.q),
   }),
+  // Asked for while the page's own code is on its way.
+  loaderDeps: ({ search }) => ({ project: search.project }),
+  loader: ({ deps }) => {
+    void queryClient.prefetchQuery(boardQuery(deps.project));
+    void queryClient.prefetchQuery(projectsQuery);
+  },
   component: lazyRouteComponent(() => import("./features/board/BoardPage"), "BoardPage"),
 });
 

@@ -1,8 +1,10 @@
 """The built web interface: hashed files for ever, the index for every address that the pages know."""
 
+from mimetypes import guess_type
 from pathlib import Path
 
 from fastapi import APIRouter
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -16,14 +18,32 @@ NOT_BUILT = """<!doctype html>
 """
 
 
+ENCODINGS = {"br": ".br", "gzip": ".gz"}
+"""What a file was compressed by when the pages were built, the best first, and what its name has then."""
+
+
 class HashedFiles(StaticFiles):
     """Their names change with their content, so a browser never has to ask twice."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
+        response = await self._compressed(path, scope) or await super().get_response(path, scope)
         if response.status_code in (200, 304):
             response.headers["cache-control"] = "public, max-age=31536000, immutable"
+            response.headers["vary"] = "accept-encoding"
         return response
+
+    async def _compressed(self, path: str, scope: Scope) -> Response | None:
+        """None where the file has no form that the browser takes."""
+        wishes = Headers(scope=scope).get("accept-encoding", "").split(",")
+        taken = {wish.partition(";")[0].strip() for wish in wishes}
+        for encoding, suffix in ENCODINGS.items():
+            if encoding not in taken or not self.lookup_path(path + suffix)[1]:
+                continue
+            response = await super().get_response(path + suffix, scope)
+            response.headers["content-encoding"] = encoding
+            response.headers["content-type"] = f"{guess_type(path)[0]}; charset=utf-8"
+            return response
+        return None
 
 
 # The files may be built while the coordinator runs.

@@ -1,6 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { ApiProblem, api, type Execution, type Task, type TaskState, taken } from "./client";
-import { onMissed, onNews } from "./live";
+import { onNews } from "./live";
 import { queryClient } from "./queries";
 import type { News } from "./stale";
 
@@ -15,10 +15,10 @@ export const STATES = [
   "failed",
   "cancelled",
 ] as const satisfies TaskState[];
-const PAGE = 200;
+const PAGE = 100;
 /** So many tasks of one burst are read one by one; more are read as lists. */
 const SINGLY = 12;
-const BURST_MS = 250;
+const BURST_MS = 60;
 
 export type Board = {
   tasks: ReadonlyMap<string, Task>;
@@ -162,5 +162,4 @@ async function flush() {
 /** Keeps the boards up to date; call it once. */
 export function mendBoards() {
   onNews(hear);
-  onMissed(() => void queryClient.invalidateQueries({ queryKey: ["board"] }));
 }

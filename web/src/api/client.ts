@@ -39,4 +39,8 @@ export async function taken<T>(asked: Promise<Answer<T>>): Promise<T> {
 }
 
 /** A new idempotency key's header: what is sent again with it happens once. */
-export const once = () => ({ "Idempotency-Key": crypto.randomUUID() });
+export function once() {
+  // Browsers have randomUUID only where the page came by TLS or from this machine.
+  const random = crypto.getRandomValues(new Uint32Array(4));
+  return { "Idempotency-Key": Array.from(random, (part) => part.toString(36)).join("-") };
+}

@@ -26,7 +26,6 @@ const connected = store(true);
 export const cursor = store<number | null>(null);
 const logs = new Map<string, LogFollower>();
 const listeners = new Set<(news: News) => void>();
-const lostListeners = new Set<() => void>();
 
 function send(message: object) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ v: 1, ...message }));
@@ -73,15 +72,9 @@ function receiveError(code: string) {
   if (code === "cursor-ahead") {
     // The database was restored from a backup: nothing that is known here counts any more.
     cursor.set(null);
-    missed();
+    everythingIsStale();
     send({ type: "subscribe-events", id: "events", cursor: null });
   } else if (code === "interrupted" && socket) lost(socket);
-}
-
-/** What was told meanwhile is not known: read all that is shown anew. */
-function missed() {
-  everythingIsStale();
-  for (const listener of lostListeners) listener();
 }
 
 function open() {
@@ -96,7 +89,7 @@ function open() {
     connected.set(true);
     send({ type: "subscribe-events", id: "events", cursor: cursor.get() });
     // What changed before the first subscription is read anew.
-    if (cursor.get() === null) missed();
+    if (cursor.get() === null) everythingIsStale();
     for (const [id, log] of logs) subscribeLog(id, log);
   };
   mine.onmessage = (event) => {
@@ -164,12 +157,6 @@ export function reconnect() {
 export function onNews(listener: (news: News) => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
-}
-
-/** Called when events may have been missed, so that what was kept of them is read anew. */
-export function onMissed(listener: () => void): () => void {
-  lostListeners.add(listener);
-  return () => lostListeners.delete(listener);
 }
 
 /** Follows a log from `offset`, over every reconnect, without a gap. Returns what stops it. */

@@ -2035,6 +2035,11 @@ export interface components {
             /** Commit */
             commit: string;
             /**
+             * Conflicts
+             * @description what it can't be merged with, where it is open
+             */
+            conflicts?: components["schemas"]["ChangeConflict"][];
+            /**
              * Created At
              * Format: date-time
              */
@@ -2080,6 +2085,23 @@ export interface components {
             url: string | null;
             /** Version */
             version: number;
+        };
+        /** ChangeConflict */
+        ChangeConflict: {
+            /** Branch */
+            branch: string;
+            /**
+             * Change Id
+             * @description another open change; null: the base branch as it is now
+             */
+            change_id: string | null;
+            /**
+             * Files
+             * @description the first 20 in which a trial merge had conflicts
+             */
+            files: string[];
+            /** Total */
+            total: number;
         };
         /** ChangeErrand */
         ChangeErrand: {
@@ -2345,7 +2367,7 @@ export interface components {
          * @description Work that is no execution and that only a worker can do, because only it reaches the forge.
          * @enum {string}
          */
-        ErrandKind: "merge" | "close" | "look" | "read-task-list" | "write-task-list" | "read-issues";
+        ErrandKind: "merge" | "close" | "look" | "compare" | "read-task-list" | "write-task-list" | "read-issues";
         /**
          * ErrandState
          * @enum {string}

@@ -16,6 +16,7 @@ export function Dialog({ close, children, ...rest }: Props) {
       lockScroll={false}
       transitionProps={{ duration: 0 }}
       closeButtonProps={{ "aria-label": "Close" }}
+      classNames={{ content: "dialog", header: "dialog-header", title: "dialog-title" }}
       // A header of the dialog is none of the page.
       attributes={{ header: { role: "presentation" } }}
       {...rest}

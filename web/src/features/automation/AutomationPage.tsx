@@ -118,7 +118,7 @@ function Tasks({ title, tasks, none }: TasksProps) {
     <section className="panel">
       <h2>{title}</h2>
       {tasks.length === 0 && <p className="quiet">{none}</p>}
-      <ol className="task-rows">
+      <ol className="task-rows" hidden={tasks.length === 0}>
         {tasks.map((task) => (
           <li key={task.id} data-row>
             <Link to="/tasks/$taskId" params={{ taskId: task.id }}>

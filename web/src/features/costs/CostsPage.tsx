@@ -54,7 +54,7 @@ export function CostsPage() {
             There is none. A budget bounds what a project, a task or all of them may spend.
           </p>
         )}
-        <ul className="budgets">
+        <ul className="budgets" hidden={!budgets.data?.length}>
           {budgets.data?.map((budget) => (
             <BudgetRow
               key={budget.id}

@@ -1,12 +1,13 @@
 import { api, taken } from "../../api/client";
 import { cursor, onNews } from "../../api/live";
 import { KINDS, muted, onDesk, type Told, toldBy } from "../../api/notifications";
+import { plain } from "../../components/plain";
 import { store } from "../../lib/stores";
 
 const MOST = 60;
 /** So many events back it looks for what happened before this page was opened. */
-const BACK = 1_500;
-const PAGE = 500;
+const BACK = 400;
+const PAGE = 200;
 
 /** The newest first. */
 export const told = store<Told[]>([]);
@@ -59,11 +60,15 @@ function tellOnTheDesk(one: Told) {
   if (!onDesk.get() || muted.get().includes(one.kind) || document.visibilityState === "visible") return;
   if (!("Notification" in window) || Notification.permission !== "granted") return;
   const title = KINDS.find(({ kind }) => kind === one.kind)?.name ?? "Pullyard";
-  const shown = new Notification(title, { body: one.text.slice(0, 200), tag: String(one.id) });
-  shown.onclick = () => {
-    window.focus();
-    location.assign(addressOf(one));
-  };
+  try {
+    const shown = new Notification(title, { body: plain(one.text).slice(0, 200), tag: String(one.id) });
+    shown.onclick = () => {
+      window.focus();
+      location.assign(addressOf(one));
+    };
+  } catch {
+    // Browsers of phones show none that a page makes by itself.
+  }
 }
 
 export function addressOf(one: Told): string {
