@@ -71,6 +71,7 @@ def grant_row(c: Connection, execution: Row) -> Row:
                 "change_base_commit",
                 "change_repository",
                 "candidates",
+                "source_url",
             )
         ),
     }

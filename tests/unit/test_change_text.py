@@ -8,9 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from pullyard.forges.sites import Place
 from pullyard.protocol.receipts import Envelope
-from pullyard.protocol.worker import CommandResult
-from pullyard.worker.change_text import BODY_CHARACTERS, closed, harmless, receipt_text, signed_text
+from pullyard.protocol.worker import CommandResult, TaskBrief
+from pullyard.worker.change_text import BODY_CHARACTERS, closed, closes, harmless, receipt_text, signed_text
 from tests.unit.test_receipts import RECEIPT, signed
 
 OURS = "Not passed"
@@ -177,3 +178,23 @@ def test_a_receipt_of_any_size_leaves_room_for_words() -> None:
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     assert sum(token.type == "tr_open" for token in tokens) == 51, "one row a command"
     assert not any(token.type in ("html_block", "fence") for token in tokens)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("https://forge.test/Acme/shop/issues/7", "Closes #7."),
+        ("https://forge.test:3000/acme/shop/-/issues/7", "Closes #7."),
+        ("https://forge.test/acme/other/issues/7", ""),
+        ("https://evil.test/acme/shop/issues/7", ""),
+        ("https://evil.test/forge.test/acme/shop/issues/7", ""),
+        ("https://forge.test/acme/shop/issues/7 and closes #8", ""),
+        ("https://forge.test/acme/shop/pull/7", ""),
+    ],
+)
+def test_an_issue_of_this_repository_alone_is_closed(url: str, text: str) -> None:
+    place = Place("forge.test", "acme/shop")
+    brief = TaskBrief(id="task", number=1, title="x", description=f"From issue 7: {url}", source_url=url)
+    assert closes(brief, place) == text
+    assert closes(msgspec.structs.replace(brief, description="Another text."), place) == ""
+    assert closes(msgspec.structs.replace(brief, source_url=None), place) == ""

@@ -99,6 +99,8 @@ class TaskBrief(msgspec.Struct, kw_only=True):
     budget_micros: int | None = None
     base_branch: str | None = None
     """None means the repository's default branch."""
+    source_url: str | None = None
+    """The forge's issue that it was made from."""
     instructions: str = ""
     """Of the node that runs the agent; the worker fills this in, and what follows."""
     answers: list[Answer] = []

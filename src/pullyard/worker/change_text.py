@@ -3,11 +3,13 @@
 import re
 import shlex
 
+from pullyard.forges.sites import Place
+from pullyard.git.addresses import read_address
 from pullyard.lifecycle.money import dollars
 from pullyard.lifecycle.workflows import NodeKind
 from pullyard.protocol.feedback import IssueComment
 from pullyard.protocol.receipt_text import tests_text, write_block
-from pullyard.protocol.worker import CommandResult, Grant, Receipt, Usage
+from pullyard.protocol.worker import CommandResult, Grant, Receipt, TaskBrief, Usage
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 
@@ -15,6 +17,9 @@ TITLE_CHARACTERS = 200
 BODY_CHARACTERS = 60_000
 SHOWN_COMMANDS = 50
 SIGNED_CHARACTERS = 30_000
+# Bitbucket closes issues by the words of commits only.
+_CLOSE_ISSUES = frozenset({"github", "gitlab", "gitea"})
+_ISSUE = re.compile(r"https?://(?P<host>[^/:]+)(?::\d+)?/(?P<path>.+?)(?:/-)?/issues/(?P<number>[0-9]{1,18})")
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]/_~-]{1,300}")
 _FENCE = re.compile(r"^([ \t>*+.)\d-]*)(`{3,}|~{3,})", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
@@ -90,7 +95,7 @@ def change_body(context: Context, copy: Copy, template: str = "") -> str:
         wanted.append(harmless(str(notes)))
     if template:
         wanted.append(harmless(template))
-    parts = [compared_text(grant), receipt_text(receipt)]
+    parts = [closing_text(context, copy), compared_text(grant), receipt_text(receipt)]
     if beside := [one.label for one in context.changed if one is not copy]:
         parts.append(f"Belongs to the change in {', '.join(beside)}, on a branch of the same name.")
     maker = f"the agent `{grant.agent.name}`" if uses_agent(context) else "Pullyard itself"
@@ -123,6 +128,26 @@ def names_command(criterion: str, command: str) -> bool:
         return True
     words = re.compile(rf"(?<![\w./-]){re.escape(command)}(?![\w/-])")
     return " " in command and words.search(criterion) is not None
+
+
+def closing_text(context: Context, copy: Copy) -> str:
+    """Its merge closes the issue that the task was made from, on a forge where these words do that."""
+    sites = context.tools.access.sites
+    kind = sites.kind(copy.url, copy.forge)
+    if copy.name or kind not in _CLOSE_ISSUES:
+        return ""
+    return closes(context.grant.task, sites.place(kind, read_address(copy.url)))
+
+
+def closes(task: TaskBrief, place: Place) -> str:
+    """Empty unless the issue is surely of this very repository, and the task's text, which is signed where
+    tasks are, names it.
+    """
+    issue = _ISSUE.fullmatch(task.source_url or "")
+    if not issue or issue[0] not in task.description:
+        return ""
+    same = (issue["host"], issue["path"].casefold()) == (place.host, place.path.casefold())
+    return f"Closes #{issue['number']}." if same else ""
 
 
 def compared_text(grant: Grant) -> str:

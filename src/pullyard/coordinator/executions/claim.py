@@ -87,6 +87,7 @@ def build_grant(row: Any) -> Grant:
             target_files=row.target_files,
             budget_micros=row.budget_micros,
             base_branch=row.base_branch or row.default_branch,
+            source_url=row.source_url,
         ),
         repository=RepositorySpec(url=row.repository, forge=row.forge),
         agent=msgspec.convert(agent, AgentSpec),

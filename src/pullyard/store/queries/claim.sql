@@ -141,7 +141,7 @@ SELECT c.place, CAST(extract(epoch FROM now() - least(c.queued_at, now())) AS do
     g.id AS execution_id, g.fence, g.worker_id, g.correlation_id, g.resumed_from,
     c.id AS task_id, c.number, c.title, c.description, c.acceptance_criteria, c.target_files, c.budget_micros,
     c.base_branch, c.agent AS task_agent, c.verify_commands AS task_verify,
-    c.slug AS task_slug,
+    c.slug AS task_slug, c.source_url,
     p.id AS project_id, p.name AS project_name, coalesce(r.repository_url, p.repository) AS repository,
     p.forge, p.default_branch,
     p.agent AS project_agent, p.setup_commands, p.verify_commands AS project_verify, p.limits, p.text_policy,
