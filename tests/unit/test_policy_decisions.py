@@ -297,7 +297,7 @@ def test_allowed_errands_are_done() -> None:
 @pytest.mark.parametrize(
     ("more", "allowed"),
     [
-        ("", {"close", "look", "read-task-list"}),
+        ("", {"close", "look", "compare", "read-task-list"}),
         ('errands = ["merge"]', {"merge"}),
         ('[default]\nerrands = ["write-task-list"]', {"write-task-list"}),
     ],

@@ -9,7 +9,7 @@ from pullyard.cli.follow import show_or_finish
 from pullyard.cli.inputs import checked, read_text
 from pullyard.cli.profile import connect
 from pullyard.cli.references import find_change, find_project
-from pullyard.cli.sanitise import one_line
+from pullyard.cli.sanitise import few, one_line
 from pullyard.cli.terminal import Terminal
 from pullyard.lifecycle.change import ErrandKind
 from pullyard.protocol.workflows import ReviewInput
@@ -41,8 +41,12 @@ def show(context: typer.Context, change: ChangeReference) -> None:
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         found = find_change(client, change)
-    hidden = {"body", "diffstat", "receipt", "errand"}
+    hidden = {"body", "diffstat", "receipt", "errand", "conflicts"}
     terminal.facts(found.model_dump(mode="json", exclude=hidden))
+    if found.conflicts:
+        rows = [(one.change_id or one.branch, few(one.files, one.total)) for one in found.conflicts]
+        terminal.say()
+        terminal.rows(("CONFLICTS WITH", "IN"), rows)
     terminal.say()
     terminal.say_text(found.body)
     terminal.finish(found)

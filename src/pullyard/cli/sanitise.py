@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections.abc import Sequence
 
 _COLOUR = (
     r"(?:0?|1|2|3|4|22|23|24|39|49|[34][0-7]|9[0-7]|10[0-7]|[34]8;5;\d{1,3}|[34]8;2;\d{1,3};\d{1,3};\d{1,3})"
@@ -58,6 +59,11 @@ class Lines:
         """What was left without a line feed at the end."""
         rest, self._rest = self._rest + self._decoder.decode(b"", final=True), ""
         return [self._clean(rest)] if rest else []
+
+
+def few(names: Sequence[str], total: int) -> str:
+    """The first of so many names, for one cell of a table; not clean yet."""
+    return ", ".join(names) if total == len(names) else f"{', '.join(names)} and {total - len(names)} more"
 
 
 def _pieces(line: str) -> list[str]:

@@ -10,7 +10,7 @@ from pullyard.cli.inputs import checked, money, read_agent, read_text, read_time
 from pullyard.cli.profile import connect
 from pullyard.cli.queue_place import read_place
 from pullyard.cli.references import find_project, find_task
-from pullyard.cli.sanitise import one_line
+from pullyard.cli.sanitise import few, one_line
 from pullyard.cli.sign import HOURS, Hours, KeyFile
 from pullyard.cli.sign_review import sign_new_task
 from pullyard.cli.signed_work import default_key, describe_signature
@@ -291,10 +291,7 @@ def retry(
 def show_overlaps(terminal: Terminal, task: Task) -> None:
     if not task.overlaps:
         return
-    rows = [
-        (one.change_id or one.task_id, ", ".join(one.files) + (", ..." if one.total > len(one.files) else ""))
-        for one in task.overlaps
-    ]
+    rows = [(one.change_id or one.task_id, few(one.files, one.total)) for one in task.overlaps]
     terminal.say()
     terminal.rows(("OVERLAPS WITH", "IN"), rows)
 

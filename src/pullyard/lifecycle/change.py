@@ -31,6 +31,8 @@ class ErrandKind(StrEnum):
     CLOSE = "close"
     LOOK = "look"
     """How a change stands on its forge; asked by the coordinator itself, again and again."""
+    COMPARE = "compare"
+    """Of a project: which of its open changes can't both be merged, tried out without touching anything."""
     READ_TASK_LIST = "read-task-list"
     WRITE_TASK_LIST = "write-task-list"
     READ_ISSUES = "read-issues"
@@ -44,6 +46,7 @@ LATER_ERRANDS: Mapping[ErrandKind, int] = {
     ErrandKind.WRITE_TASK_LIST: 2,
     ErrandKind.LOOK: 3,
     ErrandKind.READ_ISSUES: 4,
+    ErrandKind.COMPARE: 4,
 }
 """By the version of the worker protocol that they came with."""
 

@@ -30,6 +30,38 @@ class TaskListReport(msgspec.Struct, kw_only=True):
     """The keys of the items that are checked now, or that the list does not have any more."""
 
 
+MOST_MERGES = 210
+"""Of twenty changes: each into its base branch, and each with each."""
+SHOWN_FILES = 20
+SHOWN_CHARACTERS = 500
+
+
+class TrialMerge(msgspec.Struct, kw_only=True):
+    commit: str
+    other: str = ""
+    """The commit that is merged with it; empty is where ``base_branch`` is now."""
+    base_branch: str = ""
+
+
+class CompareErrand(msgspec.Struct, kw_only=True):
+    """Try these merges, and leave nothing of them anywhere."""
+
+    merges: list[TrialMerge] = []
+
+
+class TrialResult(msgspec.Struct, kw_only=True):
+    place: int
+    """Of the merge, in the order they were asked for."""
+    files: Annotated[list[str], msgspec.Meta(max_length=SHOWN_FILES)] = []
+    """The first of those that are in conflict, by name."""
+    total: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 0
+
+
+class CompareReport(msgspec.Struct, kw_only=True):
+    results: Annotated[list[TrialResult], msgspec.Meta(max_length=MOST_MERGES)] = []
+    """Of those that could be tried in time."""
+
+
 class IssuesErrand(msgspec.Struct, kw_only=True):
     """Look for open issues that are wishes for work, and say at others what has become of them."""
 

@@ -17,3 +17,10 @@ class Overlap(Resource):
     task_id: str = Field(description="the task of that change, or the one that runs or goes first")
     files: list[str] = Field(description="the first 20, cut at 500 characters; of a task what it aims at")
     total: int
+
+
+class ChangeConflict(Resource):
+    change_id: str | None = Field(description="another open change; null: the base branch as it is now")
+    branch: str
+    files: list[str] = Field(description="the first 20 in which a trial merge had conflicts")
+    total: int

@@ -31,7 +31,7 @@ from pullyard.protocol.fields import (
 )
 from pullyard.protocol.forge_events import ForgeEventSettings
 from pullyard.protocol.isolation import IsolationSettings
-from pullyard.protocol.overlaps import Overlap, OverlapRule
+from pullyard.protocol.overlaps import ChangeConflict, Overlap, OverlapRule
 from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, ForgeKind, Question, TaskRepository
 
 BranchPrefix = Annotated[str, StringConstraints(max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*[/-]$")]
@@ -435,6 +435,9 @@ class Change(Resource):
     receipt: dict[str, Any] | None
     errand: "ChangeErrand | None" = Field(None, description="the newest merge or close asked for")
     url: str | None
+    conflicts: list[ChangeConflict] = Field(
+        default_factory=list[ChangeConflict], description="what it can't be merged with, where it is open"
+    )
     forge_status: ForgeStatus | None = Field(
         None, description="of an open change, as its forge was seen last; null: not seen yet, or no API"
     )

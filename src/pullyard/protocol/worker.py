@@ -14,7 +14,14 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.tool_routing import Verdict as ToolVerdict
 from pullyard.lifecycle.workflows import NodeKind, NodeOutcome, Workflow
-from pullyard.protocol.errands import IssuesErrand, IssuesReport, TaskListErrand, TaskListReport
+from pullyard.protocol.errands import (
+    CompareErrand,
+    CompareReport,
+    IssuesErrand,
+    IssuesReport,
+    TaskListErrand,
+    TaskListReport,
+)
 from pullyard.protocol.feedback import MOST_REMARKS, Heed, Remark
 from pullyard.protocol.isolation import Isolation
 from pullyard.protocol.receipts import Envelope
@@ -236,6 +243,7 @@ class Errand(msgspec.Struct, kw_only=True):
     heed: Heed | None = None
     """Of a look: whose remarks it is to tell. None: nobody's."""
     issues: IssuesErrand | None = None
+    compare: CompareErrand | None = None
 
 
 class ClaimAnswer(msgspec.Struct, kw_only=True):
@@ -578,6 +586,7 @@ class ErrandReport(msgspec.Struct, kw_only=True):
     message: str = ""
     task_list: TaskListReport | None = None
     issues: IssuesReport | None = None
+    compare: CompareReport | None = None
     look: ChangeLook | None = None
     """None where the forge knows nothing of the change."""
     refused: bool = False

@@ -14,6 +14,7 @@ from pullyard.protocol.errors import LostLease, PullyardError, RequestError
 from pullyard.protocol.worker import ChangeLook, Errand, ErrandReport
 from pullyard.worker.change_text import issue_text
 from pullyard.worker.client import until_answered
+from pullyard.worker.compare import compare
 from pullyard.worker.context import Tools
 from pullyard.worker.forges import open_forge
 from pullyard.worker.policy.places import REFUSED
@@ -47,6 +48,9 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
             report = ErrandReport(fence=errand.fence, done=True, look=await look(tools, errand))
         elif errand.kind is ErrandKind.READ_ISSUES:
             report = ErrandReport(fence=errand.fence, done=True, issues=await read_issues(tools, errand))
+        elif errand.kind is ErrandKind.COMPARE:
+            tried = await compare(tools.git, tools.mirrors, errand.repository.url, errand.compare)
+            report = ErrandReport(fence=errand.fence, done=True, compare=tried)
         elif errand.kind in CHANGE_ERRANDS:
             report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))
         else:

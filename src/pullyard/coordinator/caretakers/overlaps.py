@@ -1,4 +1,4 @@
-"""Tasks that wait are compared with what is under way, soon after that has changed.
+"""Tasks that wait and open changes are compared with what is under way, soon after that has changed.
 
 What is told by a request that this process did not answer to its end is found by what still waits in vain.
 """
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pullyard.coordinator.caretakers.apart import apart
-from pullyard.coordinator.news import events_written, queue_changed
+from pullyard.coordinator.changes.compare import request_comparisons
+from pullyard.coordinator.news import errands_changed, events_written, queue_changed
 from pullyard.coordinator.tasks.settle_overlaps import settle_overlaps
 from pullyard.store.errors import DATABASE_AWAY
 from pullyard.store.queries import named
@@ -47,6 +48,11 @@ async def look(services: "Services", marked: set[str]) -> None:
         places = []
         if project_ids:
             places = (await connection.execute(named("overlap_places"), {"project_ids": project_ids})).all()
+    with apart():
+        async with services.database.transaction() as connection:
+            asked = await request_comparisons(connection)
+        if asked:
+            errands_changed(services)
     for place in places:
         with apart():
             async with services.database.transaction() as connection:

@@ -6,17 +6,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import check_merged_items
 from pullyard.coordinator.changes.read import errand_resource
-from pullyard.coordinator.changes.rows import about, lock_change, read_change_row
+from pullyard.coordinator.changes.rows import about, change_ended, lock_change, read_change_row
 from pullyard.coordinator.comparisons.guard import check_chosen
 from pullyard.coordinator.events.write import tell
-from pullyard.coordinator.radar import Moved
 from pullyard.lifecycle.change import CHANGE_TRANSITIONS, ChangeEvent, ChangeState, ErrandKind
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import step
 from pullyard.protocol.errors import Conflict
 from pullyard.protocol.resources import ChangeErrand
 from pullyard.protocol.worker import ErrandReport
-from pullyard.store.database import note
 from pullyard.store.queries import named
 
 _EVENTS = {ErrandKind.MERGE: ChangeEvent.MERGE, ErrandKind.CLOSE: ChangeEvent.CLOSE}
@@ -73,7 +71,7 @@ async def change_errand_ended(
     await connection.execute(
         named("change_move"), {"id": change.id, "state": new_state, "merged_commit": merged}
     )
-    note(connection, Moved(change.project_id))
+    await change_ended(connection, change)
     await tell(connection, f"change.{new_state.value}", about(change), {**payload, "state": new_state})
     if new_state is ChangeState.MERGED:
         await check_merged_items(connection, change.tenant_id, change.project_id)

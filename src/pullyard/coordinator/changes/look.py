@@ -6,16 +6,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import check_merged_items
 from pullyard.coordinator.changes.feedback import hear_feedback
-from pullyard.coordinator.changes.rows import about, lock_change, read_change_row
+from pullyard.coordinator.changes.rows import about, change_ended, lock_change, read_change_row
 from pullyard.coordinator.comparisons.decide import choose_merged
 from pullyard.coordinator.events.write import tell
-from pullyard.coordinator.radar import Moved
 from pullyard.coordinator.storable import storable
 from pullyard.lifecycle.change import CHANGE_TRANSITIONS, ChangeEvent, ChangeState, ErrandKind
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import step
 from pullyard.protocol.worker import ChangeLook, ErrandReport
-from pullyard.store.database import note
 from pullyard.store.queries import named
 
 _ENDS = {ChangeState.MERGED: ChangeEvent.MERGE, ChangeState.CLOSED: ChangeEvent.CLOSE}
@@ -66,7 +64,7 @@ async def end_change(connection: AsyncConnection, change: Any, look: ChangeLook)
     state = step("change", CHANGE_TRANSITIONS, ChangeState(change.state), _ENDS[look.state])
     merged = storable(look.merged_commit) if state is ChangeState.MERGED else None
     await connection.execute(named("change_move"), {"id": change.id, "state": state, "merged_commit": merged})
-    note(connection, Moved(change.project_id))
+    await change_ended(connection, change)
     payload = {"change_id": change.id, "message": "", "state": state}
     await tell(connection, f"change.{state.value}", about(change), payload)
     if state is ChangeState.MERGED:

@@ -5,8 +5,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.events.write import TaskNews
+from pullyard.coordinator.radar import Moved
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.protocol.errors import NotFound
+from pullyard.store.database import note
 from pullyard.store.queries import named
 
 
@@ -24,6 +26,12 @@ async def read_change_row(connection: AsyncConnection, tenant_id: str, change_id
     if row is None:
         raise NotFound("change")
     return row
+
+
+async def change_ended(connection: AsyncConnection, change: Any) -> None:
+    """It is merged or closed: the others of its project are looked at again."""
+    await connection.execute(named("compare_again"), {"id": change.id})
+    note(connection, Moved(change.project_id))
 
 
 def about(change: Any) -> TaskNews:

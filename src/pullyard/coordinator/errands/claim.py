@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import list_errand
+from pullyard.coordinator.changes.compare import compare_errand
 from pullyard.coordinator.changes.feedback import heed_of
 from pullyard.coordinator.issues.poll import issues_errand
 from pullyard.lifecycle.change import LATER_ERRANDS, ErrandKind
@@ -49,6 +50,8 @@ async def claim_errands(
 async def filled_errand(connection: AsyncConnection, row: Any) -> Errand:
     if row.kind == ErrandKind.READ_ISSUES:
         return await issues_errand(connection, row)
+    if row.kind == ErrandKind.COMPARE:
+        return await compare_errand(connection, row)
     if not row.change_id:
         return await list_errand(connection, row)
     errand = change_errand(row)

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import list_errand_ended
+from pullyard.coordinator.changes.compare import compare_errand_ended
 from pullyard.coordinator.changes.errands import change_errand_ended
 from pullyard.coordinator.changes.look import change_looked_at
 from pullyard.coordinator.issues.poll import issues_errand_ended
@@ -29,6 +30,7 @@ ENDINGS: Mapping[ErrandKind, Ended] = {
     ErrandKind.READ_TASK_LIST: list_errand_ended,
     ErrandKind.WRITE_TASK_LIST: list_errand_ended,
     ErrandKind.READ_ISSUES: issues_errand_ended,
+    ErrandKind.COMPARE: compare_errand_ended,
 }
 
 

@@ -7,6 +7,7 @@ UPDATE changes SET
     diffstat = :diffstat,
     diff = :diff,
     diff_truncated = :diff_truncated,
+    compared_at = NULL,
     version = version + 1,
     updated_at = now()
 WHERE id = :id AND state = 'open' AND branch = :branch

@@ -5,7 +5,20 @@ SELECT c.id, c.project_id, c.task_id, c.execution_id, c.state, c.repository, c.b
     (SELECT to_jsonb(newest) FROM (
         SELECT r.id, r.kind, r.state, r.message, r.created_at FROM errands r
         WHERE r.change_id = c.id AND r.kind <> 'look' ORDER BY r.id DESC LIMIT 1
-    ) newest) AS errand
+    ) newest) AS errand,
+    CASE WHEN c.state = 'open' THEN CASE
+            WHEN c.base_conflicts ->> 'commit' = c.commit AND CAST(c.base_conflicts ->> 'total' AS integer) > 0
+            THEN jsonb_build_array(jsonb_build_object('change_id', NULL, 'branch', c.base_branch,
+                'files', c.base_conflicts -> 'files', 'total', c.base_conflicts -> 'total'))
+            ELSE '[]' END || coalesce((
+        SELECT jsonb_agg(jsonb_build_object('change_id', o.id, 'branch', o.branch, 'files', k.files,
+            'total', k.total) ORDER BY o.id DESC)
+        FROM change_conflicts k JOIN changes o ON o.id = CASE WHEN k.one_id = c.id THEN k.other_id ELSE k.one_id END
+        WHERE (k.one_id = c.id OR k.other_id = c.id) AND k.total > 0 AND o.state = 'open'
+            AND k.one_commit = CASE WHEN k.one_id = c.id THEN c.commit ELSE o.commit END
+            AND k.other_commit = CASE WHEN k.one_id = c.id THEN o.commit ELSE c.commit END
+        ), '[]')
+    ELSE '[]' END AS conflicts
 FROM changes c JOIN task_executions e ON e.id = c.execution_id
 WHERE c.tenant_id = :tenant_id
     AND (CAST(:id AS text) IS NULL OR c.id = :id)

@@ -165,8 +165,8 @@ class Decider:
             if errand.kind is ErrandKind.MERGE:
                 check_glob(rule, "base_branches", rule.base_branches, errand.base_branch, "the base branch")
             return
-        if errand.kind is ErrandKind.READ_ISSUES:
-            # An issue is people's text and none of the repository's.
+        if errand.kind in (ErrandKind.READ_ISSUES, ErrandKind.COMPARE):
+            # An issue is people's text, and a comparison tells names, which leave with every change.
             return
         if not rule.text.task_list:
             raise refused(rule, "it keeps task lists on this worker", "text.task_list = true")

@@ -14,7 +14,7 @@ from pullyard.protocol.isolation import Level
 from pullyard.worker.policy.places import EVERYWHERE, LOCAL_EVERYWHERE
 
 POLICY_FILE = "policy.toml"
-UNSIGNED_ERRANDS = (ErrandKind.CLOSE, ErrandKind.LOOK, ErrandKind.READ_TASK_LIST)
+UNSIGNED_ERRANDS = (ErrandKind.CLOSE, ErrandKind.LOOK, ErrandKind.COMPARE, ErrandKind.READ_TASK_LIST)
 """Nobody signs an errand, and these write to no branch that people work on."""
 
 
@@ -73,7 +73,7 @@ class Rule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     base_branches: tuple[str, ...] = ("*",)
     """Globs of the branches that changes may be merged into, and task lists be written to."""
     errands: tuple[ErrandKind, ...] = tuple(ErrandKind)
-    """What is done for people besides tasks; with ``signed_by`` only ``close``, ``look`` and
+    """What is done for people besides tasks; with ``signed_by`` only ``close``, ``look``, ``compare`` and
     ``read-task-list`` unless it is said."""
     commands: tuple[str, ...] = ()
     """Rules for set-up, verify and step commands: ``allow npm ci``, ``ask make **``, ``deny **``."""
