@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from pullyard.protocol.isolation import Level
 from tests.coordinator import RunningCoordinator
 
 HARDENED = {"sandbox": {"backend": "docker", "level": "hardened"}}
@@ -21,7 +22,8 @@ async def test_an_unmet_level_shows_at_once_and_is_met_by_a_new_worker(
     strong = await coordinator.worker("sandbox=docker", "level=isolated", "level=hardened")
     assert (await coordinator.get(f"/tasks/{task['id']}"))["unmet_labels"] == []
     grant = await strong.claim()
-    assert (grant.task.id, grant.isolation.sandbox.backend) == (task["id"], "docker")
+    sandbox = grant.isolation.sandbox
+    assert (grant.task.id, sandbox.backend, sandbox.level) == (task["id"], "docker", Level.HARDENED)
 
 
 async def test_a_demand_taken_back_frees_the_queued_tasks(coordinator: RunningCoordinator) -> None:

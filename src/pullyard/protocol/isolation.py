@@ -54,6 +54,8 @@ of the repository on. ``*`` and ``?`` stand for letters of one name. Letters' ca
 class SandboxWish(msgspec.Struct, kw_only=True):
     backend: str | None = None
     """None is the best that the worker has."""
+    level: Level | None = None
+    """None asks for none; the worker looks at what it has measured, whatever label brought the task to it."""
     image: str | None = None
     """For backends with images; None is found by ``devcontainer.json`` and the repository's files."""
     environment: str = "fresh"

@@ -65,15 +65,21 @@ class SandboxChoice:
         self.stock = stock
 
     def probe(self, wish: SandboxWish) -> Probe:
-        """Raises SandboxUnavailable where the wanted backend is none of this worker's."""
-        if wish.backend is None:
-            return self.best
-        if wish.backend not in self.probes:
+        """The best that fits. Raises SandboxUnavailable where the wanted backend is none of this worker's, or
+        none was measured to hold the level.
+        """
+        if wish.backend is not None and wish.backend not in self.probes:
             raise SandboxUnavailable(
                 f"This worker has no sandbox '{wish.backend}', only {', '.join(self.probes)}: "
                 "look at 'pullyard doctor' there."
             )
-        return self.probes[wish.backend]
+        for probe in self.probes.values():
+            if wish.backend in (None, probe.name) and wish.level in (None, *levels_of(probe)):
+                return probe
+        raise SandboxUnavailable(
+            f"This worker's {wish.backend or 'sandboxes'} did not reach the level {wish.level} when it "
+            "started: look at 'pullyard doctor' there."
+        )
 
     def make(
         self,

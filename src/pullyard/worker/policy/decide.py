@@ -31,7 +31,7 @@ from pullyard.lifecycle.workflows import (
     walked_only,
 )
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.isolation import HostRule, Isolation, Level, NetworkPolicy, SandboxWish
+from pullyard.protocol.isolation import HostRule, Isolation, NetworkPolicy, SandboxWish
 from pullyard.protocol.signed_tasks import SignatureRefused, check_signature
 from pullyard.protocol.worker import AgentSpec, Errand, Grant, TaskBrief, TextPolicy
 from pullyard.sandboxes.protocol import Probe
@@ -235,35 +235,32 @@ class Decider:
         }
         for name, limit in limits.items():
             notes.cut(f"{name} is cut to {limit}.")
-        chosen = msgspec.structs.replace(wish, backend=self._backend(rule, wish.backend), **limits)
+        chosen = msgspec.structs.replace(wish, backend=self._backend(rule, wish), **limits)
         notes.append(f"Sandbox: {chosen.backend or 'the best that is measured here'}.")
         return chosen
 
-    def _backend(self, rule: Rule, wanted: str | None) -> str | None:
-        bounds = rule.sandbox
+    def _backend(self, rule: Rule, wish: SandboxWish) -> str | None:
+        bounds, wanted = rule.sandbox, wish.backend
         if wanted is not None:
             check_glob(rule, "sandbox.backends", bounds.backends, wanted, "the sandbox")
         if bounds.level is None and "*" in bounds.backends:
             return wanted
+        levels = [level for level in (bounds.level, wish.level) if level]
         fit = [
             probe.name
             for probe in self.probes
             if fits_any(bounds.backends, probe.name)
-            and (wanted is None or wanted == probe.name)
-            and holds(probe, bounds.level)
+            and wanted in (None, probe.name)
+            and set(levels) <= set(levels_of(probe))
         ]
         if not fit:
-            level = f" of the level {bounds.level}" if bounds.level else ""
+            level = f" of the level {' and '.join(dict.fromkeys(levels))}" if levels else ""
             raise refused(
                 rule,
                 f"it wants a sandbox{level} among {', '.join(bounds.backends)}, and none was measured here",
                 "another sandbox.level or sandbox.backends, or mend what 'pullyard doctor' shows",
             )
         return fit[0]
-
-
-def holds(probe: Probe, level: Level | None) -> bool:
-    return level is None or level in levels_of(probe)
 
 
 def may(allowed: bool) -> str:  # noqa: FBT001
