@@ -2131,6 +2131,11 @@ export interface components {
              */
             branch_prefix: string;
             /**
+             * Co Authors
+             * @description `Name <address>`: whom its commits name as co-authors
+             */
+            co_authors?: string[];
+            /**
              * Draft
              * @description false: open for review at once
              * @default true
@@ -3488,6 +3493,7 @@ export interface components {
              * @default {
              *       "assignees": [],
              *       "branch_prefix": "pullyard/",
+             *       "co_authors": [],
              *       "draft": true,
              *       "labels": [],
              *       "overlap": "warn",
