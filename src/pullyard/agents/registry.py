@@ -1,6 +1,6 @@
 """All agents by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -52,10 +52,19 @@ def check_settings(name: str, settings: Mapping[str, Any]) -> None:
     read_settings(name, agent().settings_type, settings)
 
 
-def needed_labels(name: str, settings: Mapping[str, Any]) -> list[str]:
-    """What a worker must have to be given this agent's tasks: its programs, and the endpoint it asks."""
-    further, endpoint = (), ""
+def name_with_programs(name: str, settings: Mapping[str, Any]) -> str:
+    """Such as ``codex``, or ``acp codex-acp``: what did the work, for people."""
+    return " ".join([name, *_needs(name, settings)[0]])
+
+
+def _needs(name: str, settings: Mapping[str, Any]) -> tuple[Sequence[str], str]:
     with suppress(RequestError):
         # What was stored by another version may be wrong by now; its task says so.
-        further, endpoint = read_settings(name, AGENTS[name]().settings_type, settings).needs()
+        return read_settings(name, AGENTS[name]().settings_type, settings).needs()
+    return (), ""
+
+
+def needed_labels(name: str, settings: Mapping[str, Any]) -> list[str]:
+    """What a worker must have to be given this agent's tasks: its programs, and the endpoint it asks."""
+    further, endpoint = _needs(name, settings)
     return [*program_labels([name, *further]), *([ENDPOINT_LABEL + endpoint] if endpoint else [])]

@@ -1,6 +1,6 @@
 """The options of ``pullyard project`` about how its changes stand on their forge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +25,10 @@ Reviewer = Annotated[
 Assignee = Annotated[
     list[str], typer.Option(help=f"An account of the forge; instead of those it has. Repeatable; {NONE}.")
 ]
+CoAuthor = Annotated[
+    list[str],
+    typer.Option(help=f"'Name <address>', for its commits; instead of those it has. Repeatable; {NONE}."),
+]
 BranchPrefix = Annotated[str | None, typer.Option(help="Its branches begin with this, such as bots/.")]
 
 OverlapOption = Annotated[
@@ -34,16 +38,13 @@ OverlapOption = Annotated[
 
 def with_rules(
     current: ChangeRuleSettings,
+    names: Mapping[str, Sequence[str]],
     *,
     draft: bool | None,
-    labels: Sequence[str],
-    reviewers: Sequence[str],
-    assignees: Sequence[str],
     branch_prefix: str | None,
     overlap: OverlapRule | None,
 ) -> dict[str, Any] | None:
-    """What was typed in place of what the project has; None where nothing was."""
-    names = {"labels": labels, "reviewers": reviewers, "assignees": assignees}
+    """What was typed in place of what the project has; None where nothing was. ``names`` are its lists."""
     typed: dict[str, Any] = {
         name: [one for one in given if one != NONE] for name, given in names.items() if given
     }

@@ -9,6 +9,7 @@ from pullyard.cli.change_options import (
     Assignee,
     BranchPrefix,
     ChangeLabel,
+    CoAuthor,
     Draft,
     Forge,
     OverlapOption,
@@ -196,6 +197,7 @@ def edit(  # noqa: PLR0913
     change_label: ChangeLabel = [],  # noqa: B006
     reviewer: Reviewer = [],  # noqa: B006
     assignee: Assignee = [],  # noqa: B006
+    co_author: CoAuthor = [],  # noqa: B006
     branch_prefix: BranchPrefix = None,
     overlap: OverlapOption = None,
     tries: Annotated[int | None, typer.Option(help="How often a task is tried, the first included.")] = None,
@@ -253,10 +255,13 @@ def edit(  # noqa: PLR0913
             "forge": forge,
             "change_rules": with_rules(
                 found.change_rules,
+                {
+                    "labels": change_label,
+                    "reviewers": reviewer,
+                    "assignees": assignee,
+                    "co_authors": co_author,
+                },
                 draft=draft,
-                labels=change_label,
-                reviewers=reviewer,
-                assignees=assignee,
                 branch_prefix=branch_prefix,
                 overlap=overlap,
             ),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, StringConstraints
 
+from pullyard.lifecycle.authors import CO_AUTHOR, MOST_CO_AUTHORS
 from pullyard.lifecycle.automation import AutomationState
 from pullyard.lifecycle.change import BRANCH_PREFIX, ChangeState, ErrandKind, ErrandState
 from pullyard.lifecycle.execution import ExecutionState
@@ -34,6 +35,7 @@ from pullyard.protocol.isolation import IsolationSettings
 from pullyard.protocol.overlaps import ChangeConflict, Overlap, OverlapRule
 from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, ForgeKind, Question, TaskRepository
 
+CoAuthor = Annotated[str, StringConstraints(strip_whitespace=True, pattern=CO_AUTHOR)]
 BranchPrefix = Annotated[str, StringConstraints(max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*[/-]$")]
 DailyBudget = Annotated[int, Field(ge=1, le=10**15, strict=True)]
 ItemT = TypeVar("ItemT")
@@ -96,6 +98,11 @@ class ChangeRuleSettings(Input):
         default_factory=list, max_length=20, description="account names; on GitHub also `owner/team`"
     )
     assignees: list[Line] = Field(default_factory=list, max_length=20)
+    co_authors: list[CoAuthor] = Field(
+        default_factory=list,
+        max_length=MOST_CO_AUTHORS,
+        description="`Name <address>`: whom its commits name as co-authors",
+    )
     branch_prefix: BranchPrefix = Field(
         default=BRANCH_PREFIX, description="of the branches; workers' policies allow `pullyard/` at first"
     )

@@ -183,6 +183,7 @@ class ChangeRules(msgspec.Struct, kw_only=True):
     labels: list[str] = []
     reviewers: list[str] = []
     assignees: list[str] = []
+    co_authors: list[str] = []
 
 
 class Grant(msgspec.Struct, kw_only=True):

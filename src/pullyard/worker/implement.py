@@ -16,7 +16,7 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import CHOICES, Node, NodeKind, NodeOutcome, works_last
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.worker import AgentSpec, Answer, RepositoryPlace, TaskBrief, Usage
+from pullyard.protocol.worker import Answer, RepositoryPlace, TaskBrief, Usage
 from pullyard.sandboxes.protocol import Command, Mount, Process, Sandbox
 from pullyard.worker.agent_output import AgentOutput
 from pullyard.worker.agent_questions import AgentQuestions
@@ -30,7 +30,7 @@ from pullyard.worker.network import Model, Network
 from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.programs.shelf import shelf_in
 from pullyard.worker.run_command import RAISE_LIMIT, limits_met
-from pullyard.worker.take_work import take_work
+from pullyard.worker.take_work import agent_of, take_work
 
 SCRAP_BYTES = 1 << 20
 
@@ -91,12 +91,6 @@ async def work(context: Context, node: Node, questions: AgentQuestions) -> NodeO
         if not works_last(context.workflow, node):
             return NodeOutcome.PASSED
         return await take_work(context, sandbox)
-
-
-def agent_of(context: Context, node: Node) -> AgentSpec:
-    """A project's own node may name another agent than the task's."""
-    own = node.settings.get("agent")
-    return msgspec.convert(own, AgentSpec) if own else context.grant.agent
 
 
 def told(context: Context, node: Node, sandbox: Sandbox) -> TaskBrief:

@@ -2,10 +2,14 @@
 
 import asyncio
 
+import msgspec
+
+from pullyard.agents.registry import name_with_programs
 from pullyard.git.provenance import provenance
+from pullyard.lifecycle.authors import trailers_of
 from pullyard.lifecycle.execution import Phase
-from pullyard.lifecycle.workflows import NodeOutcome
-from pullyard.protocol.worker import Diffstat
+from pullyard.lifecycle.workflows import Node, NodeKind, NodeOutcome
+from pullyard.protocol.worker import AgentSpec, Diffstat
 from pullyard.sandboxes.protocol import Sandbox
 from pullyard.worker.change_text import change_title, harmless
 from pullyard.worker.context import Context
@@ -35,7 +39,7 @@ async def take_work(context: Context, sandbox: Sandbox) -> NodeOutcome:
 
 async def take_copy(context: Context, copy: Copy, sandbox: Sandbox) -> None:
     log, grant = context.log(Phase.IMPLEMENT), context.grant
-    trailers = provenance(grant.task.id, grant.fence)
+    trailers = f"{provenance(grant.task.id, grant.fence)}\n{authors_of(context)}"
     text = CommitText(
         change_title(grant), f"{harmless(grant.task.description)}\n\n{trailers}", context.record.begun_at
     )
@@ -66,6 +70,19 @@ async def take_copy(context: Context, copy: Copy, sandbox: Sandbox) -> None:
     copy.record.harvested = HarvestedCommit(
         commit=work.commit, tree=work.tree, protected=list(work.protected) if guarded else []
     )
+
+
+def authors_of(context: Context) -> str:
+    """The agents that worked, and the project's co-authors, as trailers."""
+    specs = [agent_of(context, node) for node in context.workflow.nodes if node.kind is NodeKind.AGENT]
+    names = dict.fromkeys(name_with_programs(spec.name, spec.settings) for spec in specs)
+    return trailers_of(names, context.grant.change_rules.co_authors)
+
+
+def agent_of(context: Context, node: Node) -> AgentSpec:
+    """A project's own node may name another agent than the task's."""
+    own = node.settings.get("agent")
+    return msgspec.convert(own, AgentSpec) if own else context.grant.agent
 
 
 def source_of(copy: Copy) -> Source:
