@@ -9,7 +9,11 @@ from pullyard.agents.registry import AGENTS
 from tests.claude_code_program import install_claude_code
 from tests.model_server import Text, ToolUse, Turn
 
-LOOK = "env; cat /proc/*/environ /proc/*/cmdline; ls /tmp /ws"
+LOOK = (
+    "cat /proc/*/environ /proc/*/cmdline > .git/environment; "
+    "tar --ignore-failed-read -cf .git/files -C / tmp task; env; ls /tmp /ws"
+)
+"""Where it leaves what it saw the repository's own files are not looked for."""
 FIX = "sed -i s/helo/hello/ greeting.txt"
 DONE = Text("Fixed the greeting.", 1200, 10)
 BLOCK = "greeting.txt\n```\n<<<<<<< SEARCH\nhelo world\n=======\nhello world\n>>>>>>> REPLACE\n```\n"
@@ -72,7 +76,7 @@ PLAYS = {
     ),
     "pullyard": Play(
         "anthropic",
-        [ToolUse("edit_file", {"path": "greeting.txt", "old": "helo", "new": "hello"})],
+        [ToolUse("run_command", {"command": FIX})],
         look=ToolUse("run_command", {"command": LOOK}),
         closed=ToolUse("web_fetch", {"url": "http://example.com"}),
     ),
@@ -126,4 +130,6 @@ def agent_called(name: str) -> Agent:
 
 
 def programs_for(name: str) -> list[str]:
+    if name == "claude-code":
+        return []
     return [name.partition(" ")[0], *PLAYS[name].programs]

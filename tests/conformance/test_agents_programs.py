@@ -17,6 +17,7 @@ from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
 from tests.agent_plays import BLOCK, DONE, FIX, PLAYS, agent_called, programs_for
 from tests.agent_programs import shelf_with
 from tests.agent_runs import Run, Workplace
+from tests.canaries import leaks
 from tests.model_server import Failure, ModelServer, Turn
 from tests.sandbox_places import make_ready
 
@@ -58,8 +59,7 @@ POISON = {
 }
 
 
-NAMES = sorted({*PLAYS} - {"claude-code", "pullyard"})
-"""Those two have tests of their own."""
+NAMES = sorted(PLAYS)
 
 
 @pytest.fixture(params=NAMES)
@@ -94,6 +94,13 @@ async def ask(name: str, workplace: Workplace) -> Run:
     return await workplace.run(agent_called(name), PLAYS[name].settings)
 
 
+def seen_by(workplace: Workplace, run: Run) -> dict[str, bytes]:
+    """Its environment, all processes', its temporary files, the task's and the repository's; what it said."""
+    files = {str(path): path.read_bytes() for path in workplace.root.rglob("*") if path.is_file()}
+    said = {"log": run.log, "conversation": repr(run.entries).encode(), "output": run.output}
+    return {**files, **said}
+
+
 @pytest.mark.attack("agent: set-up in the repository", "agent: another model's address", backend="bubblewrap")
 async def test_it_changes_the_file_and_nothing_of_the_repositorys_set_up_runs(
     name: str, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
@@ -112,7 +119,11 @@ async def test_it_changes_the_file_and_nothing_of_the_repositorys_set_up_runs(
     assert (workplace.ws / "greeting.txt").read_text() == "hello world\n"
     assert files_in(workplace) == before
     assert len(server.model_requests()) == len(script)
-    assert KEY.encode() not in run.output
+    seen = seen_by(workplace, run)
+    if play.look is not None:
+        assert b"PATH=" in seen[str(workplace.ws / ".git/environment")]
+        assert b"ustar" in seen[str(workplace.ws / ".git/files")]
+    assert leaks([KEY], seen) == []
     assert all(KEY in str(request.headers.values()) for request in server.model_requests())
     assert "Fix the greeting" in server.model_requests()[0].body.decode()
 
@@ -155,7 +166,7 @@ async def test_a_spent_budget_ends_it(name: str, workplace: Workplace) -> None:
     async with model(name, [play.look or play.fix[0]], workplace) as server:
         run = await ask(name, workplace)
     assert workplace.ledger.verdict().reason is Reason.BUDGET_SPENT
-    assert run.verdict.reason is Reason.AGENT_FAILED, run.output
+    assert run.verdict.reason in (Reason.AGENT_FAILED, Reason.BUDGET_SPENT), run.output
     assert len(server.model_requests()) <= 1
 
 

@@ -91,18 +91,6 @@ async def test_works_by_a_cloud_whose_key_the_worker_alone_has(
     assert all(request.path.startswith(place[cloud]) for request in server.requests)
 
 
-@pytest.mark.attack("agent: another model's address", backend="bubblewrap")
-async def test_no_credential_is_inside(
-    program: Path, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    async with model([LOOK, DONE], workplace):
-        run = await ask(workplace, program)
-    seen = next(entry.text for entry in run.entries if entry.kind == "tool-result")
-    assert "ANTHROPIC_BASE_URL=http://127.0.0.1:" in seen
-    assert KEY.encode() not in run.output
-
-
 @pytest.mark.attack("agent: set-up in the repository", "agent: another model's address")
 @pytest.mark.parametrize("backend", ISOLATED)
 async def test_nothing_of_the_repositorys_own_set_up_runs(
@@ -148,11 +136,3 @@ async def test_a_refused_key_is_the_providers_failure(program: Path, workplace: 
         run = await ask(workplace, program)
     assert run.verdict.reason is Reason.PROVIDER_FAILED, run.output
     assert workplace.ledger.verdict().reason is Reason.PROVIDER_FAILED
-
-
-async def test_a_busy_provider_is_asked_again(program: Path, workplace: Workplace) -> None:
-    busy = Failure(429, "rate_limit_error", "Slow down.", [("retry-after", "0")])
-    async with model([busy, DONE], workplace) as server:
-        run = await ask(workplace, program)
-    assert run.verdict.reason is None, run.output
-    assert len(server.model_requests()) == 2

@@ -176,6 +176,8 @@ def policy(*, asks: bool) -> str:
     """Of its tools: all may be used, without a question or with one, but for those that can't work here."""
     rules = [("*", "ask_user" if asks else "allow", 900), *((tool, "deny", 999) for tool in _CLOSED)]
     return "".join(
+        # Without the last line it refuses every command that writes to a file by the shell's own means.
         f'[[rule]]\ntoolName = "{tool}"\ndecision = "{decision}"\npriority = {priority}\n'
+        "allowRedirection = true\n"
         for tool, decision, priority in rules
     )
