@@ -39,6 +39,8 @@ class Oracle:
     """Execution, branch, and what stood there before."""
     back_since: Callable[[], float] = lambda: 0.0
     """When the coordinator last came back from being away for long."""
+    also: Callable[[dict[tuple[str, Any], Row | None]], None] = lambda _: None
+    """Is told of every commit, too: what it changed, as it was before."""
     violations: list[str] = field(default_factory=list)
     failed: Callable[[], None] = lambda: None
 
@@ -72,6 +74,7 @@ class Oracle:
             self._summary(project_id)
         if projects:
             self._limits()
+        self.also(before)
 
     def _begun_or_ended(self, old: Row | None, new: Row) -> None:
         tasks = self.tables.tasks

@@ -59,6 +59,9 @@ async def prepare(context: Any, node: Node) -> NodeOutcome:
 async def implement(context: Any, node: Node) -> NodeOutcome:
     del node
     dice = dice_of(context, Phase.IMPLEMENT)
+    provider = context.tools.git.provider
+    if provider is not None:
+        await provider.spend(context, random.Random(f"{context.grant.execution_id}:money"))
     await talk(context, Phase.IMPLEMENT, dice, dice.choice((1.0, 10.0, 40.0)))
     if dice.random() < 0.1:
         raise PhaseFailed(Reason.AGENT_FAILED, "The agent gave up.")

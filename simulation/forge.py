@@ -9,6 +9,7 @@ from typing import Any
 from pullyard.forges.bare import BareForge
 from pullyard.git.errors import PushRefused, RepositoryUnreachable
 from pullyard.git.remotes import Listing, Push
+from simulation.money import Provider
 from simulation.network import Network
 
 
@@ -25,6 +26,8 @@ class ForgeWorld:
     branches: dict[str, dict[str, str]] = field(default_factory=dict)
     commits: dict[str, str] = field(default_factory=dict)
     """Every commit that was ever made, and its execution."""
+    provider: Provider | None = None
+    """Of models; None where nothing is spent."""
     began: Callable[[Push], None] = lambda _: None
     pushed: Callable[[str, Push, str | None], None] = lambda *_: None
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import simulation.statements_executions  # noqa: F401 - Registers its answers.
+import simulation.statements_executions
+import simulation.statements_spending  # noqa: F401 - Both register their answers.
 from pullyard.coordinator.news import queue_changed
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.tasks.cancel import cancel_task
@@ -22,11 +23,14 @@ from pullyard.protocol.resources import TaskInput
 from pullyard.protocol.versions import PROTOCOL_VERSION
 from simulation import plan as planning
 from simulation.checks import Oracle
+from simulation.checks_money import MoneyOracle
 from simulation.coordinator import TENANT, CoordinatorNode, SimulatedBus
 from simulation.forge import ForgeWorld, SimulatedGit
 from simulation.memory import MemoryDatabase, Tables
+from simulation.money import MoneyPlan, Provider, plan_money
 from simulation.mutations import MUTATIONS, Mutation
 from simulation.network import FAIR, Link, Network, Reply
+from simulation.person import Person
 from simulation.plan import Fault, Plan, make_plan
 from simulation.replaced import EPOCH_SECONDS, replaced
 from simulation.virtual_loop import NODE, Node, Stalled, VirtualLoop
@@ -98,7 +102,10 @@ class History:
         self.under_way = 0
         self.task_ids: list[str] = []
         self.stopped: asyncio.Future[None] = self.loop.create_future()
+        self.money = plan_money(seed)
         self.wire_up()
+        if self.money is not None:
+            self.wire_money(self.money)
 
     def dice(self, what: str) -> random.Random:
         return random.Random(f"{self.plan.seed}:{what}")
@@ -122,6 +129,20 @@ class History:
         if self.traced:
             self.network.trace = self.say
             self.database.trace = self.say
+
+    def wire_money(self, plan: MoneyPlan) -> None:
+        provider = self.forge.provider = Provider(plan)
+        watching = MoneyOracle(
+            self.tables,
+            provider,
+            self.now,
+            self.loop.time,
+            self.oracle.violated,
+            self.plan.interruption_seconds,
+        )
+        self.oracle.also, self.network.heard = watching.committed, watching.heard
+        # The day of the database ends at that moment of the history.
+        self.tables.day_begins = 86_400 - EPOCH_SECONDS % 86_400 - plan.midnight
 
     def committed(self, undo: list[Any]) -> None:
         self.oracle.committed(undo)
@@ -227,6 +248,10 @@ class History:
             self.start_replica(number)
         for machine in self.machines:
             self.start_worker(machine)
+        if self.money is not None:
+            person = Person(self.database, self.money, self.dice("person"), self.tell_queue)
+            await person.set_budgets()
+            self.loop.create_task(person.lift(self.loop.time))
         wishing = self.loop.create_task(self.wish())
         for fault in self.plan.faults:
             self.loop.create_task(self.happen(fault))
@@ -342,12 +367,18 @@ class History:
         if process is None or not process.node.alive:
             return
         process.kill()
+        self.forget_ledgers(process)
         machine.link.break_off()
         if fault.kind == "wipe-worker":
             machine.wipe()
         await asyncio.sleep(fault.seconds)
         if machine.process is process:
             self.start_worker(machine)
+
+    def forget_ledgers(self, process: WorkerNode) -> None:
+        """What its executions had used and not told is known to nobody any more."""
+        if self.forge.provider is not None:
+            self.forge.provider.unsure.update(process.held)
 
     async def pause(self, node: Node | None, seconds: float) -> None:
         if node is None or node.paused:
@@ -371,6 +402,7 @@ class History:
         draining = self.loop.spawn(process.node, process.loop.drain(seconds))
         await asyncio.wait({draining}, timeout=seconds + 60.0)
         process.kill()
+        self.forget_ledgers(process)
         await asyncio.sleep(1.0)
         if machine.process is process:
             self.start_worker(machine)

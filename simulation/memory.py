@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,7 @@ from simulation.virtual_loop import NODE
 
 Row = dict[str, Any]
 TABLES = (
+    "tenants",
     "members",
     "projects",
     "project_queue",
@@ -33,6 +35,8 @@ TABLES = (
     "task_executions",
     "execution_nodes",
     "changes",
+    "budgets",
+    "spending",
     "errands",
     "log_streams",
     "log_chunks",
@@ -52,7 +56,26 @@ class Tables:
     now: Callable[[], float]
     rows: dict[str, dict[Any, Row]] = field(default_factory=lambda: {name: {} for name in TABLES})
     sequences: dict[str, int] = field(default_factory=dict)
-    tenant: Row = field(default_factory=dict)
+    day_begins: float = 0.0
+    """By so many seconds the database's day is ahead of the clock, so that a history may see it end."""
+
+    @property
+    def tenant(self) -> Row:
+        """A history has one."""
+        (row,) = self.rows["tenants"].values()
+        return row
+
+    @tenant.setter
+    def tenant(self, row: Row) -> None:
+        self.rows["tenants"] = {row["id"]: row}
+
+    def today(self) -> date:
+        return datetime.fromtimestamp(self.now() + self.day_begins, UTC).date()
+
+    def end_of_day(self) -> float:
+        """In seconds, as ``now`` has them."""
+        now = self.now() + self.day_begins
+        return now - now % 86_400 + 86_400 - self.day_begins
 
     def __getattr__(self, name: str) -> dict[Any, Row]:
         try:

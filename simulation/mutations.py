@@ -4,8 +4,6 @@ A guard that stands in a statement is taken out of the member in memory, which a
 stands in the code is replaced here for the length of a history. Nothing in ``src`` knows of any of this.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -16,47 +14,8 @@ from pullyard.git.provenance import Provenance
 from pullyard.worker.journal import Journal
 from pullyard.worker.lease import Lease
 from pullyard.worker.stop import Stop
-
-
-def nothing() -> Callable[[], None]:
-    return lambda: None
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """``apply`` takes the guard out of the code and returns what puts it back.
-
-    ``seed`` is of a history that missed the guard when it was last looked for: the place to begin.
-    """
-
-    name: str
-    seed: str
-    guard: str
-    apply: Callable[[], Callable[[], None]] = nothing
-
-
-def replace(place: Any, name: str, other: Any) -> Callable[[], Callable[[], None]]:
-    def apply() -> Callable[[], None]:
-        before = getattr(place, name)
-        setattr(place, name, other)
-        return lambda: setattr(place, name, before)
-
-    return apply
-
-
-def all_of(*changes: Callable[[], Callable[[], None]]) -> Callable[[], Callable[[], None]]:
-    """Guards that stand behind one another: with one of them left, nothing is seen of the other's absence."""
-
-    def apply() -> Callable[[], None]:
-        undo = [change() for change in changes]
-
-        def put_back() -> None:
-            for step in reversed(undo):
-                step()
-
-        return put_back
-
-    return apply
+from simulation.mutation import Mutation, all_of, replace
+from simulation.mutations_money import MONEY_MUTATIONS
 
 
 async def at_once(_lease: Lease, _execution_id: str | None = None) -> None:
@@ -100,7 +59,7 @@ MUTATIONS: dict[str, Mutation] = {
         Mutation(
             "fence", "mutation.9", "A write for an execution names its fence, and another one is refused."
         ),
-        Mutation("no-log-after-the-end", "mutation.23", "A log takes nothing once its execution has ended."),
+        Mutation("no-log-after-the-end", "mutation.17", "A log takes nothing once its execution has ended."),
         Mutation("log-offset", "mutation.0", "A frame is appended only at the end of its stream."),
         Mutation(
             "state-recheck",
@@ -132,7 +91,7 @@ MUTATIONS: dict[str, Mutation] = {
         ),
         Mutation(
             "overdue-recheck",
-            "mutation.269",
+            "mutation.425",
             "An execution is lost only if it is overdue under the lock, too.",
         ),
         Mutation(
@@ -185,6 +144,7 @@ MUTATIONS: dict[str, Mutation] = {
                 replace(Lease, "wait_live", for_any),
             ),
         ),
+        *MONEY_MUTATIONS,
         Mutation(
             "one-branch-a-task",
             "mutation.0",

@@ -98,6 +98,8 @@ class Network:
         self.trace: Callable[[str], None] | None = None
         self.answered: Callable[[str, bytes, Reply, float], None] = lambda *_: None
         """Told of every answer to a claim: whose, the request, what it was given and when it had come."""
+        self.heard: Callable[[str, bytes, Reply, float], None] | None = None
+        """Told of every other answer: what it was asked, and when it had come."""
 
     def later(self, seconds: float, act: Callable[..., Any], *arguments: Any) -> None:
         """Of no node: it happens whoever is killed or stopped meanwhile."""
@@ -159,6 +161,8 @@ class Network:
             self.trace(f"{replica.node.name} answers {link.worker_id} {path} {status} {content[:120]!r}")
         if path == "/worker/v1/claim":
             self.answered(link.worker_id, body, reply, began)
+        elif self.heard is not None:
+            self.heard(path, body, reply, began)
         if self.dice.random() < self.weather.answer_lost:
             if self.dice.random() < 0.5:
                 self.later(self.delay(), call.fail)
@@ -182,6 +186,8 @@ def made_stale(path: str, body: bytes) -> tuple[str, bytes]:
     said["fence"] -= 1
     if path.endswith("/finish"):
         said |= {"reason": "agent_failed", "message": "Said by nobody who may.", "change": None}
+    if path.endswith("/spending"):
+        said["spending"]["usage"]["cost_micros"] += 1_000_000
     return path, msgspec.json.encode(said)
 
 

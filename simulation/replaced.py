@@ -24,6 +24,7 @@ from pullyard.forges.registry import FORGES
 from pullyard.lifecycle import ids
 from pullyard.worker import journal, logs, trees, walk
 from pullyard.worker import loop as worker_loop
+from pullyard.worker.gateway import limits
 from simulation.forge import SimulatedForge
 from simulation.virtual_loop import VirtualLoop
 
@@ -78,7 +79,7 @@ def replaced(
         return dice.randbytes(size).hex()
 
     before = (ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove)
-    others = (claim.secrets, worker_loop.uuid4, walk.time, journal.time)
+    others = (claim.secrets, worker_loop.uuid4, walk.time, journal.time, limits.time)
     configured = structlog.get_config()
     ids.SOURCE.time_ns = lambda: int((EPOCH_SECONDS + loop.now) * 1e9)
     ids.SOURCE.random_bits = dice.getrandbits
@@ -88,7 +89,7 @@ def replaced(
     claim.secrets = SimpleNamespace(token_hex=token_hex)  # pyright: ignore[reportAttributeAccessIssue]
     worker_loop.uuid4 = lambda: token_hex(16)  # pyright: ignore[reportAttributeAccessIssue]
     clock: Any = SimpleNamespace(monotonic=loop.time, time=lambda: EPOCH_SECONDS + loop.now)
-    walk.time = journal.time = clock
+    walk.time = journal.time = limits.time = clock
     FORGES["simulated"] = SimulatedForge
     structlog.configure(
         processors=[keep],
@@ -99,7 +100,7 @@ def replaced(
         yield
     finally:
         ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove = before
-        claim.secrets, worker_loop.uuid4, walk.time, journal.time = others
+        claim.secrets, worker_loop.uuid4, walk.time, journal.time, limits.time = others
         logs.LogFile.append = append
         del FORGES["simulated"]
         WATCHES.clear()

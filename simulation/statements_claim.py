@@ -23,6 +23,14 @@ GRANT_PROJECT = (
 )
 
 
+UNSPENT = {
+    **dict.fromkeys(("input_tokens", "output_tokens", "cost_micros"), 0),
+    **dict.fromkeys(("share_micros", "share_tokens", "usage_told_at")),
+    **dict.fromkeys(("share_number", "extra_micros", "extra_tokens"), 0),
+    "budget_warned": False,
+}
+
+
 @dataclass
 class Snapshot:
     """As the statement saw it when it began; the rows may have moved on when they are locked."""
@@ -77,6 +85,12 @@ def grant_row(c: Connection, execution: Row) -> Row:
     }
 
 
+def is_spent(c: Connection, row: Row) -> bool:
+    """Whether a budget of the project, or of the tenant, lets nothing more begin."""
+    until = row.get("spent_until")
+    return until is not None and until > c.tables.now() and "spent-budget" not in c.removed
+
+
 def live(c: Connection) -> list[Row]:
     return [one for one in c.tables.task_executions.values() if one["finished_at"] is None]
 
@@ -86,6 +100,7 @@ def claimable(c: Connection, queue: Row, tenant_id: str, satisfied: set[int]) ->
         queue["queued"] > 0
         and ("project-limit" in c.removed or queue["running"] < queue["max_running"])
         and queue["active"]
+        and not is_spent(c, queue)
         and queue["tenant_id"] == tenant_id
         and satisfied & set(queue["lane_ids"])
     )
@@ -173,6 +188,7 @@ def give(c: Connection, p: Parameters, task: Row, slot: Row, now: float) -> Row:
         "question": None,
         "correlation_id": p["correlation_ids"][slot["place"] - 1],
         "resumed_from": task["resume_from"],
+        **UNSPENT,
         "reason": None,
         "message": "",
         "phase_seconds": {},
@@ -200,6 +216,8 @@ def look(c: Connection, p: Parameters) -> Snapshot:
     if tenant["max_running"] is not None:
         mine = sum(1 for one in running if one["tenant_id"] == tenant_id)
         room = min(room, tenant["max_running"] - mine)
+    if is_spent(c, tenant):
+        room = 0
     if "global-limit" in c.removed:
         room = 1_000
     limited = {

@@ -87,9 +87,11 @@ def execution_move(c: Connection, p: Parameters) -> Answer:
 @answers("execution_end", writes=True)
 def execution_end(c: Connection, p: Parameters) -> Answer:
     row = c.tables.task_executions[p["id"]]
+    usage = ("input_tokens", "output_tokens", "cost_micros")
     return change_execution(
         c,
         p["id"],
+        **{name: max(row[name], p[name]) for name in usage},
         state=str(p["state"]),
         reason=p["reason"],
         message=p["message"],
@@ -331,12 +333,16 @@ def worker_beat(c: Connection, p: Parameters) -> Answer:
             "state": state,
             **picked(one, "id", "fence", "cancel_requested"),
             "acknowledged": one["acknowledged_at"] is not None,
-            "answered": None,
+            "answered": answered(one["question"]),
         }
         for one in live(c)
         if one["worker_id"] == p["id"]
     ]
     return Answer(mine or [{"state": state, "id": None}], len(mine) or 1)
+
+
+def answered(question: Row | None) -> Row | None:
+    return question if question and "answer" in question and "taken" not in question else None
 
 
 @answers("log_stream_lock", writes=True)

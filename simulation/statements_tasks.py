@@ -25,6 +25,8 @@ UNPLANNED = {
     "undecided": False,
     "responds_to": None,
     "resolutions": 0,
+    "budget_tokens": None,
+    "quota_until": None,
     "workflow": "code-change",
     "repositories": [],
     "signature": None,

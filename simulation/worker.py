@@ -121,6 +121,10 @@ class WorkerNode:
             ),
             do_errand=no_errand,
         )
+        heart.windows = tools.windows
+        tools.windows.on_closed, tools.windows.on_opened = heart.beat_now, self.loop.ask_anew
+        if forge.provider is not None:
+            tools.windows.patience_seconds = forge.provider.plan.quota_wait_seconds
         loop.spawn(self.node, heart.run(seconds))
         self.loop.recover()
         try:

@@ -52,12 +52,14 @@ from pullyard.protocol.worker import (
     HeldExecution,
     PhaseReport,
     PublishedChange,
+    Usage,
 )
 from pullyard.store.database import Database
 from pullyard.store.queries import named
+from tests.simulation.money_steps import bound, limited, pick, say, spend
 
-STEPS = 70
-SEEDS = range(5)
+STEPS = 90
+SEEDS = (1, 2, 5, 6)
 OWN_CLOCK = """
 CREATE SCHEMA simulated;
 CREATE TABLE simulated.clock (at timestamptz NOT NULL);
@@ -72,13 +74,18 @@ KEYS = {
     # Of those of one statement the order is nobody's promise.
     "events": (),
     "project_queue": ("project_id",),
+    "spending": ("project_id", "day"),
 }
 COMPARED = (
     *("project_queue", "workers", "tasks", "task_dependencies", "task_executions", "execution_nodes"),
-    *("changes", "log_streams", "log_chunks", "events"),
+    *("changes", "log_streams", "log_chunks", "events", "budgets", "spending"),
 )
 # Drawn at random on each side, or by the driver's own clock.
 NOT_COMPARED = {"correlation_id", "seen_at", "cursor", "turn", "fence"}
+# The day of Postgres is today; what is spent until then is seen by what is claimed.
+DAYS = {"day", "period_start", "spent_until"}
+# A moment that is written into a question.
+MOMENTS = {"asked_at", "answered_at"}
 # Numbers of sequences: only their order is a promise.
 RANKED = {"position", "lane_id"}
 
@@ -178,7 +185,7 @@ def ranked(table: str, rows: list[dict[str, Any]], columns: list[str]) -> list[d
             if name == "lane_ids"
             else plain(row[name])
             for name in columns
-            if name not in NOT_COMPARED
+            if name not in NOT_COMPARED | DAYS
         }
         for row in rows
     ]
@@ -205,7 +212,7 @@ def plain(value: Any) -> Any:
         case list() | tuple():
             return [plain(one) for one in value]
         case dict():
-            return {key: plain(one) for key, one in value.items()}
+            return {key: plain(one) for key, one in value.items() if key not in MOMENTS}
         case _:
             return value
 
@@ -280,13 +287,6 @@ async def confirm(pair: Pair) -> None:
     await pair.both(act)
 
 
-def pick(pair: Pair) -> tuple[Grant, str, int]:
-    """An execution, who speaks for it and by which fence; mostly the right ones."""
-    grant = pair.dice.choice(pair.grants)
-    worker = pair.holders[grant.execution_id] if pair.dice.random() < 0.95 else "work_2"
-    return grant, worker, grant.fence - (pair.dice.random() < 0.05)
-
-
 async def walk(pair: Pair) -> None:
     grant, worker, fence = pick(pair)
     report = PhaseReport(
@@ -301,7 +301,8 @@ async def walk(pair: Pair) -> None:
 
 
 def finish_of(pair: Pair, grant: Grant, fence: int) -> FinishRequest:
-    reason = pair.dice.choice((None, None, None, Reason.AGENT_FAILED, Reason.CANCELLED, Reason.NO_CHANGE))
+    reasons = (Reason.AGENT_FAILED, Reason.CANCELLED, Reason.NO_CHANGE, Reason.QUOTA_REACHED)
+    reason = pair.dice.choice((None, None, None, *reasons))
     change = None
     if reason is None and pair.dice.random() < 0.8:
         change = PublishedChange(
@@ -314,7 +315,15 @@ def finish_of(pair: Pair, grant: Grant, fence: int) -> FinishRequest:
             diffstat=Diffstat(files=[], additions=0, deletions=0),
         )
     salvaged = f"refs/salvage/{grant.execution_id}" if reason and pair.dice.random() < 0.5 else None
-    return FinishRequest(fence=fence, reason=reason, message="said", change=change, salvage_ref=salvaged)
+    return FinishRequest(
+        fence=fence,
+        reason=reason,
+        message="said",
+        change=change,
+        salvage_ref=salvaged,
+        usage=Usage(cost_micros=9_000) if pair.dice.random() < 0.2 else Usage(),
+        quota_seconds=3.0,
+    )
 
 
 async def finish(pair: Pair) -> None:
@@ -437,6 +446,7 @@ async def drift(pair: Pair) -> None:
 FROM_THE_START = (make, claim, poll, confirm, care, return_from_absence, drift)
 WITH_TASKS = (make, cancel, retry)
 WITH_GRANTS = (walk, finish, finish_together, deliver, deliver, log, log, confirm)
+WITH_MONEY = (bound, spend, spend, limited, say)
 
 
 @asynccontextmanager
@@ -523,7 +533,7 @@ async def test_both_members_answer_and_write_the_same(
             choices = [
                 *FROM_THE_START,
                 *(WITH_TASKS if pair.task_ids else ()),
-                *(WITH_GRANTS * 2 if pair.grants else ()),
+                *(WITH_GRANTS * 3 + WITH_MONEY if pair.grants else ()),
             ]
             await pair.dice.choice(choices)(pair)
         states = {task["state"] for task in pair.memory.database.tables.tasks.values()}

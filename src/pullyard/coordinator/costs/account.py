@@ -1,6 +1,6 @@
 """What an execution and all that bound it have spent, as it stands within one transaction."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
@@ -39,7 +39,7 @@ class Kept:
     warned: bool
 
     @classmethod
-    def read(cls, row: Mapping[str, Any]) -> "Kept":
+    def read(cls, row: Any) -> "Kept":
         """The database's words become the enumerations' members, which are told apart by identity."""
         named_ones = {"scope": BudgetScope(row["scope"]), "period": BudgetPeriod(row["period"])}
         return cls(**{**row, **named_ones})

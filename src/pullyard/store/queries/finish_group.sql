@@ -29,9 +29,10 @@ WITH wishes AS MATERIALIZED (
         facts = e.facts || w.facts,
         phase_seconds = w.phase_seconds,
         receipt = w.receipt,
-        input_tokens = w.input_tokens,
-        output_tokens = w.output_tokens,
-        cost_micros = w.cost_micros,
+        -- What was told while it ran stays, also where a worker that was killed meanwhile knows of less.
+        input_tokens = greatest(e.input_tokens, w.input_tokens),
+        output_tokens = greatest(e.output_tokens, w.output_tokens),
+        cost_micros = greatest(e.cost_micros, w.cost_micros),
         acknowledged_at = coalesce(e.acknowledged_at, now()),
         started_at = coalesce(e.started_at, now()),
         finished_at = now()
