@@ -127,7 +127,8 @@ def gitlab_labelled(number: int = 5, label: str = "pullyard", **issue: Any) -> t
         **issue,
     }
     labels = [{"id": 206, "title": label}]
-    return "Issue Hook", gitlab("issue", {**about, "labels": labels}, labels=labels)
+    given = {"labels": {"previous": [], "current": labels}}
+    return "Issue Hook", gitlab("issue", {**about, "labels": labels}, labels=labels, changes=given)
 
 
 def gitlab_commented(text: str, *, change: bool = False, at: str = "") -> tuple[str, Any]:
@@ -235,7 +236,8 @@ def bitbucket_issue(number: int, label: str = "", **more: Any) -> Any:
 
 
 def bitbucket_labelled(number: int = 5, label: str = "pullyard", **issue: Any) -> tuple[str, Any]:
-    return "issue:updated", bitbucket(issue=bitbucket_issue(number, label, **issue))
+    given = {"component": {"old": None, "new": label}}
+    return "issue:updated", bitbucket(issue=bitbucket_issue(number, label, **issue), changes=given)
 
 
 def bitbucket_commented(text: str, *, change: bool = False, at: str = "") -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from sqlalchemy import text
 
 from pullyard.lifecycle.change import ChangeState, ErrandKind
 from pullyard.protocol.errands import IssuesReport
@@ -16,6 +17,7 @@ from pullyard.protocol.feedback import Remark, RemarkKind
 from pullyard.protocol.versions import PROTOCOL_VERSION
 from pullyard.protocol.worker import ChangeLook, ErrandReport
 from tests.coordinator import RunningCoordinator, WireWorker, running_coordinator
+from tests.eventually import eventually
 from tests.forges.deliveries import FORGES, example, standard
 from tests.postgres import database_url, postgres_server
 from tests.webhooks import hooked
@@ -88,8 +90,8 @@ async def test_a_comment_with_the_command_makes_a_task_of_its_issue(
     coordinator: RunningCoordinator, kind: str
 ) -> None:
     there = await hooked(coordinator, kind)
-    for text in ("I like /pullyard", "/pullyardish do it"):
-        assert (await there.verdict(*there.forge.commented(text)))["verdict"] == "ignored"
+    for said in ("I like /pullyard", "/pullyardish do it"):
+        assert (await there.verdict(*there.forge.commented(said)))["verdict"] == "ignored"
     old = (datetime.now(UTC) - timedelta(days=8)).isoformat()
     assert "older" in (await there.verdict(*there.forge.commented("/pullyard", at=old)))["why"]
     await there.verdict(*there.forge.commented("/pullyard keep it short"))
@@ -203,6 +205,44 @@ async def test_github_may_send_a_form(coordinator: RunningCoordinator) -> None:
     form = urlencode({"payload": json.dumps(payload)}).encode()
     assert (await there.verdict(event, form))["verdict"] == "task"
     assert (await there.verdict("ping", {**example("ping"), "repository": payload["repository"]}))["why"]
+
+
+@pytest.mark.parametrize("kind", ["gitlab", "bitbucket"])
+async def test_who_edits_an_issue_has_not_labelled_it(coordinator: RunningCoordinator, kind: str) -> None:
+    there = await hooked(coordinator, kind)
+    event, payload = there.forge.labelled()
+    for changes in ({}, {"title": {"previous": "a", "current": "b"}}):
+        assert (await there.verdict(event, {**payload, "changes": changes}))["verdict"] == "ignored"
+    assert await there.tasks() == []
+
+
+async def test_what_is_confidential_becomes_no_task(coordinator: RunningCoordinator) -> None:
+    there = await hooked(coordinator, "gitlab")
+    event, payload = there.forge.commented("/pullyard do it")
+    internal = {**payload["object_attributes"], "internal": True}
+    secrets = (
+        there.forge.labelled(confidential=True),
+        (event, {**payload, "issue": {**payload["issue"], "confidential": True}}),
+        (event, {**payload, "object_attributes": internal}),
+    )
+    for one in secrets:
+        assert "confidential" in (await there.verdict(*one))["why"]
+    assert await there.tasks() == []
+
+
+async def test_deliveries_are_forgotten_in_time(database_url: str) -> None:
+    async with running_coordinator(database_url, drift_seconds=0.01, caretaker_seconds=0.05) as coordinator:
+        there = await hooked(coordinator)
+        await there.verdict(*there.forge.labelled(5))
+        old = text("UPDATE webhook_deliveries SET received_at = now() - interval '15 days'")
+        async with coordinator.served.services.database.transaction() as connection:
+            await connection.execute(old)
+        await there.verdict(*there.forge.labelled(6))
+
+        async def left() -> bool:
+            return len(await there.deliveries()) == 1
+
+        await eventually(left)
 
 
 async def test_two_replicas_at_once_make_one_task(database_url: str) -> None:

@@ -39,6 +39,14 @@ class _Component(msgspec.Struct):
     name: str = ""
 
 
+class _Change(msgspec.Struct):
+    new: str | None = None
+
+
+class _Changes(msgspec.Struct):
+    component: _Change | None = None
+
+
 class _Issue(msgspec.Struct):
     id: int = 0
     title: str = ""
@@ -72,6 +80,7 @@ class _Payload(msgspec.Struct):
     actor: _Account | None = None
     repository: _Repository | None = None
     issue: _Issue | None = None
+    changes: _Changes | None = None
     comment: _Comment | None = None
     pullrequest: _Request | None = None
     commit_status: _Status | None = None
@@ -108,7 +117,12 @@ def subject_of(event: str, payload: _Payload) -> Subject:
     if event in ("issue:created", "issue:updated"):
         if about.state not in OPEN:
             return Nothing("Nobody labelled an open issue.")
-        return Labelled(issue, frozenset(present(about.component.name if about.component else "")), by)
+        given = about.component.name if about.component else ""
+        if event == "issue:updated":
+            # Whoever edits an issue has not given it the component that it had before.
+            changed = payload.changes.component if payload.changes else None
+            given = (changed.new if changed else None) or ""
+        return Labelled(issue, frozenset(present(given)), by)
     if event.endswith(":comment_created") and (said := payload.comment):
         key, on_issue = f"comment-{said.id}", issue if payload.issue else None
         return Comment(key, raw(said.content), by, moment(said.created_on), on_issue, change)

@@ -105,7 +105,7 @@ def subject_of(event: str, payload: _Payload) -> Subject:
 
 
 def labelled(payload: _Payload, issue: _Issue) -> Subject:
-    if payload.action not in ("opened", "label_updated", "reopened") or issue.state == "closed":
+    if payload.action not in ("opened", "label_updated") or issue.state == "closed":
         return Nothing("Nobody labelled an open issue.")
     labels = frozenset(one.name for one in issue.labels or ())
     return Labelled(read_issue(issue), labels, Account((payload.sender.login if payload.sender else "",)))

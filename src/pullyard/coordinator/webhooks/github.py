@@ -113,7 +113,7 @@ def subject_of(event: str, payload: _Payload) -> Subject:
 
 
 def labelled(payload: _Payload, issue: _Issue) -> Subject:
-    if payload.action not in ("opened", "labeled", "reopened") or issue.state == "closed":
+    if payload.action not in ("opened", "labeled") or issue.state == "closed":
         return Nothing("Nobody labelled an open issue.")
     labels = [payload.label] if payload.action == "labeled" else issue.labels
     return Labelled(

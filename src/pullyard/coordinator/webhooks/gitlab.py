@@ -24,6 +24,15 @@ class _Label(msgspec.Struct):
     title: str = ""
 
 
+class _Labels(msgspec.Struct):
+    previous: list[_Label] | None = None
+    current: list[_Label] | None = None
+
+
+class _Changes(msgspec.Struct):
+    labels: _Labels | None = None
+
+
 class _Commit(msgspec.Struct):
     id: str = ""
 
@@ -32,6 +41,7 @@ class _Issue(msgspec.Struct):
     iid: int = 0
     title: str = ""
     description: str | None = None
+    confidential: bool = False
 
 
 class _Request(msgspec.Struct):
@@ -55,6 +65,8 @@ class _Object(msgspec.Struct):
     note: str = ""
     noteable_type: str = ""
     system: bool = False
+    confidential: bool = False
+    internal: bool = False
     created_at: str | None = None
     ref: str | None = None
     sha: str | None = None
@@ -67,9 +79,13 @@ class _Payload(msgspec.Struct):
     project: _Project | None = None
     object_attributes: _Object | None = None
     labels: list[_Label] | None = None
+    changes: _Changes | None = None
     issue: _Issue | None = None
     merge_request: _Request | None = None
     ref: str | None = None
+
+
+SECRET = Nothing("It is confidential, and what is made of it would not be.")
 
 
 class GitLabReader:
@@ -111,10 +127,21 @@ def subject_of(payload: _Payload) -> Subject:
 
 
 def labelled(payload: _Payload, about: _Object, by: Account) -> Subject:
-    if about.action not in ("open", "update", "reopen") or about.state != "opened":
+    if about.action not in ("open", "update") or about.state != "opened":
         return Nothing("Nobody labelled an open issue.")
+    if about.confidential:
+        return SECRET
+    labels = titles(payload.labels)
+    if about.action == "update":
+        # Whoever edits an issue has not given it the labels that it had before.
+        changed = (payload.changes and payload.changes.labels) or _Labels()
+        labels = titles(changed.current) - titles(changed.previous)
     issue = protocol.Issue(page_of(about.url), about.iid, about.title or "", about.description or "")
-    return Labelled(issue, frozenset(one.title for one in payload.labels or ()), by)
+    return Labelled(issue, labels, by)
+
+
+def titles(labels: list[_Label] | None) -> frozenset[str]:
+    return frozenset(one.title for one in labels or ())
 
 
 def commented(payload: _Payload, about: _Object, by: Account) -> Subject:
@@ -123,6 +150,8 @@ def commented(payload: _Payload, about: _Object, by: Account) -> Subject:
         change, issue = Touched(urls=present(page)), None
     elif about.noteable_type == "Issue" and payload.issue:
         change, found = Touched(), payload.issue
+        if found.confidential or about.confidential or about.internal:
+            return SECRET
         issue = protocol.Issue(page, found.iid, found.title, found.description or "")
     else:
         return Nothing("Only comments on issues and on changes ask for anything.")
