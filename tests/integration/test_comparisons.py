@@ -318,16 +318,17 @@ async def test_what_depends_on_a_candidate_waits_for_the_choice(coordinator: Run
 @pytest.mark.parametrize("rule", ["first-passing", "cheapest-passing"])
 async def test_a_rule_chooses(coordinator: RunningCoordinator, rule: str) -> None:
     worker = await coordinator.worker()
-    made = await compare(coordinator, await coordinator.project(max_running=3), *"abc", choose=rule)
-    grants = [await worker.claim() for _ in range(3)]
+    made = await compare(coordinator, await coordinator.project(max_running=4), *"abcd", choose=rule)
+    grants = [await worker.claim() for _ in range(4)]
     dear, cheap = (Usage(input_tokens=10, cost_micros=cost) for cost in (900, 400))
     await deliver(worker, grants[0], passed=False, usage=Usage(input_tokens=10, cost_micros=1))
     await deliver(worker, grants[1], usage=dear)
     if rule == "cheapest-passing":
         assert (await shown(coordinator, made))["state"] == "running"
-        await deliver(worker, grants[2], usage=cheap)
+        await deliver(worker, grants[2], usage=cheap, lines=9)
+        await deliver(worker, grants[3], usage=cheap)
     event = await until_event(coordinator, "comparison.chosen")
-    wanted = made["candidates"][2 if rule == "cheapest-passing" else 1]["task_id"]
+    wanted = made["candidates"][3 if rule == "cheapest-passing" else 1]["task_id"]
     assert (event["payload"]["chosen_task_id"], event["payload"]["how"]) == (wanted, "rule")
     found = await shown(coordinator, made)
     assert (found["decided_how"], found["decided_by"]) == ("rule", None)
