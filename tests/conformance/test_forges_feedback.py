@@ -149,6 +149,17 @@ async def test_a_branch_that_somebody_moved_tells_nothing(
     assert await feedback(forge, site) == []
 
 
+async def test_what_has_not_changed_is_not_sent_again(forge: Forge, site: Site, server: ForgeServer) -> None:
+    server.changes[0].spoken = [Spoken("ada", "Say it twice.")]
+    first = await feedback(forge, site)
+    asked, spared = len(server.asked), server.spared
+    assert await feedback(forge, site) == first
+    traces = sum(one.path.endswith("/trace") for one in server.asked[asked:])
+    assert server.spared - spared == len(server.asked) - asked - traces
+    server.changes[0].spoken[0].text = "Say it thrice."
+    assert [one.text for one in await feedback(forge, site)] == ["Say it thrice."]
+
+
 async def test_labelled_issues_of_heeded_people(forge: Forge, site: Site, server: ForgeServer) -> None:
     ours = server.issue("ada", title="Say\nit", body="Well.")
     server.issue("mallory", labelled_by="mallory")
@@ -163,6 +174,15 @@ async def test_labelled_issues_of_heeded_people(forge: Forge, site: Site, server
     assert (found[-1].number, found[-1].text, found[-1].author) == (ours.number, "Well.", "ada")
     known = Heed(members=True, known=[str(one.number) for one in found])
     assert await forge.issues(site.url, label="pullyard", heed=known) == []
+
+
+@pytest.mark.parametrize("site", ["gitlab"], indirect=True)
+async def test_what_is_confidential_does_not_count(forge: Forge, site: Site, server: ForgeServer) -> None:
+    server.issue("ada", title="Confidential: the key is 7")
+    server.changes[0].comments = ["/pullyard mind what is internal"]
+    server.changes[0].speakers = {0: "ada"}
+    assert await forge.issues(site.url, label="pullyard", heed=Heed(members=True)) == []
+    assert await feedback(forge, site) == []
 
 
 async def test_an_issue_is_told_once(forge: Forge, site: Site, server: ForgeServer) -> None:

@@ -4,6 +4,7 @@ Each kind of forge says in a module of its own how its API is spelled; what happ
 """
 
 import base64
+import hashlib
 import json
 import re
 import ssl
@@ -138,6 +139,10 @@ class ForgeServer:
     protected: str = ""
     """Why the base branch takes no merges; empty: it does."""
     drafts: bool = True
+    tags: bool = True
+    """Whether what has not changed since is told so."""
+    spared: int = 0
+    """Answers of that kind."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -291,7 +296,14 @@ class Handler(BaseHTTPRequestHandler):
             with self.forge.lock:
                 status, answer, headers = self.decided(asked)
         if fault is None:
-            self.say(status, written(answer), headers)
+            content = written(answer)
+            tag = f'W/"{hashlib.sha256(content).hexdigest()}"'
+            if asked.method == "GET" and status == 200 and self.forge.tags:
+                same = asked.headers.get("if-none-match") == tag
+                self.forge.spared += same
+                status, content = (304, b"") if same else (200, content)
+                headers = {**headers, "ETag": tag}
+            self.say(status, content, headers)
         elif fault.status:
             self.say(fault.status, json.dumps(fault.body).encode(), fault.headers)
         else:

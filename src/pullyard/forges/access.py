@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from pullyard.forges.api import Api
+from pullyard.forges.api import Answers, Api
 from pullyard.forges.errors import ForgeNotConfigured
 from pullyard.forges.github_app import AppTokens, statement
 from pullyard.forges.sites import AUTO, Place, Site, Sites, git_name, is_plain
@@ -27,6 +27,7 @@ class Access:
     sites: Sites = field(default_factory=Sites)
     pause: Callable[[float], Awaitable[Any]] = field(default=asyncio.sleep, repr=False)
     _clients: dict[str, httpx.AsyncClient] = field(default_factory=dict[str, httpx.AsyncClient], repr=False)
+    _answers: Answers = field(default_factory=Answers, repr=False)
     _tokens: dict[str, AppTokens] = field(default_factory=dict[str, AppTokens], repr=False)
 
     async def close(self) -> None:
@@ -82,4 +83,4 @@ class Access:
         url, site = self.sites.api_url(kind, address), self.sites.of(address)
         if url not in self._clients:
             self._clients[url] = open_client(url, site, self.sites.reach)
-        return Api(url, address.hostname, self._clients[url], headers, self.pause)
+        return Api(url, address.hostname, self._clients[url], headers, self.pause, self._answers)

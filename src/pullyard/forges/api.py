@@ -5,6 +5,7 @@ import json
 import random
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,6 +17,10 @@ from pullyard.forges.errors import ForgeBusy, ForgeRefused, ForgeUnsure
 from pullyard.protocol.errors import RemoteFailure
 
 ANSWER_BYTES = 8 << 20
+REMEMBERED_BYTES = 16 << 20
+KEPT_BYTES = 1_000
+"""What an answer takes besides its content, about."""
+TAG_CHARACTERS = 200
 TRIES = 5
 """Of a request that the forge did not take or did not answer."""
 PATIENCE_SECONDS = 90.0
@@ -31,6 +36,33 @@ T = TypeVar("T")
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
 
+class Answers:
+    """What was answered lately, by its address, with the tag to ask whether it still is so.
+
+    Where it is, GitHub does not count the question.
+    """
+
+    def __init__(self, most_bytes: int = REMEMBERED_BYTES) -> None:
+        self._room = most_bytes
+        self._kept: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+
+    def of(self, address: str) -> tuple[str, bytes] | None:
+        return self._kept.get(address)
+
+    def keep(self, address: str, tag: str, content: bytes) -> None:
+        self._drop(address)
+        if len(content) > ANSWER_BYTES // 8 or len(tag) > TAG_CHARACTERS:
+            return
+        self._kept[address] = (tag, content)
+        self._room -= len(content) + KEPT_BYTES
+        while self._room < 0:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, address: str) -> None:
+        if (old := self._kept.pop(address, None)) is not None:
+            self._room += len(old[1]) + KEPT_BYTES
+
+
 @dataclass
 class Api:
     """Of one repository's forge. Any number of requests at the same time."""
@@ -43,6 +75,7 @@ class Api:
     headers: Headers = field(repr=False)
     """What shows who asks; its values are never shown."""
     pause: Callable[[float], Awaitable[Any]] = field(default=asyncio.sleep, repr=False)
+    answers: Answers = field(default_factory=Answers, repr=False)
 
     async def ask(
         self,
@@ -116,13 +149,28 @@ class Api:
     ) -> tuple[int, httpx.Headers, bytes]:
         url = path if "://" in path else f"{self.url}{path}"
         headers = {"accept": "application/json", "user-agent": "pullyard", **shown}
-        async with self.client.stream(method, url, json=body, params=query, headers=headers) as answer:
+        request = self.client.build_request(method, url, json=body, params=query, headers=headers)
+        known = self.answers.of(str(request.url)) if method == "GET" else None
+        if known is not None:
+            request.headers["if-none-match"] = known[0]
+        status, told, content = await self._bounded(request)
+        if known is not None and status == 304:
+            return 200, told, known[1]
+        if method == "GET" and status == 200 and (tag := told.get("etag")):
+            self.answers.keep(str(request.url), tag, content)
+        return status, told, content
+
+    async def _bounded(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+        answer = await self.client.send(request, stream=True)
+        try:
             content = bytearray()
             async for piece in answer.aiter_bytes():
                 content += piece
                 if len(content) > ANSWER_BYTES:
                     raise RemoteFailure(f"{self.host} answered with more than it should.", retryable=False)
             return answer.status_code, answer.headers, bytes(content)
+        finally:
+            await answer.aclose()
 
     def _read(self, status: int, headers: httpx.Headers, content: bytes, shape: type[T]) -> T:
         if 300 <= status < 400:
