@@ -185,6 +185,15 @@ async def test_what_is_confidential_does_not_count(forge: Forge, site: Site, ser
     assert await feedback(forge, site) == []
 
 
+@pytest.mark.parametrize("site", ["gitlab"], indirect=True)
+async def test_what_is_confidential_does_not_count(forge: Forge, site: Site, server: ForgeServer) -> None:
+    server.issue("ada", title="Confidential: the key is 7")
+    server.changes[0].comments = ["/pullyard mind what is internal"]
+    server.changes[0].speakers = {0: "ada"}
+    assert await forge.issues(site.url, label="pullyard", heed=Heed(members=True)) == []
+    assert await feedback(forge, site) == []
+
+
 async def test_an_issue_is_told_once(forge: Forge, site: Site, server: ForgeServer) -> None:
     issue = server.issue("ada")
     server.fault("POST", "/(comments|notes)$", done=True)

@@ -170,7 +170,12 @@ def list_discussions(server: ForgeServer, asked: Asked, values: list[str]) -> tu
 
 def note(server: ForgeServer, number: int, who: str, text: str) -> dict[str, Any]:
     said = {"id": number, "body": text, "author": author(server, who)}
-    return said | {"system": False, "resolvable": False, "resolved": False}
+    return said | {
+        "system": False,
+        "resolvable": False,
+        "resolved": False,
+        "internal": "internal" in text,
+    }
 
 
 def show_member(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
@@ -211,6 +216,7 @@ def list_issues(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[i
             "description": one.body,
             "web_url": f"http://{server.host}/{server.name}/-/issues/{one.number}",
             "author": author(server, one.who),
+            "confidential": one.title.startswith("Confidential"),
         }
         for one in server.labelled(asked.query["labels"])
     ]

@@ -101,6 +101,7 @@ class _Note(Struct):
     system: bool = False
     resolvable: bool = False
     resolved: bool = False
+    internal: bool = False
     position: _Position | None = None
 
 
@@ -125,6 +126,7 @@ class _Issue(Struct):
     description: str | None = None
     web_url: str = ""
     author: _Author = field(default_factory=_Author)
+    confidential: bool = False
 
 
 class _LabelName(Struct):
@@ -244,7 +246,8 @@ class GitLabForge(ApiForge):
                 said_in(note, found)
                 for one in page
                 for note in one.notes
-                if not (note.system or (note.resolvable and note.resolved))
+                # What is made of it is for everybody who may read the repository.
+                if not (note.system or note.internal or (note.resolvable and note.resolved))
             ]
             if len(page) < PAGE:
                 break
@@ -275,6 +278,7 @@ class GitLabForge(ApiForge):
         return [
             OpenIssue(one.iid, one.title, one.description or "", one.author.who(), one.web_url)
             for one in found
+            if not one.confidential
         ]
 
     async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
