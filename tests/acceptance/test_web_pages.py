@@ -54,6 +54,44 @@ async def test_every_page_is_accessible_and_fits(
     assert problems == [], "\n".join(problems)
 
 
+async def test_what_opens_over_a_page_is_accessible_and_fits(
+    browser: "Browser", coordinator: RunningCoordinator, tmp_path: Path
+) -> None:
+    await make_scene(coordinator)
+    page, complaints = await open_page(browser, coordinator)
+    board = page.get_by_role("region", name="Queued")
+    problems: list[str] = []
+
+    async def look(name: str) -> None:
+        for theme, width, height in LOOKS[:1] + LOOKS[2:3]:
+            await page.set_viewport_size({"width": width, "height": height})
+            await page.emulate_media(color_scheme=theme)
+            await page.locator(f"html[data-mantine-color-scheme={theme}]").wait_for(state="attached")
+            problems.extend(await look_at(page, f"{name}-{theme}-{width}", tmp_path))
+
+    await board.get_by_role("checkbox").first.check()
+    await look("bulk")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("c")
+    await page.get_by_role("button", name="Criteria, priority, labels…").click()
+    await look("create")
+    for key, name in (("?", "help"), ("Control+k", "palette")):
+        await page.keyboard.press("Escape")
+        await page.get_by_role("dialog").wait_for(state="detached")
+        await page.keyboard.press(key)
+        await page.get_by_role("dialog").wait_for()
+        await look(name)
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="You and how it looks").click()
+    await look("you")
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Notifications").click()
+    await page.get_by_role("dialog").wait_for()
+    await look("bell")
+    problems += complaints
+    assert problems == [], "\n".join(problems)
+
+
 async def test_the_first_load_is_small_and_compressed(
     browser: "Browser", coordinator: RunningCoordinator
 ) -> None:

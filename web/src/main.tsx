@@ -17,7 +17,14 @@ const theme = createTheme({
   components: {
     Button: { defaultProps: { size: "sm" } },
     // Where several are open they must not fight for the focus.
-    Menu: { defaultProps: { transitionProps: { duration: 0 } } },
+    // In its place a menu is part of a landmark, and its first item has the focus.
+    Menu: {
+      defaultProps: {
+        transitionProps: { duration: 0 },
+        withinPortal: false,
+        withInitialFocusPlaceholder: false,
+      },
+    },
   },
 });
 mendBoards();

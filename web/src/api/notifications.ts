@@ -47,6 +47,7 @@ export function toldBy({ kind, cursor, payload, at, task_id, project_id }: Omit<
     said(payload.message) ||
     words(said(payload.reason)) ||
     said(payload.name) ||
+    said(payload.branch) ||
     words(kind.split(".").at(-1) ?? "");
   return {
     id: cursor,

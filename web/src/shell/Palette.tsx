@@ -1,9 +1,10 @@
-import { useMantineColorScheme } from "@mantine/core";
+import { CloseButton, useMantineColorScheme } from "@mantine/core";
 import {
   IconArrowRight,
   IconFolder,
   IconMoon,
   IconPlus,
+  IconSearch,
   IconServer2,
   IconSquareRoundedLetterT,
   IconSun,
@@ -47,24 +48,35 @@ export default function Palette({ close }: { close: () => void }) {
     } else if (event.key === "Enter") take(chosen);
   };
   return (
-    <Dialog close={close} withCloseButton={false} size="lg" padding={0} yOffset="10vh" aria-label="Search">
+    <Dialog
+      close={close}
+      withCloseButton={false}
+      size="lg"
+      padding={0}
+      yOffset="10vh"
+      attributes={{ content: { "aria-label": "Search" } }}
+    >
       <div className="palette">
-        <input
-          data-autofocus
-          role="combobox"
-          aria-expanded
-          aria-controls={`${id}-list`}
-          aria-activedescendant={chosen && `${id}-${chosen.id}`}
-          aria-label="Search or jump to"
-          placeholder="A page, a task or its number, a project, a worker…"
-          value={text}
-          maxLength={200}
-          onChange={(event) => {
-            setText(event.currentTarget.value);
-            setPlace(0);
-          }}
-          onKeyDown={pressed}
-        />
+        <div className="palette-top">
+          <IconSearch size={20} aria-hidden />
+          <input
+            data-autofocus
+            role="combobox"
+            aria-expanded
+            aria-controls={`${id}-list`}
+            aria-activedescendant={chosen && `${id}-${chosen.id}`}
+            aria-label="Search or jump to"
+            placeholder="A page, a task or its number, a project, a worker…"
+            value={text}
+            maxLength={200}
+            onChange={(event) => {
+              setText(event.currentTarget.value);
+              setPlace(0);
+            }}
+            onKeyDown={pressed}
+          />
+          <CloseButton aria-label="Close" onClick={close} />
+        </div>
         {/* The keyboard stays in the field, which names the chosen option. */}
         <div role="listbox" id={`${id}-list`} ref={list} aria-label="Found">
           {found.map((one) => (
