@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
+
 from pullyard.agents import telling
 from pullyard.agents.driven import DrivenAgent, Driver
 from pullyard.agents.lines import sentence_of, text_of
@@ -17,8 +19,8 @@ from pullyard.agents.models import Model, ModelSettings, check_endpoint, choose_
 from pullyard.agents.packing import pack, package
 from pullyard.agents.programs import programs
 from pullyard.agents.protocol import Invocation, Question, Verdict
-from pullyard.agents.settings import read_settings
-from pullyard.agents.speakers import SPEAKERS, Start
+from pullyard.agents.settings import environment_problem, read_settings
+from pullyard.agents.speakers import SPEAKERS, Speaker, Start, own_speaker
 from pullyard.agents.telling import Told
 from pullyard.lifecycle import tool_routing
 from pullyard.lifecycle.command_rules import read_rule
@@ -37,19 +39,35 @@ class AcpSettings(ModelSettings):
 
     program: str = "opencode"
     """Which one speaks: a name of ``SPEAKERS``."""
+    argv: list[str] = msgspec.field(default_factory=list)
+    """Instead of ``program``: one of the sandbox's own, with ``{gateway}`` and ``{model}`` filled in."""
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    """Of that program, with the same placeholders."""
 
     def problem(self) -> str | None:
         if self.program not in SPEAKERS:
             return f"The program of acp is one of {', '.join(sorted(SPEAKERS))}."
-        return super().problem()
+        if self.environment and not self.argv:
+            return "The environment of acp is for a program of your own: name that in argv."
+        if any("\0" in word for word in self.argv) or self.argv[:1] == [""]:
+            return "The argv of acp begins with a program, and holds no NUL character."
+        return environment_problem(self.environment) or super().problem()
 
     def needs(self) -> tuple[Sequence[str], str]:
-        return (self.program,), self.endpoint
+        return self.installed, self.endpoint
+
+    @property
+    def installed(self) -> Sequence[str]:
+        return () if self.argv else (self.program,)
 
     def chosen(self) -> Model:
         """Raises RequestError."""
         check_endpoint(self.endpoint)
-        return replace(choose_model(self.model, programs()[self.program].providers), endpoint=self.endpoint)
+        providers = programs()["acp" if self.argv else self.program].providers
+        return replace(choose_model(self.model, providers), endpoint=self.endpoint)
+
+    def speaker(self) -> Speaker:
+        return own_speaker(self.argv, self.environment) if self.argv else SPEAKERS[self.program]
 
 
 class AcpDriver(Driver):
@@ -92,7 +110,7 @@ class AcpAgent(DrivenAgent):
         self, task: TaskBrief, settings: Mapping[str, Any], *, inside: Path, gateway_port: int
     ) -> Invocation:
         chosen = read_settings(self.name, AcpSettings, settings)
-        model, speaker = chosen.chosen(), SPEAKERS[chosen.program]
+        model, speaker = chosen.chosen(), chosen.speaker()
         tools = {name: task.tools.get(name, TOOLS[name].verdict) for name in _JUDGED}
         start = Start(model, gateway_port, inside, asks=_has_rules(tools, task.command_rules))
         facts = {
@@ -111,7 +129,7 @@ class AcpAgent(DrivenAgent):
             argv=[*driven.argv, *speaker.command(start)],
             environment={**driven.environment, **speaker.environment(start)},
             files={**driven.files, "driver.py": own_driver(), **speaker.files(start)},
-            further_programs=[chosen.program],
+            further_programs=chosen.installed,
         )
 
 

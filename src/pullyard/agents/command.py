@@ -11,7 +11,7 @@ from pullyard.agents.endings import judge_exit
 from pullyard.agents.lines import sentence_of
 from pullyard.agents.prompt import write_prompt
 from pullyard.agents.protocol import TASK_DIRECTORY, Invocation, Output, Verdict
-from pullyard.agents.settings import AgentSettings, read_settings
+from pullyard.agents.settings import AgentSettings, environment_problem, read_settings
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import TaskBrief, Usage
 
@@ -20,7 +20,6 @@ ARGUMENT_LIMIT_BYTES = 128 << 10
 PROMPT_FILE = f"{TASK_DIRECTORY}/prompt.md"
 _PLACEHOLDER = re.compile(r"\{(prompt_file|prompt|title|number)\}")
 _SHELL_TOKEN = re.compile(r"\\.|['\"]|\{(?:prompt_file|prompt|title|number)\}", re.DOTALL)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class CommandSettings(AgentSettings):
@@ -35,12 +34,9 @@ class CommandSettings(AgentSettings):
     def problem(self) -> str | None:
         if bool(self.argv) == bool(self.command.strip()):
             return "Give the command agent either argv, a list, or command, a shell line."
-        for name, value in self.environment.items():
-            if not _VARIABLE.fullmatch(name) or "\0" in value:
-                return f"{sentence_of(name, 60)!r} can't be an environment variable: rename it."
         if any("\0" in part for part in [*self.argv, self.command]):
             return "The command holds a NUL character: remove it."
-        return None
+        return environment_problem(self.environment)
 
 
 class CommandAgent:

@@ -69,6 +69,19 @@ def _codex_options(start: Start) -> list[str]:
     return codex.options(own, start.inside, start.gateway_port)
 
 
+def own_speaker(argv: Sequence[str], environment: Mapping[str, str]) -> Speaker:
+    """A program of the sandbox's own."""
+
+    def filled(text: str, start: Start) -> str:
+        gateway = f"http://127.0.0.1:{start.gateway_port}"
+        return text.replace("{gateway}", gateway).replace("{model}", start.model.name)
+
+    return Speaker(
+        command=lambda start: [filled(word, start) for word in argv],
+        environment=lambda start: {name: filled(value, start) for name, value in environment.items()},
+    )
+
+
 SPEAKERS: Mapping[str, Speaker] = {
     "claude-agent-acp": Speaker(
         command=lambda _: start_words("claude-agent-acp"),
