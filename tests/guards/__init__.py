@@ -1,6 +1,6 @@
 """The main guards of the sources, by what they protect; ``python -m tests.guards`` takes out one by one."""
 
-from tests.guards import coordinator, harvest, machine, network, webhooks, worker
+from tests.guards import comparisons, coordinator, harvest, machine, network, webhooks, worker
 
 GUARDS = (
     *harvest.GUARDS,
@@ -9,4 +9,5 @@ GUARDS = (
     *worker.GUARDS,
     *coordinator.GUARDS,
     *webhooks.GUARDS,
+    *comparisons.GUARDS,
 )
