@@ -105,3 +105,14 @@ async def test_what_needs_somebody_is_told_on_every_page(
     await page.get_by_role("button", name="Notifications").click()
     await expect(page.get_by_text("Nothing to tell.")).to_be_visible()
     assert complaints == []
+
+
+async def test_the_pages_can_be_installed(browser: Browser, coordinator: RunningCoordinator) -> None:
+    page, complaints = await open_page(browser, coordinator)
+    devtools = await page.context.new_cdp_session(page)
+    manifest = await devtools.send("Page.getAppManifest")
+    assert (manifest["url"], manifest["errors"]) == (f"{coordinator.url}/app.webmanifest", [])
+    wrong = (await devtools.send("Page.getInstallabilityErrors"))["installabilityErrors"]
+    # This browser keeps nothing, and installs nothing either.
+    assert [one["errorId"] for one in wrong if one["errorId"] != "in-incognito"] == []
+    assert complaints == []

@@ -72,3 +72,15 @@ async def index(_id: str = "") -> Response:
 @router.get("/mark.svg")
 async def mark() -> Response:
     return FileResponse(STATIC / "mark.svg", media_type="image/svg+xml")
+
+
+@router.get("/mark.png")
+async def large_mark() -> Response:
+    """For the start screens of phones, which take no other kind."""
+    return FileResponse(STATIC / "mark.png", media_type="image/png")
+
+
+@router.get("/app.webmanifest")
+async def manifest() -> Response:
+    """How the pages look when they are installed as an application."""
+    return FileResponse(STATIC / "app.webmanifest", media_type="application/manifest+json")
