@@ -1,6 +1,6 @@
 """The main guards of the sources, by what they protect; ``python -m tests.guards`` takes out one by one."""
 
-from tests.guards import comparisons, coordinator, harvest, machine, network, webhooks, worker
+from tests.guards import comparisons, coordinator, feedback, harvest, machine, network, webhooks, worker
 
 GUARDS = (
     *harvest.GUARDS,
@@ -10,4 +10,5 @@ GUARDS = (
     *coordinator.GUARDS,
     *webhooks.GUARDS,
     *comparisons.GUARDS,
+    *feedback.GUARDS,
 )

@@ -121,6 +121,7 @@ async def test_what_is_said_meanwhile_waits_for_the_next_one(coordinator: Runnin
     # A look that began before is about a commit that is not the change's any more.
     await there.look(REVIEW, CHECKS)
     assert len(await there.responses()) == 1
+    assert (await there.change())["attention"] is None
     await there.look(REVIEW, commit=THEIRS, asked=THEIRS)
     assert [one["description"].count("Not so.") for one in await there.responses()] == [0, 1]
 
@@ -176,7 +177,8 @@ async def test_a_response_that_failed_is_told_of_and_not_repeated(coordinator: R
     assert (await there.worker.finish(grant, reason=Reason.AGENT_FAILED)).status_code == 200
     [task] = await there.responses()
     await coordinator.until_task(task["id"], "failed")
-    await there.look()
+    # As a forge's answer tells it that names no longer what is known.
+    await there.look(TWICE)
     assert (await there.change())["attention"].startswith("Task #2, its response, did not get to its end")
     assert len(await there.responses()) == 1
 
