@@ -208,4 +208,12 @@ GUARDS = (
         "    return _without_redraws(text)",
         "tests/unit/test_cli_sanitise.py",
     ),
+    Guard(
+        "the level that was demanded",
+        "worker/sandbox_choice.py",
+        " and wish.level in (None, *levels_of(probe)):",
+        ":",
+        "tests/unit/test_sandbox_choice.py",
+        "level",
+    ),
 )
