@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from pullyard.worker.gateway.metering import MOST_TOKENS, AnswerMeter, Counted, Events, Whole, is_stream
+from pullyard.worker.gateway.metering import MOST_TOKENS, AnswerMeter, Counted, meter_of
 from pullyard.worker.gateway.prices import Tokens
 from pullyard.worker.gateway.provider import (
     ANSWER_HEADERS,
@@ -174,9 +174,7 @@ def metered(request: Request, model: str, body_bytes: int) -> Metered:
 
 
 def open_meter(model: str, request_bytes: int, content_type: str) -> AnswerMeter:
-    if is_stream(content_type):
-        return AnswerMeter(model, request_bytes, Events(), read_event)
-    return AnswerMeter(model, request_bytes, Whole(), read_whole)
+    return meter_of(model, request_bytes, content_type, event=read_event, whole=read_whole)
 
 
 def read_event(data: bytes, counted: Counted) -> None:

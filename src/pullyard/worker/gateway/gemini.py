@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from pullyard.worker.gateway.gemini_request import read_count, read_generation
-from pullyard.worker.gateway.metering import AnswerMeter, Counted, Events, Whole, count, is_stream
+from pullyard.worker.gateway.metering import AnswerMeter, Counted, count, meter_of
 from pullyard.worker.gateway.prices import Tokens
 from pullyard.worker.gateway.provider import (
     ANSWER_HEADERS,
@@ -86,9 +86,7 @@ def read(asked: Asked) -> Passed:
 
 
 def open_meter(model: str, request_bytes: int, content_type: str) -> AnswerMeter:
-    if is_stream(content_type):
-        return AnswerMeter(model, request_bytes, Events(), _read_event)
-    return AnswerMeter(model, request_bytes, Whole(), _read_whole)
+    return meter_of(model, request_bytes, content_type, event=_read_event, whole=_read_whole)
 
 
 def _read_whole(data: bytes, counted: Counted) -> None:

@@ -89,6 +89,16 @@ def check_tier(fields: Fields, name: str = "service_tier") -> None:
         raise Refused("The gateway lets no request choose a speed or place with another price.")
 
 
+def check_unstored(fields: Fields) -> None:
+    """Raises Refused for what the provider would keep."""
+    if given(fields, "store"):
+        raise Refused("The gateway lets no request be stored: send store as false.")
+
+
+def own_tool(name: str) -> Refused:
+    return Refused(f"The gateway lets no request use the provider's own tool {shown(name)}.")
+
+
 def is_data(address: str | None) -> bool:
     """Whether what may be an address holds the data itself."""
     return address is None or address == "" or address[:5].lower() == "data:"

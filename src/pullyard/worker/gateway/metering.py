@@ -149,6 +149,15 @@ class AnswerMeter:
         )
 
 
+def meter_of(
+    model: str, request_bytes: int, content_type: str, *, event: Reader, whole: Reader
+) -> AnswerMeter:
+    """By what the answer is: ``event`` reads one of a stream, ``whole`` all of it."""
+    if is_stream(content_type):
+        return AnswerMeter(model, request_bytes, Events(), event)
+    return AnswerMeter(model, request_bytes, Whole(), whole)
+
+
 def count(value: int | None) -> int:
     return min(max(value or 0, 0), MOST_TOKENS)
 

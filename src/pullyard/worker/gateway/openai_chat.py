@@ -13,17 +13,18 @@ from pullyard.worker.gateway.json_request import (
     Fields,
     check_fields,
     check_tier,
+    check_unstored,
     decode_fields,
     decode_value,
     encode_fields,
     given,
     is_data,
     names,
+    own_tool,
     read_number,
     read_text,
-    shown,
 )
-from pullyard.worker.gateway.metering import AnswerMeter, Counted, Events, Whole, count, is_stream
+from pullyard.worker.gateway.metering import AnswerMeter, Counted, count, meter_of
 from pullyard.worker.gateway.prices import Tokens
 from pullyard.worker.gateway.provider import MOST_OUTPUT_TOKENS, Asked, Metered, Passed, Refused
 
@@ -144,13 +145,10 @@ def _check(fields: Fields) -> None:
     tools = decode_value(fields, "tools", _decode_tools) or []
     own = next((tool.type for tool in tools if tool.type not in _CLIENT_TOOLS), None)
     if own is not None:
-        raise Refused(
-            f"The gateway lets no request use the provider's own tool {shown(own or 'without type')}."
-        )
+        raise own_tool(own or "without type")
     if any(map(_fetches, decode_value(fields, "messages", _decode_messages) or [])):
         raise Refused(FETCHES)
-    if given(fields, "store"):
-        raise Refused("The gateway lets no request be stored: send store as false.")
+    check_unstored(fields)
     if set(decode_value(fields, "modalities", _decode_words) or []) - {"text"}:
         raise Refused("The gateway counts text alone: ask for no other modality.")
     check_tier(fields)
@@ -179,9 +177,7 @@ def _asking_usage(fields: Fields) -> bytes | None:
 
 
 def open_meter(model: str, request_bytes: int, content_type: str) -> AnswerMeter:
-    if is_stream(content_type):
-        return AnswerMeter(model, request_bytes, Events(), _read_event)
-    return AnswerMeter(model, request_bytes, Whole(), _read_whole)
+    return meter_of(model, request_bytes, content_type, event=_read_event, whole=_read_whole)
 
 
 def _read_whole(data: bytes, counted: Counted) -> None:

@@ -13,17 +13,18 @@ from pullyard.worker.gateway.json_request import (
     Fields,
     check_fields,
     check_tier,
+    check_unstored,
     decode_fields,
     decode_value,
     encode_fields,
-    given,
     is_data,
     names,
+    own_tool,
     read_number,
     read_text,
     shown,
 )
-from pullyard.worker.gateway.metering import AnswerMeter, Counted, Events, Whole, count, is_stream
+from pullyard.worker.gateway.metering import AnswerMeter, Counted, count, meter_of
 from pullyard.worker.gateway.prices import Tokens
 from pullyard.worker.gateway.provider import MOST_OUTPUT_TOKENS, Asked, Metered, Passed, Refused
 
@@ -135,15 +136,14 @@ def read(asked: Asked) -> Passed:
 def _check(fields: Fields) -> None:
     """Raises Refused for what the provider would fetch, run, keep or charge otherwise."""
     if own := next(_own_tools(decode_value(fields, "tools", _decode_tools) or []), None):
-        raise Refused(f"The gateway lets no request use the provider's own tool {shown(own)}.")
+        raise own_tool(own)
     told = decode_value(fields, "input", _decode_input) or []
     for item in told if isinstance(told, list) else []:
         if item.type not in _ITEMS or _is_remote(item.environment):
             raise Refused(f"The gateway passes no item {shown(item.type)}, which is the provider's own work.")
         if _fetches(item.content) or _fetches(item.output):
             raise Refused(FETCHES)
-    if given(fields, "store"):
-        raise Refused("The gateway lets no request be stored: send store as false.")
+    check_unstored(fields)
     check_tier(fields)
 
 
@@ -174,9 +174,7 @@ def _part_fetches(part: _Part) -> bool:
 
 
 def open_meter(model: str, request_bytes: int, content_type: str) -> AnswerMeter:
-    if is_stream(content_type):
-        return AnswerMeter(model, request_bytes, Events(), _read_event)
-    return AnswerMeter(model, request_bytes, Whole(), _read_whole)
+    return meter_of(model, request_bytes, content_type, event=_read_event, whole=_read_whole)
 
 
 def _read_whole(data: bytes, counted: Counted) -> None:
