@@ -115,7 +115,7 @@ def show(done: Sequence[Done]) -> None:
     for one in done:
         table.add_row(
             one.agent,
-            programs()[one.agent].version,
+            programs()[one.agent.split()[-1]].version,
             f"{one.seconds:.1f}",
             str(one.requests),
             f"{one.asked_bytes / 1024:.0f}",
