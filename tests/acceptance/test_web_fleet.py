@@ -111,6 +111,15 @@ async def test_automation_is_steered_and_fed(browser: Browser, coordinator: Runn
     await page.get_by_role("button", name="Inject").click()
     await expect(following.first).to_contain_text("From a file")
 
+    policy = page.get_by_label("When a task fails for good")
+    await policy.select_option("skip")
+    await expect(page.get_by_text("What waits for the failed task fails with it.")).to_be_visible()
+    await expect(policy).to_be_enabled()
+    assert (await coordinator.get(f"/projects/{project}"))["automation_policy"]["on_error"] == "skip"
+    await policy.select_option("stop")
+    await expect(page.get_by_text("Nothing new is begun until you resume.")).to_be_visible()
+    await expect(policy).to_be_enabled()
+
     await page.get_by_role("button", name="Resume").click()
     await expect(mark).to_have_text("running")
     grant = await worker.claim()

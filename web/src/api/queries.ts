@@ -85,6 +85,12 @@ export const workersQuery = queryOptions({
   queryFn: async () => (await taken(api.GET("/api/v1/workers", most))).items,
 });
 
+/** How much there is to do now, in all. */
+export const queueQuery = queryOptions({
+  queryKey: ["queue"],
+  queryFn: () => taken(api.GET("/api/v1/queue")),
+});
+
 export const automationQuery = (projectId: string) =>
   queryOptions({
     queryKey: ["automation", projectId],

@@ -41,6 +41,8 @@ export function newsMakesStale({ type, task_id, execution_id, project_id }: News
   if (project_id) add(["automation", project_id]);
   switch (type) {
     case "task-update":
+      add(["queue"]);
+      return add(["projects"]);
     case "automation-update":
     case "project-update":
       return add(["projects"]);

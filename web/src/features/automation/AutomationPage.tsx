@@ -9,6 +9,7 @@ import { ago, useNow, words } from "../../lib/format";
 import { useTitle } from "../../lib/title";
 import { Controls } from "./Controls";
 import { Inject } from "./Inject";
+import { Policy } from "./Policy";
 import { TaskList } from "./TaskList";
 import "./automation.css";
 
@@ -44,6 +45,7 @@ export function AutomationPage() {
         <div className="stack">
           <Inject automation={it} />
           <TaskList automation={it} />
+          <Policy automation={it} />
         </div>
       </div>
     </div>

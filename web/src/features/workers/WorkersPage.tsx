@@ -3,7 +3,7 @@ import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useLocation, useNavigate } from "@tanstack/react-router";
 import type { Worker } from "../../api/client";
-import { workersQuery } from "../../api/queries";
+import { queueQuery, workersQuery } from "../../api/queries";
 import { Notice } from "../../components/Notice";
 import { useTitle } from "../../lib/title";
 import { AddWorker } from "./AddWorker";
@@ -52,6 +52,7 @@ export function WorkersPage() {
 }
 
 function Summary({ workers }: { workers: Worker[] }) {
+  const queue = useQuery(queueQuery).data;
   const there = workers.filter((worker) => worker.state !== "offline" && worker.state !== "quarantined");
   const slots = there.reduce((sum, worker) => sum + worker.slots, 0);
   const running = there.reduce((sum, worker) => sum + worker.running, 0);
@@ -67,6 +68,13 @@ function Summary({ workers }: { workers: Worker[] }) {
         <dt>Slots busy</dt>
         <dd>
           {running} <small>of {slots}</small>
+        </dd>
+      </div>
+      <div>
+        <dt>Queued</dt>
+        <dd>
+          {queue ? queue.queued : "…"}{" "}
+          {queue && queue.claimable < queue.queued && <small>{queue.claimable} can begin</small>}
         </dd>
       </div>
       <div>
