@@ -71,6 +71,15 @@ async def until_approved(system: System, task: dict[str, Any]) -> None:
             cursor = int(page["next"])
 
 
+async def until_attention(system: System, task: dict[str, Any]) -> dict[str, Any]:
+    cursor = 0
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (change := await system.change(task))["attention"] is None:
+            page = await system.coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5")
+            cursor = int(page["next"])
+    return change
+
+
 async def test_an_issue_becomes_a_merged_change_with_a_round_of_review(
     system: System, server: ForgeServer
 ) -> None:
@@ -115,16 +124,16 @@ async def test_failing_checks_are_mended_once_for_each_commit(system: System, se
     project = await project_at(system, server, rounds=1)
     task = await task_number(system, project, 1)
     # They fail for ever: it ends with the rounds.
+    server.fault("GET", "/discussions$", 403, times=9999, body={"message": "insufficient_scope"})
+    change = await until_attention(system, task)
+    assert "can't be read" in change["attention"]
+    assert "insufficient_scope" in change["attention"]
     server.changes[0].checks = ["failing"]
+    server.faults.clear()
     response = await task_number(system, project, 2)
     assert response["title"].startswith("Mend the checks of: ")
     assert "line 3: expected 4, got 5" in response["description"]
-    cursor = 0
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while (await system.change(task))["attention"] is None:
-            page = await system.coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5")
-            cursor = int(page["next"])
-    change = await system.change(task)
+    change = await until_attention(system, task)
     assert change["attention"].startswith("It was answered once and there is more to answer")
     page = await system.coordinator.get(f"/tasks?project_id={project}")
     assert len(page["items"]) == 2

@@ -183,6 +183,19 @@ async def test_a_response_that_failed_is_told_of_and_not_repeated(coordinator: R
     assert len(await there.responses()) == 1
 
 
+async def test_what_can_not_be_read_or_answered_is_told(coordinator: RunningCoordinator) -> None:
+    there = await reviewed(coordinator)
+    given = await there.errand()
+    deaf = ChangeLook(state=ChangeState.OPEN, commit=OURS, approved=True, unheard="No \x00 right.")
+    report = ErrandReport(fence=given.fence, done=True, look=deaf)
+    assert (await there.worker.post(f"/errands/{given.id}", report)).status_code == 200
+    change = await there.change()
+    assert change["forge_status"]["approved"]
+    assert change["attention"] == "What is said of it can't be read: No \ufffd right."
+    await there.look()
+    assert (await there.change())["attention"] is None
+
+
 async def test_a_project_that_wants_no_answers_listens_to_nobody(coordinator: RunningCoordinator) -> None:
     there = await reviewed(coordinator, respond_to_reviews=False, respond_to_checks=False)
     assert (await there.look(asked=None)).heed is None

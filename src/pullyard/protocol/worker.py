@@ -576,6 +576,8 @@ class ChangeLook(msgspec.Struct, kw_only=True):
     asked: str | None = None
     """The commit that the remarks were asked about; None where nobody was to be heeded."""
     remarks: Annotated[list[Remark], msgspec.Meta(max_length=MOST_REMARKS)] = []
+    unheard: str = ""
+    """Why none can be told although somebody was to be heeded."""
 
 
 class ErrandReport(msgspec.Struct, kw_only=True):

@@ -106,8 +106,14 @@ async def look(tools: Tools, errand: Errand) -> ChangeLook | None:
         checks=seen.checks.value,
     )
     if errand.heed is not None and seen.state is ChangeState.OPEN:
-        told.asked = errand.commit
-        told.remarks = await forge.feedback(url, branch=errand.branch, commit=errand.commit, heed=errand.heed)
+        try:
+            told.remarks = await forge.feedback(
+                url, branch=errand.branch, commit=errand.commit, heed=errand.heed
+            )
+            told.asked = errand.commit
+        except ForgeRefused as refusal:
+            # A token may be good for changes and not for what is said of them.
+            told.unheard = refusal.message
     return told
 
 

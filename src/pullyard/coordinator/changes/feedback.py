@@ -16,13 +16,14 @@ from pullyard.coordinator.storable import storable
 from pullyard.coordinator.workflows.requests import respond_to_review
 from pullyard.lifecycle.change import ChangeState
 from pullyard.lifecycle.task import FINAL_TASK_STATES, TaskState
-from pullyard.protocol.errors import Conflict
+from pullyard.protocol.errors import Conflict, RequestError
 from pullyard.protocol.feedback import MOST_KNOWN, Heed, Remark
 from pullyard.protocol.forge_events import ForgeEventSettings
 from pullyard.protocol.worker import ChangeLook
 from pullyard.protocol.workflows import ReviewInput
 from pullyard.store.queries import named
 
+MESSAGE_CHARACTERS = 1_000
 MOVED = "Somebody else has pushed to its branch: look at it on the forge, Pullyard leaves it to you."
 
 
@@ -47,6 +48,10 @@ async def hear_feedback(connection: AsyncConnection, change: Any, look: ChangeLo
     """Of an open change, under its project's lock. A look that nobody was heeded in says nothing."""
     wanted = {"change_id": change.id, "keys": storable([one.key for one in look.remarks])}
     row = (await connection.execute(named("change_feedback"), wanted)).one()
+    if look.unheard:
+        problem = storable(look.unheard)[:MESSAGE_CHARACTERS]
+        await ask_person(connection, change, f"What is said of it can't be read: {problem}")
+        return
     if look.asked != row.commit:
         # Without an answer, or about a commit that is not the change's any more.
         return
@@ -94,9 +99,14 @@ async def is_quiet(
 async def answer(connection: AsyncConnection, change: Any, title: str, new: Sequence[Remark]) -> None:
     review = ReviewInput(text=storable(review_text(new)), title=review_title(title, new))
     try:
-        task_id = await respond_to_review(connection, change.tenant_id, change.id, review, member_id=None)
+        async with connection.begin_nested():
+            task_id = await respond_to_review(connection, change.tenant_id, change.id, review, member_id=None)
     except Conflict:
         # It is one of several candidates, and none is chosen yet.
+        return
+    except RequestError as error:
+        # Such as an agent that is not known any more; what else was seen of the change is kept.
+        await ask_person(connection, change, f"It can't be answered: {error}"[:MESSAGE_CHARACTERS])
         return
     keys = storable([one.key for one in new])
     await connection.execute(
