@@ -7,6 +7,7 @@ import pytest
 
 from tests.agent_plays import PLAYS
 from tests.agent_programs import shelf_with
+from tests.canaries import database_dump, leaks
 from tests.eventually import eventually
 from tests.model_server import ModelServer
 from tests.repositories import git_in
@@ -52,6 +53,12 @@ async def test_a_task_waits_for_a_worker_with_its_agent_and_becomes_a_change(
     assert git_in(repository, "show", f"{change['branch']}:greeting.txt") == "hello world"
     (execution,) = await system.executions(task)
     assert execution["cost_micros"] > 0
-    for stream in ("implement", "conversation"):
-        assert KEY.encode() not in await system.log(execution["id"], stream)
-    assert KEY not in system.worker_log
+    streams = {one: await system.log(execution["id"], one) for one in ("implement", "conversation")}
+    stored = await database_dump(system.coordinator.served.services.database)
+    left = {
+        str(path): path.read_bytes()
+        for path in system.worker_data.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    }
+    said = {"the worker's log": system.worker_log.encode(), "the database": stored}
+    assert leaks([KEY], {**streams, **said, **left}) == []
