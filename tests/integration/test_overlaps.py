@@ -123,9 +123,11 @@ async def test_a_person_lets_it_run_and_takes_the_rule_away(coordinator: Running
     assert [task["pending_reason"] for task in tasks] == ["overlap", "overlap"]
     now = await coordinator.post(f"/tasks/{tasks[0]['id']}/requeue", status=200)
     assert (now["state"], now["pending_reason"]) == ("queued", None)
-    # It stays so when the others are looked at.
-    await coordinator.post(f"/tasks/{tasks[1]['id']}/move", {"place": "end"}, status=200)
-    assert (await worker.claim()).task.id == tasks[0]["id"]
+    # It stays so when all are looked at, which the task that has to give way shows.
+    behind = await coordinator.task(project_id, target_files=["docs"])
+    await coordinator.task(project_id, target_files=["docs"], priority=1)
+    await coordinator.until_task(behind["id"], "pending")
+    assert await held(coordinator, tasks[0]) == ("queued", None, None)
     answer = await coordinator.http.patch(
         f"/api/v1/projects/{project_id}", json={"change_rules": {"overlap": "warn"}}
     )
@@ -145,4 +147,6 @@ async def test_a_retry_and_a_cancelled_task_are_seen(coordinator: RunningCoordin
     assert again["state"] == "queued"
     await coordinator.until_task(second["id"], "pending")
     assert (await worker.claim()).task.id == first["id"]
-    assert await held(coordinator, second) == ("pending", "overlap", first["id"])
+    await coordinator.post(f"/tasks/{second['id']}/cancel", status=200)
+    again = await coordinator.post(f"/tasks/{second['id']}/retry", status=200)
+    assert (again["state"], again["waits_for"]) == ("pending", first["id"])
