@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -80,6 +81,22 @@ async def test_a_removed_webhook_was_never_there(coordinator: RunningCoordinator
     path = f"/api/v1/projects/{there.project_id}/webhooks/{there.hook['id']}"
     assert (await coordinator.http.delete(path)).status_code == 204
     assert (await there.send(*there.forge.labelled())).status_code == 401
+
+
+@forgery
+async def test_a_webhook_may_be_removed_while_its_body_is_read(coordinator: RunningCoordinator) -> None:
+    there = await hooked(coordinator)
+    body, headers = there.forge.sign(there.hook["secret"], *there.forge.labelled())
+    path = f"/api/v1/projects/{there.project_id}/webhooks/{there.hook['id']}"
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield body[:10]
+        assert (await coordinator.http.delete(path)).status_code == 204
+        yield body[10:]
+
+    address = "/webhooks/v1/" + there.hook["id"]
+    answer = await coordinator.client().post(address, content=slow(), headers=headers)
+    assert (answer.status_code, await there.tasks()) == (401, [])
 
 
 @forgery

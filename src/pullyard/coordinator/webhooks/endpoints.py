@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 from fastapi import APIRouter, Request
+from sqlalchemy.exc import IntegrityError
 from starlette.responses import JSONResponse
 
 from pullyard.coordinator.news import errands_changed, queue_changed
@@ -71,8 +72,12 @@ def is_signed(row: Any, request: Request, body: bytes) -> bool:
 
 async def take(services: Services, row: Any, request: Request, body: bytes) -> JSONResponse:
     hook = hook_of(row, services.settings.change_look_seconds)
-    async with services.database.transaction() as connection:
-        outcome = await receive(connection, hook, request.headers, body)
+    try:
+        async with services.database.transaction() as connection:
+            outcome = await receive(connection, hook, request.headers, body)
+    except IntegrityError as error:
+        # It was removed while its body was read.
+        raise NotSigned from error
     queue_changed(services)
     errands_changed(services)
     return answer(outcome)
