@@ -116,6 +116,7 @@ REFUSED = [
     (sent(repositories=[RepositoryGrant(name="more", url=SHOP, verify_commands=[["curl"]])]), "denied"),
     (sent(agent=AgentSpec(name="command", settings={"command": "evil"})), '"command" in agents'),
     (walk(EVIL_AGENT), '"command" in agents'),
+    (sent(agent=AgentSpec(name="acp", settings={"argv": ["evil"]})), '"command" in agents'),
     (sent(branch="main"), '"main" in branches'),
     (sent(branch="refs/heads/main"), "in branches"),
     (sent(setup_commands=[["npm", "ci"], ["curl", "evil"]]), "'curl evil' is denied"),

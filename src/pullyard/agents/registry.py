@@ -18,6 +18,7 @@ from pullyard.agents.programs import ENDPOINT_LABEL, program_labels
 from pullyard.agents.protocol import Agent
 from pullyard.agents.settings import AgentSettings, read_settings
 from pullyard.protocol.errors import RequestError
+from pullyard.protocol.worker import AgentSpec
 
 
 class Member(Agent, Protocol):
@@ -50,6 +51,11 @@ def check_settings(name: str, settings: Mapping[str, Any]) -> None:
         known = ", ".join(AGENTS)
         raise RequestError(f"There is no agent {name[:60]!r}: choose one of {known}.", code="unknown-agent")
     read_settings(name, agent().settings_type, settings)
+
+
+def acts_as(spec: AgentSpec) -> list[str]:
+    """Whom a worker's owner has to allow: what starts a program of the project's own is ``command`` too."""
+    return ["command", spec.name] if spec.name == "acp" and spec.settings.get("argv") else [spec.name]
 
 
 def name_with_programs(name: str, settings: Mapping[str, Any]) -> str:

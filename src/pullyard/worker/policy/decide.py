@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from pullyard.agents.registry import acts_as
 from pullyard.forges.sites import Sites
 from pullyard.lifecycle.change import CHANGE_ERRANDS, ErrandKind
 from pullyard.lifecycle.command_rules import CommandDecision, CommandRule, judge_command, read_rule
@@ -289,11 +290,11 @@ def check_rule(rule: Rule, grant: Grant, sites: Sites) -> None:
 def agents_of(grant: Grant) -> list[str]:
     """The task's, and those of the project's own steps."""
     own = [
-        msgspec.convert(node.settings["agent"], AgentSpec).name
+        msgspec.convert(node.settings["agent"], AgentSpec)
         for node in (grant.workflow or CODE_CHANGE).nodes
         if node.settings.get("agent")
     ]
-    return [grant.agent.name, *own]
+    return [name for spec in (grant.agent, *own) for name in acts_as(spec)]
 
 
 def publishes_unasked(workflow: Workflow) -> bool:
