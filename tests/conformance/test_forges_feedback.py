@@ -185,13 +185,17 @@ async def test_what_is_confidential_does_not_count(forge: Forge, site: Site, ser
     assert await feedback(forge, site) == []
 
 
-@pytest.mark.parametrize("site", ["gitlab"], indirect=True)
-async def test_what_is_confidential_does_not_count(forge: Forge, site: Site, server: ForgeServer) -> None:
-    server.issue("ada", title="Confidential: the key is 7")
-    server.changes[0].comments = ["/pullyard mind what is internal"]
-    server.changes[0].speakers = {0: "ada"}
-    assert await forge.issues(site.url, label="pullyard", heed=Heed(members=True)) == []
-    assert await feedback(forge, site) == []
+@pytest.mark.attack("words: titles, branches and Markdown")
+async def test_strangers_issues_do_not_flood_the_forge_with_questions(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    server.issue("ada", title="Ours")
+    for _ in range(60):
+        server.issue("mallory", labelled_by="mallory")
+    asked = len(server.asked)
+    found = await forge.issues(site.url, label="pullyard", heed=Heed(members=True))
+    assert [one.title for one in found] == ["Ours"]
+    assert len(server.asked) - asked < 30
 
 
 async def test_an_issue_is_told_once(forge: Forge, site: Site, server: ForgeServer) -> None:

@@ -33,7 +33,7 @@ GUARDS = (
         "who asks for work by a label",
         "forges/api_forge.py",
         "        return giver is not None and await trust.has(giver)",
-        "        return True",
+        "        return giver is not None",
         FORGES,
         "labelled_issues",
     ),

@@ -37,6 +37,8 @@ from pullyard.lifecycle.crash_points import reached
 from pullyard.protocol.errors import Conflict
 from pullyard.protocol.feedback import ISSUE_CHARACTERS, MOST_ISSUES, Heed, LabelledIssue, Remark
 
+MOST_STRANGE = 20
+"""Issues of strangers in one look of which it is asked who labelled them."""
 OPEN_TRIES = 4
 """How often a change is looked for and opened, where the answer to the opening got lost."""
 
@@ -293,12 +295,14 @@ class ApiForge(ABC):
     async def issues(self, url: str, *, label: str, heed: Heed) -> list[LabelledIssue]:
         api, place = self._access.open(self.name, url)
         trust = Trust(heed, lambda who: self._is_member(api, place, who))
-        known, wanted = set(heed.known), list[LabelledIssue]()
+        known, wanted, strange = set(heed.known), list[LabelledIssue](), 0
         for one in await self.labelled(api, place, label):
             address = page_url(one.url)
             if address is None or str(one.number) in known or len(wanted) == MOST_ISSUES:
                 continue
-            if await self._is_wanted(api, place, one, label, trust):
+            ours = await trust.has(one.who)
+            strange += not ours
+            if ours or (strange <= MOST_STRANGE and await self._was_labelled(api, place, one, label, trust)):
                 text, title = cut(sound(one.text), ISSUE_CHARACTERS), plain_line(one.title)
                 wanted.append(
                     LabelledIssue(
@@ -311,10 +315,8 @@ class ApiForge(ABC):
                 )
         return wanted
 
-    async def _is_wanted(self, api: Api, place: Place, one: OpenIssue, label: str, trust: Trust) -> bool:
-        """A label may come by a stranger's choice of a template: who gave it counts, or who wrote it all."""
-        if await trust.has(one.who):
-            return True
+    async def _was_labelled(self, api: Api, place: Place, one: OpenIssue, label: str, trust: Trust) -> bool:
+        """By somebody heeded: a label may come by a stranger's choice of a template, too."""
         giver = await self.label_giver(api, place, one.number, label)
         return giver is not None and await trust.has(giver)
 
