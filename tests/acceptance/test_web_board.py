@@ -158,3 +158,21 @@ async def test_thousands_of_tasks_are_shown_by_and_by(
     await expect(titles(page, "Queued")).to_have_count(510)
     await expect(more).to_have_count(0)
     assert complaints == []
+
+
+async def test_a_phone_comes_back_to_where_it_was(browser: Browser, coordinator: RunningCoordinator) -> None:
+    project = await coordinator.project()
+    for number in range(12):
+        await coordinator.task(project, title=f"Task {number}")
+    page, complaints = await open_page(
+        browser, coordinator, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    await page.get_by_role("button", name="Queued 12").tap()
+    last = page.get_by_role("link", name="Task 11")
+    await last.scroll_into_view_if_needed()
+    await expect(last).to_be_in_viewport(ratio=0.9)
+    await last.tap()
+    await expect(page.get_by_role("heading", name="Task 11")).to_be_visible()
+    await page.go_back()
+    await expect(last).to_be_in_viewport(ratio=0.9)
+    assert complaints == []
