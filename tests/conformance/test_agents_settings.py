@@ -62,6 +62,10 @@ def run_unittest(directory: Path) -> int:
         ("aider", {"modell": "x"}, "modell"),
         ("mini-swe-agent", {"max_turns": -1}, "max_turns"),
         ("acp", {"program": "sh"}, "gemini"),
+        ("acp", {"environment": {"A": "b"}}, "argv"),
+        ("acp", {"argv": ["x\0"]}, "NUL"),
+        ("acp", {"argv": ["x"], "environment": {"A B": ""}}, "environment variable"),
+        ("codex-acp", {}, "program=codex-acp"),
         ("acp", {"program": "gemini", "model": "gpt-5"}, "no models of openai"),
     ],
 )

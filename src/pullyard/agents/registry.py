@@ -17,6 +17,7 @@ from pullyard.agents.opencode import OpencodeAgent
 from pullyard.agents.programs import ENDPOINT_LABEL, program_labels
 from pullyard.agents.protocol import Agent
 from pullyard.agents.settings import AgentSettings, read_settings
+from pullyard.agents.speakers import SPEAKERS
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import AgentSpec
 
@@ -47,6 +48,9 @@ AGENTS: Mapping[str, type[Member]] = {
 def check_settings(name: str, settings: Mapping[str, Any]) -> None:
     """Raises RequestError where there is no such agent or it can't work with these settings."""
     agent = AGENTS.get(name)
+    if agent is None and name in SPEAKERS:
+        message = f"{name} is a program of the agent acp: take that, with the option program={name}."
+        raise RequestError(message, code="unknown-agent")
     if agent is None:
         known = ", ".join(AGENTS)
         raise RequestError(f"There is no agent {name[:60]!r}: choose one of {known}.", code="unknown-agent")
