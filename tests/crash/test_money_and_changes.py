@@ -148,6 +148,11 @@ async def test_what_was_spent_is_counted_once(site: Site, point: str) -> None:
     assert asked == REQUESTS
     assert (one["cost_micros"], budget["spent_micros"]) == (REQUESTS * MICROS, REQUESTS * MICROS)
     assert budget["spent_tokens"] == REQUESTS * 1050
+    report = await site.get("/costs?by=model")
+    told = [(row["key"], row["cost_micros"], row["output_tokens"]) for row in report["rows"]]
+    assert told == [(f"anthropic/{MODEL}", REQUESTS * MICROS, REQUESTS * 50)]
+    (agent,) = (await site.get("/costs?by=agent"))["rows"]
+    assert (agent["key"], agent["executions"]) == ("claude-code", 1)
 
 
 async def paused(site: Site, task: dict[str, Any]) -> str:

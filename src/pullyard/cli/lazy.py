@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": ("pullyard.cli.compare", "Let several agents do one task, and choose."),
     "change": ("pullyard.cli.change", "Show, merge and close changes."),
     "budget": ("pullyard.cli.budget", "Bound what may be spent, in money and in tokens."),
+    "costs": ("pullyard.cli.costs", "Show what was used: money, tokens and time."),
     "key": ("pullyard.cli.key", "Give model providers' keys to workers, sealed."),
     "schedule": ("pullyard.cli.schedule", "Make tasks by a cron text."),
     "event": ("pullyard.cli.event", "Hand in events, and say which become tasks."),

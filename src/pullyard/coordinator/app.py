@@ -21,6 +21,7 @@ from pullyard.coordinator.caretakers.loop import Caretakers
 from pullyard.coordinator.caretakers.overlaps import watch_overlaps
 from pullyard.coordinator.changes import endpoints as changes
 from pullyard.coordinator.comparisons import endpoints as comparisons
+from pullyard.coordinator.costs import costs_endpoints
 from pullyard.coordinator.costs import endpoints as costs
 from pullyard.coordinator.events import endpoints as events
 from pullyard.coordinator.executions import endpoints as executions
@@ -93,6 +94,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
         changes,
         comparisons,
         costs,
+        costs_endpoints,
         secrets,
     )
     for module in (tenants, *work, asyncapi, sse, events, auth, hub, audit, schedules, intake, event_rules):

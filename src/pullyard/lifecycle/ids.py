@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -44,7 +45,16 @@ SOURCE = Source()
 
 def new_id(kind: Kind) -> str:
     """A fresh id: 48 bits of milliseconds, 80 random bits, in Crockford's base 32, lower case."""
-    number = (SOURCE.time_ns() // 1_000_000) << 80 | SOURCE.random_bits(80)
+    return written(kind, SOURCE.time_ns() // 1_000_000, SOURCE.random_bits(80))
+
+
+def least_id(kind: Kind, moment: datetime) -> str:
+    """All ids that are made from then on, by a clock that is right, are no smaller."""
+    return written(kind, max(0, int(moment.timestamp() * 1000)), 0)
+
+
+def written(kind: Kind, milliseconds: int, random_bits: int) -> str:
+    number = milliseconds << 80 | random_bits
     digits = [_ALPHABET[number >> shift & 31] for shift in range((_LENGTH - 1) * 5, -1, -5)]
     return f"{kind}_{''.join(digits)}"
 

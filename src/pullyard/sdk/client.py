@@ -10,6 +10,7 @@ from pullyard.protocol.audit import AuditEntry
 from pullyard.protocol.automation import Automation, AutomationStart, Injected, Injection, TaskMove
 from pullyard.protocol.budgets import Budget, BudgetInput
 from pullyard.protocol.comparisons import ChoiceInput, Comparison, ComparisonInput
+from pullyard.protocol.costs import CostsReport
 from pullyard.protocol.intake import EventRule, EventRuleInput, PlainEvent, ReceivedEvent, Reception
 from pullyard.protocol.logs import OPEN_ENDED, LogLine, LogLines, LogMatch, LogMatches, LogStream
 from pullyard.protocol.provider_keys import ProviderKey, ProviderKeyInput
@@ -279,6 +280,14 @@ class Client:
 
     def remove_budget(self, budget_id: str) -> None:
         self._transport.request("DELETE", f"/budgets/{budget_id}")
+
+    def costs(self, **query: Any) -> CostsReport:
+        """``by``, ``since``, ``until`` (days, by UTC) and ``project_id``."""
+        return self._transport.get("/costs", CostsReport, query)
+
+    def costs_csv(self, **query: Any) -> str:
+        """The same rows, for a sheet."""
+        return self._transport.request("GET", "/costs", query={**query, "format": "csv"}).text
 
     def keys(self) -> Iterator[ProviderKey]:
         return self._pages("/keys", ProviderKey)

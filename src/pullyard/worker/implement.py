@@ -81,6 +81,7 @@ async def work(context: Context, node: Node, questions: AgentQuestions) -> NodeO
             # provider's answers; an agent's own is only its word, and what it prints spends no budget.
             context.record.usage = spent.plus(agent.usage if invocation.gateway is None else ledger.usage)
             context.share.end(context.record.usage)
+            tell_costs(context, agent.name, ledger)
             if ledger.limited is not None:
                 context.quota_seconds = ledger.limited.seconds_left() or 0.0
         verdict = agent.end(exit_code)
@@ -91,6 +92,14 @@ async def work(context: Context, node: Node, questions: AgentQuestions) -> NodeO
         if not works_last(context.workflow, node):
             return NodeOutcome.PASSED
         return await take_work(context, sandbox)
+
+
+def tell_costs(context: Context, agent: str, ledger: Ledger) -> None:
+    """Whose work it was, for the report of costs: the first agent's, and each model's."""
+    context.facts.setdefault("agent", agent)
+    models: list[dict[str, Any]] = context.facts.setdefault("models", [])
+    for (provider, model), used in ledger.sources.items():
+        models.append({"provider": provider, "model": model, **msgspec.to_builtins(used)})
 
 
 def told(context: Context, node: Node, sandbox: Sandbox) -> TaskBrief:

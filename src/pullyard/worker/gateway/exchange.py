@@ -29,6 +29,7 @@ FAILED = (*KEY_REFUSED, 402, 404, 429)
 """The provider did not do its part; other refusals are about what the agent asked for."""
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 READ_ON_SECONDS = 60.0
+MODEL_CHARACTERS = 100
 """Of an answer whose client is gone, to know what it cost."""
 
 logger = structlog.get_logger(__name__)
@@ -221,7 +222,8 @@ class Exchange:
     def _record(self, metered: Metered, meter: Meter, unheard: Tokens | None) -> None:
         tokens = meter.tokens(unheard)
         price = self._upstream.price(self._provider, metered, meter.model)
-        self._ledger.record(tokens.prompt, tokens.output, price.cost_micros(tokens))
+        source = (self._provider.name, named(meter.model))
+        self._ledger.record(tokens.prompt, tokens.output, price.cost_micros(tokens), source=source)
         if (status := meter.failed) is not None:
             limited = rate_limited(self._upstream.credential(self._provider), status, {})
             self._fail(Failure(status, f"{self._provider.name} ended its answer with an error.", limited))
@@ -255,3 +257,8 @@ class Exchange:
         if data:
             self._writer.write(data)
             await self._writer.drain()
+
+
+def named(model: str) -> str:
+    """As reports show it: an answer may say anything."""
+    return model[:MODEL_CHARACTERS] if model.isascii() and model.isprintable() else "unreadable"

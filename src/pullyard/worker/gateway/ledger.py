@@ -13,6 +13,10 @@ from pullyard.worker.gateway.limits import RateLimited
 from pullyard.worker.gateway.share import Share, ShareSpent
 from pullyard.worker.gateway.windows import QuotaReached, Windows
 
+MOST_SOURCES = 20
+"""Of one step; what more models used is told as of others."""
+OTHERS = ("", "others")
+
 
 class BudgetSpent(Exception):
     """The execution has nothing left for another request; the message says of what."""
@@ -35,6 +39,8 @@ class Ledger:
     budget_micros: int | None = None
     usage: Usage = field(default_factory=Usage)
     requests: int = 0
+    sources: dict[tuple[str, str], Usage] = field(default_factory=dict[tuple[str, str], Usage])
+    """What of ``usage`` is of which provider and model."""
     refused: int = 0
     """Requests that the budget stopped; above zero, the execution ran out of money."""
     failure: Failure | None = None
@@ -90,8 +96,18 @@ class Ledger:
             self.share.reserved_micros += micros
             self.share.reserved_tokens += tokens
 
-    def record(self, prompt_tokens: int, output_tokens: int, cost_micros: int) -> None:
+    def record(
+        self, prompt_tokens: int, output_tokens: int, cost_micros: int, *, source: tuple[str, str] = ("", "")
+    ) -> None:
+        """``source`` is the provider and the model, as an answer may have named it."""
         self.requests += 1
+        used = self.sources.get(source)
+        if used is None:
+            known = len(self.sources) < MOST_SOURCES
+            used = self.sources.setdefault(source if known else OTHERS, Usage())
+        used.input_tokens = amount(used.input_tokens + prompt_tokens)
+        used.output_tokens = amount(used.output_tokens + output_tokens)
+        used.cost_micros = amount(used.cost_micros + cost_micros)
         # In place: the share counts what is spent here.
         self.usage.input_tokens = amount(self.usage.input_tokens + prompt_tokens)
         self.usage.output_tokens = amount(self.usage.output_tokens + output_tokens)
