@@ -224,8 +224,10 @@ async def test_a_busy_forge_is_asked_again_after_the_time_it_names(
 
 async def test_a_limit_of_an_hour_is_told(forge: Forge, site: Site, server: ForgeServer, commit: str) -> None:
     server.fault("GET", ROOT, 429, body={"message": "Slow"}, headers={"Retry-After": "3600"})
-    with pytest.raises(ForgeBusy, match="3600 seconds"):
-        await status(forge, site, commit)
+    for _ in range(2):
+        # For so long, it is left alone.
+        with pytest.raises(ForgeBusy, match=r"for 3[56]\d\d seconds"):
+            await status(forge, site, commit)
     assert len(server.asked) == 1
 
 

@@ -27,6 +27,7 @@ class Access:
     sites: Sites = field(default_factory=Sites)
     pause: Callable[[float], Awaitable[Any]] = field(default=asyncio.sleep, repr=False)
     _clients: dict[str, httpx.AsyncClient] = field(default_factory=dict[str, httpx.AsyncClient], repr=False)
+    _limits: dict[str, float] = field(default_factory=dict[str, float], repr=False)
     _answers: Answers = field(default_factory=Answers, repr=False)
     _tokens: dict[str, AppTokens] = field(default_factory=dict[str, AppTokens], repr=False)
 
@@ -83,4 +84,6 @@ class Access:
         url, site = self.sites.api_url(kind, address), self.sites.of(address)
         if url not in self._clients:
             self._clients[url] = open_client(url, site, self.sites.reach)
-        return Api(url, address.hostname, self._clients[url], headers, self.pause, self._answers)
+        return Api(
+            url, address.hostname, self._clients[url], headers, self.pause, self._limits, self._answers
+        )

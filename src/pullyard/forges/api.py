@@ -25,6 +25,8 @@ TRIES = 5
 """Of a request that the forge did not take or did not answer."""
 PATIENCE_SECONDS = 90.0
 """All waits of one request together; a limit that lasts longer is told to the caller."""
+LIMIT_SECONDS = 3600.0
+"""Longer than that a forge is not left alone, whatever it says."""
 SECONDARY_SECONDS = 60.0
 """What GitHub asks for after its secondary limit where it names no time."""
 SAID_CHARACTERS = 300
@@ -75,6 +77,8 @@ class Api:
     headers: Headers = field(repr=False)
     """What shows who asks; its values are never shown."""
     pause: Callable[[float], Awaitable[Any]] = field(default=asyncio.sleep, repr=False)
+    limits: dict[str, float] = field(default_factory=dict[str, float], repr=False)
+    """Hosts that want no request before that moment of the monotonic clock."""
     answers: Answers = field(default_factory=Answers, repr=False)
 
     async def ask(
@@ -93,6 +97,8 @@ class Api:
         ForgeUnsure for a request that must not be repeated blindly and may have been done.
         """
         again = method != "POST" if repeatable is None else repeatable
+        if (left := self.limits.get(self.host, 0.0) - time.monotonic()) > 0:
+            raise self._limited(left)
         waited = 0.0
         for attempt in range(1, TRIES + 1):
             problem, seconds = None, 0.5 * 2 ** (attempt - 1) * (1 + random.random() / 4)
@@ -107,10 +113,10 @@ class Api:
                 limited = limit_seconds(status, headers, content, time.time())
                 if limited is not None:
                     seconds = max(limited, seconds)
-                    problem = ForgeBusy(
-                        f"{self.host} takes no more requests of this worker's account for "
-                        f"{seconds:.0f} seconds: try again then."
-                    )
+                    problem = self._limited(seconds)
+                    if seconds > PATIENCE_SECONDS:
+                        # Whoever else asks meanwhile is not let through to be refused, too.
+                        self.limits[self.host] = time.monotonic() + min(seconds, LIMIT_SECONDS)
                 elif status in _AGAIN:
                     problem = self._lost(f"{status}", again)
                 else:
@@ -123,6 +129,12 @@ class Api:
             waited += seconds
             await self.pause(seconds)
         raise AssertionError("the last try returns or raises")
+
+    def _limited(self, seconds: float) -> ForgeBusy:
+        return ForgeBusy(
+            f"{self.host} takes no more requests of this worker's account for {seconds:.0f} seconds: "
+            "try again then."
+        )
 
     async def tail(self, path: str, size_bytes: int) -> str:
         """The end of a text; empty where there is none to be had. Asked for once: work goes on without it."""
