@@ -258,6 +258,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/costs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report
+         * @description What executions that began in these days have used. As CSV, too, for sheets.
+         */
+        get: operations["report_api_v1_costs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/event-rules/{rule_id}": {
         parameters: {
             query?: never;
@@ -2360,6 +2380,90 @@ export interface components {
             path: string;
             /** @description a list for `in`; for `matches` a text in which `*` stands for any text */
             value?: components["schemas"]["JsonValue"];
+        };
+        /** Costs */
+        Costs: {
+            /** Cost Micros */
+            cost_micros: number;
+            /**
+             * Executions
+             * @description each try of a task is one
+             */
+            executions: number;
+            /** Input Tokens */
+            input_tokens: number;
+            /** Output Tokens */
+            output_tokens: number;
+            /**
+             * Seconds
+             * @description of all their phases; null by provider and model, whose time nobody measures
+             */
+            seconds: number | null;
+        };
+        /**
+         * CostsBy
+         * @enum {string}
+         */
+        CostsBy: "day" | "month" | "project" | "agent" | "provider" | "model";
+        /**
+         * CostsReport
+         * @description Of executions that began from ``since`` on and before ``until``, with all they have used by now.
+         */
+        CostsReport: {
+            by: components["schemas"]["CostsBy"];
+            /** Project Id */
+            project_id: string | null;
+            /**
+             * Rows
+             * @description by time the oldest first, else the dearest first
+             */
+            rows: components["schemas"]["CostsRow"][];
+            /**
+             * Since
+             * Format: date
+             */
+            since: string;
+            /** @description of all, those that no row tells of too */
+            total: components["schemas"]["Costs"];
+            /**
+             * Truncated
+             * @description there are more rows than a report has
+             */
+            truncated: boolean;
+            /**
+             * Until
+             * Format: date
+             */
+            until: string;
+        };
+        /** CostsRow */
+        CostsRow: {
+            /** Cost Micros */
+            cost_micros: number;
+            /**
+             * Executions
+             * @description each try of a task is one
+             */
+            executions: number;
+            /** Input Tokens */
+            input_tokens: number;
+            /**
+             * Key
+             * @description the day, the month, the project's id, the agent, the provider, or the model behind its provider and a slash; null: it was not told
+             */
+            key: string | null;
+            /**
+             * Name
+             * @description of a project
+             */
+            name?: string | null;
+            /** Output Tokens */
+            output_tokens: number;
+            /**
+             * Seconds
+             * @description of all their phases; null by provider and model, whose time nobody measures
+             */
+            seconds: number | null;
         };
         /**
          * Decider
@@ -6361,6 +6465,117 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_api_v1_costs_get: {
+        parameters: {
+            query?: {
+                by?: components["schemas"]["CostsBy"];
+                /** @description the first day, by UTC; default: of this month */
+                since?: string | null;
+                /** @description the day after the last, by UTC; default: the end of the month of `since` */
+                until?: string | null;
+                project_id?: string | null;
+                /** @description default: as `Accept` wants it */
+                format?: ("json" | "csv") | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostsReport"];
+                    "text/csv": unknown;
                 };
             };
             /** @description Bad Request */
