@@ -72,6 +72,9 @@ async def test_months_and_days_end_by_utc(coordinator: RunningCoordinator) -> No
     assert (report["total"]["seconds"], report["total"]["input_tokens"]) == (5.0, 1010)
     (month,) = (await costs(coordinator, by="month", since=day, until=next_day(day)))["rows"]
     assert month["key"] == day[:7]
+    february = await costs(coordinator, until="2024-03-01")
+    assert (february["since"], february["until"]) == ("2024-02-01", "2024-03-01")
+    assert (await costs(coordinator, since="2024-02-10"))["until"] == "2024-03-01"
 
 
 def next_day(day: str) -> str:
@@ -160,6 +163,8 @@ async def test_a_sheet_is_given_no_formula(coordinator: RunningCoordinator, acce
         {"since": "2026-03-02", "until": "2026-03-01"},
         {"since": "2000-01-01", "until": "2026-01-01"},
         {"since": "0001-01-01", "until": "0001-02-01"},
+        {"since": "9999-12-31"},
+        {"until": "0001-01-01"},
         {"since": "yesterday"},
         {"by": "weather"},
         {"format": "pdf"},

@@ -14,6 +14,7 @@ from pullyard.store.queries import named
 
 MOST_ROWS = 5_000
 MOST_DAYS = 5 * 366
+MOST = timedelta(days=MOST_DAYS)
 CLOCKS_DIFFER = timedelta(days=2)
 """An id has the time of the coordinator that made it, which may not be the database's."""
 BY_MODEL = (CostsBy.PROVIDER, CostsBy.MODEL)
@@ -23,10 +24,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def check_days(since: date | None, until: date | None) -> tuple[date, date]:
     """By UTC; without them this month up to its end. Raises RequestError."""
-    today = datetime.now(UTC).date()
-    since = since or (until or today).replace(day=1)
-    until = until or (since.replace(day=28) + timedelta(days=4)).replace(day=1)
-    if not timedelta() < until - since <= timedelta(days=MOST_DAYS) or since.year < 2000 or until.year > 9000:
+    far = any(day is not None and not 2000 < day.year < 9000 for day in (since, until))
+    if not far:
+        last = until - timedelta(days=1) if until else datetime.now(UTC).date()
+        since = since or last.replace(day=1)
+        until = until or (since.replace(day=28) + timedelta(days=4)).replace(day=1)
+    if far or since is None or until is None or not timedelta() < until - since <= MOST:
         raise RequestError(
             f"A report is of 1 to {MOST_DAYS} days, from 'since' on and before 'until'.",
             code="days",
