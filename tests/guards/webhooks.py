@@ -54,6 +54,14 @@ GUARDS = (
         "not_trusted",
     ),
     Guard(
+        "who may write on GitHub",
+        f"{PLACE}/github.py",
+        "    return None if association in _PERHAPS else",
+        "    return True if association in _PERHAPS else",
+        WEBHOOKS,
+        "read_on_github",
+    ),
+    Guard(
         "that a delivery is known by its content",
         f"{PLACE}/receive.py",
         "    if row.times > 1 and row.verdict in EFFECTIVE:",

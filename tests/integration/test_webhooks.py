@@ -154,6 +154,26 @@ async def test_a_worker_asks_who_belongs_to_a_repository(coordinator: RunningCoo
     assert await there.tasks() == []
 
 
+@pytest.mark.parametrize("association", ["MEMBER", "COLLABORATOR"])
+async def test_who_may_only_read_on_github_starts_nothing(
+    coordinator: RunningCoordinator, association: str
+) -> None:
+    there = await hooked(coordinator)
+    labelled = there.forge.labelled(author_association=association)
+    event, said = there.forge.commented("/pullyard do it")
+    said["comment"]["author_association"] = association
+    for sent in (labelled, (event, said)):
+        ignored = await there.verdict(*sent)
+        assert (ignored["verdict"], "not told" in ignored["why"]) == ("ignored", True)
+    polled = {"forge_events": {"poll_issues": True}}
+    await coordinator.http.patch(f"/api/v1/projects/{there.project_id}", json=polled)
+    assert (await there.verdict(*labelled))["verdict"] == "look"
+    assert await there.tasks() == []
+    named = {"forge_events": {"trusted": ["codertocat"]}}
+    await coordinator.http.patch(f"/api/v1/projects/{there.project_id}", json=named)
+    assert (await there.verdict(event, said))["verdict"] == "task"
+
+
 @every_forge
 async def test_what_is_about_our_change_makes_a_worker_look_at_once(
     coordinator: RunningCoordinator, kind: str

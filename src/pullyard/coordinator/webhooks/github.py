@@ -9,7 +9,8 @@ from pullyard.coordinator.webhooks.payloads import branch_of, json_of, moment, p
 from pullyard.coordinator.webhooks.protocol import Account, Comment, Labelled, Nothing, Subject, Told, Touched
 from pullyard.coordinator.webhooks.signatures import is_hex_signature
 
-MEMBERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+# Anybody of the organisation, and who was invited to read alone: of them only the forge can tell.
+_PERHAPS = frozenset({"MEMBER", "COLLABORATOR"})
 
 
 class _User(msgspec.Struct):
@@ -125,15 +126,19 @@ def who_labelled(payload: _Payload, issue: _Issue) -> Account:
     """Labels need the triage role, but those that an issue's form brings along are anybody's."""
     sender, author = payload.sender or _User(), issue.user or _User()
     if sender.login == author.login:
-        return Account((sender.login,), member=issue.author_association in MEMBERS)
+        return Account((sender.login,), is_member(issue.author_association))
     return Account((sender.login,), member=sender.type == "User" and payload.action == "labeled")
+
+
+def is_member(association: str) -> bool | None:
+    return None if association in _PERHAPS else association == "OWNER"
 
 
 def commented(payload: _Payload, issue: _Issue, comment: _Comment) -> Subject:
     change = Touched(urls=(issue.html_url,)) if issue.pull_request else Touched()
     if payload.action != "created":
         return change if issue.pull_request else Nothing("Only new comments ask for anything.")
-    by = Account((comment.user.login if comment.user else "",), member=comment.author_association in MEMBERS)
+    by = Account((comment.user.login if comment.user else "",), is_member(comment.author_association))
     about = None if issue.pull_request else read_issue(issue)
     return Comment(f"comment-{comment.id}", comment.body or "", by, moment(comment.created_at), about, change)
 

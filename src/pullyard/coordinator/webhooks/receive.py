@@ -196,6 +196,9 @@ def distrusted(hook: Hook, account: Account) -> Outcome | None:
     if trusted & {name.casefold() for name in account.names if name}:
         return None
     shown = harmless(account.names[0])[:EVENT_CHARACTERS] or "Nobody"
+    if account.member is None and hook.settings.trust_members:
+        why = f"Whether {shown} may write to the repository is not told: let the project trust it by name."
+        return Outcome(Verdict.IGNORED, why)
     return Outcome(Verdict.IGNORED, f"{shown} is not trusted by this project.")
 
 
