@@ -7,7 +7,7 @@ import pytest
 
 from tests.browser import BROWSER_TEST, browser, open_page
 from tests.coordinator import RunningCoordinator
-from tests.web_scene import FACTS, enrol
+from tests.web_scene import FACTS, delivered, enrol
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.async_api import Browser, Page, expect
@@ -155,4 +155,15 @@ async def test_budgets_are_set_changed_and_removed(browser: Browser, coordinator
     await page.get_by_role("button", name="Remove").click()
     await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     await expect(page.get_by_text("There is none.")).to_be_visible()
+    assert complaints == []
+
+
+async def test_costs_are_told_by_what_made_them(browser: Browser, coordinator: RunningCoordinator) -> None:
+    worker = await enrol(coordinator, "build-07")
+    await delivered(coordinator, worker, await coordinator.project(name="shop"), "Round totals half up")
+    page, complaints = await open_page(browser, coordinator, "/costs")
+    month = page.locator(".panel").filter(has=page.get_by_role("heading", name="This month"))
+    await expect(month).to_contain_text("$1.26 in all, with 97,000 tokens")
+    await month.get_by_label("Group the costs").select_option("project")
+    await expect(month.get_by_role("listitem")).to_contain_text("shop")
     assert complaints == []

@@ -9,6 +9,7 @@ export type Project = Schemas["Project"];
 export type Worker = Schemas["Worker"];
 export type Automation = Schemas["Automation"];
 export type Budget = Schemas["Budget"];
+export type CostsReport = Schemas["CostsReport"];
 export type TaskState = Schemas["TaskState"];
 
 /** What the coordinator answered instead of the thing asked for; its text is for the user. */

@@ -1,5 +1,5 @@
 import { QueryClient, queryOptions } from "@tanstack/react-query";
-import { ApiProblem, api, taken } from "./client";
+import { ApiProblem, api, type CostsReport, taken } from "./client";
 
 // The first parts of the keys are what the live feed names (see stale.ts).
 export const queryClient = new QueryClient({
@@ -84,6 +84,17 @@ export const workersQuery = queryOptions({
   queryKey: ["workers"],
   queryFn: async () => (await taken(api.GET("/api/v1/workers", most))).items,
 });
+
+export type CostsBy = "day" | "project" | "agent" | "provider" | "model";
+
+/** What this month's executions have used. */
+export const costsQuery = (by: CostsBy) =>
+  queryOptions({
+    queryKey: ["costs", by],
+    // It can also come as text, for sheets; only the format in the address asks for that.
+    queryFn: async () =>
+      (await taken(api.GET("/api/v1/costs", { params: { query: { by } } }))) as CostsReport,
+  });
 
 /** How much there is to do now, in all. */
 export const queueQuery = queryOptions({

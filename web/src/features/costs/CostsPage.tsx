@@ -12,6 +12,7 @@ import { dollars } from "../../lib/format";
 import { useTitle } from "../../lib/title";
 import { toastError } from "../../lib/toasts";
 import { BudgetDialog } from "./BudgetDialog";
+import { Report } from "./Report";
 import "./costs.css";
 
 export function CostsPage() {
@@ -66,6 +67,7 @@ export function CostsPage() {
         </ul>
       </section>
       {projects.data && projects.data.length > 0 && <Today projects={projects.data} />}
+      <Report />
       {editing && projects.data && (
         <BudgetDialog
           budget={editing === "new" ? null : editing}
