@@ -146,11 +146,13 @@ def titles(labels: list[_Label] | None) -> frozenset[str]:
 
 def commented(payload: _Payload, about: _Object, by: Account) -> Subject:
     page = page_of(about.url)
+    if about.confidential or about.internal:
+        return SECRET
     if about.noteable_type == "MergeRequest":
         change, issue = Touched(urls=present(page)), None
     elif about.noteable_type == "Issue" and payload.issue:
         change, found = Touched(), payload.issue
-        if found.confidential or about.confidential or about.internal:
+        if found.confidential:
             return SECRET
         issue = protocol.Issue(page, found.iid, found.title, found.description or "")
     else:
