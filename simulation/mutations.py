@@ -132,7 +132,7 @@ MUTATIONS: dict[str, Mutation] = {
         ),
         Mutation(
             "compare-and-swap-push",
-            "mutation.296",
+            "mutation.1811",
             "A branch moves only from where the pusher believes it to be.",
         ),
         Mutation(

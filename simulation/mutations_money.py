@@ -36,7 +36,7 @@ MONEY_MUTATIONS = (
     Mutation(
         "usage-never-falls", "mutation.7", "A report that was overtaken takes nothing back.", the_latest
     ),
-    Mutation("held-shares", "mutation.1024", "What others hold of a cap is given to nobody else."),
+    Mutation("held-shares", "mutation.4538", "What others hold of a cap is given to nobody else."),
     Mutation(
         "reserve",
         "mutation.14",
