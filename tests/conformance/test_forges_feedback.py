@@ -9,7 +9,7 @@ from pullyard.forges.protocol import Forge
 from pullyard.forges.registry import FORGES
 from pullyard.protocol.feedback import MOST_REMARKS, REMARKS_CHARACTERS, Heed, Remark, RemarkKind
 from tests.conformance.test_forges_api import pattern, site
-from tests.forges.server import OWN, REASON, ForgeServer, Spoken
+from tests.forges.server import OWN, REASON, Asked, ForgeServer, Spoken
 from tests.forges.sites import BRANCH, Site, publish
 from tests.repositories import branches_of
 
@@ -49,6 +49,24 @@ async def test_remarks_at_lines_are_told_with_their_place(
     # The name is the same every time, and what is known is told no more.
     assert [one.key for one in await feedback(forge, site)] == [remark.key]
     assert await feedback(forge, site, heed_of(known=[remark.key])) == []
+
+
+@pytest.mark.parametrize("site", ["github"], indirect=True)
+async def test_what_moves_to_the_next_page_meanwhile_is_told_once(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    change = server.changes[0]
+    change.spoken = [Spoken("mallory", "No.") for _ in range(99)]
+    change.spoken.insert(0, Spoken("ada", "Say it twice."))
+    answer = server.answer
+
+    def moving(asking: ForgeServer, asked: Asked) -> tuple[int, Any]:
+        if asked.path.endswith("/pulls/1/comments") and asked.query["page"] == "2":
+            change.spoken.append(Spoken("mallory", "Newer."))
+        return answer(asking, asked)
+
+    server.answer = moving
+    assert [one.text for one in await feedback(forge, site)] == ["Say it twice."]
 
 
 def heed_of(**other: Any) -> Heed:

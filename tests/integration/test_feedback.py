@@ -112,6 +112,15 @@ async def test_remarks_become_one_response_that_quotes_them(coordinator: Running
     assert sorted(given.heed.known) == ["line-1", "review-2"]
 
 
+async def test_a_remark_that_is_told_twice_is_answered_once(coordinator: RunningCoordinator) -> None:
+    there = await reviewed(coordinator)
+    await there.look(TWICE, REVIEW, TWICE)
+    assert len(await there.responses()) == 1
+    heed = (await there.errand()).heed
+    assert heed is not None
+    assert sorted(heed.known) == ["line-1", "review-2"]
+
+
 async def test_what_is_said_meanwhile_waits_for_the_next_one(coordinator: RunningCoordinator) -> None:
     there = await reviewed(coordinator)
     await there.look(TWICE)

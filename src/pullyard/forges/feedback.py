@@ -97,6 +97,8 @@ async def heard(said: Iterable[Said], heed: Heed, trust: Trust) -> list[Remark]:
         text = commanded(one.text, heed.command) if one.plain else one.text.strip()
         if one.key in known or not text or is_ours(one.text) or not await trust.has(one.who):
             continue
+        # Where something is said while its pages are read, one of them is told twice.
+        known.add(one.key)
         remarks.append(
             Remark(
                 key=one.key,
