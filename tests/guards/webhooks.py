@@ -38,6 +38,14 @@ GUARDS = (
         "guessing",
     ),
     Guard(
+        "the bound on guesses at webhooks' addresses",
+        f"{PLACE}/endpoints.py",
+        "        failures.count(key if row is not None else nobody)",
+        "        failures.count(key)",
+        ATTACKS,
+        "guessing_of_addresses",
+    ),
+    Guard(
         "whose repository an event is of",
         f"{PLACE}/receive.py",
         "    if hook.repository.casefold() in {name.casefold() for name in told.repositories}:",

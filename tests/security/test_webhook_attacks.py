@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from pullyard.coordinator.boundary import WEBHOOK_BODY_BYTES
 from pullyard.coordinator.webhooks.failures import FAILURES
+from pullyard.lifecycle.ids import Kind, new_id
 from tests.coordinator import RunningCoordinator, running_coordinator
 from tests.forges.deliveries import FORGES, hexed
 from tests.postgres import database_url, postgres_server
@@ -122,6 +123,32 @@ async def test_guessing_is_bounded(coordinator: RunningCoordinator) -> None:
     assert (await other.verdict(*other.forge.labelled()))["verdict"] == "task"
     [listed] = (await coordinator.get(f"/projects/{there.project_id}/webhooks"))["items"]
     assert listed["refused"] == 1
+
+
+@forgery
+async def test_guessing_of_addresses_is_bounded(coordinator: RunningCoordinator) -> None:
+    there = await hooked(coordinator)
+
+    async def guess() -> int:
+        made_up = {**there.hook, "url": f"/{new_id(Kind.WEBHOOK)}"}
+        return (await Hooked(coordinator, there.forge, there.project_id, made_up).post(b"{}", {})).status_code
+
+    assert [await guess() for _ in range(FAILURES + 1)] == [401] * FAILURES + [429]
+    # Without its signature a real one is answered as the others are; with it nobody has shut its door.
+    assert (await there.post(b"{}", {})).status_code == 429
+    assert (await there.verdict(*there.forge.labelled()))["verdict"] == "task"
+
+
+@forgery
+async def test_what_can_be_no_address_of_a_webhook_is_not_read(coordinator: RunningCoordinator) -> None:
+    for path in ("hook_1", "hook_" + "u" * 26, "task_" + "0" * 26, "hook_%00" + "0" * 25):
+        host, port = coordinator.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /webhooks/v1/{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5000000\r\n\r\n"
+        writer.write(head.encode())
+        # Of the body nothing is ever sent.
+        assert b" 401 " in await asyncio.wait_for(reader.readline(), 10)
+        writer.close()
 
 
 @forgery

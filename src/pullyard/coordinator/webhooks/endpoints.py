@@ -9,14 +9,13 @@ from starlette.responses import JSONResponse
 
 from pullyard.coordinator.news import errands_changed, queue_changed
 from pullyard.coordinator.services import Services, ServicesNeeded
-from pullyard.coordinator.storable import storable
 from pullyard.coordinator.webhooks.receive import Outcome, hook_of, receive
 from pullyard.coordinator.webhooks.registry import READERS
+from pullyard.lifecycle.ids import Kind, is_id
 from pullyard.protocol.errors import RequestError
 from pullyard.store.queries import named
 
 router = APIRouter(prefix="/webhooks/v1", include_in_schema=False)
-ID_CHARACTERS = 60
 # Compared with where there is no such webhook, so that it takes as long.
 _NOBODYS = secrets.token_urlsafe(32)
 
@@ -40,20 +39,26 @@ class TooOften(RequestError):
 @router.post("/{webhook_id}")
 async def deliver(webhook_id: str, request: Request, services: ServicesNeeded) -> JSONResponse:
     """Answered once all that comes of it is committed."""
+    if not is_id(webhook_id, Kind.WEBHOOK):
+        raise NotSigned
     failures = services.webhook_failures
-    key = (request.client.host if request.client else "", webhook_id[:ID_CHARACTERS])
+    address = request.client.host if request.client else ""
+    key, nobody = (address, webhook_id), (address, "")
     if failures.too_many(key):
         raise TooOften
-    wanted = {"id": storable(webhook_id[:ID_CHARACTERS])}
     async with services.database.transaction() as connection:
-        row = (await connection.execute(named("webhook_find"), wanted)).one_or_none()
+        row = (await connection.execute(named("webhook_find"), {"id": webhook_id})).one_or_none()
+    # Ids that are made up count together; that holds up none that is real and comes with its signature.
+    guessed_much = failures.too_many(nobody)
+    if row is None and guessed_much:
+        raise TooOften
     body = await request.body() if row is not None else await pass_over(request)
     if not is_signed(row, request, body):
-        failures.count(key)
+        failures.count(key if row is not None else nobody)
         if row is not None and failures.is_to_note(row.id):
             async with services.database.transaction() as connection:
                 await connection.execute(named("webhook_refused"), {"id": row.id})
-        raise NotSigned
+        raise TooOften if guessed_much else NotSigned
     return await take(services, row, request, body)
 
 

@@ -13,7 +13,10 @@ Key = tuple[str, str]
 
 
 class Failures:
-    """Of one process. By address and webhook, so that nobody can shut the door on a forge's deliveries."""
+    """Of one process. By address and webhook, so that nobody can shut the door on a forge's deliveries.
+
+    Whatever is no webhook counts as one, so that a new guess is not a new count.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
