@@ -209,7 +209,10 @@ def person(name: str) -> dict[str, Any]:
 
 
 def association(server: ForgeServer, name: str) -> str:
-    return "MEMBER" if name in server.members else "OWNER" if name == OWN else "CONTRIBUTOR"
+    """Who may only read is called the same as who may write."""
+    if name in server.people + server.members:
+        return "MEMBER"
+    return "OWNER" if name == OWN else "CONTRIBUTOR"
 
 
 def words(server: ForgeServer, shape: str, who: str, text: str, number: int) -> dict[str, Any]:

@@ -32,7 +32,8 @@ _FAILING = {
 _MENDED = {"failure", "timed_out", "error"}
 """What a change of the code may help against."""
 _RUNNING = {"pending", "queued", "in_progress"}
-_MEMBERS = {"OWNER", "MEMBER", "COLLABORATOR"}
+_MEMBERS = {"OWNER": True, "MEMBER": None, "COLLABORATOR": None}
+"""Whether they may write: of whoever is in the organisation or was invited it is asked, as they may only read."""
 _PENDING = {"pending", "queued", "in_progress", "waiting", "requested"}
 
 
@@ -94,7 +95,7 @@ class _Words(Struct):
 
     def who(self) -> Account:
         login = self.user.login if self.user else ""
-        return Account(login, member=self.author_association in _MEMBERS)
+        return Account(login, member=_MEMBERS.get(self.author_association, False))
 
 
 class _Review(_Words):
