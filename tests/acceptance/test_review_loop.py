@@ -121,15 +121,21 @@ async def test_an_issue_becomes_a_merged_change_with_a_round_of_review(
 @pytest.mark.parametrize("server", ["gitlab"], indirect=True)
 async def test_failing_checks_are_mended_once_for_each_commit(system: System, server: ForgeServer) -> None:
     server.issue("ada")
+    server.fault("POST", "/notes$", 401, times=9999)
     project = await project_at(system, server, rounds=1)
     task = await task_number(system, project, 1)
     # They fail for ever: it ends with the rounds.
-    server.fault("GET", "/discussions$", 403, times=9999, body={"message": "insufficient_scope"})
+    unread = server.fault("GET", "/discussions$", 403, times=9999, body={"message": "insufficient_scope"})
     change = await until_attention(system, task)
     assert "can't be read" in change["attention"]
     assert "insufficient_scope" in change["attention"]
+    # Nor does rubbish there hide how the change stands.
+    unread.status, unread.body = 200, "no"
+    server.changes[0].reviews = [("ada", "approved")]
+    await until_approved(system, task)
     server.changes[0].checks = ["failing"]
-    server.faults.clear()
+    unread.times = 0
+    # The work is done, and stays so where nothing can be said of it.
     response = await task_number(system, project, 2)
     assert response["title"].startswith("Mend the checks of: ")
     assert "line 3: expected 4, got 5" in response["description"]
@@ -137,3 +143,8 @@ async def test_failing_checks_are_mended_once_for_each_commit(system: System, se
     assert change["attention"].startswith("It was answered once and there is more to answer")
     page = await system.coordinator.get(f"/tasks?project_id={project}")
     assert len(page["items"]) == 2
+    assert (server.changes[0].comments, server.issues[0].comments) == ([], [])
+    assert b"It could not be said at the change" in await system.log(response["execution_id"], "publish")
+    # An issue that can't be told of its task holds up no other one.
+    server.issue("ada")
+    await task_number(system, project, 3)

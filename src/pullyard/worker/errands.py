@@ -10,7 +10,7 @@ from pullyard.forges.sites import BARE
 from pullyard.git.errors import GitFailed
 from pullyard.lifecycle.change import CHANGE_ERRANDS, ChangeState, ErrandKind
 from pullyard.protocol.errands import IssuesErrand, IssuesReport
-from pullyard.protocol.errors import LostLease, PullyardError, RequestError
+from pullyard.protocol.errors import LostLease, PullyardError, RemoteFailure, RequestError
 from pullyard.protocol.worker import ChangeLook, Errand, ErrandReport
 from pullyard.worker.change_text import issue_text
 from pullyard.worker.client import until_answered
@@ -111,9 +111,10 @@ async def look(tools: Tools, errand: Errand) -> ChangeLook | None:
                 url, branch=errand.branch, commit=errand.commit, heed=errand.heed
             )
             told.asked = errand.commit
-        except ForgeRefused as refusal:
-            # A token may be good for changes and not for what is said of them.
-            told.unheard = refusal.message
+        except RemoteFailure as failure:
+            # A token may be good for changes and not for what is said of them; and what strangers say there
+            # must not hide how the change stands.
+            told.unheard = failure.message
     return told
 
 
@@ -127,11 +128,16 @@ async def read_issues(tools: Tools, errand: Errand) -> IssuesReport:
         try:
             text = issue_text(one, tools.client.public_url)
             await forge.tell_issue(url, number=one.number, text=text, mark=one.task_id)
-        except ForgeRefused as refusal:
-            if refusal.status not in UNTELLABLE:
-                raise
-            logger.warning("an issue was not told", number=one.number, problem=refusal.message)
+        except RemoteFailure as failure:
+            logger.warning("an issue was not told", number=one.number, problem=failure.message)
+            if may_be_told_later(failure):
+                continue
         found.said.append(one.task_id)
     if wish.label:
         found.issues = await forge.issues(url, label=wish.label, heed=wish.heed)
     return found
+
+
+def may_be_told_later(failure: RemoteFailure) -> bool:
+    """What the worker's owner can mend, such as a token, is tried again in the next look."""
+    return failure.status not in UNTELLABLE if isinstance(failure, ForgeRefused) else failure.retryable

@@ -4,13 +4,15 @@ Of several repositories all are published or none: everything was harvested and 
 and what was pushed when a later push is refused is taken back.
 """
 
+from dataclasses import replace
+
 import structlog
 
 from pullyard.forges.protocol import Forge, Offer, RemoteChange
 from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import Node, NodeOutcome
-from pullyard.protocol.errors import PullyardError
+from pullyard.protocol.errors import PullyardError, RemoteFailure
 from pullyard.protocol.worker import PublishedChange
 from pullyard.worker.change_template import TEMPLATE_PLACES, read_template
 from pullyard.worker.change_text import change_body, change_title, harmless
@@ -112,7 +114,12 @@ async def deliver(
         copy.harvest, copy.url, branch=offer.branch, expected=expected, commit=offer.commit
     )
     mark = context.grant.execution_id
-    await forge.comment(copy.url, branch=offer.branch, text=offer.body, mark=mark)
+    try:
+        await forge.comment(copy.url, branch=offer.branch, text=offer.body, mark=mark)
+    except RemoteFailure as failure:
+        # The commits are there, and worth more than the words about them.
+        note = f"It could not be said at the change: {failure.message}"
+        return replace(remote, notes=(*remote.notes, note))
     return remote
 
 
