@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -38,6 +39,15 @@ async def look(worker: WireWorker, wait: float = 10) -> Any:
     errands = (await worker.poll(wait=wait)).errands
     assert [one.kind for one in errands] == [ErrandKind.LOOK] * len(errands)
     return errands[0] if errands else None
+
+
+async def minute_passes(coordinator: RunningCoordinator) -> None:
+    earlier = "UPDATE errands SET created_at = created_at - interval '1 minute', "
+    earlier += "assigned_at = assigned_at - interval '1 minute'"
+    at = "UPDATE changes SET look_at = look_at - interval '1 minute'"
+    async with coordinator.served.services.database.transaction() as connection:
+        for statement in (earlier, at):
+            await connection.execute(text(statement))
 
 
 async def issues_errand(worker: WireWorker) -> Any:
@@ -188,6 +198,7 @@ async def test_what_is_about_our_change_makes_a_worker_look_at_once(
         given = await look(worker)
         assert given.change_id == change["id"]
         await seen(worker, given)
+        await minute_passes(coordinator)
     assert not await look(worker, wait=0)
     # The payload is never believed: GitHub's example says that the change was merged.
     assert (await coordinator.get(f"/changes/{change['id']}"))["state"] == "open"
@@ -207,6 +218,26 @@ async def test_what_happens_during_a_look_is_looked_at_after_it(coordinator: Run
     await seen(worker, first)
     await seen(worker, await look(worker))
     assert not await look(worker, wait=0)
+
+
+async def test_whatever_is_said_a_change_is_looked_at_six_times_a_minute(database_url: str) -> None:
+    async with running_coordinator(
+        database_url, change_look_seconds=3600, caretaker_seconds=0.05
+    ) as coordinator:
+        there = await hooked(coordinator)
+        worker, _ = await there.with_change()
+        for _ in range(6):
+            given = await look(worker)
+            # Once before it ends, as well.
+            said = there.forge.commented(uuid4().hex, change=True)
+            assert (await there.verdict(*said))["verdict"] == "look"
+            await seen(worker, given)
+        assert (await there.verdict(*there.forge.commented("And now?", change=True)))["verdict"] == "look"
+        assert not await look(worker, wait=0.5)
+        # The last words are not forgotten.
+        await minute_passes(coordinator)
+        await seen(worker, await look(worker))
+        assert not await look(worker, wait=0)
 
 
 async def test_gitlab_may_sign_instead_of_sending_a_token(coordinator: RunningCoordinator) -> None:

@@ -28,7 +28,11 @@ async def touched_changes(
 
 
 async def hint(connection: AsyncConnection, tenant_id: str, change_id: str, seconds: float) -> None:
-    """Asks for a look now; where one is under way, for another one after it. ``seconds`` as in a look."""
+    """Asks for a look now; where one is under way, for another one after it. ``seconds`` as in a look.
+
+    Anybody may say something on a change, so six looks a minute are enough; what comes beyond is seen by the
+    next one.
+    """
     await lock_change(connection, tenant_id, change_id)
     if await connection.scalar(named("change_hint"), {"id": change_id}) is not None:
         await request_look(connection, tenant_id, change_id, seconds)
