@@ -194,6 +194,17 @@ async def test_labelled_issues_of_heeded_people(forge: Forge, site: Site, server
     assert await forge.issues(site.url, label="pullyard", heed=known) == []
 
 
+@pytest.mark.attack("words: titles, branches and Markdown")
+async def test_who_labelled_an_issue_last_counts(forge: Forge, site: Site, server: ForgeServer) -> None:
+    long_since = ["mallory"] * 150
+    server.issue("mallory", title="Given last", label="PullYard", labelled_before=long_since)
+    server.issue("mallory", title="Taken", labelled_by="mallory", labelled_before=["ada", *long_since])
+    endless = ["ada"] * 1_100
+    server.issue("mallory", title="Nobody knows", labelled_by="mallory", labelled_before=endless)
+    found = await forge.issues(site.url, label="pullyard", heed=Heed(members=True))
+    assert [one.title for one in found] == ([] if site.kind == "bitbucket" else ["Given last"])
+
+
 @pytest.mark.parametrize("site", ["gitlab"], indirect=True)
 async def test_what_is_confidential_does_not_count(forge: Forge, site: Site, server: ForgeServer) -> None:
     server.issue("ada", title="Confidential: the key is 7")

@@ -173,8 +173,11 @@ def list_issues(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[i
 def timeline(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     issue = server.discussed(values[2])
     assert isinstance(issue, Issue)
-    event = {"type": "label", "user": {"login": issue.labelled_by}, "label": {"id": 3, "name": issue.label}}
-    return 200, paged([{"type": "comment", "body": "x"}, event | {"body": "1"}], asked, "limit")
+    events: list[dict[str, Any]] = [
+        {"type": "label", "user": {"login": who}, "label": {"id": 3, "name": issue.label}, "body": "1"}
+        for who in (*issue.labelled_before, issue.labelled_by)
+    ]
+    return 200, paged([{"type": "comment", "body": "x"}, *events], asked, "limit")
 
 
 def combined(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:

@@ -292,12 +292,12 @@ def pull_mark() -> dict[str, Any]:
 def list_events(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     issue = server.discussed(values[2])
     assert isinstance(issue, Issue)
-    event = sample({"$ref": "#/components/schemas/labeled-issue-event"}) | {
-        "event": "labeled",
-        "actor": person(issue.labelled_by),
-        "label": {"name": issue.label, "color": "x"},
-    }
-    return 200, paged([event], asked, "per_page")
+    events = [
+        sample({"$ref": "#/components/schemas/labeled-issue-event"})
+        | {"event": "labeled", "actor": person(who), "label": {"name": issue.label, "color": "x"}}
+        for who in (*issue.labelled_before, issue.labelled_by)
+    ]
+    return 200, paged(events, asked, "per_page")
 
 
 def permission(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:

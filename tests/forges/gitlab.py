@@ -223,11 +223,13 @@ def list_issues(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[i
 
 
 def label_events(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    del asked
     issue = server.discussed(values[1])
     assert isinstance(issue, Issue)
-    event = {"action": "add", "user": author(server, issue.labelled_by), "label": {"name": issue.label}}
-    return 200, [event]
+    events = [
+        {"action": "add", "user": author(server, who), "label": {"name": issue.label}}
+        for who in (*issue.labelled_before, issue.labelled_by)
+    ]
+    return 200, paged(events, asked, "per_page")
 
 
 REQUESTS = "/projects/{id}/merge_requests"

@@ -55,6 +55,8 @@ class Issue:
     body: str = ""
     label: str = "pullyard"
     labelled_by: str = "ada"
+    labelled_before: list[str] = field(default_factory=list)
+    """Who gave it the label before it was taken away again."""
     comments: list[str] = field(default_factory=list)
     state: str = "open"
 
@@ -188,7 +190,9 @@ class ForgeServer:
         return made
 
     def labelled(self, label: str) -> list[Issue]:
-        return [one for one in reversed(self.issues) if one.label == label and one.state == "open"]
+        """However it is spelled."""
+        labelled = [one for one in self.issues if one.label.lower() == label.lower()]
+        return [one for one in reversed(labelled) if one.state == "open"]
 
     def speaker(self, thing: Change | Issue, place: int) -> str:
         return thing.speakers.get(place, OWN) if isinstance(thing, Change) else OWN

@@ -300,11 +300,19 @@ class GiteaForge(ApiForge):
 
     async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
         path = f"/repos/{place.path}/issues/{number}/timeline"
+        events = await pages_of(api, path, _Event, COMMENT_PAGES)
+        if len(events) == COMMENT_PAGES * PAGE:
+            # The last one is not among them.
+            return None
         # Of a label that is taken away, the event has no body.
         given = [
             one.user
-            for one in await pages_of(api, path, _Event, COMMENT_PAGES)
-            if one.type == "label" and one.body == "1" and one.label and one.label.name == label and one.user
+            for one in events
+            if one.type == "label"
+            and one.body == "1"
+            and one.label
+            and one.label.name.casefold() == label.casefold()
+            and one.user
         ]
         return Account(given[-1].login) if given else None
 

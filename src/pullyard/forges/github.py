@@ -33,7 +33,7 @@ _MENDED = {"failure", "timed_out", "error"}
 """What a change of the code may help against."""
 _RUNNING = {"pending", "queued", "in_progress"}
 _MEMBERS = {"OWNER": True, "MEMBER": None, "COLLABORATOR": None}
-"""Whether they may write: of whoever is in the organisation or was invited it is asked, as they may only read."""
+"""Whether they may write; whoever is in the organisation or was invited may only read."""
 _PENDING = {"pending", "queued", "in_progress", "waiting", "requested"}
 
 
@@ -368,10 +368,16 @@ class GitHubForge(ApiForge):
     async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
         path = f"/repos/{place.path}/issues/{number}/events"
         events = await pages_of(api, path, _Event, COMMENT_PAGES)
+        if len(events) == COMMENT_PAGES * PAGE:
+            # The last one is not among them.
+            return None
         given = [
             one.actor
             for one in events
-            if one.event == "labeled" and one.label and one.label.name == label and one.actor
+            if one.event == "labeled"
+            and one.label
+            and one.label.name.casefold() == label.casefold()
+            and one.actor
         ]
         return Account(given[-1].login) if given else None
 

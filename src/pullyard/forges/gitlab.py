@@ -1,6 +1,6 @@
 """GitLab, gitlab.com or one's own: merge requests, by a personal, group or project token."""
 
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct, field
@@ -14,6 +14,7 @@ from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import RemoteFailure
 
+T = TypeVar("T")
 PAGE = 100
 COMMENT_PAGES = 10
 LOOKS = 15
@@ -283,11 +284,17 @@ class GitLabForge(ApiForge):
 
     async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
         path = f"{issue_of(place, number)}/resource_label_events"
-        events = await api.ask("GET", path, list[_LabelEvent], query={"per_page": PAGE})
+        events = await pages_of(api, path, _LabelEvent)
+        if len(events) == COMMENT_PAGES * PAGE:
+            # The last one is not among them.
+            return None
         given = [
             one.user
             for one in events
-            if one.action == "add" and one.label and one.label.name == label and one.user
+            if one.action == "add"
+            and one.label
+            and one.label.name.casefold() == label.casefold()
+            and one.user
         ]
         return given[-1].who() if given else None
 
@@ -318,14 +325,17 @@ def said_in(note: _Note, found: Found) -> Said:
 
 
 async def notes_of(api: Api, thing: str) -> list[str]:
-    said: list[str] = []
+    return [one.body for one in await pages_of(api, f"{thing}/notes", _Note)]
+
+
+async def pages_of(api: Api, path: str, shape: type[T]) -> list[T]:
+    found: list[T] = []
     for number in range(1, COMMENT_PAGES + 1):
-        query = {"per_page": PAGE, "page": number}
-        page = await api.ask("GET", f"{thing}/notes", list[_Note], query=query)
-        said += [one.body for one in page]
+        page = await api.ask("GET", path, list[shape], query={"per_page": PAGE, "page": number})
+        found += page
         if len(page) < PAGE:
             break
-    return said
+    return found
 
 
 def requests_of(place: Place) -> str:
