@@ -6,7 +6,8 @@ Case counts.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,8 @@ SHOWN_FILES = 20
 SHOWN_CHARACTERS = 500
 ANY_DEPTH = "**"
 _WILD = frozenset("*?")
+# Steps that it takes to find where a target's names begin among those of a change, and to take one of them.
+_FINDING = _TAKING = 8
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,13 @@ class Shared:
 def shared(files: Sequence[str]) -> Shared:
     distinct = sorted(set(files))
     return Shared(tuple(name[:SHOWN_CHARACTERS] for name in distinct[:SHOWN_FILES]), len(distinct))
+
+
+def found_in_time(names: Iterator[str]) -> Shared:
+    found: list[str] = []
+    with suppress(EffortSpent):
+        found.extend(names)
+    return shared(found)
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,10 @@ class Target:
         # ``a/**`` is ``a`` itself, too.
         return self.text if wild is None else self.text[:wild].rstrip("/")
 
+    @cached_property
+    def plain(self) -> bool:
+        return not is_wild(self.text)
+
 
 class Names:
     """The names of files that a piece of work touches, sorted once for all that is compared with them."""
@@ -60,16 +74,29 @@ class Names:
         return self._names[first:last]
 
 
-class Effort:
-    """What all comparisons of one look may cost together; when it is spent, they find nothing more."""
+class EffortSpent(Exception):
+    pass
 
-    def __init__(self, steps: int = 20_000_000) -> None:
+
+class Effort:
+    """What all comparisons of one look may cost together; when it is spent, they find nothing more.
+
+    They are made by a process that serves everybody, so all steps together take it about a twentieth
+    of a second, and twice that at worst.
+    """
+
+    def __init__(self, steps: int = 500_000) -> None:
         self._left = steps
 
-    def allows(self, one: str, other: str) -> bool:
-        """Whether these two texts may be compared, which takes as many steps as their lengths' product."""
-        self._left -= 1 + len(one) * len(other)
-        return self._left >= 0
+    @property
+    def spent(self) -> bool:
+        return self._left < 0
+
+    def spend(self, steps: int) -> None:
+        """Raises EffortSpent, from then on at every call."""
+        self._left -= steps
+        if self._left < 0:
+            raise EffortSpent
 
 
 class TargetFiles:
@@ -79,34 +106,25 @@ class TargetFiles:
 
     def among(self, names: Names, effort: Effort) -> Shared:
         """The names that they cover."""
-        return shared(
-            [
-                name
-                for target in self.targets
-                for name in names.beginning_with(target.literal)
-                if effort.allows(target.text, name) and covers(target, name)
-            ]
-        )
+        return found_in_time(name for target in self.targets for name in covered(target, names, effort))
 
     def meeting(self, other: "TargetFiles", effort: Effort) -> Shared:
         """Those of ``other``'s targets that may be a file that one of these covers, as they were written."""
-        return shared(
-            [
-                theirs.text
-                for theirs in other.targets
-                if any(
-                    may_begin_alike(mine, theirs)
-                    and effort.allows(mine.text, theirs.text)
-                    and can_meet(mine, theirs)
-                    for mine in self.targets
-                )
-            ]
+        return found_in_time(theirs.text for theirs in other.targets if self._meet(theirs, effort))
+
+    def _meet(self, theirs: Target, effort: Effort) -> bool:
+        effort.spend(len(self.targets))
+        begin = theirs.literal
+        return any(
+            can_meet(mine, theirs, effort)
+            for mine in self.targets
+            if mine.literal.startswith(begin) or begin.startswith(mine.literal)
         )
 
 
 def read_target(line: str) -> Target | None:
     """None for one that names nothing, such as ``./``."""
-    names = [name for name in line.strip().split("/") if name not in ("", ".")]
+    names = [name for name in line.strip().split("/") if name and name != "."]
     if not names:
         return None
     parts = [
@@ -116,33 +134,53 @@ def read_target(line: str) -> Target | None:
     return Target("/".join(names), (*parts, *below))
 
 
-def covers(target: Target, path: str) -> bool:
+def is_wild(text: str) -> bool:
+    return "*" in text or "?" in text
+
+
+def covered(target: Target, names: Names, effort: Effort) -> Iterator[str]:
+    effort.spend(_FINDING)
+    return (name for name in names.beginning_with(target.literal) if covers(target, name, effort))
+
+
+def covers(target: Target, path: str, effort: Effort) -> bool:
     names = [name for name in path.split("/") if name]
-    return bool(names) and fits(target.parts, names, ANY_DEPTH, fits_name)
+    effort.spend(_TAKING + len(names))
+    return bool(names) and fits(target.parts, names, ANY_DEPTH, fits_name, effort)
 
 
-def fits_name(pattern: str, name: str) -> bool:
-    if not _WILD.intersection(pattern):
+def fits_name(pattern: str, name: str, effort: Effort) -> bool:
+    if not is_wild(pattern):
         return pattern == name
-    return fits(pattern, name, "*", lambda one, letter: one in ("?", letter))
+    # Most names fail here, at little cost: nearly every pattern ends like ``*.py``.
+    end = pattern.rpartition("*")[2]
+    if not is_wild(end) and not name.endswith(end):
+        return False
+    return fits(pattern, name, "*", lambda one, letter, _: one in ("?", letter), effort)
 
 
 def fits(
-    pattern: Sequence[str], items: Sequence[str], many: str, one_fits: Callable[[str, str], bool]
+    pattern: Sequence[str],
+    items: Sequence[str],
+    many: str,
+    one_fits: Callable[[str, str, Effort], bool],
+    effort: Effort,
 ) -> bool:
     """Whether the pattern, in which ``many`` stands for any number of items, fits all of them.
 
     It goes back to the last ``many`` alone, so that no pattern takes longer than its length times theirs.
     """
+    effort.spend(len(pattern))
     place = done = 0
     last_many, done_then = -1, 0
     while done < len(items):
         if place < len(pattern) and pattern[place] == many:
             last_many, done_then = place, done
             place += 1
-        elif place < len(pattern) and one_fits(pattern[place], items[done]):
+        elif place < len(pattern) and one_fits(pattern[place], items[done], effort):
             place, done = place + 1, done + 1
         elif last_many >= 0:
+            effort.spend(2 * (1 + done - done_then))
             done_then += 1
             place, done = last_many + 1, done_then
         else:
@@ -150,30 +188,38 @@ def fits(
     return all(one == many for one in pattern[place:])
 
 
-def may_begin_alike(one: Target, other: Target) -> bool:
-    return one.literal.startswith(other.literal) or other.literal.startswith(one.literal)
-
-
-def can_meet(one: Target, other: Target) -> bool:
+def can_meet(one: Target, other: Target, effort: Effort) -> bool:
     """Whether there can be a file that both cover."""
-    return intersect(one.parts, other.parts, ANY_DEPTH, names_meet)
+    if one.plain and other.plain:
+        names = min(len(one.parts), len(other.parts)) - 1
+        effort.spend(names)
+        return one.parts[:names] == other.parts[:names]
+    return intersect(one.parts, other.parts, ANY_DEPTH, names_meet, effort)
 
 
-def names_meet(one: str, other: str) -> bool:
-    if not _WILD.intersection(one):
-        return fits_name(other, one)
-    if not _WILD.intersection(other):
-        return fits_name(one, other)
-    return intersect(one, other, "*", lambda a, b: a == b or "?" in (a, b))
+def names_meet(one: str, other: str, effort: Effort) -> bool:
+    if not is_wild(one):
+        return fits_name(other, one, effort)
+    if not is_wild(other):
+        return fits_name(one, other, effort)
+    return intersect(one, other, "*", lambda a, b, _: a == b or "?" in (a, b), effort)
 
 
-def intersect(one: Sequence[str], other: Sequence[str], many: str, meet: Callable[[str, str], bool]) -> bool:
+def intersect(
+    one: Sequence[str],
+    other: Sequence[str],
+    many: str,
+    meet: Callable[[str, str, Effort], bool],
+    effort: Effort,
+) -> bool:
     """Whether some sequence fits both patterns, in each of which ``many`` stands for any number of items."""
+    effort.spend(len(other))
     # Row by row from the ends: whether what is left of ``one`` and of ``other`` can be the same.
     row = [True] * (len(other) + 1)
     for place in range(len(other) - 1, -1, -1):
         row[place] = row[place + 1] and other[place] == many
     for mine in reversed(one):
+        effort.spend(len(other))
         below, row = row, [False] * (len(other) + 1)
         row[-1] = below[-1] and mine == many
         for place in range(len(other) - 1, -1, -1):
@@ -181,5 +227,5 @@ def intersect(one: Sequence[str], other: Sequence[str], many: str, meet: Callabl
             if many in (mine, theirs):
                 row[place] = below[place] or row[place + 1]
             else:
-                row[place] = below[place + 1] and meet(mine, theirs)
+                row[place] = below[place + 1] and meet(mine, theirs, effort)
     return row[0]

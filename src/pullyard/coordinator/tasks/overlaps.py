@@ -5,6 +5,8 @@ Told by what tasks say they aim at and by the names of what open changes have to
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -53,7 +55,10 @@ class Aim:
     """A task of the surroundings, with what it aims at."""
 
     row: Any
-    targets: TargetFiles
+
+    @cached_property
+    def targets(self) -> TargetFiles:
+        return TargetFiles(self.row.target_files)
 
     @property
     def waits(self) -> bool:
@@ -87,11 +92,13 @@ class Surroundings:
         """With open changes, with tasks that run and, where it waits for them, with those ``ahead`` of it."""
         running = [one for one in self.aims if one.row.state in RUNNING]
         others = [*running, *ahead] if aim.row.queues else running
-        return [*self._with_changes(aim), *self._with_tasks(aim, others)][:MOST_SHOWN]
+        return list(islice(chain(self._with_changes(aim), self._with_tasks(aim, others)), MOST_SHOWN))
 
     def _with_changes(self, aim: Aim) -> Iterator[Overlap]:
         row = aim.row
         for change, names in self.changes:
+            if self.effort.spent:
+                return
             if change.task_id == row.id or change.id == row.responds_to or aim.is_compared_with(change):
                 continue
             same = row.wished_base in (change.base_branch, change.wished_base)
@@ -100,6 +107,8 @@ class Surroundings:
 
     def _with_tasks(self, aim: Aim, others: Sequence[Aim]) -> Iterator[Overlap]:
         for other in others:
+            if self.effort.spent:
+                return
             if other.row.id == aim.row.id or other.row.wished_base != aim.row.wished_base:
                 continue
             if aim.is_compared_with(other.row):
@@ -116,7 +125,7 @@ async def look_around(
     tasks = await connection.execute(
         named("overlap_tasks"), {**where, "task_id": task_id, "most": MOST_TASKS}
     )
-    aims = sorted((Aim(row, TargetFiles(row.target_files)) for row in tasks.all()), key=lambda one: one.place)
+    aims = sorted((Aim(row) for row in tasks.all()), key=lambda one: one.place)
     if not aims:
         return Surroundings([], [])
     bounds = {"most": MOST_CHANGES, "most_files": MOST_FILES}

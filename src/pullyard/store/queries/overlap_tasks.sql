@@ -1,7 +1,8 @@
 -- Who works on the project's repository or is to, and has said on which files: the task that is asked about, then
 -- those that run, then by the order of the queue. One that goes on with a change waits for nobody.
 SELECT t.id, t.tenant_id, t.project_id, t.number, t.state, t.lane_id, t.pending_reason, t.priority, t.position,
-    t.target_files, t.responds_to, t.comparison_id, coalesce(t.base_branch, p.default_branch) AS wished_base,
+    -- More than these are not looked at.
+    jsonb_path_query_array(t.target_files, '$[0 to 49]') AS target_files, t.responds_to, t.comparison_id, coalesce(t.base_branch, p.default_branch) AS wished_base,
     t.responds_to IS NULL AND NOT t.overlap_allowed
         AND coalesce(p.change_rules ->> 'overlap', 'warn') = 'queue' AS queues
 FROM projects home
