@@ -66,8 +66,8 @@ async def seen(worker: WireWorker, given: Any, **more: Any) -> None:
 async def test_a_labelled_issue_becomes_one_task(coordinator: RunningCoordinator, kind: str) -> None:
     there = await hooked(coordinator, kind)
     assert (await there.verdict(*there.forge.labelled(label="bug")))["verdict"] == "ignored"
-    made = await there.verdict(*there.forge.labelled())
-    again = await there.verdict(*there.forge.labelled(), **{"x-github-delivery": "another"})
+    made = await there.verdict(*there.forge.labelled(label="PullYard"))
+    again = await there.verdict(*there.forge.labelled(label="PullYard"), **{"x-github-delivery": "another"})
     edited = await there.verdict(*there.forge.labelled(title="Another title"))
     assert [one["verdict"] for one in (made, again, edited)] == ["task"] * 3
     [task] = await there.tasks()
@@ -318,6 +318,31 @@ async def test_two_replicas_at_once_make_one_task(database_url: str) -> None:
         )
         assert {answer.json()["verdict"] for answer in answers} == {"task"}
         assert sorted(task["source_url"][-1] for task in await there.tasks()) == ["5", "6"]
+
+
+async def test_a_project_may_be_removed_while_a_delivery_comes(coordinator: RunningCoordinator) -> None:
+    there = await hooked(coordinator)
+    database = coordinator.served.services.database
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    held = text("SELECT 1 FROM project_queue WHERE project_id = :id FOR UPDATE")
+
+    async def until_waiting(number: int) -> None:
+        async def waits() -> bool:
+            async with database.transaction() as connection:
+                return await connection.scalar(waiting) == number
+
+        await eventually(waits)
+
+    async with asyncio.TaskGroup() as group, database.transaction() as connection:
+        await connection.execute(held, {"id": there.project_id})
+        removal = group.create_task(coordinator.http.delete(f"/api/v1/projects/{there.project_id}"))
+        await until_waiting(1)
+        delivery = group.create_task(there.send(*there.forge.labelled()))
+        await until_waiting(2)
+    assert (removal.result().status_code, delivery.result().status_code) == (204, 401)
 
 
 async def test_the_forge_of_a_webhook_is_told_or_said(coordinator: RunningCoordinator) -> None:

@@ -111,6 +111,7 @@ async def edit_project(
 
 async def remove_project(connection: AsyncConnection, tenant_id: str, project_id: str) -> None:
     """Only while it has no tasks: what was done is kept."""
+    await connection.execute(named("webhooks_lock"), {"tenant_id": tenant_id, "project_id": project_id})
     await lock_project(connection, tenant_id, project_id)
     removed = await connection.execute(named("project_remove"), {"id": project_id})
     if removed.rowcount == 0:
