@@ -1,7 +1,8 @@
 """Bitbucket Cloud: pull requests, by an access token, or by a person's API token and e-mail address."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct, field
@@ -10,18 +11,26 @@ from pullyard.forges.api import Api
 from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
 from pullyard.forges.errors import ForgeRefused
 from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
+from pullyard.forges.pages import Ask, read_page, read_pages
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import RemoteFailure
 
+T = TypeVar("T")
 PAGE = 50
 COMMENT_PAGES = 20
+ISSUE_PAGES = 5
 LOOKS = 15
 """How often it is asked whether a merge that goes on behind the answer is done."""
 STATES = ("OPEN", "MERGED", "DECLINED", "SUPERSEDED")
 _FAILING = {"FAILED", "STOPPED"}
 _PENDING = {"INPROGRESS"}
+
+
+class _Listed(Protocol[T]):
+    @property
+    def values(self) -> list[T]: ...
 
 
 class _Hash(Struct):
@@ -169,11 +178,11 @@ class BitbucketForge(ApiForge):
     async def find(self, api: Api, place: Place, branch: str) -> Found | None:
         # A string of its query language is written as one of JSON is.
         wanted = f"source.branch.name = {json.dumps(branch)}"
-        query = {"q": wanted, "state": list(STATES), "sort": "-created_on", "pagelen": PAGE}
-        pulls = await api.ask("GET", pulls_of(place), _Pulls, query=query)
+        query = {"q": wanted, "state": list(STATES), "sort": "-created_on"}
+        pulls = await read_page(asks_values(api, pulls_of(place), _Pulls, query), PAGE, 1)
         ours = [
             one.found()
-            for one in pulls.values
+            for one in pulls
             if one.source.branch.name == branch
             and one.source.repository is not None
             and one.source.repository.full_name.lower() == place.path.lower()
@@ -264,10 +273,10 @@ class BitbucketForge(ApiForge):
             if not (one.deleted or one.pending) and one.resolution is None
         ]
         path = f"{pull_of(place, found)}/tasks"
-        tasks = await api.ask("GET", path, _Tasks, query={"pagelen": PAGE})
+        tasks = await read_page(asks_values(api, path, _Tasks, {"sort": "-created_on"}), PAGE, 1)
         said += [
             Said(f"task-{one.id}", one.content.raw, (one.creator or _User()).who(), url=found.url)
-            for one in tasks.values
+            for one in tasks
             if one.state == "UNRESOLVED"
         ]
         return said
@@ -290,8 +299,8 @@ class BitbucketForge(ApiForge):
     async def labelled(self, api: Api, place: Place, label: str) -> list[OpenIssue]:
         # Its issues have no labels: a component is what comes nearest.
         wanted = f'component.name = {json.dumps(label)} AND (state = "new" OR state = "open")'
-        query = {"q": wanted, "sort": "-created_on", "pagelen": PAGE}
-        path = f"/repositories/{place.path}/issues"
+        query = {"q": wanted, "sort": "-created_on"}
+        ask = asks_values(api, f"/repositories/{place.path}/issues", _Issues, query)
         return [
             OpenIssue(
                 one.id,
@@ -300,7 +309,7 @@ class BitbucketForge(ApiForge):
                 (one.reporter or _User()).who(),
                 one.links.html.href,
             )
-            for one in (await api.ask("GET", path, _Issues, query=query)).values
+            for one in await read_pages(ask, PAGE, ISSUE_PAGES, newest_first=True)
         ]
 
     async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
@@ -336,14 +345,16 @@ def said_in(one: _Comment) -> Said:
 
 
 async def comments_of(api: Api, thing: str) -> list[_Comment]:
-    said: list[_Comment] = []
-    for number in range(1, COMMENT_PAGES + 1):
-        query = {"pagelen": PAGE, "page": number}
-        page = await api.ask("GET", f"{thing}/comments", _Comments, query=query)
-        said += page.values
-        if len(page.values) < PAGE:
-            break
-    return said
+    ask = asks_values(api, f"{thing}/comments", _Comments, {"sort": "-created_on"})
+    return (await read_pages(ask, PAGE, COMMENT_PAGES, newest_first=True))[::-1]
+
+
+def asks_values(api: Api, path: str, shape: type[_Listed[T]], query: Mapping[str, Any]) -> Ask[T]:
+    async def ask(size: int, number: int) -> tuple[list[T], int | None]:
+        told, last = await api.page(path, shape, {**query, "pagelen": size, "page": number})
+        return told.values, last
+
+    return ask
 
 
 def pulls_of(place: Place) -> str:

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from pullyard.forges.api import Api
 from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
-from pullyard.forges.errors import ForgeRefused
+from pullyard.forges.errors import AnswerTooLong, ForgeRefused
 from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
+from pullyard.forges.pages import asks, read_page, read_pages
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
@@ -21,6 +22,7 @@ OPEN_PAGES = 20
 ENDED_PAGES = 4
 """Of those that are closed, the ones that changed last: a change that was just closed is among them."""
 COMMENT_PAGES = 20
+ISSUE_PAGES = 5
 READ_REVIEWS = 50
 """The newest, of those that have comments: each is asked for its own."""
 MERGE_TRIES = 6
@@ -107,6 +109,10 @@ class _Issue(_Words):
     title: str = ""
 
 
+class _Entry(_Words):
+    type: str = ""
+
+
 class _Event(Struct):
     type: str = ""
     body: str | None = None
@@ -142,8 +148,9 @@ class GiteaForge(ApiForge):
     async def find(self, api: Api, place: Place, branch: str) -> Found | None:
         for state, pages in (("open", OPEN_PAGES), ("closed", ENDED_PAGES)):
             for number in range(1, pages + 1):
-                query = {"state": state, "sort": "recentupdate", "limit": PAGE, "page": number}
-                pulls = await api.ask("GET", f"/repos/{place.path}/pulls", list[_Pull], query=query)
+                query = {"state": state, "sort": "recentupdate"}
+                ask = asks(api, f"/repos/{place.path}/pulls", _Pull, "limit", **query)
+                pulls = await read_page(ask, PAGE, number)
                 ours = [one.found() for one in pulls if is_of(one, place, branch)]
                 if ours:
                     return max(ours, key=lambda one: one.number)
@@ -233,7 +240,7 @@ class GiteaForge(ApiForge):
 
     async def _reviews(self, api: Api, place: Place, found: Found) -> list[_Review]:
         path = f"/repos/{place.path}/pulls/{found.number}/reviews"
-        return await pages_of(api, path, _Review, COMMENT_PAGES)
+        return await read_pages(asks(api, path, _Review, "limit"), PAGE, COMMENT_PAGES)
 
     async def _status(self, api: Api, place: Place, found: Found) -> _Status:
         return await api.ask("GET", f"/repos/{place.path}/commits/{found.commit}/status", _Status)
@@ -294,8 +301,9 @@ class GiteaForge(ApiForge):
         return (await api.ask("GET", path, _Right)).permission in ("owner", "admin", "write")
 
     async def labelled(self, api: Api, place: Place, label: str) -> list[OpenIssue]:
-        query = {"labels": label, "state": "open", "type": "issues", "limit": PAGE}
-        found = await api.ask("GET", f"/repos/{place.path}/issues", list[_Issue], query=query)
+        query = {"labels": label, "state": "open", "type": "issues"}
+        ask = asks(api, f"/repos/{place.path}/issues", _Issue, "limit", **query)
+        found = await read_pages(ask, PAGE, ISSUE_PAGES, newest_first=True)
         return [OpenIssue(one.number, one.title, one.body, one.who(), one.html_url) for one in found]
 
     async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
@@ -326,7 +334,14 @@ class GiteaForge(ApiForge):
         return [one.body for one in await self._comments(api, place, number)]
 
     async def _comments(self, api: Api, place: Place, number: int) -> list[_Words]:
-        return await pages_of(api, f"/repos/{place.path}/issues/{number}/comments", _Words, COMMENT_PAGES)
+        issue = f"/repos/{place.path}/issues/{number}"
+        try:
+            # This list has no pages: it comes whole.
+            return await api.ask("GET", f"{issue}/comments", list[_Words])
+        except AnswerTooLong:
+            ask = asks(api, f"{issue}/timeline", _Entry, "limit")
+            entries = await read_pages(ask, PAGE, COMMENT_PAGES)
+            return [one for one in entries if one.type == "comment"]
 
     async def say_at_issue(self, api: Api, place: Place, number: int, text: str) -> None:
         path = f"/repos/{place.path}/issues/{number}/comments"
@@ -334,6 +349,7 @@ class GiteaForge(ApiForge):
 
 
 async def pages_of(api: Api, path: str, shape: type[T], most: int) -> list[T]:
+    """All from the oldest on, or none."""
     found: list[T] = []
     for number in range(1, most + 1):
         page = await api.ask("GET", path, list[shape], query={"limit": PAGE, "page": number})

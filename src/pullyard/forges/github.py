@@ -9,6 +9,7 @@ from pullyard.forges.api import Api
 from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
 from pullyard.forges.errors import ForgeRefused
 from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
+from pullyard.forges.pages import asks, read_page, read_pages
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
@@ -18,6 +19,7 @@ from pullyard.protocol.feedback import RemarkKind
 T = TypeVar("T")
 PAGE = 100
 COMMENT_PAGES = 10
+ISSUE_PAGES = 5
 LINE_COMMENT_PAGES = 3
 """Newest first."""
 ANNOTATED_RUNS = 5
@@ -178,8 +180,8 @@ class GitHubForge(ApiForge):
     name = "github"
 
     async def find(self, api: Api, place: Place, branch: str) -> Found | None:
-        query = {"head": f"{place.owner}:{branch}", "state": "all", "per_page": PAGE, "direction": "desc"}
-        pulls = await api.ask("GET", f"/repos/{place.path}/pulls", list[_Pull], query=query)
+        query = {"head": f"{place.owner}:{branch}", "state": "all", "direction": "desc"}
+        pulls = await read_page(asks(api, f"/repos/{place.path}/pulls", _Pull, **query), PAGE, 1)
         # The owner may have a fork of the repository beside it, with a branch of this name; one that was
         # deleted since is no repository here.
         ours = [
@@ -275,7 +277,7 @@ class GitHubForge(ApiForge):
 
     async def _reviews(self, api: Api, place: Place, found: Found) -> list[_Review]:
         path = f"/repos/{place.path}/pulls/{found.number}/reviews"
-        return await pages_of(api, path, _Review, COMMENT_PAGES)
+        return await read_pages(asks(api, path, _Review), PAGE, COMMENT_PAGES)
 
     async def _status(self, api: Api, place: Place, found: Found) -> _Status:
         path = f"/repos/{place.path}/commits/{found.commit}/status"
@@ -283,8 +285,13 @@ class GitHubForge(ApiForge):
 
     async def _runs(self, api: Api, place: Place, found: Found) -> list[_Run]:
         path = f"/repos/{place.path}/commits/{found.commit}/check-runs"
+
+        async def ask(size: int, number: int) -> tuple[list[_Run], int | None]:
+            told, last = await api.page(path, _Runs, {"per_page": size, "page": number})
+            return told.check_runs, last
+
         try:
-            return (await api.ask("GET", path, _Runs, query={"per_page": PAGE})).check_runs
+            return await read_page(ask, PAGE, 1)
         except ForgeRefused as refusal:
             # A personal token of the finer kind can't read them at all.
             if refusal.status not in (403, 404):
@@ -306,7 +313,7 @@ class GitHubForge(ApiForge):
             if one.state in ("CHANGES_REQUESTED", "COMMENTED")
         ]
         path = f"/repos/{place.path}/pulls/{found.number}/comments"
-        newest = {"sort": "created", "direction": "desc"}
+        newest = asks(api, path, _LineComment, sort="created", direction="desc")
         lines = [
             Said(
                 f"line-{one.id}",
@@ -316,7 +323,7 @@ class GitHubForge(ApiForge):
                 line=one.line or one.original_line,
                 url=one.html_url,
             )
-            for one in await pages_of(api, path, _LineComment, LINE_COMMENT_PAGES, **newest)
+            for one in await read_pages(newest, PAGE, LINE_COMMENT_PAGES, newest_first=True)
         ]
         plain = [
             Said(f"comment-{one.id}", one.body or "", one.who(), plain=True, url=one.html_url)
@@ -357,8 +364,9 @@ class GitHubForge(ApiForge):
         return (await api.ask("GET", path, _Right)).permission in ("admin", "write")
 
     async def labelled(self, api: Api, place: Place, label: str) -> list[OpenIssue]:
-        query = {"labels": label, "state": "open", "sort": "created", "direction": "desc", "per_page": PAGE}
-        found = await api.ask("GET", f"/repos/{place.path}/issues", list[_Issue], query=query)
+        query = {"labels": label, "state": "open", "sort": "created", "direction": "desc"}
+        ask = asks(api, f"/repos/{place.path}/issues", _Issue, **query)
+        found = await read_pages(ask, PAGE, ISSUE_PAGES, newest_first=True)
         return [
             OpenIssue(one.number, one.title, one.body or "", one.who(), one.html_url)
             for one in found
@@ -391,17 +399,19 @@ class GitHubForge(ApiForge):
         return [one.body or "" for one in await self._comments(api, place, number)]
 
     async def _comments(self, api: Api, place: Place, number: int) -> list[_Words]:
-        return await pages_of(api, f"/repos/{place.path}/issues/{number}/comments", _Words, COMMENT_PAGES)
+        path = f"/repos/{place.path}/issues/{number}/comments"
+        return await read_pages(asks(api, path, _Words), PAGE, COMMENT_PAGES)
 
     async def say_at_issue(self, api: Api, place: Place, number: int, text: str) -> None:
         path = f"/repos/{place.path}/issues/{number}/comments"
         await api.ask("POST", path, _Words, body={"body": text})
 
 
-async def pages_of(api: Api, path: str, shape: type[T], most: int, **query: Any) -> list[T]:
+async def pages_of(api: Api, path: str, shape: type[T], most: int) -> list[T]:
+    """All from the oldest on, or none."""
     found: list[T] = []
     for number in range(1, most + 1):
-        page = await api.ask("GET", path, list[shape], query={**query, "per_page": PAGE, "page": number})
+        page = await api.ask("GET", path, list[shape], query={"per_page": PAGE, "page": number})
         found += page
         if len(page) < PAGE:
             break

@@ -9,6 +9,7 @@ from pullyard.forges.api import Api
 from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
 from pullyard.forges.errors import ForgeRefused
 from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
+from pullyard.forges.pages import asks, read_page, read_pages
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
@@ -17,6 +18,7 @@ from pullyard.protocol.errors import RemoteFailure
 T = TypeVar("T")
 PAGE = 100
 COMMENT_PAGES = 10
+ISSUE_PAGES = 5
 LOOKS = 15
 """How often it is asked again whether a change can be merged; it works that out after a push."""
 FAILED_JOBS = 10
@@ -114,6 +116,16 @@ class _Member(Struct):
     access_level: int = 0
 
 
+class _Project(Struct):
+    visibility: str = ""
+    public_jobs: bool = False
+    builds_access_level: str = ""
+
+    def shows_logs(self) -> bool:
+        """Whether everybody who sees its changes may read its jobs' logs, too."""
+        return self.visibility == "private" or (self.public_jobs and self.builds_access_level == "enabled")
+
+
 class _Job(Struct):
     id: int = 0
     name: str = ""
@@ -150,7 +162,7 @@ class GitLabForge(ApiForge):
 
     async def find(self, api: Api, place: Place, branch: str) -> Found | None:
         query = {"source_branch": branch, "state": "all", "order_by": "created_at", "sort": "desc"}
-        requests = await api.ask("GET", requests_of(place), list[_Request], query=query | {"per_page": PAGE})
+        requests = await read_page(asks(api, requests_of(place), _Request, **query), PAGE, 1)
         # Forks offer their branches in the same list; of one that was deleted there is no number.
         ours = [
             one.found()
@@ -238,21 +250,14 @@ class GitLabForge(ApiForge):
 
     async def said(self, api: Api, place: Place, found: Found, trust: Trust) -> list[Said]:
         del trust
-        said: list[Said] = []
         path = f"{request_of(place, found)}/discussions"
-        for number in range(1, COMMENT_PAGES + 1):
-            query = {"per_page": PAGE, "page": number}
-            page = await api.ask("GET", path, list[_Discussion], query=query)
-            said += [
-                said_in(note, found)
-                for one in page
-                for note in one.notes
-                # What is made of it is for everybody who may read the repository.
-                if not (note.system or note.internal or (note.resolvable and note.resolved))
-            ]
-            if len(page) < PAGE:
-                break
-        return said
+        return [
+            said_in(note, found)
+            for one in await read_pages(asks(api, path, _Discussion), PAGE, COMMENT_PAGES)
+            for note in one.notes
+            # What is made of it is for everybody who may read the repository.
+            if not (note.system or note.internal or (note.resolvable and note.resolved))
+        ]
 
     async def failing(self, api: Api, place: Place, found: Found) -> list[FailedCheck]:
         now = await api.ask("GET", request_of(place, found), _Request)
@@ -263,7 +268,8 @@ class GitLabForge(ApiForge):
         path = f"/projects/{quote(place.path, safe='')}"
         jobs = await api.ask("GET", f"{path}/pipelines/{pipeline.id}/jobs", list[_Job], query=query)
         wrong = [one for one in jobs if not one.allow_failure]
-        ends = [await api.tail(f"{path}/jobs/{one.id}/trace", TRACE_BYTES) for one in wrong[:TRACED_JOBS]]
+        shown = wrong[:TRACED_JOBS] if (await api.ask("GET", path, _Project)).shows_logs() else []
+        ends = [await api.tail(f"{path}/jobs/{one.id}/trace", TRACE_BYTES) for one in shown]
         ends += [""] * (len(wrong) - len(ends))
         failed = [FailedCheck(job.name, end, job.web_url) for job, end in zip(wrong, ends, strict=True)]
         return failed or [FailedCheck("pipeline", "It failed, and no job of it tells why.")]
@@ -275,7 +281,8 @@ class GitLabForge(ApiForge):
     async def labelled(self, api: Api, place: Place, label: str) -> list[OpenIssue]:
         query = {"labels": label, "state": "opened", "order_by": "created_at", "sort": "desc"}
         path = f"/projects/{quote(place.path, safe='')}/issues"
-        found = await api.ask("GET", path, list[_Issue], query=query | {"per_page": PAGE})
+        ask = asks(api, path, _Issue, **query)
+        found = await read_pages(ask, PAGE, ISSUE_PAGES, newest_first=True)
         return [
             OpenIssue(one.iid, one.title, one.description or "", one.author.who(), one.web_url)
             for one in found
@@ -325,7 +332,8 @@ def said_in(note: _Note, found: Found) -> Said:
 
 
 async def notes_of(api: Api, thing: str) -> list[str]:
-    return [one.body for one in await pages_of(api, f"{thing}/notes", _Note)]
+    ask = asks(api, f"{thing}/notes", _Note, order_by="created_at", sort="desc")
+    return [one.body for one in await read_pages(ask, PAGE, COMMENT_PAGES, newest_first=True)]
 
 
 async def pages_of(api: Api, path: str, shape: type[T]) -> list[T]:

@@ -139,20 +139,28 @@ class Sites:
 
     def place(self, kind: str, address: Address) -> Place:
         """Raises RequestError where the address names no repository of a forge."""
-        path = urlsplit(address.url).path if "://" in address.url else address.url.partition(":")[2]
         # A forge below a path of its host has its API below it, too.
         base = urlsplit(self.of(address).api_url or "").path.partition("/api/")[0]
-        if address.transport in (Transport.HTTP, Transport.HTTPS):
-            path = path.removeprefix(base)
-        parts = [unquote(part) for part in path.strip("/").removesuffix(".git").split("/")]
-        legal = all(part and part not in (".", "..") and part.isprintable() for part in parts)
+        parts = parts_of(address, base)
         several = len(parts) >= 2 if kind == "gitlab" else len(parts) == 2
-        if not legal or not several or any("/" in part for part in parts):
+        if not several or not all(map(is_part, parts)):
             raise RequestError(
                 f"{address.url} names no repository of a {kind} forge: an address ends in owner/name.",
                 code="invalid-repository",
             )
         return Place(address.hostname, "/".join(parts))
+
+
+def parts_of(address: Address, base: str) -> list[str]:
+    """Of its path below ``base``, decoded."""
+    path = urlsplit(address.url).path if "://" in address.url else address.url.partition(":")[2]
+    if address.transport in (Transport.HTTP, Transport.HTTPS):
+        path = path.removeprefix(base)
+    return [unquote(part) for part in path.strip("/").removesuffix(".git").split("/")]
+
+
+def is_part(part: str) -> bool:
+    return bool(part) and part not in (".", "..") and part.isprintable() and "/" not in part
 
 
 def host_key(address: Address) -> str:

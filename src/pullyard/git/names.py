@@ -17,14 +17,13 @@ def check_branch(name: str) -> str:
 
     Stricter than git: no leading dash, not ``HEAD``, not under ``refs/``. Raises RequestError.
     """
-    parts = name.split("/")
     legal = (
         0 < len(name.encode("utf-8", "surrogatepass")) <= MAX_BRANCH_BYTES
         and not _FORBIDDEN.search(name)
         and not name.startswith(("-", "refs/"))
         and not name.endswith(".")
         and name not in ("@", "HEAD")
-        and all(part and not part.startswith(".") and not part.endswith(".lock") for part in parts)
+        and all(map(is_branch_part, name.split("/")))
         and not any(unicodedata.category(letter) == "Cs" for letter in name)
     )
     if not legal:
@@ -33,6 +32,11 @@ def check_branch(name: str) -> str:
             code="invalid-branch",
         )
     return name
+
+
+def is_branch_part(part: str) -> bool:
+    """Between two slashes."""
+    return bool(part) and not part.startswith(".") and not part.endswith(".lock")
 
 
 def check_object_id(text: str) -> str:

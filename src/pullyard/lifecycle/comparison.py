@@ -76,8 +76,15 @@ def choice_by_rule(rule: ChoiceRule, candidates: Sequence[Candidate]) -> str | N
     if not passed or rule is ChoiceRule.MANUAL:
         return None
     if rule is ChoiceRule.FIRST_PASSING:
-        ended = [(one.finished_at, one.changed_lines, one.number, one.task_id) for one in passed]
-        return min(one for one in ended if one[0] is not None)[-1]
-    if not all(one.ended for one in candidates) or not all(one.metered for one in passed):
-        return None
+        return first_of(passed)
+    comparable = all(one.ended for one in candidates) and all(one.metered for one in passed)
+    return cheapest_of(passed) if comparable else None
+
+
+def cheapest_of(passed: Sequence[Candidate]) -> str:
     return min((one.cost_micros, one.changed_lines, one.number, one.task_id) for one in passed)[-1]
+
+
+def first_of(passed: Sequence[Candidate]) -> str:
+    ended = [(one.finished_at, one.changed_lines, one.number, one.task_id) for one in passed]
+    return min(one for one in ended if one[0] is not None)[-1]

@@ -3,6 +3,7 @@
 The worker asks its forge for them, and passes on only what the project listens to.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated
 
@@ -18,6 +19,7 @@ MOST_ISSUES = 20
 ISSUE_CHARACTERS = 60_000
 LINE_CHARACTERS = 500
 URL_CHARACTERS = 1_000
+_CHECKS = re.compile(r"^([0-9]+\. Checks of .* failed):\n\n(?:>.*(?:\n|\Z))+", re.MULTILINE)
 
 
 class RemarkKind(StrEnum):
@@ -74,3 +76,12 @@ class IssueComment(msgspec.Struct, kw_only=True, frozen=True):
     number: int
     task_id: str
     task_number: int
+
+
+def checks_heading(commit: str) -> str:
+    return f"Checks of {commit[:12]} failed"
+
+
+def without_checks(text: str) -> str:
+    """A response's text without what its checks said: not everybody who sees a change may see their logs."""
+    return _CHECKS.sub("\\1.\n", text)

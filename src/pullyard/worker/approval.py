@@ -7,7 +7,7 @@ import msgspec
 from pullyard.git.tree_walk import TreeReader
 from pullyard.lifecycle.workflows import CHOICES, PROTECTED, REJECT, Node, NodeOutcome, walked_only
 from pullyard.protocol.versions import WORKFLOW_VERSION
-from pullyard.protocol.worker import AskRequest, Diffstat
+from pullyard.protocol.worker import AskRequest, Diffstat, FileChange
 from pullyard.worker.change_text import harmless
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
@@ -68,9 +68,9 @@ async def show_work(context: Context, asked: AskRequest) -> None:
     described = [await describe_change(context, copy) for copy in context.changed]
     asked.diffstat = Diffstat(
         files=[
-            msgspec.structs.replace(file, path=f"{copy.name}:{file.path}") if copy.name else file
+            file
             for copy, (diffstat, _, _) in zip(context.changed, described, strict=True)
-            for file in diffstat.files
+            for file in named_files(copy, diffstat)
         ],
         additions=sum(diffstat.additions for diffstat, _, _ in described),
         deletions=sum(diffstat.deletions for diffstat, _, _ in described),
@@ -88,6 +88,13 @@ async def show_work(context: Context, asked: AskRequest) -> None:
     cut = whole[:SHOWN_BYTES]
     asked.diff_truncated = truncated or len(cut) < len(whole)
     asked.diff = cut[: cut.rfind(b"\n") + 1].decode(errors="ignore") if len(cut) < len(whole) else diff
+
+
+def named_files(copy: Copy, diffstat: Diffstat) -> list[FileChange]:
+    """With the repository's name before them where there are several."""
+    if not copy.name:
+        return diffstat.files
+    return [msgspec.structs.replace(file, path=f"{copy.name}:{file.path}") for file in diffstat.files]
 
 
 async def protected_first(context: Context, copy: Copy, diff: str) -> str:

@@ -7,7 +7,7 @@ from pullyard.forges.sites import Place
 from pullyard.git.addresses import read_address
 from pullyard.lifecycle.money import dollars
 from pullyard.lifecycle.workflows import NodeKind
-from pullyard.protocol.feedback import IssueComment
+from pullyard.protocol.feedback import IssueComment, without_checks
 from pullyard.protocol.receipt_text import tests_text, write_block
 from pullyard.protocol.worker import CommandResult, Grant, Receipt, TaskBrief, Usage
 from pullyard.worker.context import Context
@@ -81,13 +81,18 @@ def change_title(grant: Grant) -> str:
     return " ".join(harmless(grant.task.title).split())[:TITLE_CHARACTERS] or f"Task {grant.task.number}"
 
 
+def wanted_text(grant: Grant) -> str:
+    """As everybody may read it who sees the repository."""
+    return harmless(without_checks(grant.task.description))
+
+
 def change_body(context: Context, copy: Copy, template: str = "") -> str:
     """What was wanted and the repository's ``template``, each cut where it is very long, and then what we say
     ourselves, whole.
     """
     grant, receipt = context.grant, copy.record.receipt
     assert receipt is not None
-    wanted = [harmless(grant.task.description).strip()]
+    wanted = [wanted_text(grant).strip()]
     if grant.task.acceptance_criteria:
         criteria = "\n".join(criterion_text(one, receipt) for one in grant.task.acceptance_criteria)
         wanted.append(f"**Acceptance criteria**\n\n{criteria}")

@@ -5,6 +5,7 @@ with the unfinished work in them, and the prepared checkouts, and the home of it
 Checkouts that nobody uses go first, then what is in the home; unfinished work never goes.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 from pullyard.lifecycle.reasons import Reason
@@ -33,12 +34,8 @@ async def keep_project_quota(context: Context) -> None:
 
 def shrink(context: Context, quota_bytes: int) -> int:
     """What the project takes once it takes no more than it may, or nothing else may go."""
-    root = context.tools.workspaces.checkouts.root
     keys = {copy.mirror.key: copy.mirror.place for copy in context.copies}
-    prepared = [
-        place for place in checkouts.find_checkouts(root) if place.parent.name.partition("-")[0] in keys
-    ]
-    sizes = {place: checkouts.measure(place) for place in prepared}
+    sizes = {place: checkouts.measure(place) for place in prepared_for(context, keys)}
     others = of_executions(context)
     shared = homes.homes_of(context.tools.settings.data_directory, context.grant.project_id)
     taken = sum(sizes.values()) + sum(map(size_bytes, [*keys.values(), *shared])) + others
@@ -52,6 +49,12 @@ def shrink(context: Context, quota_bytes: int) -> int:
         if homes.give_up(home) is None:
             taken -= before - size_bytes(home)
     return taken
+
+
+def prepared_for(context: Context, keys: Collection[str]) -> list[Path]:
+    """Checkouts of the mirrors with these keys."""
+    root = context.tools.workspaces.checkouts.root
+    return [one for one in checkouts.find_checkouts(root) if one.parent.name.partition("-")[0] in keys]
 
 
 def of_executions(context: Context) -> int:

@@ -11,7 +11,7 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import Node, NodeKind, NodeOutcome
 from pullyard.protocol.worker import AgentSpec, Diffstat
 from pullyard.sandboxes.protocol import Sandbox
-from pullyard.worker.change_text import change_title, harmless
+from pullyard.worker.change_text import change_title, wanted_text
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 from pullyard.worker.diffs import read_diff, read_diffstat
@@ -40,9 +40,7 @@ async def take_work(context: Context, sandbox: Sandbox) -> NodeOutcome:
 async def take_copy(context: Context, copy: Copy, sandbox: Sandbox) -> None:
     log, grant = context.log(Phase.IMPLEMENT), context.grant
     trailers = f"{provenance(grant.task.id, grant.fence)}\n{authors_of(context)}"
-    text = CommitText(
-        change_title(grant), f"{harmless(grant.task.description)}\n\n{trailers}", context.record.begun_at
-    )
+    text = CommitText(change_title(grant), f"{wanted_text(grant)}\n\n{trailers}", context.record.begun_at)
     work = await harvest(
         sandbox,
         context.tools.git,

@@ -58,23 +58,27 @@ class Agent(DefaultAgent):
 def tell_message(message: dict) -> None:
     more = message.get("extra") or {}
     if message["role"] == "assistant":
-        usage = (more.get("response") or {}).get("usage") or {}
-        tell(
-            "turn",
-            input_tokens=usage.get("prompt_tokens"),
-            output_tokens=usage.get("completion_tokens"),
-            cost=more.get("cost"),
-        )
-        if message.get("content"):
-            tell("message", text=message["content"])
-        for call in message.get("tool_calls") or []:
-            given = next((one for one in more["actions"] if one["tool_call_id"] == call["id"]), {})
-            tell("call", tool="bash", id=call["id"], input={"command": given.get("command")})
+        tell_turn(message, more)
     elif message["role"] == "tool":
         failed = more.get("returncode") != 0
         tell("result", id=message.get("tool_call_id"), text=more.get("raw_output"), failed=failed)
     elif more.get("interrupt_type") == "FormatError":
         tell("note", text=message["content"], failed=True)
+
+
+def tell_turn(message: dict, more: dict) -> None:
+    usage = (more.get("response") or {}).get("usage") or {}
+    tell(
+        "turn",
+        input_tokens=usage.get("prompt_tokens"),
+        output_tokens=usage.get("completion_tokens"),
+        cost=more.get("cost"),
+    )
+    if message.get("content"):
+        tell("message", text=message["content"])
+    for call in message.get("tool_calls") or []:
+        given = next((one for one in more["actions"] if one["tool_call_id"] == call["id"]), {})
+        tell("call", tool="bash", id=call["id"], input={"command": given.get("command")})
 
 
 def main() -> int:

@@ -66,12 +66,7 @@ class LogArchiver:
         settled = False
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS / 2):
-                if objects is None:
-                    await settle_in_database(services, attempt)
-                else:
-                    if abandoned_key is not None:
-                        await objects.delete(abandoned_key)
-                    await settle_in_object(services, objects, attempt)
+                await self.put_away(services, attempt, abandoned_key)
             settled = True
             place = "database" if objects is None else "object-storage"
             services.metrics.logs_settled.labels(place).inc()
@@ -91,6 +86,15 @@ class LogArchiver:
             if not settled:
                 await postpone(services, attempt)
         return True
+
+    async def put_away(self, services: "Services", attempt: Attempt, abandoned_key: str | None) -> None:
+        objects = services.objects
+        if objects is None:
+            await settle_in_database(services, attempt)
+            return
+        if abandoned_key is not None:
+            await objects.delete(abandoned_key)
+        await settle_in_object(services, objects, attempt)
 
 
 async def claim(services: "Services", places: list[str]) -> tuple[Attempt, str | None] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pullyard.coordinator.webhooks.issues import harmless
-from pullyard.protocol.feedback import Remark, RemarkKind
+from pullyard.protocol.feedback import Remark, RemarkKind, checks_heading
 
 TEXT_CHARACTERS = 90_000
 CUT = "\n\n[…]"
@@ -31,7 +31,7 @@ def heading(remark: Remark) -> str:
         where += f", line {remark.line}"
     url = f" ({one_line(remark.url)})" if remark.url else ""
     if remark.kind is RemarkKind.CHECKS:
-        return "Checks of the newest commit failed"
+        return checks_heading(one_line(remark.key.removeprefix("checks-")))
     who = one_line(remark.author) or "Somebody"
     asks = " asks for changes" if remark.kind is RemarkKind.REVIEW else " says"
     return f"{who}{asks}{where}{url}"

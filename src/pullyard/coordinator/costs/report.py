@@ -26,9 +26,8 @@ def check_days(since: date | None, until: date | None) -> tuple[date, date]:
     """By UTC; without them this month up to its end. Raises RequestError."""
     far = any(day is not None and not 2000 < day.year < 9000 for day in (since, until))
     if not far:
-        last = until - timedelta(days=1) if until else datetime.now(UTC).date()
-        since = since or last.replace(day=1)
-        until = until or (since.replace(day=28) + timedelta(days=4)).replace(day=1)
+        since = since or month_of(until - timedelta(days=1) if until else datetime.now(UTC).date())
+        until = until or month_of(since.replace(day=28) + timedelta(days=4))
     if far or since is None or until is None or not timedelta() < until - since <= MOST:
         raise RequestError(
             f"A report is of 1 to {MOST_DAYS} days, from 'since' on and before 'until'.",
@@ -36,6 +35,11 @@ def check_days(since: date | None, until: date | None) -> tuple[date, date]:
             status=422,
         )
     return since, until
+
+
+def month_of(day: date) -> date:
+    """Its first day."""
+    return day.replace(day=1)
 
 
 async def report_costs(

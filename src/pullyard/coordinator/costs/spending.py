@@ -87,32 +87,35 @@ async def share_out(
     connection: AsyncConnection, account: Account, spending: Spending, *, asks: bool
 ) -> Allowance:
     """Keep what it still relies on, take back the rest, and give anew to one that asks."""
-    row = account.row
-    if not account.bounds:
-        return Allowance(number=spending.number)
-    if is_stopped(row.question):
-        return closed(account, spending, AllowanceState.STOPPED)
-    if spending.number <= row.share_number:
-        # Overtaken, or of a worker that was restarted and counts anew: the latter asks again beyond it.
-        heard = row.share_number
-        return Allowance(number=spending.number, heard=heard, state=AllowanceState.WAIT, shared=True)
+    if (answer := without_share(account, spending)) is not None:
+        return answer
     kept: Shares = {
         "micros": kept_share(account, "micros", spending.kept_micros),
         "tokens": kept_share(account, "tokens", spending.kept_tokens),
     }
     given = more_for(account, kept) if asks and not account.spent else None
     shares = {unit: kept[unit] + (given[unit] if given else 0) for unit in UNITS}
-    await connection.execute(named("share_set"), {"id": row.id, "number": spending.number, **shares})
+    about = {"id": account.row.id, "number": spending.number}
+    await connection.execute(named("share_set"), {**about, **shares})
     if asks and account.spent:
         return closed(account, spending, AllowanceState.SPENT)
+    state = AllowanceState.WAIT if asks and given is None else AllowanceState.OPEN
     units = {bound.unit for bound in account.bounds}
-    return Allowance(
-        number=spending.number,
-        state=AllowanceState.WAIT if asks and given is None else AllowanceState.OPEN,
-        micros=shares["micros"] if "micros" in units else None,
-        tokens=shares["tokens"] if "tokens" in units else None,
-        shared=True,
-    )
+    micros, tokens = (shares[unit] if unit in units else None for unit in UNITS)
+    return Allowance(number=spending.number, state=state, micros=micros, tokens=tokens, shared=True)
+
+
+def without_share(account: Account, spending: Spending) -> Allowance | None:
+    """The answer where nothing is shared out: no bound, a person's stop, and what was overtaken."""
+    if not account.bounds:
+        return Allowance(number=spending.number)
+    if is_stopped(account.row.question):
+        return closed(account, spending, AllowanceState.STOPPED)
+    heard = account.row.share_number
+    if spending.number > heard:
+        return None
+    # Overtaken, or of a worker that was restarted and counts anew: the latter asks again beyond it.
+    return Allowance(number=spending.number, heard=heard, state=AllowanceState.WAIT, shared=True)
 
 
 def more_for(account: Account, kept: Shares) -> Shares | None:

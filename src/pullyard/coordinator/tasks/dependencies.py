@@ -1,6 +1,7 @@
 """What a task waits for: tasks of the same project, never itself by any way round."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,6 +24,11 @@ async def set_dependencies(
             named("dependencies_check"), {"project_id": project_id, "task_id": task_id, "ids": wanted}
         )
     }
+    check_dependencies(found, wanted)
+    await connection.execute(named("dependencies_set"), {"task_id": task_id, "ids": wanted})
+
+
+def check_dependencies(found: Mapping[str, Any], wanted: Sequence[str]) -> None:
     if unknown := [one for one in wanted if one not in found]:
         raise RequestError(
             "A task waits for tasks of its own project only.",
@@ -46,4 +52,3 @@ async def set_dependencies(
             code="dependency-ended",
             details={"tasks": [row.id for row in ended]},
         )
-    await connection.execute(named("dependencies_set"), {"task_id": task_id, "ids": wanted})

@@ -5,12 +5,20 @@ overlap themselves: so nobody waits in a circle, and nobody that is behind goes 
 """
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.tasks.overlaps import RUNNING, Aim, look_around, note_overlaps
-from pullyard.coordinator.tasks.transition import lock_project, move_task
+from pullyard.coordinator.tasks.release import release_task
+from pullyard.coordinator.tasks.transition import lock_project, lock_task, move_task
 from pullyard.lifecycle.task import PendingReason, TaskEvent, TaskState
+from pullyard.protocol.errors import Conflict
+from pullyard.store.queries import named
+
+MOST_LEFT = 10
+"""Each is a look of its own."""
 
 
 async def settle_overlaps(connection: AsyncConnection, tenant_id: str, project_id: str) -> bool:
@@ -34,7 +42,20 @@ async def settle_overlaps(connection: AsyncConnection, tenant_id: str, project_i
         if aim.waits and not blocked:
             ahead.append(aim)
         moved |= await move(connection, aim, blocked=blocked)
-    return moved
+    return await release_left(connection, tenant_id, project_id, around.aims) or moved
+
+
+async def release_left(
+    connection: AsyncConnection, tenant_id: str, project_id: str, seen: Sequence[Aim]
+) -> bool:
+    """Those behind more tasks than a look sees do not wait for ever for what is over."""
+    where = {"project_id": project_id, "seen": [aim.row.id for aim in seen], "most": MOST_LEFT}
+    left = (await connection.execute(named("overlap_left"), where)).all()
+    for row in left:
+        # One that waits for a task which will not complete stays as it is.
+        with suppress(Conflict):
+            await release_task(connection, await lock_task(connection, tenant_id, row.id))
+    return bool(left)
 
 
 async def move(connection: AsyncConnection, aim: Aim, *, blocked: bool) -> bool:

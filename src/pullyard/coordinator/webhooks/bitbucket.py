@@ -113,23 +113,30 @@ def subject_of(event: str, payload: _Payload) -> Subject:
     by = Account(present(actor.account_id, actor.uuid) or ("",))
     about = payload.issue or _Issue()
     issue = protocol.Issue(about.links.html.href, about.id, about.title, raw(about.content))
-    change = Touched(urls=present(payload.pullrequest.links.html.href)) if payload.pullrequest else Touched()
     if event in ("issue:created", "issue:updated"):
         if about.state not in OPEN:
             return Nothing("Nobody labelled an open issue.")
-        given = about.component.name if about.component else ""
-        if event == "issue:updated":
-            # Whoever edits an issue has not given it the component that it had before.
-            changed = payload.changes.component if payload.changes else None
-            given = (changed.new if changed else None) or ""
-        return Labelled(issue, frozenset(present(given)), by)
+        return Labelled(issue, frozenset(present(component_given(event, payload, about))), by)
+    change = Touched(urls=present(payload.pullrequest.links.html.href)) if payload.pullrequest else Touched()
     if event.endswith(":comment_created") and (said := payload.comment):
         key, on_issue = f"comment-{said.id}", issue if payload.issue else None
         return Comment(key, raw(said.content), by, moment(said.created_on), on_issue, change)
-    if status := payload.commit_status:
-        commit = status.commit.hash if status.commit else ""
-        return Touched(branches=present(status.refname or ""), commits=present(commit))
+    if payload.commit_status:
+        return built(payload.commit_status)
     return change if change != Touched() else Nothing("This event is about nothing that Pullyard made.")
+
+
+def built(status: _Status) -> Touched:
+    commit = status.commit.hash if status.commit else ""
+    return Touched(branches=present(status.refname or ""), commits=present(commit))
+
+
+def component_given(event: str, payload: _Payload, about: _Issue) -> str:
+    if event == "issue:updated":
+        # Whoever edits an issue has not given it the component that it had before.
+        changed = payload.changes.component if payload.changes else None
+        return (changed.new if changed else None) or ""
+    return about.component.name if about.component else ""
 
 
 def raw(text: _Text | None) -> str:

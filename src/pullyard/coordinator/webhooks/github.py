@@ -104,13 +104,17 @@ def subject_of(event: str, payload: _Payload) -> Subject:
         return labelled(payload, payload.issue)
     if event == "issue_comment" and payload.issue and payload.comment:
         return commented(payload, payload.issue, payload.comment)
+    touched = touched_by(payload, (event == "status" and payload.sha) or "")
+    return touched if touched != Touched() else Nothing("This event is about nothing that Pullyard made.")
+
+
+def touched_by(payload: _Payload, commit: str) -> Touched:
     checked = payload.check_suite or payload.check_run or payload.workflow_run
-    touched = Touched(
+    return Touched(
         urls=present(payload.pull_request.html_url) if payload.pull_request else (),
         branches=branch_of(payload.ref or "") + present((checked and checked.head_branch) or ""),
-        commits=present(checked.head_sha if checked else "", (event == "status" and payload.sha) or ""),
+        commits=present(checked.head_sha if checked else "", commit),
     )
-    return touched if touched != Touched() else Nothing("This event is about nothing that Pullyard made.")
 
 
 def labelled(payload: _Payload, issue: _Issue) -> Subject:

@@ -114,16 +114,22 @@ def subject_of(payload: _Payload) -> Subject:
         return labelled(payload, about, by)
     if payload.object_kind == "note":
         return commented(payload, about, by)
-    touched = Touched()
-    if payload.object_kind == "merge_request":
-        touched = Touched(urls=present(page_of(about.url)))
-    elif payload.object_kind == "pipeline":
-        request = payload.merge_request.url if payload.merge_request else ""
-        branch = about.ref or "" if not about.tag else ""
-        touched = Touched(present(page_of(request)), present(branch), present(about.sha or ""))
-    elif payload.object_kind == "push":
-        touched = Touched(branches=branch_of(payload.ref or ""))
+    touched = touched_by(payload, about)
     return touched if touched != Touched() else Nothing("This event is about nothing that Pullyard made.")
+
+
+def touched_by(payload: _Payload, about: _Object) -> Touched:
+    match payload.object_kind:
+        case "merge_request":
+            return Touched(urls=present(page_of(about.url)))
+        case "pipeline":
+            request = payload.merge_request.url if payload.merge_request else ""
+            branch = about.ref or "" if not about.tag else ""
+            return Touched(present(page_of(request)), present(branch), present(about.sha or ""))
+        case "push":
+            return Touched(branches=branch_of(payload.ref or ""))
+        case _:
+            return Touched()
 
 
 def labelled(payload: _Payload, about: _Object, by: Account) -> Subject:

@@ -28,16 +28,9 @@ async def beat(services: Services, tenant_id: str, worker_id: str, request: Hear
     # Reports may queue for the other connections; a lease must not run out behind them.
     hot = services.database.hot
     held = {one.execution_id: one.fence for one in request.executions}
-    rows = await hot.fetch(
-        "worker_beat",
-        {
-            "tenant_id": tenant_id,
-            "id": worker_id,
-            "lease_seconds": services.settings.lease_seconds,
-            "draining": request.draining,
-            "held": list(held),
-        },
-    )
+    lease_seconds = services.settings.lease_seconds
+    about = {"tenant_id": tenant_id, "id": worker_id, "draining": request.draining, "held": list(held)}
+    rows = await hot.fetch("worker_beat", {**about, "lease_seconds": lease_seconds})
     if not rows:
         raise NotFound("worker")
     if request.labels is not None:
@@ -46,13 +39,14 @@ async def beat(services: Services, tenant_id: str, worker_id: str, request: Hear
     mine = [one for one in live if held.get(one.id) == one.fence]
     if fresh := [one.id for one in mine if not one.acknowledged]:
         await hot.fetch("grants_acknowledge", {"ids": fresh})
+    ids = [one.id for one in mine]
     answer = HeartbeatAnswer(
-        lease_seconds=services.settings.lease_seconds,
+        lease_seconds=lease_seconds,
         cancel=[one.id for one in mine if one.cancel_requested],
-        lost=sorted(held.keys() - {one.id for one in mine}),
+        lost=sorted(held.keys() - set(ids)),
         drain=rows[0].state == WorkerState.DRAINING,
         answers=answers_for(mine),
-        watched=list(filter(services.hub.watched.is_watched, (one.id for one in mine))),
+        watched=list(filter(services.hub.watched.is_watched, ids)),
     )
     missing = [one.id for one in live if one.acknowledged and one.id not in held]
     return Beat(answer, services.forgotten.note(worker_id, missing))

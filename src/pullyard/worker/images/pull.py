@@ -48,7 +48,20 @@ async def pull(
     progress.line(f"The image {name} is not on this worker yet: pulling it.")
     counter = _Counter(progress, name)
     query = {"fromImage": with_tag(name), **({"platform": platform} if platform else {})}
-    problem = ""
+    problem = await follow(engine, query, counter, room)
+    found = None if problem else await find_image(engine, name, platform)
+    if found is None:
+        raise refusal(name, platform, problem or "it was not there after it had been pulled")
+    if found.get("Size", 0) > room.image_bytes:
+        await remove_image(engine, quote(with_tag(name), safe="/:@"))
+        raise too_large(name, "unpacked", room)
+    progress.line(f"The image {name} is there: {found.get('Size', 0) >> 20} MiB.")
+    return found
+
+
+async def follow(engine: Engine, query: dict[str, str], counter: "_Counter", room: Room) -> str:
+    """To the end of a pull; what went wrong, or nothing."""
+    problem, name = "", counter.name
     disk = await DiskWatch.open(engine, room)
     try:
         async with engine_news(engine, "/images/create", query) as told:
@@ -63,15 +76,8 @@ async def pull(
     except EngineLost:
         raise
     except EngineRefused as refused:
-        problem = str(refused)
-    found = None if problem else await find_image(engine, name, platform)
-    if found is None:
-        raise refusal(name, platform, problem or "it was not there after it had been pulled")
-    if found.get("Size", 0) > room.image_bytes:
-        await remove_image(engine, quote(with_tag(name), safe="/:@"))
-        raise too_large(name, "unpacked", room)
-    progress.line(f"The image {name} is there: {found.get('Size', 0) >> 20} MiB.")
-    return found
+        return str(refused)
+    return problem
 
 
 def too_large(name: str, how: str, room: Room) -> ImageRefused:

@@ -15,10 +15,7 @@ async def take_image(context: Context) -> None:
     """
     tools, log, wish = context.tools, context.log(Phase.PREPARE), context.grant.isolation.sandbox
     if context.probe.name != DockerSandbox.name or tools.images is None:
-        if wish.image is not None:
-            log.line(f"Warning: the project's image is not used, since {context.probe.name} has no images.")
-        if wish.environment == REUSED:
-            log.line(f"Warning: {context.probe.name} has no reused environments, so this one is fresh.")
+        warn_of_missing(context)
         return
     base_commit = context.record.base_commit
     assert base_commit is not None
@@ -34,3 +31,12 @@ async def take_image(context: Context) -> None:
     image_id = await tools.images.provide(choice, wish.platform, log.append)
     context.image = TakenImage(image_id, choice.environment, [list(words) for words in choice.setup])
     context.facts["image"] = {"id": image_id, "name": choice.name, "source": choice.source}
+
+
+def warn_of_missing(context: Context) -> None:
+    """What the project wishes and this backend has not."""
+    log, wish, name = context.log(Phase.PREPARE), context.grant.isolation.sandbox, context.probe.name
+    if wish.image is not None:
+        log.line(f"Warning: the project's image is not used, since {name} has no images.")
+    if wish.environment == REUSED:
+        log.line(f"Warning: {name} has no reused environments, so this one is fresh.")

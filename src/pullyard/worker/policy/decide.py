@@ -169,6 +169,9 @@ class Decider:
         if errand.kind in (ErrandKind.READ_ISSUES, ErrandKind.COMPARE):
             # An issue is people's text, and a comparison tells names, which leave with every change.
             return
+        self._check_task_list(rule, errand)
+
+    def _check_task_list(self, rule: Rule, errand: Errand) -> None:
         if not rule.text.task_list:
             raise refused(rule, "it keeps task lists on this worker", "text.task_list = true")
         branch = errand.task_list.branch if errand.task_list else None
