@@ -1,9 +1,11 @@
 """Work that touches the same files is seen before it is begun, and waits where its project wants that."""
 
+import asyncio
 from typing import Any
 
 import msgspec
 
+from pullyard.coordinator.tasks.overlaps import MOST_TASKS
 from pullyard.protocol.worker import Diffstat, FileChange, Grant
 from tests.coordinator import RunningCoordinator, WireWorker, change_of
 
@@ -150,3 +152,31 @@ async def test_a_retry_and_a_cancelled_task_are_seen(coordinator: RunningCoordin
     await coordinator.post(f"/tasks/{second['id']}/cancel", status=200)
     again = await coordinator.post(f"/tasks/{second['id']}/retry", status=200)
     assert (again["state"], again["waits_for"]) == ("pending", first["id"])
+
+
+async def test_what_another_project_can_not_run_holds_nobody(coordinator: RunningCoordinator) -> None:
+    other, project_id = await coordinator.project(), await queueing(coordinator)
+    await coordinator.worker("linux")
+    await coordinator.task(other, target_files=["docs"], labels=["nobody-has-this"])
+    assert (await coordinator.task(project_id, target_files=["docs"]))["state"] == "queued"
+    first = await coordinator.task(other, target_files=["src"], labels=["linux"])
+    task = await coordinator.task(project_id, target_files=["src"])
+    assert await held(coordinator, task) == ("pending", "overlap", first["id"])
+    await coordinator.post(f"/projects/{other}/automation/stop", status=200)
+    await coordinator.until_task(task["id"], "queued")
+    assert (await coordinator.get(f"/tasks/{task['id']}"))["waits_for"] is None
+
+
+async def test_a_task_behind_very_many_does_not_wait_for_ever(coordinator: RunningCoordinator) -> None:
+    project_id, worker = await queueing(coordinator), await coordinator.worker()
+    await coordinator.task(project_id, target_files=["src"])
+    running = await worker.claim()
+    ahead = [
+        coordinator.task(project_id, target_files=[f"docs/{number}"], priority=1)
+        for number in range(MOST_TASKS)
+    ]
+    await asyncio.gather(*ahead)
+    last = await coordinator.task(project_id, target_files=["src/a.py"])
+    assert await held(coordinator, last) == ("pending", "overlap", running.task.id)
+    await change_nothing(worker, running)
+    await coordinator.until_task(last["id"], "queued")
