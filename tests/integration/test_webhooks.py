@@ -292,12 +292,13 @@ async def test_deliveries_are_forgotten_in_time(database_url: str) -> None:
         old = text("UPDATE webhook_deliveries SET received_at = now() - interval '15 days'")
         async with coordinator.served.services.database.transaction() as connection:
             await connection.execute(old)
-        await there.verdict(*there.forge.labelled(6))
+        newest = await there.verdict(*there.forge.labelled(6))
 
-        async def left() -> bool:
+        async def is_alone() -> bool:
             return len(await there.deliveries()) == 1
 
-        await eventually(left)
+        await eventually(is_alone)
+        assert [one["why"] for one in await there.deliveries()] == [newest["why"]]
 
 
 async def test_two_replicas_at_once_make_one_task(database_url: str) -> None:

@@ -32,14 +32,17 @@ async def turns() -> None:
 
 
 async def test_a_step_that_waits_does_not_run_out_of_time(pass_time: PassTime) -> None:
-    deadline = Deadline(MOST_HELD)
+    deadline, said = Deadline(MOST_HELD), list[str]()
     async with deadline.limit(LIMIT):
         with deadline.held(), deadline.held():
             pass_time(MOST_HELD - 1)
             await turns()
+        said.append("waited")
         # What was waited is not its own, and what is its own goes on where it stood.
         pass_time(LIMIT - 1)
         await turns()
+        said.append("worked")
+    assert said == ["waited", "worked"]
 
 
 async def test_a_step_that_has_waited_runs_out_of_its_own_time(pass_time: PassTime) -> None:
