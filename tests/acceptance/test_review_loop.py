@@ -9,7 +9,7 @@ import pytest
 
 from tests.coordinator import RunningCoordinator, running_coordinator
 from tests.forges.kinds import KINDS, make_server
-from tests.forges.server import TOKEN, ForgeServer, Spoken, serve_forge
+from tests.forges.server import REASON, TOKEN, ForgeServer, Spoken, serve_forge
 from tests.repositories import branches_of, git_in, make_bare_clone, make_repository
 from tests.system import PATIENCE_SECONDS, System
 
@@ -138,7 +138,13 @@ async def test_failing_checks_are_mended_once_for_each_commit(system: System, se
     # The work is done, and stays so where nothing can be said of it.
     response = await task_number(system, project, 2)
     assert response["title"].startswith("Mend the checks of: ")
-    assert "line 3: expected 4, got 5" in response["description"]
+    # The agent is told what they said, and nobody who may only see the change.
+    assert REASON in response["description"]
+    change = await system.change(task)
+    public = [one.body["body"] for one in server.posts("merge_requests/1/notes$")]
+    public += [git_in(server.repository, "log", "-1", "--format=%B", change["commit"]), change["body"]]
+    assert all(REASON not in one for one in public)
+    assert all("1. Checks of " in one for one in public[:-1])
     change = await until_attention(system, task)
     assert change["attention"].startswith("It was answered once and there is more to answer")
     page = await system.coordinator.get(f"/tasks?project_id={project}")

@@ -142,6 +142,17 @@ async def test_failing_checks_are_one_remark_of_their_commit(
     assert await feedback(forge, site, heed_of(checks=False)) == []
 
 
+@pytest.mark.parametrize("site", ["gitlab"], indirect=True)
+async def test_logs_that_not_everybody_may_read_are_left_alone(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    server.changes[0].checks, server.logs = ["failing"], False
+    [remark] = await feedback(forge, site)
+    assert "check 0" in remark.text
+    assert REASON not in remark.text
+    assert not [one for one in server.asked if one.path.endswith("/trace")]
+
+
 @pytest.mark.attack("words: titles, branches and Markdown")
 async def test_floods_and_rubbish_are_bounded(forge: Forge, site: Site, server: ForgeServer) -> None:
     change = server.changes[0]
@@ -155,6 +166,30 @@ async def test_floods_and_rubbish_are_bounded(forge: Forge, site: Site, server: 
         assert all("\x00" not in one.text and one.path in ("a b", "result.txt") for one in told)
         seen += [one.key for one in told]
     assert len(seen) == len(set(seen)) == 30
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
+async def test_long_words_hide_nobody_elses(forge: Forge, site: Site, server: ForgeServer) -> None:
+    change = server.changes[0]
+    change.comments = ["x" * (9 << 20), *["y" * (1 << 20)] * 8, "/pullyard say it"]
+    change.speakers = {**dict.fromkeys(range(9), "mallory"), 9: "ada"}
+    change.spoken = [
+        Spoken("mallory", "z" * (9 << 20), kind="remark"),
+        Spoken("ada", "Not so.", kind="review"),
+    ]
+    told = [one.text for one in await feedback(forge, site)]
+    assert told == (["Not so.", "say it"] if site.kind in ("github", "gitea") else ["say it"])
+    await forge.comment(site.url, branch=BRANCH, text="More, by exec_1.", mark="exec_1")
+    await forge.comment(site.url, branch=BRANCH, text="More, by exec_1.", mark="exec_1")
+    assert change.comments[10:] == ["More, by exec_1."]
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
+async def test_many_words_do_not_hide_the_newest(forge: Forge, site: Site, server: ForgeServer) -> None:
+    change = server.changes[0]
+    change.comments = [*["x"] * 1050, "/pullyard say it"]
+    change.speakers = {**dict.fromkeys(range(1050), "mallory"), 1050: "ada"}
+    assert [one.text for one in await feedback(forge, site)] == ["say it"]
 
 
 async def test_a_branch_that_somebody_moved_tells_nothing(

@@ -16,6 +16,7 @@ REQUEST = {
     "detailed_merge_status": str,
     "head_pipeline": (dict, type(None)),
 }
+PROJECT = {"visibility": str, "public_jobs": bool, "builds_access_level": str}
 EDIT = {
     **dict.fromkeys(("target_branch", "title", "add_labels", "labels", "remove_labels"), str),
     **dict.fromkeys(("description", "state_event"), str),
@@ -140,7 +141,7 @@ def list_notes(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[in
         {"id": 1000 + place, "body": text, "author": author(server, server.speaker(thing, place))}
         for place, text in enumerate(thing.comments)
     ]
-    return 200, paged(notes, asked, "per_page")
+    return 200, paged(notes[::-1] if asked.query.get("sort") == "desc" else notes, asked, "per_page")
 
 
 def add_note(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
@@ -185,6 +186,12 @@ def show_member(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[i
     if name not in everybody:
         raise Refused(404, {"message": "404 Not found"})
     return 200, {"id": int(values[1]), "access_level": 30 if name in server.members else 20}
+
+
+def show_project(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    del asked
+    known(server, values)
+    return 200, {"visibility": "public", "public_jobs": server.logs, "builds_access_level": "enabled"}
 
 
 def list_jobs(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
@@ -240,6 +247,7 @@ LISTED = PAGES | {"source_branch", "target_branch", "state", "order_by", "sort"}
 answer = answerer(
     API,
     [
+        Route("GET", "/projects/{id}", show_project, answer=PROJECT),
         Route("GET", REQUESTS, list_requests, LISTED, answer=REQUEST),
         Route(
             "POST",

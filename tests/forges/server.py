@@ -94,6 +94,8 @@ class Asked:
     query: dict[str, str]
     body: Any
     headers: dict[str, str]
+    last: int = 0
+    """The last page of what was asked for; 0: it has no pages."""
 
 
 @dataclass
@@ -140,6 +142,8 @@ class ForgeServer:
     methods: tuple[str, ...] = ("merge", "squash", "rebase")
     protected: str = ""
     """Why the base branch takes no merges; empty: it does."""
+    logs: bool = True
+    """Whether everybody may read those of its tests."""
     drafts: bool = True
     tags: bool = True
     """Whether what has not changed since is told so."""
@@ -318,7 +322,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.token() not in self.forge.tokens and not bearer.startswith("Bearer ey"):
             return 401, {"message": "Bad credentials"}, {}
         try:
-            return *self.forge.answer(self.forge, asked), {}
+            status, answer = self.forge.answer(self.forge, asked)
+            pages = f"http://{self.forge.host}{asked.path}?page"
+            links = f'<{pages}=2>; rel="next", <{pages}={asked.last}>; rel="last"'
+            return status, answer, {"Link": links} if asked.last > 1 else {}
         except Refused as refusal:
             return refusal.status, refusal.body, refusal.headers
 

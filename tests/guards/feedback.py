@@ -86,6 +86,22 @@ GUARDS = (
         "hostile",
     ),
     Guard(
+        "that what checks say is not published",
+        "worker/change_text.py",
+        "    return harmless(without_checks(grant.task.description))",
+        "    return harmless(grant.task.description)",
+        "tests/acceptance/test_review_loop.py",
+        "mended_once",
+    ),
+    Guard(
+        "the logs that not everybody may read",
+        "forges/gitlab.py",
+        """(await api.ask("GET", path, _Project)).shows_logs()""",
+        "True",
+        FORGES,
+        "logs_that",
+    ),
+    Guard(
         "an errand whose answer got lost",
         "store/queries/errands_claim.sql",
         "(request_id = ANY (CAST(:request_ids AS text[]))",

@@ -11,7 +11,7 @@ from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import Node, NodeKind, NodeOutcome
 from pullyard.protocol.worker import AgentSpec, Diffstat
 from pullyard.sandboxes.protocol import Sandbox
-from pullyard.worker.change_text import change_title, wanted_text
+from pullyard.worker.change_text import change_title, harmless, wanted_text
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 from pullyard.worker.diffs import read_diff, read_diffstat
