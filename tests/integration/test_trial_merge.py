@@ -1,6 +1,7 @@
 """Merges are tried without a trace, and what can't be told is no conflict."""
 
 import os
+import random
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 
 from pullyard.git.program import Git
 from pullyard.git.trial_merge import conflicting_files
+from pullyard.protocol.errands import CompareErrand, TrialMerge
+from pullyard.worker.compare import compare
+from pullyard.worker.mirrors import Mirrors
+from pullyard.worker.reap import reap
 from tests.repositories import git_in, make_bare_clone, make_repository
 
 BYTES = [b"\x1b[2J\nnext\r", b"caf\xe9", b"-rf", "\u202e.txt".encode(), b"dir/\\\"'$(x)"]
@@ -89,3 +94,27 @@ async def test_of_very_many_names_the_first_are_told(work: Path, tmp_path: Path)
     assert found is not None
     assert 1000 < len(found) < len(names)
     assert set(found) <= set(names)
+
+
+async def test_what_merges_write_is_bounded_and_goes_after_each(work: Path, tmp_path: Path) -> None:
+    def commit(name: str) -> str:
+        git_in(work, "checkout", "-q", "-B", name, "main")
+        return write(work, [b"a"], random.Random(name).randbytes(75_000).hex())
+
+    git_in(work, "branch", "-M", "main")
+    commits = [commit(f"branch-{number}") for number in range(4)]
+    mirrors = Mirrors(tmp_path / "mirrors", Git(), 1 << 30)
+    merges = [TrialMerge(commit=commits[0], other=other, base_branch="main") for other in commits[1:]]
+    left = tmp_path / "tmp" / "compare-killed"
+    left.mkdir(parents=True)
+    await reap(tmp_path, "mark")
+
+    async def tried(most_bytes: int) -> list[int]:
+        errand = CompareErrand(merges=merges)
+        report = await compare(Git(), mirrors, tmp_path / "tmp", str(work), errand, most_bytes=most_bytes)
+        assert list((tmp_path / "tmp").iterdir()) == []
+        return [one.total for one in report.results]
+
+    # Each writes the file with its conflict, of more than a hundred kilobytes.
+    assert await tried(300_000) == [1, 1, 1]
+    assert await tried(100_000) == []

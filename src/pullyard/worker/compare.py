@@ -1,6 +1,8 @@
 """Tries how the branches of open changes go together. Only names of files leave the worker."""
 
+import asyncio
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,25 +19,65 @@ from pullyard.protocol.errands import (
     TrialResult,
 )
 from pullyard.protocol.errors import RequestError
+from pullyard.worker import trees
+from pullyard.worker.disk import size_bytes
 from pullyard.worker.mirrors import Mirror, Mirrors
+from pullyard.worker.threads import in_thread
 
 ALL_SECONDS = 60.0
 """What is not tried by then is left out, and asked for again when something has moved."""
+LOOK_SECONDS = 0.25
+MOST_BYTES = 256 << 20
+"""One merge may write these: at the first that writes more, as when time is up, the rest is left out."""
 
 
-async def compare(git: Git, mirrors: Mirrors, url: str, wish: CompareErrand | None) -> CompareReport:
-    """Repeatable. Raises RequestError where nothing is asked for, and what ``Mirrors.refresh`` raises."""
+async def compare(
+    git: Git,
+    mirrors: Mirrors,
+    temporary: Path,
+    url: str,
+    wish: CompareErrand | None,
+    *,
+    most_bytes: int = MOST_BYTES,
+) -> CompareReport:
+    """Repeatable. Raises RequestError where nothing is asked for, and what ``Mirrors.refresh`` raises.
+
+    ``temporary`` is the worker's own, and emptied when it starts: a merge writes below it.
+    """
     if wish is None:
         raise RequestError("The coordinator named no merges to try.", code="invalid-errand")
     report, end = CompareReport(), time.monotonic() + ALL_SECONDS
     async with mirrors.opened(url) as mirror:
-        with TemporaryDirectory(prefix="pullyard-compare-") as scratch:
+        temporary.mkdir(mode=0o700, exist_ok=True)
+        with TemporaryDirectory(prefix="compare-", dir=temporary) as scratch:
             for place, merge in enumerate(wish.merges[:MOST_MERGES]):
                 left = end - time.monotonic()
                 if left <= 0:
                     break
-                report.results.append(await try_merge(git, mirror, Path(scratch), place, merge, left))
+                trying = try_merge(git, mirror, Path(scratch), place, merge, left)
+                result = await within(Path(scratch), most_bytes, trying)
+                if result is None:
+                    break
+                report.results.append(result)
     return report
+
+
+async def within(
+    scratch: Path, most_bytes: int, trying: Coroutine[None, None, TrialResult]
+) -> TrialResult | None:
+    """None, and what is under way is ended, once more is in the directory than may be. It is empty then."""
+    working = asyncio.create_task(trying)
+    try:
+        while True:
+            done, _ = await asyncio.wait({working}, timeout=LOOK_SECONDS)
+            if await in_thread(size_bytes, scratch) > most_bytes:
+                return None
+            if done:
+                return working.result()
+    finally:
+        working.cancel()
+        await asyncio.wait({working})
+        await in_thread(trees.empty, scratch)
 
 
 async def try_merge(

@@ -18,6 +18,7 @@ from pullyard.worker.compare import compare
 from pullyard.worker.context import Tools
 from pullyard.worker.forges import open_forge
 from pullyard.worker.policy.places import REFUSED
+from pullyard.worker.reap import TEMPORARY
 from pullyard.worker.task_list import do_list_errand
 
 UNTELLABLE = frozenset({403, 404, 410, 422})
@@ -49,7 +50,9 @@ async def do_errand(tools: Tools, errand: Errand) -> None:
         elif errand.kind is ErrandKind.READ_ISSUES:
             report = ErrandReport(fence=errand.fence, done=True, issues=await read_issues(tools, errand))
         elif errand.kind is ErrandKind.COMPARE:
-            tried = await compare(tools.git, tools.mirrors, errand.repository.url, errand.compare)
+            temporary = tools.settings.data_directory / TEMPORARY
+            url = errand.repository.url
+            tried = await compare(tools.git, tools.mirrors, temporary, url, errand.compare)
             report = ErrandReport(fence=errand.fence, done=True, compare=tried)
         elif errand.kind in CHANGE_ERRANDS:
             report = ErrandReport(fence=errand.fence, done=True, commit=await perform(tools, errand))
