@@ -159,7 +159,12 @@ def list_comments(server: ForgeServer, asked: Asked, values: list[str]) -> tuple
             inline = {"inline": {"path": one.path, "to": one.line, "from": None}}
             resolution = {"resolution": {"type": "x"} if one.resolved else None}
             said.append(words(server, 2000 + place, one.who, one.text) | inline | resolution)
-    return 200, {"values": paged(said, asked, "pagelen")}
+    return 200, {"values": paged(newest_first(said, asked), asked, "pagelen")}
+
+
+def newest_first(items: list[Any], asked: Asked) -> list[Any]:
+    assert asked.query["sort"] == "-created_on"
+    return items[::-1]
 
 
 def add_comment(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
@@ -178,7 +183,7 @@ def list_tasks(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[in
         for place, one in enumerate(server.numbered(values[2]).spoken)
         if one.kind == "task"
     ]
-    return 200, {"values": paged(tasks, asked, "pagelen")}
+    return 200, {"values": paged(newest_first(tasks, asked), asked, "pagelen")}
 
 
 def permission(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
@@ -222,12 +227,12 @@ answer = answerer(
         Route("POST", f"{ONE}/merge", merge_pull, body=MERGE, needed=frozenset({"type"}), answer=PULL),
         Route("POST", f"{ONE}/decline", decline_pull, answer=PULL),
         Route("GET", f"{ONE}/statuses", list_statuses, PAGES),
-        Route("GET", f"{ONE}/comments", list_comments, PAGES),
+        Route("GET", f"{ONE}/comments", list_comments, PAGES | {"sort"}),
         Route("POST", f"{ONE}/comments", add_comment, body={"content": dict}, needed=frozenset({"content"})),
         Route("GET", f"{ONE}/tasks", list_tasks, PAGES | {"q", "sort"}),
         Route("GET", f"{R}/permissions-config/users/{{selected_user_id}}", permission),
         Route("GET", f"{R}/issues", list_issues, PAGES | {"q", "sort"}),
-        Route("GET", f"{R}/issues/{{issue_id}}/comments", list_comments, PAGES),
+        Route("GET", f"{R}/issues/{{issue_id}}/comments", list_comments, PAGES | {"sort"}),
         Route(
             "POST",
             f"{R}/issues/{{issue_id}}/comments",

@@ -62,4 +62,5 @@ def misfits(shape: Shape, value: Mapping[str, Any]) -> list[str]:
 
 def paged(items: list[Any], asked: Asked, size: str) -> list[Any]:
     page, limit = int(asked.query.get("page", 1)), int(asked.query[size])
+    asked.last = max(1, -(-len(items) // limit))
     return items[(page - 1) * limit : page * limit]

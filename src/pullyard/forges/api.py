@@ -2,22 +2,25 @@
 
 import asyncio
 import json
+import math
 import random
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 import msgspec
 
-from pullyard.forges.errors import ForgeBusy, ForgeRefused, ForgeUnsure
+from pullyard.forges.errors import AnswerTooLong, ForgeBusy, ForgeRefused, ForgeUnsure
 from pullyard.protocol.errors import RemoteFailure
 
 ANSWER_BYTES = 8 << 20
 REMEMBERED_BYTES = 16 << 20
+TEXT_CHARACTERS = 100_000
+"""Of each text in an answer: no more is kept of it. GitHub's longest comment has 65,536."""
 KEPT_BYTES = 1_000
 """What an answer takes besides its content, about."""
 TAG_CHARACTERS = 200
@@ -32,10 +35,18 @@ SECONDARY_SECONDS = 60.0
 SAID_CHARACTERS = 300
 _AGAIN = frozenset({500, 502, 503, 504})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
+_LAST = re.compile(r"[?&]page=([0-9]{1,9})(?:&[^<>]*)?>[^,<>]*rel=\"?last")
 _LIMITED = re.compile(r"rate limit|too many requests|abuse detection", re.IGNORECASE)
 
 T = TypeVar("T")
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
+
+
+class Kept(NamedTuple):
+    tag: str
+    content: bytes
+    link: str
+    """What it says of other pages: an answer that nothing has changed need not repeat it."""
 
 
 class Answers:
@@ -46,23 +57,23 @@ class Answers:
 
     def __init__(self, most_bytes: int = REMEMBERED_BYTES) -> None:
         self._room = most_bytes
-        self._kept: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
 
-    def of(self, address: str) -> tuple[str, bytes] | None:
+    def of(self, address: str) -> "Kept | None":
         return self._kept.get(address)
 
-    def keep(self, address: str, tag: str, content: bytes) -> None:
+    def keep(self, address: str, tag: str, content: bytes, link: str = "") -> None:
         self._drop(address)
-        if len(content) > ANSWER_BYTES // 8 or len(tag) > TAG_CHARACTERS:
+        if len(content) > ANSWER_BYTES // 8 or len(tag) > TAG_CHARACTERS or len(link) > KEPT_BYTES:
             return
-        self._kept[address] = (tag, content)
+        self._kept[address] = Kept(tag, content, link)
         self._room -= len(content) + KEPT_BYTES
         while self._room < 0:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, address: str) -> None:
         if (old := self._kept.pop(address, None)) is not None:
-            self._room += len(old[1]) + KEPT_BYTES
+            self._room += len(old.content) + KEPT_BYTES
 
 
 @dataclass
@@ -97,6 +108,26 @@ class Api:
         ForgeUnsure for a request that must not be repeated blindly and may have been done.
         """
         again = method != "POST" if repeatable is None else repeatable
+        return (await self._asked(method, path, shape, body, query, again))[0]
+
+    async def page(
+        self, path: str, shape: type[T], query: Mapping[str, Any] | None = None
+    ) -> tuple[T, int | None]:
+        """As ``ask``, one page of a list; and the number of the last one, where the forge names it.
+
+        Raises AnswerTooLong, too.
+        """
+        return await self._asked("GET", path, shape, None, query, again=True)
+
+    async def _asked(
+        self,
+        method: str,
+        path: str,
+        shape: type[T],
+        body: Any,
+        query: Mapping[str, Any] | None,
+        again: bool,  # noqa: FBT001
+    ) -> tuple[T, int | None]:
         if (left := self.limits.get(self.host, 0.0) - time.monotonic()) > 0:
             raise self._limited(left)
         waited = 0.0
@@ -123,7 +154,8 @@ class Api:
                     # A forge that says it back must not have it shown by us.
                     secret = secret_of(shown)
                     content = content.replace(secret, b"***") if secret else content
-                    return self._read(status, headers, content, shape)
+                    last = last_page(headers, (query or {}).get("limit"))
+                    return self._read(status, headers, content, shape), last
             if attempt == TRIES or isinstance(problem, ForgeUnsure) or waited + seconds > PATIENCE_SECONDS:
                 raise problem
             waited += seconds
@@ -164,12 +196,12 @@ class Api:
         request = self.client.build_request(method, url, json=body, params=query, headers=headers)
         known = self.answers.of(str(request.url)) if method == "GET" else None
         if known is not None:
-            request.headers["if-none-match"] = known[0]
+            request.headers["if-none-match"] = known.tag
         status, told, content = await self._bounded(request)
         if known is not None and status == 304:
-            return 200, told, known[1]
+            return 200, httpx.Headers({"link": known.link}), known.content
         if method == "GET" and status == 200 and (tag := told.get("etag")):
-            self.answers.keep(str(request.url), tag, content)
+            self.answers.keep(str(request.url), tag, content, told.get("link", ""))
         return status, told, content
 
     async def _bounded(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
@@ -179,7 +211,8 @@ class Api:
             async for piece in answer.aiter_bytes():
                 content += piece
                 if len(content) > ANSWER_BYTES:
-                    raise RemoteFailure(f"{self.host} answered with more than it should.", retryable=False)
+                    said = f"{self.host} answered with more than it should."
+                    raise AnswerTooLong(said, last_page(answer.headers, request.url.params.get("limit")))
             return answer.status_code, answer.headers, bytes(content)
         finally:
             await answer.aclose()
@@ -196,7 +229,10 @@ class Api:
         if status >= 400:
             raise self._refusal(status, said_in(content))
         try:
-            return msgspec.convert(json.loads(content or b"null"), shape, strict=False)
+            told = json.loads(content or b"null")
+            if len(content) > TEXT_CHARACTERS:
+                told = shortened(told)
+            return msgspec.convert(told, shape, strict=False)
         except (ValueError, RecursionError) as error:
             raise RemoteFailure(
                 f"{self.host} answered with something that is not its API's: check the forge's kind and "
@@ -216,6 +252,24 @@ class Api:
 
 def secret_of(shown: Mapping[str, str]) -> bytes:
     return shown.get("authorization", "").rpartition(" ")[2].encode()
+
+
+def last_page(headers: Mapping[str, str], size: int | str | None) -> int | None:
+    """Gitea tells how many elements there are, not how many pages; and only it calls a size ``limit``."""
+    if found := _LAST.search(headers.get("link", "")):
+        return int(found[1])
+    total = _number(headers.get("x-total-count"))
+    return math.ceil(total / int(size)) if total is not None and size else None
+
+
+def shortened(told: Any) -> Any:
+    if isinstance(told, str):
+        return told[:TEXT_CHARACTERS]
+    if isinstance(told, list):
+        return [shortened(one) for one in told]
+    if isinstance(told, dict):
+        return {name: shortened(one) for name, one in told.items()}
+    return told
 
 
 def limit_seconds(status: int, headers: Mapping[str, str], content: bytes, now: float) -> float | None:

@@ -175,8 +175,9 @@ class ApiForge(ABC):
         self, repository: Path, url: str, *, branch: str, expected: str, commit: str
     ) -> RemoteChange:
         api, place = self._access.open(self.name, url)
-        await self._bare.advance(repository, url, branch=branch, expected=expected, commit=commit)
+        # Before the push, which is not to be done and then fail by a question.
         found = await self.find(api, place, branch)
+        await self._bare.advance(repository, url, branch=branch, expected=expected, commit=commit)
         return RemoteChange(branch, commit, found.url if found else None)
 
     async def merge(

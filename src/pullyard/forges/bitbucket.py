@@ -276,7 +276,7 @@ class BitbucketForge(ApiForge):
         tasks = await read_page(asks_values(api, path, _Tasks, {"sort": "-created_on"}), PAGE, 1)
         said += [
             Said(f"task-{one.id}", one.content.raw, (one.creator or _User()).who(), url=found.url)
-            for one in tasks
+            for one in reversed(tasks)
             if one.state == "UNRESOLVED"
         ]
         return said

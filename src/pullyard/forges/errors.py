@@ -31,3 +31,11 @@ class ForgeBusy(RemoteFailure):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, retryable=True, code="forge-busy")
+
+
+class AnswerTooLong(RemoteFailure):
+    """``last`` is the number of the list's last page, where the forge names it."""
+
+    def __init__(self, message: str, last: int | None) -> None:
+        super().__init__(message, retryable=False, code="forge-answer-too-long")
+        self.last = last
