@@ -5,12 +5,11 @@ overlap themselves: so nobody waits in a circle, and nobody that is behind goes 
 """
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pullyard.coordinator.tasks.overlaps import RUNNING, Aim, look_around, note_overlaps
+from pullyard.coordinator.tasks.overlaps import RUNNING, Aim, Surroundings, look_around, note_overlaps
 from pullyard.coordinator.tasks.release import release_task
 from pullyard.coordinator.tasks.transition import lock_project, lock_task, move_task
 from pullyard.lifecycle.task import PendingReason, TaskEvent, TaskState
@@ -42,14 +41,16 @@ async def settle_overlaps(connection: AsyncConnection, tenant_id: str, project_i
         if aim.waits and not blocked:
             ahead.append(aim)
         moved |= await move(connection, aim, blocked=blocked)
-    return await release_left(connection, tenant_id, project_id, around.aims) or moved
+    return await release_left(connection, tenant_id, project_id, around) or moved
 
 
 async def release_left(
-    connection: AsyncConnection, tenant_id: str, project_id: str, seen: Sequence[Aim]
+    connection: AsyncConnection, tenant_id: str, project_id: str, around: Surroundings
 ) -> bool:
     """Those behind more tasks than a look sees do not wait for ever for what is over."""
-    where = {"project_id": project_id, "seen": [aim.row.id for aim in seen], "most": MOST_LEFT}
+    # Where there is so much to compare, one look more is as much as the others' work bears.
+    most = 1 if around.effort.spent else MOST_LEFT
+    where = {"project_id": project_id, "seen": [aim.row.id for aim in around.aims], "most": most}
     left = (await connection.execute(named("overlap_left"), where)).all()
     for row in left:
         # One that waits for a task which will not complete stays as it is.
