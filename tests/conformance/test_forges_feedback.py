@@ -7,7 +7,7 @@ import pytest
 
 from pullyard.forges.protocol import Forge
 from pullyard.forges.registry import FORGES
-from pullyard.protocol.feedback import MOST_REMARKS, REMARKS_CHARACTERS, Heed, Remark, RemarkKind
+from pullyard.protocol.feedback import MOST_ISSUES, MOST_REMARKS, REMARKS_CHARACTERS, Heed, Remark, RemarkKind
 from tests.conformance.test_forges_api import pattern, site
 from tests.forges.server import OWN, REASON, Asked, ForgeServer, Spoken
 from tests.forges.sites import BRANCH, Site, publish
@@ -260,6 +260,24 @@ async def test_strangers_issues_do_not_flood_the_forge_with_questions(
     found = await forge.issues(site.url, label="pullyard", heed=Heed(members=True))
     assert [one.title for one in found] == ["Ours"]
     assert len(server.asked) - asked < 30
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
+@pytest.mark.parametrize("site", ["gitlab"], indirect=True)
+async def test_strangers_newer_issues_hide_no_older_one(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    server.issue("mallory", title="Found by a stranger")
+    for _ in range(35):
+        server.issue("mallory", labelled_by="mallory")
+    found: list[str] = []
+    for _ in range(4):
+        found += [one.title for one in await forge.issues(site.url, label="pullyard", heed=heed_of())]
+    assert "Found by a stranger" in found
+    # Those that are known already may be more than a page.
+    more = [str(server.issue("ada").number) for _ in range(100)]
+    heed = heed_of(people=["mallory"], known=more)
+    assert len(await forge.issues(site.url, label="pullyard", heed=heed)) == MOST_ISSUES
 
 
 async def test_an_issue_is_told_once(forge: Forge, site: Site, server: ForgeServer) -> None:

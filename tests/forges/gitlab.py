@@ -225,7 +225,7 @@ def list_issues(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[i
             "author": author(server, one.who),
             "confidential": one.title.startswith("Confidential"),
         }
-        for one in server.labelled(asked.query["labels"])
+        for one in paged(server.labelled(asked.query["labels"]), asked, "per_page")
     ]
 
 

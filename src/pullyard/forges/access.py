@@ -29,7 +29,13 @@ class Access:
     _clients: dict[str, httpx.AsyncClient] = field(default_factory=dict[str, httpx.AsyncClient], repr=False)
     _limits: dict[str, float] = field(default_factory=dict[str, float], repr=False)
     _answers: Answers = field(default_factory=Answers, repr=False)
+    _turns: dict[str, int] = field(default_factory=dict[str, int], repr=False)
     _tokens: dict[str, AppTokens] = field(default_factory=dict[str, AppTokens], repr=False)
+
+    def turn(self, url: str) -> int:
+        """How often this was asked before of the repository."""
+        self._turns[url] = self._turns.get(url, -1) + 1
+        return self._turns[url]
 
     async def close(self) -> None:
         for client in self._clients.values():

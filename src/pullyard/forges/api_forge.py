@@ -13,7 +13,7 @@ from typing import Any
 from pullyard.forges.access import Access
 from pullyard.forges.api import Api
 from pullyard.forges.bare import BareForge
-from pullyard.forges.errors import ForgeRefused, ForgeUnsure
+from pullyard.forges.errors import AnswerTooLong, ForgeRefused, ForgeUnsure
 from pullyard.forges.feedback import (
     Account,
     FailedCheck,
@@ -39,6 +39,8 @@ from pullyard.protocol.feedback import ISSUE_CHARACTERS, MOST_ISSUES, Heed, Labe
 
 MOST_STRANGE = 20
 """Issues of strangers in one look of which it is asked who labelled them."""
+NEWEST = 10
+"""Issues that are looked at first in every look."""
 OPEN_TRIES = 4
 """How often a change is looked for and opened, where the answer to the opening got lost."""
 
@@ -296,29 +298,24 @@ class ApiForge(ABC):
     async def issues(self, url: str, *, label: str, heed: Heed) -> list[LabelledIssue]:
         api, place = self._access.open(self.name, url)
         trust = Trust(heed, lambda who: self._is_member(api, place, who))
-        known, wanted, strange = set(heed.known), list[LabelledIssue](), 0
-        for one in await self.labelled(api, place, label):
-            address = page_url(one.url)
-            if address is None or str(one.number) in known or len(wanted) == MOST_ISSUES:
-                continue
+        known, wanted, strange = set(heed.known), set[int](), 0
+        listed = await self.labelled(api, place, label)
+        new = [one for one in listed if str(one.number) not in known and page_url(one.url)]
+        for one in turned(new, self._access.turn(url)):
+            if len(wanted) == MOST_ISSUES:
+                break
             ours = await trust.has(one.who)
             strange += not ours
             if ours or (strange <= MOST_STRANGE and await self._was_labelled(api, place, one, label, trust)):
-                text, title = cut(sound(one.text), ISSUE_CHARACTERS), plain_line(one.title)
-                wanted.append(
-                    LabelledIssue(
-                        number=one.number,
-                        title=title or f"Issue {one.number}",
-                        text=text,
-                        author=plain_line(one.who.shown or one.who.name),
-                        url=address,
-                    )
-                )
-        return wanted
+                wanted.add(one.number)
+        return [labelled_issue(one) for one in new if one.number in wanted]
 
     async def _was_labelled(self, api: Api, place: Place, one: OpenIssue, label: str, trust: Trust) -> bool:
         """By somebody heeded: a label may come by a stranger's choice of a template, too."""
-        giver = await self.label_giver(api, place, one.number, label)
+        try:
+            giver = await self.label_giver(api, place, one.number, label)
+        except AnswerTooLong:
+            return False
         return giver is not None and await trust.has(giver)
 
     async def tell_issue(self, url: str, *, number: int, text: str, mark: str) -> None:
@@ -347,6 +344,23 @@ async def once(
             await api.pause(0.5 * 2**attempt)
         else:
             return
+
+
+def turned(issues: list[OpenIssue], turn: int) -> list[OpenIssue]:
+    """The newest first, then others in every look: strangers' new ones keep no older one from being seen."""
+    newest, older = issues[:NEWEST], issues[NEWEST:]
+    start = turn * NEWEST % (len(older) or 1)
+    return newest + older[start:] + older[:start]
+
+
+def labelled_issue(one: OpenIssue) -> LabelledIssue:
+    return LabelledIssue(
+        number=one.number,
+        title=plain_line(one.title) or f"Issue {one.number}",
+        text=cut(sound(one.text), ISSUE_CHARACTERS),
+        author=plain_line(one.who.shown or one.who.name),
+        url=page_url(one.url),
+    )
 
 
 def moved(branch: str) -> Conflict:
