@@ -15,7 +15,7 @@ from pullyard.git.errors import RepositoryUnreachable
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import Conflict, RemoteFailure
 from tests.forges.kinds import access_to, make_server
-from tests.forges.server import TOKEN, ForgeServer, serve_forge
+from tests.forges.server import TOKEN, Change, ForgeServer, serve_forge
 from tests.forges.sites import BRANCH, Site, merge, publish, site_at, status
 from tests.repositories import branches_of, commit_files, git_in, make_bare_clone, make_repository
 
@@ -129,6 +129,31 @@ async def test_a_strangers_change_from_a_fork_that_is_gone_is_not_ours(
     assert (strange.body, strange.comments) == ("Not ours.", [])
     # What GitHub publishes of its shapes leaves this one out.
     server.wrong = [one for one in server.wrong if site.kind != "github" or "head.repo" not in one]
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
+@pytest.mark.parametrize("site", ["gitlab", "gitea", "bitbucket"], indirect=True)
+async def test_changes_from_forks_hide_none_of_ours(
+    forge: Forge, site: Site, server: ForgeServer, commit: str
+) -> None:
+    def flood() -> None:
+        numbers = range(len(server.changes) + 1, len(server.changes) + 111)
+        server.changes += [
+            Change(one, BRANCH, "main", "Theirs", "", gone_fork=True, last_head=commit) for one in numbers
+        ]
+
+    flood()
+    remote = await publish(forge, site, commit)
+    flood()
+    assert remote.url is not None
+    assert remote.url.endswith("/111")
+    seen = await status(forge, site, commit)
+    assert seen is not None
+    assert (seen.state, seen.url) == (ChangeState.OPEN, remote.url)
+    await forge.close(site.own, site.url, branch=BRANCH, commit=commit)
+    seen = await status(forge, site, commit)
+    assert seen is not None
+    assert (seen.state, seen.url) == (ChangeState.CLOSED, remote.url)
 
 
 async def test_an_ended_change_gets_a_successor(

@@ -60,8 +60,9 @@ def list_pulls(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[in
     del values
     name, _, wanted = asked.query["q"].partition(" = ")
     assert name == "source.branch.name"
-    found = [one for one in reversed(server.changes) if one.branch == json.loads(wanted)]
-    return 200, {"values": [pull(server, one) for one in found], "pagelen": 50}
+    opened, newest_first = asked.query["state"] == "OPEN", asked.query["sort"] == "-created_on"
+    found = server.from_branch(json.loads(wanted), opened=opened, newest_first=newest_first)
+    return 200, {"values": [pull(server, one) for one in paged(found, asked, "pagelen")], "pagelen": 50}
 
 
 def create_pull(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:

@@ -62,8 +62,10 @@ def pipeline_of(server: ForgeServer, change: Change) -> dict[str, Any] | None:
 
 def list_requests(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     known(server, values)
-    found = [one for one in reversed(server.changes) if one.branch == asked.query["source_branch"]]
-    return 200, [shown(server, one) for one in found]
+    query = asked.query
+    opened, newest_first = query["state"] == "opened", query["sort"] == "desc"
+    found = server.from_branch(query["source_branch"], opened=opened, newest_first=newest_first)
+    return 200, [shown(server, one) for one in paged(found, asked, "per_page")]
 
 
 def known(server: ForgeServer, values: list[str]) -> None:

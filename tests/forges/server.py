@@ -168,6 +168,8 @@ class ForgeServer:
 
     def head(self, change: Change) -> str:
         """The last one where the branch is gone."""
+        if change.gone_fork:
+            return change.last_head
         found = git_in(
             self.repository, "for-each-ref", "--format=%(objectname)", f"refs/heads/{change.branch}"
         )
@@ -177,6 +179,11 @@ class ForgeServer:
     def open_of(self, branch: str) -> Change | None:
         own = (one for one in self.changes if one.branch == branch and not one.gone_fork)
         return next((one for one in own if one.state == "open"), None)
+
+    def from_branch(self, branch: str, *, opened: bool, newest_first: bool) -> list[Change]:
+        """Forks have branches of that name, too."""
+        found = [one for one in self.changes if one.branch == branch and (one.state == "open" or not opened)]
+        return found[::-1] if newest_first else found
 
     def numbered(self, number: str | int) -> Change:
         found = [one for one in self.changes if one.number == int(number)]
@@ -208,6 +215,8 @@ class ForgeServer:
         return made
 
     def mergeable(self, change: Change) -> bool:
+        if change.gone_fork:
+            return False
         words = ("merge-tree", "--write-tree", "-z", change.base, self.head(change))
         try:
             git_in(self.repository, *words)

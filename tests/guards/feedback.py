@@ -94,6 +94,14 @@ GUARDS = (
         "mended_once",
     ),
     Guard(
+        "our change among those of forks",
+        "forges/gitlab.py",
+        "for number in range(1, FIND_PAGES + 1):",
+        "for number in range(1, 2):",
+        "tests/conformance/test_forges_api.py",
+        "forks_hide",
+    ),
+    Guard(
         "the logs that not everybody may read",
         "forges/gitlab.py",
         """(await api.ask("GET", path, _Project)).shows_logs()""",

@@ -20,6 +20,7 @@ from pullyard.protocol.errors import RemoteFailure
 T = TypeVar("T")
 PAGE = 50
 COMMENT_PAGES = 20
+FIND_PAGES = 20
 ISSUE_PAGES = 5
 LOOKS = 15
 """How often it is asked whether a merge that goes on behind the answer is done."""
@@ -178,16 +179,18 @@ class BitbucketForge(ApiForge):
     async def find(self, api: Api, place: Place, branch: str) -> Found | None:
         # A string of its query language is written as one of JSON is.
         wanted = f"source.branch.name = {json.dumps(branch)}"
-        query = {"q": wanted, "state": list(STATES), "sort": "-created_on"}
-        pulls = await read_page(asks_values(api, pulls_of(place), _Pulls, query), PAGE, 1)
-        ours = [
-            one.found()
-            for one in pulls
-            if one.source.branch.name == branch
-            and one.source.repository is not None
-            and one.source.repository.full_name.lower() == place.path.lower()
-        ]
-        return next((one for one in ours if one.state is ChangeState.OPEN), ours[0] if ours else None)
+        # Forks offer their branches in the same lists; whoever has seen our branch's name comes later than
+        # the change that is open.
+        for states, sort in ((["OPEN"], "created_on"), (list(STATES), "-created_on")):
+            query = {"q": wanted, "state": states, "sort": sort}
+            for number in range(1, FIND_PAGES + 1):
+                pulls = await read_page(asks_values(api, pulls_of(place), _Pulls, query), PAGE, number)
+                ours = [one.found() for one in pulls if is_of(one, place, branch)]
+                if ours:
+                    return next((one for one in ours if one.state is ChangeState.OPEN), ours[0])
+                if not pulls:
+                    break
+        return None
 
     async def open(self, api: Api, place: Place, offer: Offer) -> tuple[Found, list[str]]:
         wish: dict[str, Any] = {
@@ -355,6 +358,12 @@ def asks_values(api: Api, path: str, shape: type[_Listed[T]], query: Mapping[str
         return told.values, last
 
     return ask
+
+
+def is_of(pull: _Pull, place: Place, branch: str) -> bool:
+    source = pull.source.repository
+    ours = source is not None and source.full_name.lower() == place.path.lower()
+    return ours and pull.source.branch.name == branch
 
 
 def pulls_of(place: Place) -> str:

@@ -18,6 +18,7 @@ from pullyard.protocol.errors import RemoteFailure
 T = TypeVar("T")
 PAGE = 100
 COMMENT_PAGES = 10
+FIND_PAGES = 20
 ISSUE_PAGES = 5
 LOOKS = 15
 """How often it is asked again whether a change can be merged; it works that out after a push."""
@@ -161,17 +162,18 @@ class GitLabForge(ApiForge):
     name = "gitlab"
 
     async def find(self, api: Api, place: Place, branch: str) -> Found | None:
-        query = {"source_branch": branch, "state": "all", "order_by": "created_at", "sort": "desc"}
-        requests = await read_page(asks(api, requests_of(place), _Request, **query), PAGE, 1)
-        # Forks offer their branches in the same list; of one that was deleted there is no number.
-        ours = [
-            one.found()
-            for one in requests
-            if one.source_branch == branch
-            and one.source_project_id is not None
-            and one.source_project_id == one.target_project_id
-        ]
-        return next((one for one in ours if one.state is ChangeState.OPEN), ours[0] if ours else None)
+        # Forks offer their branches in the same lists; whoever has seen our branch's name comes later than
+        # the change that is open.
+        for state, sort in (("opened", "asc"), ("all", "desc")):
+            query = {"source_branch": branch, "state": state, "order_by": "created_at", "sort": sort}
+            for number in range(1, FIND_PAGES + 1):
+                requests = await read_page(asks(api, requests_of(place), _Request, **query), PAGE, number)
+                ours = [one.found() for one in requests if is_of(one, branch)]
+                if ours:
+                    return next((one for one in ours if one.state is ChangeState.OPEN), ours[0])
+                if not requests:
+                    break
+        return None
 
     async def open(self, api: Api, place: Place, offer: Offer) -> tuple[Found, list[str]]:
         wish = {
@@ -344,6 +346,12 @@ async def pages_of(api: Api, path: str, shape: type[T]) -> list[T]:
         if len(page) < PAGE:
             break
     return found
+
+
+def is_of(request: _Request, branch: str) -> bool:
+    """A fork that was deleted has no number."""
+    source = request.source_project_id
+    return request.source_branch == branch and source is not None and source == request.target_project_id
 
 
 def requests_of(place: Place) -> str:
