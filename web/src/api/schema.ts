@@ -2795,7 +2795,7 @@ export interface components {
             rounds: number;
             /**
              * Trust Members
-             * @description whoever the forge itself calls an owner, member or collaborator may, too; in webhooks only GitHub tells that, and a worker asks every forge
+             * @description whoever may write to the repository may, too: a worker asks the forge; a webhook tells it of GitHub's owner alone
              * @default true
              */
             trust_members: boolean;
