@@ -24,8 +24,8 @@ class ForgeEventSettings(Input):
     )
     trust_members: bool = Field(
         default=True,
-        description="whoever may write to the repository may, too: a worker asks the forge; a webhook tells it "
-        "of GitHub's owner alone",
+        description="whoever may write to the repository may, too: a worker asks the forge; a webhook "
+        "tells it of GitHub's owner alone",
     )
     respond_to_reviews: bool = Field(
         default=True, description="trusted reviews of our changes are answered by another execution"
