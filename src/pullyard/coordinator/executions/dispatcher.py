@@ -190,8 +190,7 @@ class Dispatcher:
         errands, self._errands = self._errands, False
         for (tenant_id, labels), waiters in groups.items():
             if errands:
-                with offering(waiters):
-                    await self._give_errands(tenant_id, waiters)
+                await self._give_errands(tenant_id, waiters)
             while open_waiters := [one for one in waiters if one.slots > 0 and self._is_open(one)]:
                 if not await self._give_tasks(tenant_id, labels, open_waiters):
                     claimed |= await self._give_avoiding(tenant_id, labels, open_waiters)
@@ -200,6 +199,17 @@ class Dispatcher:
         return claimed
 
     async def _give_errands(self, tenant_id: str, waiters: list[Waiter]) -> None:
+        # In turn with the claims: one that is answered meanwhile would lose what it is given here.
+        async with self._claiming:
+            waiters = [one for one in waiters if self._is_open(one)]
+            with offering(waiters):
+                given = await self._claim_errands(tenant_id, waiters)
+                for waiter in waiters:
+                    if errands := given.pop(waiter.worker_id, []):
+                        self._hand_over(waiter, ClaimAnswer(errands=errands))
+
+    async def _claim_errands(self, tenant_id: str, waiters: list[Waiter]) -> dict[str, list[Errand]]:
+        """By their workers."""
         given: dict[str, list[Errand]] = {}
         async with self._database.transaction() as connection:
             for version in sorted({waiter.protocol_version for waiter in waiters}):
@@ -212,12 +222,14 @@ class Dispatcher:
                     protocol_version=version,
                     again_seconds=self._settings.errand_seconds,
                 )
-        for waiter in waiters:
-            if errands := given.pop(waiter.worker_id, []):
-                self._hand_over(waiter, ClaimAnswer(errands=errands))
+        return given
 
     async def _give_tasks(self, tenant_id: str, labels: tuple[str, ...], waiters: list[Waiter]) -> bool:
         async with self._claiming:
+            # One that was answered while this claim waited for its turn would lose what it is given now.
+            waiters = [one for one in waiters if self._is_open(one)]
+            if not waiters:
+                return False
             with offering(waiters):
                 async with self._database.hot.transaction(lock=CLAIM_LOCK) as connection:
                     given = await self._claim(connection, tenant_id, labels, waiters)
