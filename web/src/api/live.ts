@@ -45,7 +45,10 @@ function receive(raw: string) {
   const message = JSON.parse(raw);
   if (message.type === "ping") send({ type: "pong" });
   else if (message.type === "subscribed") {
-    if (message.cursor !== null && cursor.get() === null) cursor.set(message.cursor);
+    if (message.cursor === null || cursor.get() !== null) return;
+    cursor.set(message.cursor);
+    // What changed before the first subscription stood is read anew.
+    everythingIsStale();
   } else if (message.type === "execution-log" || message.type === "completion") receiveLog(message);
   else if (message.type === "error") receiveError(message.code);
   else if (message.kind) {
@@ -72,7 +75,6 @@ function receiveError(code: string) {
   if (code === "cursor-ahead") {
     // The database was restored from a backup: nothing that is known here counts any more.
     cursor.set(null);
-    everythingIsStale();
     send({ type: "subscribe-events", id: "events", cursor: null });
   } else if (code === "interrupted" && socket) lost(socket);
 }
@@ -88,8 +90,6 @@ function open() {
     failures = 0;
     connected.set(true);
     send({ type: "subscribe-events", id: "events", cursor: cursor.get() });
-    // What changed before the first subscription is read anew.
-    if (cursor.get() === null) everythingIsStale();
     for (const [id, log] of logs) subscribeLog(id, log);
   };
   mine.onmessage = (event) => {
