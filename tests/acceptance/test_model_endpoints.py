@@ -53,14 +53,10 @@ async def test_a_task_is_done_by_vertex_at_the_owners_prices(
     assert execution["cost_micros"] == 2300 * 1 + 70 * 2
 
 
-async def test_an_endpoint_that_the_worker_does_not_have_is_told(
-    system: System, program: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PULLYARD_CLAUDE_CODE", str(program))
+async def test_an_endpoint_that_no_worker_has_is_waited_for_and_told(system: System) -> None:
     await system.start_worker()
     project = await system.project(system.repository(), verify_commands=[["true"]])
     agent = {"name": "claude-code", "settings": {"endpoint": "elsewhere"}}
-    ended = await system.ended(await system.coordinator.task(project, agent=agent))
-    assert (ended["state"], ended["reason"]) == ("failed", "agent_missing")
-    assert "no model endpoint 'elsewhere'" in ended["message"]
-    assert "model_endpoints" in ended["message"]
+    task = await system.coordinator.task(project, agent=agent)
+    shown = await system.coordinator.get(f"/tasks/{task['id']}")
+    assert (shown["state"], shown["unmet_labels"]) == ("queued", ["endpoint=elsewhere"])

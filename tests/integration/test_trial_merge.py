@@ -75,7 +75,12 @@ def of_many(work: Path, names: list[str], content: str, *parents: str) -> str:
 
     def git(*words: str, said: str = "") -> str:
         done = subprocess.run(
-            ["git", *words], cwd=work, input=said, text=True, capture_output=True, check=True
+            ["git", "-c", "user.name=t", "-c", "user.email=t@t", *words],
+            cwd=work,
+            input=said,
+            text=True,
+            capture_output=True,
+            check=True,
         )
         return done.stdout.strip()
 
