@@ -13,6 +13,7 @@ from pullyard.store.bus.exchange import PENDING_BYTES, PENDING_TOPICS
 from pullyard.store.bus.protocol import Bus
 from pullyard.store.bus.registry import BUSES, bus_for
 from pullyard.store.errors import StoreRefused
+from tests.giving_up import way_to
 from tests.redis_server import redis_server
 
 Buses = tuple[Bus, Bus]
@@ -173,6 +174,19 @@ async def test_a_bus_closes_while_it_sends(server: Server) -> None:
         async with asyncio.timeout(5):
             await bus.close()
         assert not bus.is_connected
+
+
+async def test_a_connection_that_postgres_gave_up_is_made_again(database_url: str, tmp_path: Path) -> None:
+    """Before its end has come, the driver takes it for one that is in the middle of something."""
+    async with way_to(database_url, tmp_path) as way:
+        bus = bus_for(way.url, "ten_1")
+        await bus.open()
+        here = Ear(bus)
+        await way.give_up()
+        bus.publish("events")
+        await here.wait_for(None)
+        assert bus.is_connected
+        await bus.close()
 
 
 async def test_redis_may_be_away_at_the_start_and_in_between(tmp_path: Path) -> None:

@@ -5,13 +5,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pullyard.protocol.errors import PullyardError
 
-DATABASE_AWAY = (
-    SQLAlchemyError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-)
+DRIVER_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+DATABASE_AWAY = (SQLAlchemyError, *DRIVER_AWAY)
 """What a transaction raises while Postgres restarts, refuses a connection or has none left: try again soon.
 
 A connection that can't be made raises the driver's own error, and a pool that is used up SQLAlchemy's own.

@@ -128,6 +128,9 @@ class Exchange:
             except self.lost_touch as error:
                 if not failures:
                     logger.warning("bus.disconnected", reason=str(error) or type(error).__name__)
+            except Exception:
+                # A replica that hears nothing is of no use, so no bug ends the way back.
+                logger.exception("a bug in the bus")
             wait = RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)]
             failures += 1
             await asyncio.sleep(wait)

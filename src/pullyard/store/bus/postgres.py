@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from pullyard.store.bus.exchange import ANSWER_SECONDS, Exchange
+from pullyard.store.errors import DRIVER_AWAY
 from pullyard.store.urls import for_libpq
 
 CHANNEL = "pullyard"
@@ -36,7 +37,7 @@ class PostgresBus(Exchange):
 
     # Postgres takes 7,999 bytes in a message.
     message_bytes = 7_900
-    lost_touch = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+    lost_touch = DRIVER_AWAY
 
     def __init__(self, url: str) -> None:
         super().__init__()
