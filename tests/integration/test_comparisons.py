@@ -155,8 +155,11 @@ async def test_one_is_chosen_and_the_others_are_closed(coordinator: RunningCoord
     assert (early.status_code, early.json()["code"]) == (409, "not-chosen")
     review = await coordinator.http.post(f"/api/v1/changes/{change}/respond", json={"text": "More."})
     assert (review.status_code, review.json()["code"]) == (409, "not-chosen")
+    there = await coordinator.get(f"/changes/{change}")
+    assert (there["comparison_id"], there["undecided"]) == (made["id"], True)
     answer = await choose(coordinator, made, first)
     assert answer.status_code == 200, answer.text
+    assert (await coordinator.get(f"/changes/{change}"))["undecided"] is False
     chosen = answer.json()
     assert (chosen["state"], chosen["chosen_task_id"], chosen["decided_how"]) == ("chosen", first, "person")
     assert [one["chosen"] for one in chosen["candidates"]] == [True, False]

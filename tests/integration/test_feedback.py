@@ -11,7 +11,7 @@ from pullyard.lifecycle.change import ChangeState, ErrandKind
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errands import IssuesReport
 from pullyard.protocol.feedback import LabelledIssue, Remark, RemarkKind
-from pullyard.protocol.worker import ChangeLook, Errand, ErrandReport, Grant
+from pullyard.protocol.worker import ChangeLook, Errand, ErrandReport, Grant, Usage
 from tests.coordinator import RunningCoordinator, WireWorker, change_of, running_coordinator
 
 OURS, THEIRS = "b" * 40, "d" * 40
@@ -80,7 +80,8 @@ class Reviewed:
         grant = await self.grant()
         await self.worker.walk(grant, "prepare", "implement", "verify", "publish")
         change = msgspec.structs.replace(change_of(grant), commit=commit)
-        assert (await self.worker.finish(grant, change=change)).status_code == 200
+        spent = Usage(cost_micros=40)
+        assert (await self.worker.finish(grant, change=change, usage=spent)).status_code == 200
 
 
 async def reviewed(coordinator: RunningCoordinator, **settings: Any) -> Reviewed:
@@ -90,7 +91,7 @@ async def reviewed(coordinator: RunningCoordinator, **settings: Any) -> Reviewed
     grant = await worker.claim()
     await worker.walk(grant, "prepare", "implement", "verify", "publish")
     change = msgspec.structs.replace(change_of(grant), url="https://forge.test/a/b/pull/1")
-    assert (await worker.finish(grant, change=change)).status_code == 200
+    assert (await worker.finish(grant, change=change, usage=Usage(cost_micros=300))).status_code == 200
     ended = await coordinator.until_task(task["id"], "completed")
     return Reviewed(coordinator, worker, ended["change_id"], project_id)
 
@@ -167,6 +168,10 @@ async def test_after_some_rounds_a_person_is_asked(coordinator: RunningCoordinat
     await there.responded()
     await there.look(TWICE)
     assert len(await there.responses()) == 3
+    change = await there.change()
+    rounds = [(one["number"], one["state"]) for one in change["responses"]]
+    assert rounds == [(4, "queued"), (3, "completed"), (2, "completed")]
+    assert (change["task_number"], change["cost_micros"]) == (1, 300 + 2 * 40)
 
 
 async def test_a_branch_that_somebody_moved_is_left_to_people(coordinator: RunningCoordinator) -> None:

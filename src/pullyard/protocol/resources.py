@@ -423,10 +423,26 @@ class ForgeStatus(Resource):
     )
 
 
+class ChangeResponse(Resource):
+    """A task that has worked, works or will work on a change because of what was said against it."""
+
+    task_id: str
+    number: int
+    title: str
+    state: TaskState
+    created_at: datetime
+
+
 class Change(Resource):
     id: str
     project_id: str
     task_id: str
+    task_number: int
+    priority: int = Field(description="of its task")
+    comparison_id: str | None = Field(None, description="in which its task is one of several candidates")
+    undecided: bool = Field(
+        False, description="none of the candidates is chosen yet: it can't be merged before"
+    )
     execution_id: str
     state: ChangeState
     repository: str | None = Field(None, description="the task's repository; null: the project's own")
@@ -449,6 +465,10 @@ class Change(Resource):
         None, description="of an open change, as its forge was seen last; null: not seen yet, or no API"
     )
     attention: str | None = Field(None, description="why a person has to look at it; null: nobody has to")
+    responses: list[ChangeResponse] = Field(
+        default_factory=list[ChangeResponse], description="the newest 20, newest first"
+    )
+    cost_micros: int = Field(description="of all executions of its task and of the responses")
     version: int
     created_at: datetime
     updated_at: datetime

@@ -2055,10 +2055,20 @@ export interface components {
             /** Commit */
             commit: string;
             /**
+             * Comparison Id
+             * @description in which its task is one of several candidates
+             */
+            comparison_id?: string | null;
+            /**
              * Conflicts
              * @description what it can't be merged with, where it is open
              */
             conflicts?: components["schemas"]["ChangeConflict"][];
+            /**
+             * Cost Micros
+             * @description of all executions of its task and of the responses
+             */
+            cost_micros: number;
             /**
              * Created At
              * Format: date-time
@@ -2080,6 +2090,11 @@ export interface components {
             id: string;
             /** Merged Commit */
             merged_commit: string | null;
+            /**
+             * Priority
+             * @description of its task
+             */
+            priority: number;
             /** Project Id */
             project_id: string;
             /** Receipt */
@@ -2091,11 +2106,24 @@ export interface components {
              * @description the task's repository; null: the project's own
              */
             repository?: string | null;
+            /**
+             * Responses
+             * @description the newest 20, newest first
+             */
+            responses?: components["schemas"]["ChangeResponse"][];
             state: components["schemas"]["ChangeState"];
             /** Task Id */
             task_id: string;
+            /** Task Number */
+            task_number: number;
             /** Title */
             title: string;
+            /**
+             * Undecided
+             * @description none of the candidates is chosen yet: it can't be merged before
+             * @default false
+             */
+            undecided: boolean;
             /**
              * Updated At
              * Format: date-time
@@ -2136,6 +2164,24 @@ export interface components {
             /** Message */
             message: string;
             state: components["schemas"]["ErrandState"];
+        };
+        /**
+         * ChangeResponse
+         * @description A task that has worked, works or will work on a change because of what was said against it.
+         */
+        ChangeResponse: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Number */
+            number: number;
+            state: components["schemas"]["TaskState"];
+            /** Task Id */
+            task_id: string;
+            /** Title */
+            title: string;
         };
         /**
          * ChangeRuleSettings

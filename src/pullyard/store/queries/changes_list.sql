@@ -18,8 +18,15 @@ SELECT c.id, c.project_id, c.task_id, c.execution_id, c.state, c.repository, c.b
             AND k.one_commit = CASE WHEN k.one_id = c.id THEN c.commit ELSE o.commit END
             AND k.other_commit = CASE WHEN k.one_id = c.id THEN o.commit ELSE c.commit END
         ), '[]')
-    ELSE '[]' END AS conflicts
-FROM changes c JOIN task_executions e ON e.id = c.execution_id
+    ELSE '[]' END AS conflicts,
+    t.number AS task_number, t.priority, t.comparison_id, t.undecided,
+    (SELECT CAST(coalesce(sum(x.cost_micros), 0) AS bigint) FROM task_executions x
+        WHERE x.task_id = c.task_id OR x.task_id IN (SELECT r.id FROM tasks r WHERE r.responds_to = c.id)) AS cost_micros,
+    (SELECT coalesce(jsonb_agg(to_jsonb(newest)), '[]') FROM (
+        SELECT r.id AS task_id, r.number, r.title, r.state, r.created_at FROM tasks r
+        WHERE r.responds_to = c.id ORDER BY r.id DESC LIMIT 20
+    ) newest) AS responses
+FROM changes c JOIN task_executions e ON e.id = c.execution_id JOIN tasks t ON t.id = c.task_id
 WHERE c.tenant_id = :tenant_id
     AND (CAST(:id AS text) IS NULL OR c.id = :id)
     AND (CAST(:project_id AS text) IS NULL OR c.project_id = :project_id)
