@@ -5,7 +5,7 @@ which order, and what a lost answer means, is the same for all of them and stand
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pullyard.forges.errors import AnswerTooLong, ForgeRefused, ForgeUnsure
 from pullyard.forges.feedback import (
     Account,
     FailedCheck,
+    Labelling,
     OpenIssue,
     Said,
     Trust,
@@ -108,11 +109,12 @@ class ApiForge(ABC):
     async def judged(self, api: Api, place: Place, found: Found) -> tuple[bool, Checks]:
         """Whether it is approved, and what the forge's own tests say."""
 
-    @abstractmethod
-    async def comments(self, api: Api, place: Place, found: Found) -> list[str]: ...
+    async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
+        """As of the issue of that number, which a change is on some forges."""
+        return await self.issue_comments(api, place, found.number)
 
-    @abstractmethod
-    async def say(self, api: Api, place: Place, found: Found, text: str) -> None: ...
+    async def say(self, api: Api, place: Place, found: Found, text: str) -> None:
+        await self.say_at_issue(api, place, found.number, text)
 
     @abstractmethod
     async def said(self, api: Api, place: Place, found: Found, trust: Trust) -> list[Said]:
@@ -134,8 +136,8 @@ class ApiForge(ABC):
         """The open issues with the label, newest first."""
 
     @abstractmethod
-    async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
-        """Who put the label there last; None where the forge does not tell."""
+    async def labellings(self, api: Api, place: Place, number: int) -> list[Labelling]:
+        """All of an issue, oldest first; none where the forge does not tell all."""
 
     @abstractmethod
     async def issue_comments(self, api: Api, place: Place, number: int) -> list[str]: ...
@@ -313,10 +315,11 @@ class ApiForge(ABC):
     async def _was_labelled(self, api: Api, place: Place, one: OpenIssue, label: str, trust: Trust) -> bool:
         """By somebody heeded: a label may come by a stranger's choice of a template, too."""
         try:
-            giver = await self.label_giver(api, place, one.number, label)
+            given = await self.labellings(api, place, one.number)
         except AnswerTooLong:
             return False
-        return giver is not None and await trust.has(giver)
+        givers = [each.who for each in given if each.label.casefold() == label.casefold()]
+        return bool(givers) and await trust.has(givers[-1])
 
     async def tell_issue(self, url: str, *, number: int, text: str, mark: str) -> None:
         api, place = self._access.open(self.name, url)
@@ -368,6 +371,11 @@ def moved(branch: str) -> Conflict:
         f"The branch {branch!r} has commits that are not of this change: look at them there first.",
         code="branch-moved",
     )
+
+
+def open_first(ours: Sequence[Found]) -> Found | None:
+    """The open one, else the first."""
+    return next((one for one in ours if one.state is ChangeState.OPEN), ours[0] if ours else None)
 
 
 def same_words(found: Found, offer: Offer) -> bool:

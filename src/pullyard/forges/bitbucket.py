@@ -8,10 +8,10 @@ from urllib.parse import quote
 from msgspec import Struct, field
 
 from pullyard.forges.api import Api
-from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
+from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, open_first, tried
 from pullyard.forges.errors import ForgeRefused
-from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
-from pullyard.forges.pages import Ask, read_page, read_pages
+from pullyard.forges.feedback import Account, FailedCheck, Labelling, OpenIssue, Said, Trust, page_url
+from pullyard.forges.pages import Ask, read_page, read_pages, search
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
@@ -183,13 +183,9 @@ class BitbucketForge(ApiForge):
         # the change that is open.
         for states, sort in ((["OPEN"], "created_on"), (list(STATES), "-created_on")):
             query = {"q": wanted, "state": states, "sort": sort}
-            for number in range(1, FIND_PAGES + 1):
-                pulls = await read_page(asks_values(api, pulls_of(place), _Pulls, query), PAGE, number)
-                ours = [one.found() for one in pulls if is_of(one, place, branch)]
-                if ours:
-                    return next((one for one in ours if one.state is ChangeState.OPEN), ours[0])
-                if not pulls:
-                    break
+            ask = asks_values(api, pulls_of(place), _Pulls, query)
+            if ours := await search(ask, PAGE, FIND_PAGES, lambda one: is_of(one, place, branch)):
+                return open_first([one.found() for one in ours])
         return None
 
     async def open(self, api: Api, place: Place, offer: Offer) -> tuple[Found, list[str]]:
@@ -315,9 +311,9 @@ class BitbucketForge(ApiForge):
             for one in await read_pages(ask, PAGE, ISSUE_PAGES, newest_first=True)
         ]
 
-    async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
-        del api, place, number, label
-        return None
+    async def labellings(self, api: Api, place: Place, number: int) -> list[Labelling]:
+        del api, place, number
+        return []
 
     async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
         return [one.content.raw for one in await comments_of(api, pull_of(place, found))]

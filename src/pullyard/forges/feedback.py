@@ -51,6 +51,11 @@ class Said:
     url: str | None = None
 
 
+def said_in_review(key: str, text: str, who: Account, url: str, *, wants_changes: bool) -> Said:
+    kind = RemarkKind.REVIEW if wants_changes else RemarkKind.COMMENT
+    return Said(key, text, who, kind, plain=not wants_changes, url=url)
+
+
 @dataclass(frozen=True)
 class FailedCheck:
     name: str
@@ -66,6 +71,14 @@ class OpenIssue:
     text: str
     who: Account
     url: str | None = None
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Somebody put a label there."""
+
+    label: str
+    who: Account
 
 
 class Trust:

@@ -1,6 +1,5 @@
 """Gitea and Forgejo: pull requests, by a token."""
 
-from typing import TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -8,15 +7,22 @@ from msgspec import Struct
 from pullyard.forges.api import Api
 from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
 from pullyard.forges.errors import AnswerTooLong, ForgeRefused
-from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
-from pullyard.forges.pages import asks, read_page, read_pages
+from pullyard.forges.feedback import (
+    Account,
+    FailedCheck,
+    Labelling,
+    OpenIssue,
+    Said,
+    Trust,
+    page_url,
+    said_in_review,
+)
+from pullyard.forges.pages import asks, read_pages, read_whole, search
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import RemoteFailure
-from pullyard.protocol.feedback import RemarkKind
 
-T = TypeVar("T")
 PAGE = 50
 OPEN_PAGES = 20
 ENDED_PAGES = 4
@@ -103,6 +109,10 @@ class _LineComment(_Words):
     original_position: int = 0
     resolver: _Person | None = None
 
+    def said(self) -> Said:
+        line = self.position or self.original_position or None
+        return Said(f"line-{self.id}", self.body, self.who(), path=self.path, line=line, url=self.html_url)
+
 
 class _Issue(_Words):
     number: int = 0
@@ -147,15 +157,10 @@ class GiteaForge(ApiForge):
 
     async def find(self, api: Api, place: Place, branch: str) -> Found | None:
         for state, pages in (("open", OPEN_PAGES), ("closed", ENDED_PAGES)):
-            for number in range(1, pages + 1):
-                query = {"state": state, "sort": "recentupdate"}
-                ask = asks(api, f"/repos/{place.path}/pulls", _Pull, "limit", **query)
-                pulls = await read_page(ask, PAGE, number)
-                ours = [one.found() for one in pulls if is_of(one, place, branch)]
-                if ours:
-                    return max(ours, key=lambda one: one.number)
-                if not pulls:
-                    break
+            query = {"state": state, "sort": "recentupdate"}
+            ask = asks(api, f"/repos/{place.path}/pulls", _Pull, "limit", **query)
+            if ours := await search(ask, PAGE, pages, lambda one: is_of(one, place, branch)):
+                return max(ours, key=lambda one: one.number).found()
         return None
 
     async def open(self, api: Api, place: Place, offer: Offer) -> tuple[Found, list[str]]:
@@ -252,13 +257,12 @@ class GiteaForge(ApiForge):
             if one.state in ("COMMENT", "APPROVED", "REQUEST_CHANGES") and not one.dismissed
         ]
         said = [
-            Said(
+            said_in_review(
                 f"review-{one.id}",
                 one.body,
                 one.who(),
-                RemarkKind.REVIEW if one.state == "REQUEST_CHANGES" else RemarkKind.COMMENT,
-                plain=one.state != "REQUEST_CHANGES",
-                url=one.html_url,
+                one.html_url,
+                wants_changes=one.state == "REQUEST_CHANGES",
             )
             for one in given
         ]
@@ -266,18 +270,8 @@ class GiteaForge(ApiForge):
         heeded = [one for one in given if one.comments_count and await trust.has(one.who())]
         for review in heeded[-READ_REVIEWS:]:
             path = f"/repos/{place.path}/pulls/{found.number}/reviews/{review.id}/comments"
-            said += [
-                Said(
-                    f"line-{one.id}",
-                    one.body,
-                    one.who(),
-                    path=one.path,
-                    line=one.position or one.original_position or None,
-                    url=one.html_url,
-                )
-                for one in await api.ask("GET", path, list[_LineComment])
-                if one.resolver is None
-            ]
+            lines = await api.ask("GET", path, list[_LineComment])
+            said += [one.said() for one in lines if one.resolver is None]
         said += [
             Said(f"comment-{one.id}", one.body, one.who(), plain=True, url=one.html_url)
             for one in await self._comments(api, place, found.number)
@@ -306,29 +300,14 @@ class GiteaForge(ApiForge):
         found = await read_pages(ask, PAGE, ISSUE_PAGES, newest_first=True)
         return [OpenIssue(one.number, one.title, one.body, one.who(), one.html_url) for one in found]
 
-    async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
-        path = f"/repos/{place.path}/issues/{number}/timeline"
-        events = await pages_of(api, path, _Event, COMMENT_PAGES)
-        if len(events) == COMMENT_PAGES * PAGE:
-            # The last one is not among them.
-            return None
+    async def labellings(self, api: Api, place: Place, number: int) -> list[Labelling]:
+        ask = asks(api, f"/repos/{place.path}/issues/{number}/timeline", _Event, "limit")
         # Of a label that is taken away, the event has no body.
-        given = [
-            one.user
-            for one in events
-            if one.type == "label"
-            and one.body == "1"
-            and one.label
-            and one.label.name.casefold() == label.casefold()
-            and one.user
+        return [
+            Labelling(one.label.name, Account(one.user.login if one.user else ""))
+            for one in await read_whole(ask, PAGE, COMMENT_PAGES) or []
+            if one.type == "label" and one.body == "1" and one.label
         ]
-        return Account(given[-1].login) if given else None
-
-    async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
-        return await self.issue_comments(api, place, found.number)
-
-    async def say(self, api: Api, place: Place, found: Found, text: str) -> None:
-        await self.say_at_issue(api, place, found.number, text)
 
     async def issue_comments(self, api: Api, place: Place, number: int) -> list[str]:
         return [one.body for one in await self._comments(api, place, number)]
@@ -346,17 +325,6 @@ class GiteaForge(ApiForge):
     async def say_at_issue(self, api: Api, place: Place, number: int, text: str) -> None:
         path = f"/repos/{place.path}/issues/{number}/comments"
         await api.ask("POST", path, _Words, body={"body": text})
-
-
-async def pages_of(api: Api, path: str, shape: type[T], most: int) -> list[T]:
-    """All from the oldest on, or none."""
-    found: list[T] = []
-    for number in range(1, most + 1):
-        page = await api.ask("GET", path, list[shape], query={"limit": PAGE, "page": number})
-        found += page
-        if len(page) < PAGE:
-            break
-    return found
 
 
 def is_of(pull: _Pull, place: Place, branch: str) -> bool:

@@ -1,22 +1,29 @@
 """GitHub, GitHub Enterprise Server and GitHub with data residency: pull requests, by a token or an App."""
 
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from msgspec import Struct
 
 from pullyard.forges.api import Api
-from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
+from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, open_first, tried
 from pullyard.forges.errors import ForgeRefused
-from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
-from pullyard.forges.pages import asks, read_page, read_pages
+from pullyard.forges.feedback import (
+    Account,
+    FailedCheck,
+    Labelling,
+    OpenIssue,
+    Said,
+    Trust,
+    page_url,
+    said_in_review,
+)
+from pullyard.forges.pages import asks, read_page, read_pages, read_whole
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import RemoteFailure
-from pullyard.protocol.feedback import RemarkKind
 
-T = TypeVar("T")
 PAGE = 100
 COMMENT_PAGES = 10
 ISSUE_PAGES = 5
@@ -157,6 +164,10 @@ class _Run(Struct):
     html_url: str | None = None
     output: _Output | None = None
 
+    def told(self, note: str) -> str:
+        output = self.output or _Output()
+        return "\n".join(filter(None, (output.title, output.summary, output.text, note)))
+
 
 class _Annotation(Struct):
     path: str = ""
@@ -191,7 +202,7 @@ class GitHubForge(ApiForge):
             and one.head.repo is not None
             and one.head.repo.full_name.lower() == place.path.lower()
         ]
-        return next((one for one in ours if one.state is ChangeState.OPEN), ours[0] if ours else None)
+        return open_first(ours)
 
     async def open(self, api: Api, place: Place, offer: Offer) -> tuple[Found, list[str]]:
         wish: dict[str, Any] = {
@@ -301,13 +312,12 @@ class GitHubForge(ApiForge):
     async def said(self, api: Api, place: Place, found: Found, trust: Trust) -> list[Said]:
         del trust
         reviews = [
-            Said(
+            said_in_review(
                 f"review-{one.id}",
                 one.body or "",
                 one.who(),
-                RemarkKind.REVIEW if one.state == "CHANGES_REQUESTED" else RemarkKind.COMMENT,
-                plain=one.state != "CHANGES_REQUESTED",
-                url=one.html_url,
+                one.html_url,
+                wants_changes=one.state == "CHANGES_REQUESTED",
             )
             for one in await self._reviews(api, place, found)
             if one.state in ("CHANGES_REQUESTED", "COMMENTED")
@@ -342,12 +352,9 @@ class GitHubForge(ApiForge):
             if one.state in _MENDED
         ]
         wrong = [one for one in runs if one.conclusion in _MENDED]
-        notes = [await self._annotations(api, place, one) for one in wrong[:ANNOTATED_RUNS]]
-        notes += [""] * (len(wrong) - len(notes))
-        for run, note in zip(wrong, notes, strict=True):
-            output = run.output or _Output()
-            told = (output.title, output.summary, output.text, note)
-            failed.append(FailedCheck(run.name, "\n".join(one for one in told if one), run.html_url))
+        for number, run in enumerate(wrong):
+            note = await self._annotations(api, place, run) if number < ANNOTATED_RUNS else ""
+            failed.append(FailedCheck(run.name, run.told(note), run.html_url))
         return failed
 
     async def _annotations(self, api: Api, place: Place, run: _Run) -> str:
@@ -373,27 +380,13 @@ class GitHubForge(ApiForge):
             if one.pull_request is None
         ]
 
-    async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
-        path = f"/repos/{place.path}/issues/{number}/events"
-        events = await pages_of(api, path, _Event, COMMENT_PAGES)
-        if len(events) == COMMENT_PAGES * PAGE:
-            # The last one is not among them.
-            return None
-        given = [
-            one.actor
-            for one in events
-            if one.event == "labeled"
-            and one.label
-            and one.label.name.casefold() == label.casefold()
-            and one.actor
+    async def labellings(self, api: Api, place: Place, number: int) -> list[Labelling]:
+        ask = asks(api, f"/repos/{place.path}/issues/{number}/events", _Event)
+        return [
+            Labelling(one.label.name, Account(one.actor.login if one.actor else ""))
+            for one in await read_whole(ask, PAGE, COMMENT_PAGES) or []
+            if one.event == "labeled" and one.label
         ]
-        return Account(given[-1].login) if given else None
-
-    async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
-        return await self.issue_comments(api, place, found.number)
-
-    async def say(self, api: Api, place: Place, found: Found, text: str) -> None:
-        await self.say_at_issue(api, place, found.number, text)
 
     async def issue_comments(self, api: Api, place: Place, number: int) -> list[str]:
         return [one.body or "" for one in await self._comments(api, place, number)]
@@ -405,14 +398,3 @@ class GitHubForge(ApiForge):
     async def say_at_issue(self, api: Api, place: Place, number: int, text: str) -> None:
         path = f"/repos/{place.path}/issues/{number}/comments"
         await api.ask("POST", path, _Words, body={"body": text})
-
-
-async def pages_of(api: Api, path: str, shape: type[T], most: int) -> list[T]:
-    """All from the oldest on, or none."""
-    found: list[T] = []
-    for number in range(1, most + 1):
-        page = await api.ask("GET", path, list[shape], query={"per_page": PAGE, "page": number})
-        found += page
-        if len(page) < PAGE:
-            break
-    return found

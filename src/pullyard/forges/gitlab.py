@@ -1,21 +1,28 @@
 """GitLab, gitlab.com or one's own: merge requests, by a personal, group or project token."""
 
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from msgspec import Struct, field
 
 from pullyard.forges.api import Api
-from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, tried
+from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, open_first, tried
 from pullyard.forges.errors import ForgeRefused
-from pullyard.forges.feedback import Account, FailedCheck, OpenIssue, Said, Trust, page_url
-from pullyard.forges.pages import asks, read_page, read_pages
+from pullyard.forges.feedback import (
+    Account,
+    FailedCheck,
+    Labelling,
+    OpenIssue,
+    Said,
+    Trust,
+    page_url,
+)
+from pullyard.forges.pages import asks, read_pages, read_whole, search
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import RemoteFailure
 
-T = TypeVar("T")
 PAGE = 100
 COMMENT_PAGES = 10
 FIND_PAGES = 20
@@ -166,13 +173,9 @@ class GitLabForge(ApiForge):
         # the change that is open.
         for state, sort in (("opened", "asc"), ("all", "desc")):
             query = {"source_branch": branch, "state": state, "order_by": "created_at", "sort": sort}
-            for number in range(1, FIND_PAGES + 1):
-                requests = await read_page(asks(api, requests_of(place), _Request, **query), PAGE, number)
-                ours = [one.found() for one in requests if is_of(one, branch)]
-                if ours:
-                    return next((one for one in ours if one.state is ChangeState.OPEN), ours[0])
-                if not requests:
-                    break
+            ask = asks(api, requests_of(place), _Request, **query)
+            if ours := await search(ask, PAGE, FIND_PAGES, lambda one: is_of(one, branch)):
+                return open_first([one.found() for one in ours])
         return None
 
     async def open(self, api: Api, place: Place, offer: Offer) -> tuple[Found, list[str]]:
@@ -291,21 +294,13 @@ class GitLabForge(ApiForge):
             if not one.confidential
         ]
 
-    async def label_giver(self, api: Api, place: Place, number: int, label: str) -> Account | None:
-        path = f"{issue_of(place, number)}/resource_label_events"
-        events = await pages_of(api, path, _LabelEvent)
-        if len(events) == COMMENT_PAGES * PAGE:
-            # The last one is not among them.
-            return None
-        given = [
-            one.user
-            for one in events
-            if one.action == "add"
-            and one.label
-            and one.label.name.casefold() == label.casefold()
-            and one.user
+    async def labellings(self, api: Api, place: Place, number: int) -> list[Labelling]:
+        ask = asks(api, f"{issue_of(place, number)}/resource_label_events", _LabelEvent)
+        return [
+            Labelling(one.label.name, (one.user or _Author()).who())
+            for one in await read_whole(ask, PAGE, COMMENT_PAGES) or []
+            if one.action == "add" and one.label
         ]
-        return given[-1].who() if given else None
 
     async def comments(self, api: Api, place: Place, found: Found) -> list[str]:
         return await notes_of(api, request_of(place, found))
@@ -336,16 +331,6 @@ def said_in(note: _Note, found: Found) -> Said:
 async def notes_of(api: Api, thing: str) -> list[str]:
     ask = asks(api, f"{thing}/notes", _Note, order_by="created_at", sort="desc")
     return [one.body for one in await read_pages(ask, PAGE, COMMENT_PAGES, newest_first=True)]
-
-
-async def pages_of(api: Api, path: str, shape: type[T]) -> list[T]:
-    found: list[T] = []
-    for number in range(1, COMMENT_PAGES + 1):
-        page = await api.ask("GET", path, list[shape], query={"per_page": PAGE, "page": number})
-        found += page
-        if len(page) < PAGE:
-            break
-    return found
 
 
 def is_of(request: _Request, branch: str) -> bool:

@@ -78,6 +78,26 @@ async def read_page(ask: Ask[T], size: int, number: int) -> list[T]:
     return await reader.smaller(size, number) if found is None else found
 
 
+async def search(ask: Ask[T], size: int, most: int, fits: Callable[[T], bool]) -> list[T]:
+    """Those that fit on the first page that has any."""
+    for number in range(1, most + 1):
+        page = await read_page(ask, size, number)
+        if (found := [one for one in page if fits(one)]) or not page:
+            return found
+    return []
+
+
+async def read_whole(ask: Ask[T], size: int, most: int) -> list[T] | None:
+    """All of a list, in the forge's order; None where it has more pages. Raises what ``ask`` raises."""
+    found: list[T] = []
+    for number in range(1, most + 1):
+        page, _ = await ask(size, number)
+        found += page
+        if len(page) < size:
+            return found
+    return None
+
+
 def asks(api: Api, path: str, shape: type[T], sized: str = "per_page", **query: Any) -> Ask[T]:
     """Of an API that answers with plain lists; ``sized`` is what it calls their size."""
 
