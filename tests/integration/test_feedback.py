@@ -174,6 +174,20 @@ async def test_after_some_rounds_a_person_is_asked(coordinator: RunningCoordinat
     assert (change["task_number"], change["cost_micros"]) == (1, 300 + 2 * 40)
 
 
+async def test_an_approval_is_of_the_commit_that_was_looked_at(coordinator: RunningCoordinator) -> None:
+    there = await reviewed(coordinator)
+    path = f"/changes/{there.change_id}"
+    assert (await coordinator.post(f"{path}/approve", {"commit": THEIRS}, 409))["code"] == "commit-moved"
+    for _ in range(2):
+        approved = await coordinator.post(f"{path}/approve", {"commit": OURS}, 200)
+        assert approved["approval"]["member_name"] == "owner"
+    await coordinator.post(f"{path}/respond", {"text": "Say it twice."})
+    await there.responded(commit=THEIRS)
+    assert (await there.change())["approval"] is None
+    kinds = [event["kind"] for event in await coordinator.events(there.project_id)]
+    assert "change.approved" in kinds
+
+
 async def test_a_branch_that_somebody_moved_is_left_to_people(coordinator: RunningCoordinator) -> None:
     there = await reviewed(coordinator)
     await there.look(TWICE, commit=THEIRS)

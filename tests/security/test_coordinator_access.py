@@ -135,6 +135,7 @@ async def test_another_tenant_finds_nothing_behind_any_id(
         ("post", "/api/v1/projects/{project_id}/automation/inject"): {"tasks": [{"title": "x"}]},
         ("post", "/api/v1/tasks/{task_id}/move"): {"place": "front"},
         ("post", "/api/v1/changes/{change_id}/respond"): {"text": "x"},
+        ("post", "/api/v1/changes/{change_id}/approve"): {"commit": "b" * 40},
         ("post", "/api/v1/executions/{execution_id}/answer"): {"answer": "x"},
         ("post", "/api/v1/projects/{project_id}/schedules"): SCHEDULE,
         ("post", "/api/v1/projects/{project_id}/event-rules"): RULE,

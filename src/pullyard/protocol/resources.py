@@ -433,6 +433,18 @@ class ChangeResponse(Resource):
     created_at: datetime
 
 
+class ApprovalInput(Input):
+    commit: Annotated[str, StringConstraints(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")] = Field(
+        description="the change's `commit` that was looked at"
+    )
+
+
+class ChangeApproval(Resource):
+    member_id: str
+    member_name: str
+    at: datetime
+
+
 class Change(Resource):
     id: str
     project_id: str
@@ -441,7 +453,7 @@ class Change(Resource):
     priority: int = Field(description="of its task")
     comparison_id: str | None = Field(None, description="in which its task is one of several candidates")
     undecided: bool = Field(
-        False, description="none of the candidates is chosen yet: it can't be merged before"
+        default=False, description="none of the candidates is chosen yet: it can't be merged before"
     )
     execution_id: str
     state: ChangeState
@@ -465,6 +477,9 @@ class Change(Resource):
         None, description="of an open change, as its forge was seen last; null: not seen yet, or no API"
     )
     attention: str | None = Field(None, description="why a person has to look at it; null: nobody has to")
+    approval: ChangeApproval | None = Field(
+        None, description="the newest one by a member, of the commit as it is now"
+    )
     responses: list[ChangeResponse] = Field(
         default_factory=list[ChangeResponse], description="the newest 20, newest first"
     )

@@ -105,6 +105,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/changes/{change_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve Change
+         * @description Tells those who merge that the member finds it good, until it has another commit. Repeatable.
+         */
+        post: operations["approve_change_api_v1_changes__change_id__approve_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/changes/{change_id}/close": {
         parameters: {
             query?: never;
@@ -1666,6 +1686,14 @@ export interface components {
              */
             question_id?: string | null;
         };
+        /** ApprovalInput */
+        ApprovalInput: {
+            /**
+             * Commit
+             * @description the change's `commit` that was looked at
+             */
+            commit: string;
+        };
         /**
          * ApprovalNode
          * @description Asks a person and waits.
@@ -2039,6 +2067,8 @@ export interface components {
         };
         /** Change */
         Change: {
+            /** @description the newest one by a member, of the commit as it is now */
+            approval?: components["schemas"]["ChangeApproval"] | null;
             /**
              * Attention
              * @description why a person has to look at it; null: nobody has to
@@ -2133,6 +2163,18 @@ export interface components {
             url: string | null;
             /** Version */
             version: number;
+        };
+        /** ChangeApproval */
+        ChangeApproval: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Member Id */
+            member_id: string;
+            /** Member Name */
+            member_name: string;
         };
         /** ChangeConflict */
         ChangeConflict: {
@@ -5654,6 +5696,116 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Change"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_change_api_v1_changes__change_id__approve_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                change_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalInput"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {

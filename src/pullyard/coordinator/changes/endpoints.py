@@ -4,14 +4,15 @@ from fastapi import APIRouter
 from starlette.responses import PlainTextResponse
 
 from pullyard.coordinator.auth.identify import Person
+from pullyard.coordinator.changes.approve import approve
 from pullyard.coordinator.changes.errands import request_errand
 from pullyard.coordinator.changes.read import change_resource, list_changes, read_change
-from pullyard.coordinator.news import errands_changed
+from pullyard.coordinator.news import errands_changed, events_written
 from pullyard.coordinator.paging import Cursor, Limit, before, page
 from pullyard.coordinator.services import Services, ServicesNeeded
 from pullyard.lifecycle.change import ChangeState, ErrandKind
 from pullyard.protocol.errors import NotFound
-from pullyard.protocol.resources import Change, ChangeErrand, Page
+from pullyard.protocol.resources import ApprovalInput, Change, ChangeErrand, Page
 from pullyard.store.queries import named
 
 router = APIRouter(prefix="/api/v1/changes", tags=["changes"])
@@ -59,6 +60,17 @@ async def show_diff(change_id: str, person: Person, services: ServicesNeeded) ->
         raise NotFound("diff: the project's text policy keeps it where the code is")
     headers = {"pullyard-diff-truncated": "true" if row.diff_truncated else "false"}
     return PlainTextResponse(row.diff, headers=headers)
+
+
+@router.post("/{change_id}/approve")
+async def approve_change(
+    change_id: str, wish: ApprovalInput, person: Person, services: ServicesNeeded
+) -> Change:
+    """Tells those who merge that the member finds it good, until it has another commit. Repeatable."""
+    async with services.database.transaction() as connection:
+        change = await approve(connection, person, change_id, wish.commit)
+    events_written(services)
+    return change
 
 
 @router.post("/{change_id}/merge", status_code=202)

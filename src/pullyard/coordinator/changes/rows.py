@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.events.write import TaskNews
 from pullyard.coordinator.radar import Moved
 from pullyard.coordinator.tasks.transition import lock_project
-from pullyard.protocol.errors import NotFound
+from pullyard.lifecycle.change import ChangeState
+from pullyard.protocol.errors import Conflict, NotFound
 from pullyard.store.database import note
 from pullyard.store.queries import named
 
@@ -26,6 +27,16 @@ async def read_change_row(connection: AsyncConnection, tenant_id: str, change_id
     if row is None:
         raise NotFound("change")
     return row
+
+
+def check_open(change: Any) -> None:
+    """Raises Conflict where it is merged or closed."""
+    if change.state != ChangeState.OPEN:
+        raise Conflict(
+            f"This change is {change.state}: make a new task instead.",
+            code="change-ended",
+            details={"state": change.state},
+        )
 
 
 async def change_ended(connection: AsyncConnection, change: Any) -> None:

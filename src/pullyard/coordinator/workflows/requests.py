@@ -3,11 +3,10 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.changes.read import read_change
-from pullyard.coordinator.changes.rows import lock_change
+from pullyard.coordinator.changes.rows import check_open, lock_change
 from pullyard.coordinator.comparisons.guard import check_chosen
 from pullyard.coordinator.tasks.create import create_task
 from pullyard.coordinator.tasks.read import read_task
-from pullyard.lifecycle.change import ChangeState
 from pullyard.lifecycle.workflows import REPOSITORY_INITIALIZATION, REVIEW_RESPONSE
 from pullyard.protocol.errors import Conflict
 from pullyard.protocol.resources import Change, Task, TaskInput
@@ -38,12 +37,7 @@ async def respond_to_review(
 ) -> str:
     """The id of a task that goes on with the change. Raises Conflict where that is not open, or in work."""
     change = await lock_change(connection, tenant_id, change_id)
-    if change.state != ChangeState.OPEN:
-        raise Conflict(
-            f"This change is {change.state}: make a new task instead.",
-            code="change-ended",
-            details={"state": change.state},
-        )
+    check_open(change)
     await check_chosen(connection, change.task_id)
     # Two responses would both start from the same commit, and one of them would be in vain.
     under_way = await connection.scalar(named("change_responding"), {"change_id": change_id})

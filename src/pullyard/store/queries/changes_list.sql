@@ -19,6 +19,9 @@ SELECT c.id, c.project_id, c.task_id, c.execution_id, c.state, c.repository, c.b
             AND k.other_commit = CASE WHEN k.one_id = c.id THEN o.commit ELSE c.commit END
         ), '[]')
     ELSE '[]' END AS conflicts,
+    CASE WHEN c.approved_commit = c.commit THEN (
+        SELECT jsonb_build_object('member_id', m.id, 'member_name', m.name, 'at', c.approved_at)
+        FROM members m WHERE m.id = c.approved_by) END AS approval,
     t.number AS task_number, t.priority, t.comparison_id, t.undecided,
     (SELECT CAST(coalesce(sum(x.cost_micros), 0) AS bigint) FROM task_executions x
         WHERE x.task_id = c.task_id OR x.task_id IN (SELECT r.id FROM tasks r WHERE r.responds_to = c.id)) AS cost_micros,
