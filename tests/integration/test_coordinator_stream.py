@@ -6,8 +6,13 @@ import time
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from pullyard.coordinator.auth.identify import Principal
+from pullyard.coordinator.hub.hub import Client
+from pullyard.coordinator.hub.outlets import SseOutlet
 from pullyard.coordinator.hub.socket import MAX_MESSAGE_BYTES
-from tests.coordinator import RunningCoordinator
+from pullyard.coordinator.hub.subscriber import Subscriber
+from pullyard.coordinator.services import Services
+from tests.coordinator import RunningCoordinator, running_coordinator
 from tests.live import begin, data_of, hear, listening, say, subscribe
 
 
@@ -212,6 +217,39 @@ async def test_revoking_a_token_closes_its_connection(coordinator: RunningCoordi
                 await socket.recv()
     assert caught.value.rcvd is not None
     assert caught.value.rcvd.code == 1008
+
+
+class Broken(Client):
+    def __init__(self, principal: Principal, outlet: SseOutlet, services: Services) -> None:
+        self.principal = principal
+        self.subscriber = Subscriber(services.hub.followings, principal.tenant_id, outlet, outlet.close)
+        self.beaten = asyncio.Event()
+
+    async def refuse(self) -> None:
+        """It stays."""
+
+    def leave(self) -> None:
+        """It stays."""
+
+    def beat(self, now: float) -> None:
+        self.beaten.set()
+        raise LookupError(f"a bug at {now}")
+
+
+async def test_a_client_with_a_bug_costs_the_others_nothing(database_url: str) -> None:
+    async with (
+        running_coordinator(database_url, stream_ping_seconds=0.1) as coordinator,
+        listening(coordinator) as socket,
+    ):
+        project_id = await coordinator.project()
+        await subscribe(socket, "subscribe-events", project_id=project_id)
+        services = coordinator.served.services
+        [client] = services.hub.clients
+        broken = Broken(client.principal, SseOutlet(), services)
+        with services.hub.admitted(broken):
+            await broken.beaten.wait()
+        task = await coordinator.task(project_id)
+        assert (await hear(socket))["task_id"] == task["id"]
 
 
 async def test_a_log_is_complete_whoever_ends_the_execution(coordinator: RunningCoordinator) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
-import structlog
 from fastapi import FastAPI
 
 from pullyard import __version__
@@ -58,10 +58,10 @@ from pullyard.store.database import Database
 from pullyard.store.feed import Feed
 from pullyard.store.migrate import migrate
 from pullyard.store.objects import open_objects
+from pullyard.telemetry.loops import keep_running
 from pullyard.telemetry.tracer import open_tracer
 
 END_SECONDS = 1.0
-logger = structlog.get_logger(__name__)
 
 
 def create_app(settings: CoordinatorSettings, services: Services | None = None) -> FastAPI:
@@ -151,15 +151,16 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
         services.hub = Hub(services)
         listen(services)
         observe(services)
+        beside = {
+            "dispatcher": partial(services.dispatcher.run, services),
+            "caretakers": partial(services.caretakers.run, services),
+            "radar": partial(watch_overlaps, services),
+            "hub": services.hub.run,
+            "log archiver": partial(LogArchiver().run, services),
+        }
         services.loops += [
-            asyncio.create_task(services.dispatcher.run(services), name="dispatcher"),
-            asyncio.create_task(services.caretakers.run(services), name="caretakers"),
-            asyncio.create_task(watch_overlaps(services), name="radar"),
-            asyncio.create_task(services.hub.run(), name="hub"),
-            asyncio.create_task(LogArchiver().run(services), name="log archiver"),
+            asyncio.create_task(keep_running(name, work), name=name) for name, work in beside.items()
         ]
-        for loop in services.loops:
-            loop.add_done_callback(report_end)
         try:
             yield services, first_login
         finally:
@@ -175,9 +176,3 @@ async def end_loops(loops: Iterable[asyncio.Task[None]]) -> None:
         for loop in pending:
             loop.cancel()
         _, pending = await asyncio.wait(pending, timeout=END_SECONDS)
-
-
-def report_end(task: asyncio.Task[None]) -> None:
-    """A loop that ends by itself is a bug, and nothing would work on: say so loudly."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.critical("background loop ended", loop=task.get_name(), exc_info=error)

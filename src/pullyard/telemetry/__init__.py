@@ -1,1 +1,2 @@
-"""Traces of executions over coordinator and worker; nothing of it is loaded until somebody asks for it."""
+"""Traces of executions over coordinator and worker, which nothing loads until somebody asks for them; and the
+loops beside all else, whose bugs are told here alone."""

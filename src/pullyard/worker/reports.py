@@ -46,6 +46,9 @@ class Reports:
                 self._stop.request(None, lost.message)
             except PullyardError as error:
                 logger.warning("report refused", problem=error.message, code=error.code)
+            except Exception:
+                # The end is told after all reports: one that can't be sent must not hold it up for ever.
+                logger.exception("a bug in a report")
             finally:
                 self._queue.task_done()
 

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from pullyard.sandboxes.docker.engine import Engine
 from pullyard.sandboxes.protocol import ContainerSettings, Probe, SandboxUnavailable
 from pullyard.sandboxes.registry import SAFE, usable
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
+from pullyard.telemetry.loops import keep_running
 from pullyard.telemetry.tracer import open_tracer
 from pullyard.worker.accounts import own_accounts
 from pullyard.worker.client import CoordinatorClient, CredentialRefused
@@ -61,6 +63,8 @@ from pullyard.worker.workspaces import Workspaces
 logger = structlog.get_logger(__name__)
 
 LOCK_SECONDS = 20.0
+ASIDE_SECONDS = 10.0
+"""Between two tries of what the worker does beside its tasks, where that meets a bug."""
 
 
 async def run_worker(settings: WorkerSettings) -> int:
@@ -118,16 +122,20 @@ async def work(settings: WorkerSettings, stack: AsyncExitStack) -> int:
     tools.windows.on_closed, tools.windows.on_opened = heart.beat_now, loop.ask_anew
     background = [
         asyncio.create_task(heart.run(settings.offline_seconds)),
-        asyncio.create_task(identity.keep_fresh()),
+        asyncio.create_task(keep_running("credential", identity.keep_fresh)),
         asyncio.create_task(drain_when_told(loop, signalled)),
     ]
     loop.recover()
     executions = settings.data_directory / "executions"
+    stock = tools.sandboxes.stock
     aside = [
-        asyncio.create_task(keep_saving(tools, executions, loop.save_again)),
-        asyncio.create_task(keep_telling_dropped(client, settings.data_directory)),
-        asyncio.create_task(keep_tidy(tools.sandboxes.stock, loop.engine_is_away, loop.engine_is_back)),
-        asyncio.create_task(clean_daily(tools.sandboxes.stock, executions)),
+        asyncio.create_task(keep_running(name, work, again_seconds=ASIDE_SECONDS))
+        for name, work in (
+            ("saving of kept work", partial(keep_saving, tools, executions, loop.save_again)),
+            ("telling of dropped work", partial(keep_telling_dropped, client, settings.data_directory)),
+            ("tidying of containers", partial(keep_tidy, stock, loop.engine_is_away, loop.engine_is_back)),
+            ("daily cleaning", partial(clean_daily, stock, executions)),
+        )
     ]
     claiming = asyncio.create_task(claim_until_stopped(loop, identity, once=settings.once))
     try:

@@ -36,8 +36,6 @@ async def watch_overlaps(services: "Services") -> None:
         except DATABASE_AWAY as error:
             services.radar.mark(*marked)
             logger.warning("overlaps wait for the database", error=type(error).__name__)
-        except Exception:
-            logger.exception("a bug in the look for overlaps")
         await asyncio.sleep(PAUSE_SECONDS)
 
 

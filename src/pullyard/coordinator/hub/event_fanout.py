@@ -66,9 +66,6 @@ class EventFanout:
             except DATABASE_AWAY as error:
                 logger.warning("events not read", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
-            except Exception:
-                logger.exception("a bug in the fan-out of events")
-                await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
         deliveries = 0

@@ -21,6 +21,7 @@ from pullyard.coordinator.services import Services
 from pullyard.protocol.errors import RequestError
 from pullyard.store.errors import DATABASE_AWAY
 from pullyard.store.queries import named
+from pullyard.telemetry.loops import keep_running
 
 logger = structlog.get_logger(__name__)
 
@@ -98,8 +99,13 @@ class Hub:
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for part in (self.events.run(), self.logs.run(), self.watched.run(), self._tend()):
-                group.create_task(part)
+            for name, part in (
+                ("events of the hub", self.events.run),
+                ("logs of the hub", self.logs.run),
+                ("watched logs", self.watched.run),
+                ("clients of the hub", self._tend),
+            ):
+                group.create_task(keep_running(name, part))
 
     def look_at_everything(self) -> None:
         """Messages of the other replicas may have been missed, and ours by them."""

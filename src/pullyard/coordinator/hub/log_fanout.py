@@ -115,9 +115,6 @@ class LogFanout:
                 # The slow look comes back to them.
                 logger.warning("logs not read", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
-            except Exception:
-                logger.exception("a bug in the fan-out of logs")
-                await asyncio.sleep(RETRY_SECONDS)
 
     async def _look_at(self, keys: Collection[LogKey]) -> None:
         wanted = [(one.tenant_id, *key) for key in keys if (one := self._followed.get(key)) is not None]

@@ -1,0 +1,37 @@
+"""What runs beside all else goes on, whatever it met."""
+
+import asyncio
+
+from pullyard.lifecycle.execution import Phase
+from pullyard.telemetry.loops import keep_running
+from pullyard.worker.client import CoordinatorClient
+from pullyard.worker.reports import Reports
+from pullyard.worker.stop import Stop
+
+PATIENCE_SECONDS = 10
+
+
+async def test_a_loop_that_a_bug_has_ended_begins_again_until_it_returns() -> None:
+    tries: list[int] = []
+
+    async def work() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise LookupError("a bug")
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await keep_running("loop", work, again_seconds=0.0)
+    assert len(tries) == 3
+
+
+async def test_a_report_that_can_not_be_written_down_does_not_hold_up_the_end() -> None:
+    client = CoordinatorClient("http://127.0.0.1:9")
+    reports = Reports(client, "exec_1", 1, Stop())
+    running = asyncio.create_task(reports.run())
+    for _ in range(2):
+        reports.begin(Phase.PREPARE, [], {"branch": "\ud800"})
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await reports.sent()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await client.close()
