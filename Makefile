@@ -24,6 +24,7 @@ up: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard up $(ARGS)
 
 test: $(STAMP) system-for-tests web-if-possible
+	@[ ! -d web/node_modules ] || npm --prefix web run --silent test
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 # The tests of the attack catalogue alone, and a table of what held in which sandbox.
