@@ -76,6 +76,15 @@ class Answers:
             self._room += len(old.content) + KEPT_BYTES
 
 
+class Question(NamedTuple):
+    method: str
+    path: str
+    body: Any = None
+    query: Mapping[str, Any] | None = None
+    again: bool = True
+    """Whether it may be asked once more where its answer was lost."""
+
+
 @dataclass
 class Api:
     """Of one repository's forge. Any number of requests at the same time."""
@@ -108,7 +117,7 @@ class Api:
         ForgeUnsure for a request that must not be repeated blindly and may have been done.
         """
         again = method != "POST" if repeatable is None else repeatable
-        return (await self._asked(method, path, shape, body, query, again))[0]
+        return (await self._asked(Question(method, path, body, query, again), shape))[0]
 
     async def page(
         self, path: str, shape: type[T], query: Mapping[str, Any] | None = None
@@ -117,56 +126,59 @@ class Api:
 
         Raises AnswerTooLong, too.
         """
-        return await self._asked("GET", path, shape, None, query, again=True)
+        return await self._asked(Question("GET", path, query=query), shape)
 
-    async def _asked(
-        self,
-        method: str,
-        path: str,
-        shape: type[T],
-        body: Any,
-        query: Mapping[str, Any] | None,
-        again: bool,  # noqa: FBT001
-    ) -> tuple[T, int | None]:
+    async def _asked(self, question: Question, shape: type[T]) -> tuple[T, int | None]:
         if (left := self.limits.get(self.host, 0.0) - time.monotonic()) > 0:
             raise self._limited(left)
         waited = 0.0
         for attempt in range(1, TRIES + 1):
-            problem, seconds = None, 0.5 * 2 ** (attempt - 1) * (1 + random.random() / 4)
             shown = await self.headers()
             try:
-                status, headers, content = await self._send(method, path, body, query, shown)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                problem = ForgeBusy(f"{self.host} can't be reached ({_plain(str(error))}): try again later.")
-            except httpx.HTTPError as error:
-                problem = self._lost(type(error).__name__, again)
+                status, headers, content = await self._answered(question, shown)
+            except ForgeBusy as busy:
+                seconds = max(busy.seconds, 0.5 * 2 ** (attempt - 1) * (1 + random.random() / 4))
+                if attempt == TRIES or waited + seconds > PATIENCE_SECONDS:
+                    raise
+                waited += seconds
+                await self.pause(seconds)
             else:
-                limited = limit_seconds(status, headers, content, time.time())
-                if limited is not None:
-                    seconds = max(limited, seconds)
-                    problem = self._limited(seconds)
-                    if seconds > PATIENCE_SECONDS:
-                        # Whoever else asks meanwhile is not let through to be refused, too.
-                        self.limits[self.host] = time.monotonic() + min(seconds, LIMIT_SECONDS)
-                elif status in _AGAIN:
-                    problem = self._lost(f"{status}", again)
-                else:
-                    # A forge that says it back must not have it shown by us.
-                    secret = secret_of(shown)
-                    content = content.replace(secret, b"***") if secret else content
-                    last = last_page(headers, (query or {}).get("limit"))
-                    return self._read(status, headers, content, shape), last
-            if attempt == TRIES or isinstance(problem, ForgeUnsure) or waited + seconds > PATIENCE_SECONDS:
-                raise problem
-            waited += seconds
-            await self.pause(seconds)
+                last = last_page(headers, (question.query or {}).get("limit"))
+                return self._read(status, headers, content, shape), last
         raise AssertionError("the last try returns or raises")
 
+    async def _answered(
+        self, question: Question, shown: Mapping[str, str]
+    ) -> tuple[int, httpx.Headers, bytes]:
+        """By one try. Raises ForgeBusy where another may follow, ForgeUnsure where none may."""
+        try:
+            status, headers, content = await self._send(question, shown)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            said = f"{self.host} can't be reached ({_plain(str(error))}): try again later."
+            raise ForgeBusy(said) from error
+        except httpx.HTTPError as error:
+            raise self._lost(type(error).__name__, question) from error
+        if (seconds := limit_seconds(status, headers, content, time.time())) is not None:
+            raise self._limited(seconds)
+        if status in _AGAIN:
+            raise self._lost(f"{status}", question)
+        # A forge that says it back must not have it shown by us.
+        secret = secret_of(shown)
+        return status, headers, content.replace(secret, b"***") if secret else content
+
     def _limited(self, seconds: float) -> ForgeBusy:
+        if seconds > PATIENCE_SECONDS:
+            # Whoever else asks meanwhile is not let through to be refused, too.
+            self.limits[self.host] = time.monotonic() + min(seconds, LIMIT_SECONDS)
         return ForgeBusy(
-            f"{self.host} takes no more requests of this worker's account for {seconds:.0f} seconds: "
-            "try again then."
+            f"{self.host} takes no more requests of this worker's account for {max(seconds, 1.0):.0f} "
+            "seconds: try again then.",
+            seconds=seconds,
         )
+
+    def _lost(self, what: str, question: Question) -> RemoteFailure:
+        kind = ForgeBusy if question.again else ForgeUnsure
+        return kind(f"{self.host} did not answer properly ({what}): try again later.")
 
     async def tail(self, path: str, size_bytes: int) -> str:
         """The end of a text; empty where there is none to be had. Asked for once: work goes on without it."""
@@ -184,16 +196,13 @@ class Api:
         secret = secret_of(shown)
         return (kept.replace(secret, b"***") if secret else kept).decode("utf-8", "replace")
 
-    def _lost(self, what: str, again: bool) -> RemoteFailure:  # noqa: FBT001
-        kind = ForgeBusy if again else ForgeUnsure
-        return kind(f"{self.host} did not answer properly ({what}): try again later.")
-
-    async def _send(
-        self, method: str, path: str, body: Any, query: Mapping[str, Any] | None, shown: Mapping[str, str]
-    ) -> tuple[int, httpx.Headers, bytes]:
+    async def _send(self, question: Question, shown: Mapping[str, str]) -> tuple[int, httpx.Headers, bytes]:
+        method, path = question.method, question.path
         url = path if "://" in path else f"{self.url}{path}"
         headers = {"accept": "application/json", "user-agent": "pullyard", **shown}
-        request = self.client.build_request(method, url, json=body, params=query, headers=headers)
+        request = self.client.build_request(
+            method, url, json=question.body, params=question.query, headers=headers
+        )
         known = self.answers.of(str(request.url)) if method == "GET" else None
         if known is not None:
             request.headers["if-none-match"] = known.tag
@@ -276,16 +285,20 @@ def limit_seconds(status: int, headers: Mapping[str, str], content: bytes, now: 
     """How long the forge wants no more requests; None where that is not what it says. It did nothing then."""
     if status not in (403, 429):
         return None
-    spent = headers.get("x-ratelimit-remaining") == "0" or headers.get("ratelimit-remaining") == "0"
+    spent = _rate(headers, "remaining") == "0"
     after = _number(headers.get("retry-after"))
     if status == 403 and not spent and after is None and not _LIMITED.search(said_in(content)):
         return None
     if after is not None:
         return after
-    reset = _number(headers.get("x-ratelimit-reset") or headers.get("ratelimit-reset"))
+    reset = _number(_rate(headers, "reset"))
     if spent and reset is not None:
         return max(1.0, reset - now + 1.0)
     return SECONDARY_SECONDS if status == 403 else 0.0
+
+
+def _rate(headers: Mapping[str, str], name: str) -> str | None:
+    return headers.get(f"x-ratelimit-{name}") or headers.get(f"ratelimit-{name}")
 
 
 def _number(text: str | None) -> float | None:

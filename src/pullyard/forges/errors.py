@@ -27,10 +27,11 @@ class ForgeUnsure(RemoteFailure):
 
 
 class ForgeBusy(RemoteFailure):
-    """The forge does not take more requests now, or does not answer."""
+    """The forge does not take more requests now, or does not answer; ``seconds`` is how long at least."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, seconds: float = 0.0) -> None:
         super().__init__(message, retryable=True, code="forge-busy")
+        self.seconds = seconds
 
 
 class AnswerTooLong(RemoteFailure):
