@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pullyard.forges import api
 from pullyard.forges.access import Access
 from pullyard.forges.errors import ForgeBusy, ForgeRefused, ForgeUnsure
 from pullyard.forges.protocol import Checks, Forge
@@ -254,6 +255,16 @@ async def test_a_limit_of_an_hour_is_told(forge: Forge, site: Site, server: Forg
         with pytest.raises(ForgeBusy, match=r"for 3[56]\d\d seconds"):
             await status(forge, site, commit)
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("site", ["github"], indirect=True)
+async def test_an_answer_that_takes_for_ever_is_not_waited_for(
+    forge: Forge, site: Site, server: ForgeServer, commit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "ANSWER_SECONDS", 0.2)
+    server.fault("GET", ROOT, 200, body=[], spaces=500)
+    assert await status(forge, site, commit) is None
+    assert len(server.asked) == 2
 
 
 REFUSALS = [

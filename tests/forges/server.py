@@ -10,7 +10,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -111,6 +111,8 @@ class Fault:
     done: bool = False
     """Whether the request is done all the same, and only its answer lost."""
     times: int = 1
+    spaces: int = 0
+    """So many come before the body, each after 10 ms."""
     before: Callable[[], None] | None = None
     """Called while the request waits."""
 
@@ -150,6 +152,7 @@ class ForgeServer:
     spared: int = 0
     """Answers of that kind."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    closing: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -322,7 +325,8 @@ class Handler(BaseHTTPRequestHandler):
                 headers = {**headers, "ETag": tag}
             self.say(status, content, headers)
         elif fault.status:
-            self.say(fault.status, json.dumps(fault.body).encode(), fault.headers)
+            content = json.dumps(fault.body).encode()
+            self.say(fault.status, content, fault.headers, spaces=fault.spaces)
         else:
             self.close_connection = True
 
@@ -338,13 +342,17 @@ class Handler(BaseHTTPRequestHandler):
         except Refused as refusal:
             return refusal.status, refusal.body, refusal.headers
 
-    def say(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+    def say(self, status: int, content: bytes, headers: Mapping[str, str], *, spaces: int = 0) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(spaces + len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            for _ in range(spaces):
+                self.wfile.write(b" ")
+                self.forge.closing.wait(0.01)
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -371,5 +379,6 @@ def serve_forge(server: ForgeServer, trust: ssl.SSLContext | None = None) -> Ite
         try:
             yield server
         finally:
+            server.closing.set()
             listening.shutdown()
             thread.join()

@@ -18,6 +18,8 @@ from pullyard.forges.errors import AnswerTooLong, ForgeBusy, ForgeRefused, Forge
 from pullyard.protocol.errors import RemoteFailure
 
 ANSWER_BYTES = 8 << 20
+ANSWER_SECONDS = 180.0
+"""However steadily it comes: whoever waits for one holds up what else is done for its repository."""
 REMEMBERED_BYTES = 16 << 20
 TEXT_CHARACTERS = 100_000
 """Of each text in an answer: no more is kept of it. GitHub's longest comment has 65,536."""
@@ -156,7 +158,7 @@ class Api:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             said = f"{self.host} can't be reached ({_plain(str(error))}): try again later."
             raise ForgeBusy(said) from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise self._lost(type(error).__name__, question) from error
         if (seconds := limit_seconds(status, headers, content, time.time())) is not None:
             raise self._limited(seconds)
@@ -186,12 +188,15 @@ class Api:
         kept, read = b"", 0
         try:
             headers = {"user-agent": "pullyard", **shown}
-            async with self.client.stream("GET", f"{self.url}{path}", headers=headers) as answer:
+            async with (
+                asyncio.timeout(ANSWER_SECONDS),
+                self.client.stream("GET", f"{self.url}{path}", headers=headers) as answer,
+            ):
                 async for piece in answer.aiter_bytes():
                     kept, read = (kept + piece)[-size_bytes:], read + len(piece)
                     if answer.status_code != 200 or read > ANSWER_BYTES:
                         return ""
-        except httpx.HTTPError:
+        except (httpx.HTTPError, TimeoutError):
             return ""
         secret = secret_of(shown)
         return (kept.replace(secret, b"***") if secret else kept).decode("utf-8", "replace")
@@ -206,7 +211,8 @@ class Api:
         known = self.answers.of(str(request.url)) if method == "GET" else None
         if known is not None:
             request.headers["if-none-match"] = known.tag
-        status, told, content = await self._bounded(request)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            status, told, content = await self._bounded(request)
         if known is not None and status == 304:
             return 200, httpx.Headers({"link": known.link}), known.content
         if method == "GET" and status == 200 and (tag := told.get("etag")):
