@@ -57,6 +57,30 @@ async def test_a_poll_whose_time_is_over_during_its_claim_gets_what_it_was_given
                 assert len((await answer).grants) == 1
 
 
+async def test_a_claim_that_waited_its_turn_gives_nothing_to_a_poll_that_was_answered_meanwhile(
+    coordinator: RunningCoordinator,
+) -> None:
+    services, worker = coordinator.served.services, await coordinator.worker("gpu")
+    polling = asyncio.create_task(worker.poll(wait=30))
+    async with services.database.transaction() as blocker:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not services.dispatcher.waiting_count:
+                await blocker.scalar(WAITING)
+        # Meanwhile the claim that the poll came with is over.
+        one, other = await coordinator.project(), await coordinator.project()
+        await blocker.execute(LOCK, {"lock": CLAIM_LOCK})
+        # The first task's claim is a part of its own commit; that for the second waits for its turn. Those of
+        # one project, or for the same workers, would wait for each other before.
+        first = asyncio.create_task(coordinator.task(one))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not await blocker.scalar(WAITING):
+                assert not first.done()
+        second = await coordinator.task(other, labels=["gpu"])
+    granted = [grant.task.id for grant in (await polling).grants]
+    assert granted == [(await first)["id"]]
+    assert [grant.task.id for grant in (await worker.poll(wait=10)).grants] == [second["id"]]
+
+
 @pytest.mark.parametrize("by_post", [False, True])
 async def test_a_claim_counts_what_another_one_has_not_committed_yet(
     database_url: str,
