@@ -13,12 +13,11 @@ import msgspec
 from bench.figures import Figure, Goal, median_ms
 from bench.installation import Installation
 from pullyard.lifecycle.reasons import Reason
+from pullyard.protocol.enrolment import Enrolment, EnrolRequest
 from pullyard.protocol.resources import ProjectInput, TokenInput
 from pullyard.protocol.worker import (
     ClaimAnswer,
     ClaimRequest,
-    Enrolment,
-    EnrolRequest,
     FinishRequest,
     Grant,
     HeartbeatRequest,

@@ -18,12 +18,11 @@ from bench.installation import BenchFailed
 from bench.stage import LABEL, Coordinator
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
+from pullyard.protocol.enrolment import Enrolment, EnrolRequest
 from pullyard.protocol.versions import PROTOCOL_VERSION
 from pullyard.protocol.worker import (
     ClaimAnswer,
     ClaimRequest,
-    Enrolment,
-    EnrolRequest,
     FinishRequest,
     Grant,
     HeartbeatAnswer,

@@ -6,9 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from pullyard.protocol.enrolment import ConnectRequest
 from pullyard.protocol.errors import PullyardError
 from pullyard.protocol.versions import PROTOCOL_VERSION
-from pullyard.protocol.worker import ConnectRequest, Errand
+from pullyard.protocol.worker import Errand
 from pullyard.worker.client import until_answered
 from pullyard.worker.context import Tools
 from pullyard.worker.execution import Execution

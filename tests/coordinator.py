@@ -18,12 +18,11 @@ from pydantic import SecretStr
 
 from pullyard.coordinator.server import Served, serve
 from pullyard.coordinator.settings import CoordinatorSettings
+from pullyard.protocol.enrolment import Enrolment, EnrolRequest
 from pullyard.protocol.worker import (
     ClaimAnswer,
     ClaimRequest,
     Diffstat,
-    Enrolment,
-    EnrolRequest,
     FinishRequest,
     Grant,
     HeartbeatAnswer,

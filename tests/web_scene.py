@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from pullyard.protocol.worker import AskRequest, Enrolment, EnrolRequest, ErrandReport, Usage
+from pullyard.protocol.enrolment import Enrolment, EnrolRequest
+from pullyard.protocol.worker import AskRequest, ErrandReport, Usage
 from tests.coordinator import RunningCoordinator, WireWorker, change_of
 
 HOSTILE = "<img src=x onerror=alert(1)> \x1b[31mred\u202e\u202dgnp.exe " + "w" * 90

@@ -6,8 +6,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from pullyard.protocol.enrolment import ConnectRequest
 from pullyard.protocol.errands import TaskListReport
-from pullyard.protocol.worker import ClaimAnswer, ConnectRequest, Errand, ErrandReport
+from pullyard.protocol.worker import ClaimAnswer, Errand, ErrandReport
 from tests.coordinator import FAST, RunningCoordinator, WireWorker, running_coordinator
 
 LIST = "- [ ] One\n- [ ] Two\n  - after: One\n"

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from pullyard.protocol.worker import ConnectRequest
+from pullyard.protocol.enrolment import ConnectRequest
 from tests.coordinator import RunningCoordinator, WireWorker, running_coordinator
 
 DRIFT = (

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
-from pullyard.protocol.worker import Credential, Enrolment
+from pullyard.protocol.enrolment import Credential, Enrolment
 from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.identity import Identity
 from pullyard.worker.offer import Offer

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from pullyard.lifecycle.ids import Kind, is_id
+from pullyard.protocol.enrolment import Connected, ConnectRequest, Credential, Enrolment, EnrolRequest
 from pullyard.protocol.errors import LostLease, ProtocolViolation, RemoteFailure, RequestError
 from pullyard.protocol.versions import PROTOCOL_VERSION
 from pullyard.protocol.worker import (
@@ -16,12 +17,7 @@ from pullyard.protocol.worker import (
     AskRequest,
     ClaimAnswer,
     ClaimRequest,
-    Connected,
-    ConnectRequest,
-    Credential,
     Done,
-    Enrolment,
-    EnrolRequest,
     ErrandReport,
     FinishRequest,
     HeartbeatAnswer,

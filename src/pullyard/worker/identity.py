@@ -11,9 +11,9 @@ import structlog
 
 from pullyard import __version__
 from pullyard.files.writes import replace_file
+from pullyard.protocol.enrolment import Connected, ConnectRequest, EnrolRequest
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION
-from pullyard.protocol.worker import Connected, ConnectRequest, EnrolRequest
 from pullyard.worker.client import CoordinatorClient, CredentialRefused, until_answered
 from pullyard.worker.offer import Offer
 from pullyard.worker.settings import WorkerSettings

@@ -17,8 +17,8 @@ from pullyard.files.locks import FileLock, wait_for
 from pullyard.forges.sites import Sites
 from pullyard.git.errors import GitMissing
 from pullyard.git.program import Git
+from pullyard.protocol.enrolment import Connected
 from pullyard.protocol.errors import RequestError
-from pullyard.protocol.worker import Connected
 from pullyard.sandboxes.docker.engine import Engine
 from pullyard.sandboxes.protocol import ContainerSettings, Probe, SandboxUnavailable
 from pullyard.sandboxes.registry import SAFE, usable

@@ -9,9 +9,9 @@ from pullyard.coordinator.workflows.choose import with_needs
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import step
 from pullyard.lifecycle.worker import WORKER_TRANSITIONS, WorkerEvent, WorkerState
+from pullyard.protocol.enrolment import Connected, ConnectRequest, Enrolment, EnrolRequest
 from pullyard.protocol.errors import NotFound, RequestError
 from pullyard.protocol.versions import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, WORKFLOW_VERSION, agree
-from pullyard.protocol.worker import Connected, ConnectRequest, Enrolment, EnrolRequest
 from pullyard.store.queries import named
 
 

@@ -29,14 +29,12 @@ from pullyard.coordinator.workers.enrol import connect_worker, enrol_worker, iss
 from pullyard.coordinator.workers.heartbeat import beat
 from pullyard.coordinator.workers.quarantine import is_strike, judge_worker
 from pullyard.lifecycle.crash_points import reached
+from pullyard.protocol.enrolment import ConnectRequest, Credential, EnrolRequest
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.worker import (
     AskRequest,
     ClaimRequest,
-    ConnectRequest,
-    Credential,
     Done,
-    EnrolRequest,
     ErrandReport,
     FinishRequest,
     HeartbeatRequest,
