@@ -35,7 +35,7 @@ check: $(STAMP)
 	@$(BIN)/ruff check src tests bench simulation
 	@$(BIN)/ruff format --check src tests bench simulation
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/pyright
+	@$(BIN)/pyrefly check
 	@$(BIN)/deptry src
 	@$(BIN)/vulture
 	@$(BIN)/python scripts/file_lengths.py

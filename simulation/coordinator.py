@@ -121,7 +121,7 @@ class CoordinatorNode:
             "feed": NoFeed(),
             "authenticator": TrustingAuthenticator(),
             "dispatcher": Dispatcher(database, settings),
-            "finishes": FinishGroups(database),  # pyright: ignore[reportArgumentType]
+            "finishes": FinishGroups(database),
             "caretakers": Caretakers(clock),
             "forgotten": Forgotten(settings.lease_seconds, clock),
             "stopping": asyncio.Event(),

@@ -83,11 +83,11 @@ def replaced(
     configured = structlog.get_config()
     ids.SOURCE.time_ns = lambda: int((EPOCH_SECONDS + loop.now) * 1e9)
     ids.SOURCE.random_bits = dice.getrandbits
-    logs.FileEvents = SimulatedFileEvents  # pyright: ignore[reportAttributeAccessIssue]
+    logs.FileEvents = SimulatedFileEvents
     logs.LogFile.append = append_and_tell
     trees.remove = lambda tree: shutil.rmtree(tree, ignore_errors=True)
-    claim.secrets = SimpleNamespace(token_hex=token_hex)  # pyright: ignore[reportAttributeAccessIssue]
-    worker_loop.uuid4 = lambda: token_hex(16)  # pyright: ignore[reportAttributeAccessIssue]
+    claim.secrets = SimpleNamespace(token_hex=token_hex)
+    worker_loop.uuid4 = lambda: token_hex(16)
     clock: Any = SimpleNamespace(monotonic=loop.time, time=lambda: EPOCH_SECONDS + loop.now)
     walk.time = journal.time = limits.time = clock
     FORGES["simulated"] = SimulatedForge

@@ -39,7 +39,7 @@ def with_network(
     if not any(typed):
         return wish
     whole = wish or (current or IsolationSettings()).model_dump(mode="json")
-    before = {"registries": False, "hosts": []} if deny else whole["network"]
+    before: dict[str, Any] = {"registries": False, "hosts": []} if deny else whole["network"]
     return whole | {
         "network": {
             "registries": before["registries"] if registries is None else registries,

@@ -49,9 +49,7 @@ class Child:
 
     def __init__(self, argv: Sequence[str], streams: Streams, setting: Setting | None = None) -> None:
         setting = setting or Setting()
-        account = (
-            {} if setting.uid is None else {"user": setting.uid, "group": setting.uid, "extra_groups": []}
-        )
+        uid = setting.uid
         self.process = subprocess.Popen(
             argv,
             stdin=streams.stdin,
@@ -61,7 +59,9 @@ class Child:
             env=setting.environment,
             cwd=setting.directory,
             start_new_session=True,
-            **account,
+            user=uid,
+            group=uid,
+            extra_groups=None if uid is None else [],
         )
         self.id = self.process.pid
         self.descriptor = os.pidfd_open(self.id)

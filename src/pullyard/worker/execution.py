@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import structlog
@@ -194,12 +194,13 @@ class Execution:
         """Send the rest of the log, then the end; wait out a coordinator that is away. False: it is lost."""
         finish = self._context.record.finish
         assert finish is not None
+        send = partial(self._context.tools.client.finish, self.id, finish)
 
         async def deliver() -> None:
             await shipping
             await self._reports.sent()
             reached("finish-begins")
-            await until_answered(lambda: self._context.tools.client.finish(self.id, finish))
+            await until_answered(send)
             reached("finish-answered")
 
         delivering = asyncio.ensure_future(deliver())

@@ -33,7 +33,7 @@ async def find_resumed(context: Context, copy: Copy) -> str | None:
         log.line("The work to go on from is damaged on this worker: starting from the base branch.")
         return None
     begun_at = await context.tools.mirrors.find(mirror, f"{kept}^")
-    if begun_at in (None, copy.start_commit):
+    if begun_at is None or begun_at == copy.start_commit:
         return kept
     # As it is, the work would take back whatever came to the base since.
     words = ("merge-tree", "--write-tree", "--no-messages", copy.start_commit, kept)

@@ -187,13 +187,12 @@ class Loop:
 
 def with_plain_names(response: ModelResponse) -> ModelResponse:
     """Providers refuse a request with a call in it whose name no tool could have, also one of their own."""
-    parts = [
-        replace(part, tool_name=_NO_NAME.sub("_", part.tool_name)[:64] or "_")
-        if isinstance(part, ToolCallPart)
-        else part
-        for part in response.parts
-    ]
+    parts = [with_plain_name(part) if isinstance(part, ToolCallPart) else part for part in response.parts]
     return replace(response, parts=parts)
+
+
+def with_plain_name(part: ToolCallPart) -> ToolCallPart:
+    return replace(part, tool_name=_NO_NAME.sub("_", part.tool_name)[:64] or "_")
 
 
 def as_end(error: Exception) -> Ended:

@@ -75,12 +75,15 @@ def cut_results(messages: list[ModelMessage], *, keep: int) -> list[ModelMessage
 def shortened(message: ModelMessage) -> ModelMessage:
     if isinstance(message, ModelRequest):
         parts = [
-            replace(part, content=shorten(str(part.content))) if isinstance(part, ToolReturnPart) else part
-            for part in message.parts
+            shortened_return(part) if isinstance(part, ToolReturnPart) else part for part in message.parts
         ]
         return replace(message, parts=parts)
     parts = [shortened_call(part) if isinstance(part, ToolCallPart) else part for part in message.parts]
     return replace(message, parts=parts)
+
+
+def shortened_return(part: ToolReturnPart) -> ToolReturnPart:
+    return replace(part, content=shorten(str(part.content)))
 
 
 def shortened_call(call: ToolCallPart) -> ToolCallPart:

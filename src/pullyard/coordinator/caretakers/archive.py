@@ -141,11 +141,12 @@ async def remove_unwanted(services: "Services", objects: "Objects") -> None:
     """The name of an object is forgotten once it is gone, and not before."""
     while True:
         async with services.database.transaction() as connection:
-            rows = (await connection.execute(named("log_objects_unwanted"))).mappings().all()
+            found = (await connection.execute(named("log_objects_unwanted"))).all()
+        rows = [row._asdict() for row in found]
         for row in rows:
             await objects.delete(row["object_key"])
             reached("log-object-removed")
             async with services.database.transaction() as connection:
-                await connection.execute(named("log_object_gone"), {**row})
+                await connection.execute(named("log_object_gone"), row)
         if not rows:
             return

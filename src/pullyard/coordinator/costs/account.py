@@ -41,8 +41,9 @@ class Kept:
     @classmethod
     def read(cls, row: Any) -> "Kept":
         """The database's words become the enumerations' members, which are told apart by identity."""
-        named_ones = {"scope": BudgetScope(row["scope"]), "period": BudgetPeriod(row["period"])}
-        return cls(**{**row, **named_ones})
+        words: dict[str, Any] = {**row}
+        words |= {"scope": BudgetScope(words["scope"]), "period": BudgetPeriod(words["period"])}
+        return cls(**words)
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Account:
     @property
     def spent(self) -> list[Bound]:
         return [bound for bound in self.bounds if bound.cap.is_spent]
+
+    @property
+    def units(self) -> set[Unit]:
+        """Those that something bounds."""
+        return {bound.unit for bound in self.bounds}
 
     def used(self, unit: Unit) -> int:
         usage = self.usage

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -78,7 +79,7 @@ async def report_costs(
     )
 
 
-def picked(row: dict[str, Any], columns: tuple[str, ...] = COLUMNS) -> dict[str, Any]:
+def picked(row: Mapping[Any, Any], columns: tuple[str, ...] = COLUMNS) -> dict[str, Any]:
     return {name: row[name] for name in columns}
 
 

@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol, with its transport within reach of responses that may have to be cut off."""
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any
 
 from starlette.requests import HTTPConnection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -14,7 +14,7 @@ EXTENSION = "pullyard.transport"
 class HttpProtocol(HttpToolsProtocol):
     """A response that its client does not read can't be ended by closing: its buffer has to leave first."""
 
-    scope: ClassVar[Any]
+    scope: Any
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

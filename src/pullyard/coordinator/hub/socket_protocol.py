@@ -4,7 +4,7 @@ An application that sends through ASGI pays for a dict, a frame and a copy a cli
 once and hands the same bytes to a thousand transports, whose buffers also tell who does not keep up.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -19,7 +19,7 @@ UNREAD_BYTES = 64 * 1024
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    scope: ClassVar[Any]
+    scope: Any
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

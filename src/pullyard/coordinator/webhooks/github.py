@@ -109,11 +109,11 @@ def subject_of(event: str, payload: _Payload) -> Subject:
 
 
 def touched_by(payload: _Payload, commit: str) -> Touched:
-    checked = payload.check_suite or payload.check_run or payload.workflow_run
+    checked = payload.check_suite or payload.check_run or payload.workflow_run or _Checked()
     return Touched(
         urls=present(payload.pull_request.html_url) if payload.pull_request else (),
-        branches=branch_of(payload.ref or "") + present((checked and checked.head_branch) or ""),
-        commits=present(checked.head_sha if checked else "", commit),
+        branches=branch_of(payload.ref or "") + present(checked.head_branch or ""),
+        commits=present(checked.head_sha, commit),
     )
 
 

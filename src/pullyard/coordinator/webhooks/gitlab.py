@@ -140,7 +140,7 @@ def labelled(payload: _Payload, about: _Object, by: Account) -> Subject:
     labels = titles(payload.labels)
     if about.action == "update":
         # Whoever edits an issue has not given it the labels that it had before.
-        changed = (payload.changes and payload.changes.labels) or _Labels()
+        changed = (payload.changes or _Changes()).labels or _Labels()
         labels = titles(changed.current) - titles(changed.previous)
     issue = protocol.Issue(page_of(about.url), about.iid, about.title or "", about.description or "")
     return Labelled(issue, labels, by)

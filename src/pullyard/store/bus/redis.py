@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -100,6 +101,6 @@ class RedisBus(Exchange):
                 continue
             pinged = False
             if message["type"] == "message":
-                sender, _, rest = message["data"].decode("utf-8", "replace").partition("\n")
+                sender, _, rest = cast("bytes", message["data"]).decode("utf-8", "replace").partition("\n")
                 if sender != self.sender:
                     self.hear(rest)
