@@ -192,19 +192,7 @@ class ApiForge(ABC):
         found = await self._known(api, place, branch, commit)
         if found.state is ChangeState.MERGED:
             return check_object_id(await self.completed(api, place, found))
-        if found.state is ChangeState.CLOSED:
-            raise Conflict(
-                f"The change of {branch!r} was closed on {api.host}: open it again there, or retry the task.",
-                code="change-gone",
-            )
-        if not found.is_at(commit):
-            raise moved(branch)
-        if found.base_branch != base_branch:
-            raise Conflict(
-                f"The change of {branch!r} is into another branch on {api.host} than {base_branch!r}: set it "
-                "back there, or merge it there.",
-                code="base-changed",
-            )
+        check_open(found, api.host, branch=branch, base_branch=base_branch, commit=commit)
         if found.draft:
             await self.make_ready(api, place, found)
         try:
@@ -364,6 +352,23 @@ def labelled_issue(one: OpenIssue) -> LabelledIssue:
         author=plain_line(one.who.shown or one.who.name),
         url=page_url(one.url),
     )
+
+
+def check_open(found: Found, host: str, *, branch: str, base_branch: str, commit: str) -> None:
+    """Raises Conflict where it is not the open change of ``commit`` into ``base_branch``."""
+    if found.state is ChangeState.CLOSED:
+        raise Conflict(
+            f"The change of {branch!r} was closed on {host}: open it again there, or retry the task.",
+            code="change-gone",
+        )
+    if not found.is_at(commit):
+        raise moved(branch)
+    if found.base_branch != base_branch:
+        raise Conflict(
+            f"The change of {branch!r} is into another branch on {host} than {base_branch!r}: set it back "
+            "there, or merge it there.",
+            code="base-changed",
+        )
 
 
 def moved(branch: str) -> Conflict:

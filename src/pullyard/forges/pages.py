@@ -35,10 +35,14 @@ class Reader(Generic[T]):
             if before is not None and len(before) != size:
                 break
             self.parts[number] = await self.page(size, number)
+        await self.fill(size)
+        return [one for number in sorted(self.parts) for one in self.parts[number] or ()]
+
+    async def fill(self, size: int) -> None:
+        """What was too long as a whole comes in smaller pages, the newest first."""
         for number in sorted(self.parts, reverse=not self.newest_first):
             if self.parts[number] is None:
                 self.parts[number] = await self.smaller(size, number)
-        return [one for number in sorted(self.parts) for one in self.parts[number] or ()]
 
     async def page(self, size: int, number: int) -> list[T] | None:
         try:
