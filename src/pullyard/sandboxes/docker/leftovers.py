@@ -24,15 +24,19 @@ async def remove_leftovers(engine: Engine, owner_label: str) -> dict[str, int]:
     if not owner_label:
         return {}
     query = {"filters": {"label": [f"{WORKER_LABEL}={owner_label}"]}}
-    containers = await engine.call("GET", "/containers/json", query={"all": "true", **query})
+    containers = await listed(engine, "/containers/json", {"all": "true", **query})
     # Networks and volumes can only go once no container has them.
-    await in_turn([remove_container(engine, str(found["Id"])) for found in containers or ()])
-    networks = await engine.call("GET", "/networks", query=query)
-    await in_turn([remove_network(engine, str(found["Id"])) for found in networks or ()])
+    await in_turn([remove_container(engine, str(found["Id"])) for found in containers])
+    networks = await listed(engine, "/networks", query)
+    await in_turn([remove_network(engine, str(found["Id"])) for found in networks])
     volumes = (await engine.call("GET", "/volumes", query=query) or {}).get("Volumes") or ()
     ours = [found for found in volumes if not is_environment(found)]
     await in_turn([remove_volume(engine, str(found["Name"])) for found in ours])
-    return {"containers": len(containers or ()), "networks": len(networks or ()), "volumes": len(ours)}
+    return {"containers": len(containers), "networks": len(networks), "volumes": len(ours)}
+
+
+async def listed(engine: Engine, path: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return await engine.call("GET", path, query=query) or []
 
 
 async def settle(engine: Engine, seconds: float) -> None:
@@ -52,8 +56,8 @@ async def settle(engine: Engine, seconds: float) -> None:
 
 async def remove_build(engine: Engine, label: str) -> None:
     query: dict[str, Any] = {"all": "true", "filters": {"label": [label], "status": ENDED}}
-    left = await engine.call("GET", "/containers/json", query=query)
-    await in_turn([remove_container(engine, str(found["Id"])) for found in left or ()])
+    left = await listed(engine, "/containers/json", query)
+    await in_turn([remove_container(engine, str(found["Id"])) for found in left])
     layers = {"label": [label], "dangling": ["true"]}
     await engine.call("POST", "/images/prune", query={"filters": layers})
 
