@@ -68,11 +68,15 @@ def _check_headers(request: h11.Request, target: Target) -> None:
         raise Malformed(431, f"A request has at most {MOST_HEADERS} headers.", plain=True)
     if sum(len(name) + len(value) for name, value in request.headers) > HEADERS_BYTES:
         raise Malformed(431, f"A request's headers have at most {HEADERS_BYTES} bytes.", plain=True)
+    _check_framing(request, target)
+    for name, value in request.headers:
+        if name == b"host" and read_place(value.decode("latin-1"), default) != target.place:
+            raise Malformed(400, "The Host header names another place than the request does.", plain=True)
+
+
+def _check_framing(request: h11.Request, target: Target) -> None:
     framing = {name for name, _ in request.headers} & {b"content-length", b"transfer-encoding"}
     if target.path is None and framing:
         raise Malformed(400, "A tunnel's request has no body.", plain=True)
     if len(framing) > 1:
         raise Malformed(400, "A request has one length: a number, or chunks.", plain=True)
-    for name, value in request.headers:
-        if name == b"host" and read_place(value.decode("latin-1"), default) != target.place:
-            raise Malformed(400, "The Host header names another place than the request does.", plain=True)
