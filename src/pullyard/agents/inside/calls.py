@@ -7,9 +7,17 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_ai.messages import ModelResponse, ToolCallPart, ToolReturnPart
 
-from pullyard.agents.inside.tools import RESULT_CHARACTERS, TOOLS, Asked, Outcome, Tool, ToolProblem
+from pullyard.agents.inside.tools import (
+    RESULT_CHARACTERS,
+    TOOLS,
+    Asked,
+    Outcome,
+    RunCommand,
+    Tool,
+    ToolProblem,
+)
 from pullyard.agents.inside.window import describe
-from pullyard.lifecycle.command_rules import CommandRule, judge_command
+from pullyard.lifecycle.command_rules import CommandDecision, CommandRule, judge_command
 from pullyard.lifecycle.tool_routing import Verdict, strictest
 
 APPROVE, REJECT = "approve", "reject"
@@ -107,34 +115,35 @@ class Calls:
 
     async def _outcome(self, call: ToolCallPart) -> Outcome:
         """Raises ToolProblem, Asked, OSError."""
-        verdict = self.verdicts.get(call.tool_name, Verdict.DENY)
-        kind = TOOLS.get(call.tool_name)
-        if kind is None or call.tool_name not in self.verdicts:
-            known = ", ".join(name for name in TOOLS if name in self.verdicts)
-            raise ToolProblem(f"There is no tool {call.tool_name[:60]!r}: use one of {known}.")
-        try:
-            tool = kind.model_validate(call.args_as_dict(raise_if_invalid=True))
-        except ValidationError as error:
-            raise ToolProblem(f"The arguments of {kind.name} are wrong: {explain(error)}.") from error
-        except (ValueError, AssertionError) as error:
-            raise ToolProblem(f"The arguments of {kind.name} are no JSON object: send one.") from error
+        tool = self._read(call)
         if self.asked == call.tool_call_id:
             return await self._decided(tool)
-        why = "The project's policy"
-        if kind.name == "run_command":
-            verdict, why = self._judge(verdict, tool.command)  # type: ignore[attr-defined]
+        verdict, why = self._judge(tool)
         if verdict is Verdict.DENY:
             raise ToolProblem(
-                f"{kind.name} is denied here. {why} Find another way, or say that there is none."
+                f"{tool.name} is denied here. {why} Find another way, or say that there is none."
             )
         try:
-            if verdict is Verdict.ASK and kind.name != "ask_person":
+            if verdict is Verdict.ASK and tool.name != "ask_person":
                 shown = f"May the agent do this? {why[:200]}\n{shown_whole(tool)}"
                 raise Asked(shown, [APPROVE, REJECT], free=False)
             return await tool.run()
         except Asked:
             self.asked = call.tool_call_id
             raise
+
+    def _read(self, call: ToolCallPart) -> Tool:
+        """Raises ToolProblem."""
+        kind = TOOLS.get(call.tool_name)
+        if kind is None or call.tool_name not in self.verdicts:
+            known = ", ".join(name for name in TOOLS if name in self.verdicts)
+            raise ToolProblem(f"There is no tool {call.tool_name[:60]!r}: use one of {known}.")
+        try:
+            return kind.model_validate(call.args_as_dict(raise_if_invalid=True))
+        except ValidationError as error:
+            raise ToolProblem(f"The arguments of {kind.name} are wrong: {explain(error)}.") from error
+        except (ValueError, AssertionError) as error:
+            raise ToolProblem(f"The arguments of {kind.name} are no JSON object: send one.") from error
 
     async def _decided(self, tool: Any) -> Outcome:
         """The call waited for a person, who has answered."""
@@ -145,8 +154,10 @@ class Calls:
             return await tool.run()
         raise ToolProblem("A person was asked and does not allow it. Find another way, or say there is none.")
 
-    def _judge(self, verdict: Verdict, command: str) -> tuple[Verdict, str]:
-        decisions = [judge_command(["sh", "-c", command], rules) for rules in self.rules]
+    def _judge(self, tool: Tool) -> tuple[Verdict, str]:
+        verdict, decisions = self.verdicts[tool.name], list[CommandDecision]()
+        if isinstance(tool, RunCommand):
+            decisions = [judge_command(["sh", "-c", tool.command], rules) for rules in self.rules]
         strict = strictest(verdict, *(one.verdict for one in decisions))
         return strict, next((one.why for one in decisions if one.verdict is strict), "The project's policy.")
 
