@@ -90,16 +90,29 @@ def change_body(context: Context, copy: Copy, template: str = "") -> str:
     """What was wanted and the repository's ``template``, each cut where it is very long, and then what we say
     ourselves, whole.
     """
-    grant, receipt = context.grant, copy.record.receipt
+    receipt = copy.record.receipt
     assert receipt is not None
-    wanted = [wanted_text(grant).strip()]
-    if grant.task.acceptance_criteria:
-        criteria = "\n".join(criterion_text(one, receipt) for one in grant.task.acceptance_criteria)
-        wanted.append(f"**Acceptance criteria**\n\n{criteria}")
-    if notes := context.facts.get("notes"):
-        wanted.append(harmless(str(notes)))
-    if template:
-        wanted.append(harmless(template))
+    own = own_text(context, copy, receipt)
+    wanted = others_texts(context, receipt, template)
+    room = BODY_CHARACTERS - len(own)
+    return "\n\n".join([*(closed(part[: room // len(wanted)]) for part in wanted), own])
+
+
+def others_texts(context: Context, receipt: Receipt, template: str) -> list[str]:
+    """Of a person, of the agent and of the repository."""
+    task = context.grant.task
+    criteria = "\n".join(criterion_text(one, receipt) for one in task.acceptance_criteria)
+    texts = [
+        wanted_text(context.grant).strip(),
+        f"**Acceptance criteria**\n\n{criteria}" if criteria else "",
+        harmless(str(context.facts.get("notes") or "")),
+        harmless(template),
+    ]
+    return [text for text in texts if text]
+
+
+def own_text(context: Context, copy: Copy, receipt: Receipt) -> str:
+    grant = context.grant
     parts = [closing_text(context, copy), compared_text(grant), receipt_text(receipt)]
     if beside := [one.label for one in context.changed if one is not copy]:
         parts.append(f"Belongs to the change in {', '.join(beside)}, on a branch of the same name.")
@@ -112,10 +125,7 @@ def change_body(context: Context, copy: Copy, template: str = "") -> str:
         f"{cost_text(context.record.usage)}."
     )
     parts.append(signed_text(receipt, grant.execution_id))
-    own = "\n\n".join(part for part in parts if part)
-    room = BODY_CHARACTERS - len(own)
-    words = "\n\n".join(closed(part[: room // len(wanted)]) for part in wanted if part)
-    return f"{words}\n\n{own}" if words else own
+    return "\n\n".join(part for part in parts if part)
 
 
 def criterion_text(criterion: str, receipt: Receipt) -> str:
@@ -185,7 +195,7 @@ def cost_text(usage: Usage) -> str:
 
 
 def uses_agent(context: Context) -> bool:
-    return any(node.kind is NodeKind.AGENT for node in context.workflow.nodes)
+    return any(fact.kind is NodeKind.AGENT for fact in context.record.nodes)
 
 
 def receipt_text(receipt: Receipt) -> str:
