@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from pullyard.coordinator.pages import STATIC
-from pullyard.protocol.worker import ErrandReport
 from tests.coordinator import RunningCoordinator, WireWorker, change_of
 
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -95,19 +94,6 @@ async def test_a_task_is_created_by_keyboard(browser: Browser, coordinator: Runn
     assert complaints == []
 
 
-async def test_a_change_is_merged(browser: Browser, coordinator: RunningCoordinator) -> None:
-    worker, task = await delivered(coordinator)
-    page, complaints = await log_in(browser, coordinator)
-    await page.goto(f"{coordinator.url}/changes/{task['change_id']}")
-    await expect(page.get_by_text("+two")).to_be_visible()
-    await page.get_by_role("button", name="Merge").click()
-    await expect(page.get_by_role("status")).to_contain_text("merge this change")
-    errand = (await worker.poll(slots=0, wait=10.0)).errands[0]
-    await worker.post(f"/errands/{errand.id}", ErrandReport(fence=errand.fence, done=True, commit="c" * 40))
-    await expect(page.get_by_text("merged", exact=True)).to_be_visible()
-    assert complaints == []
-
-
 async def test_nothing_secret_is_kept_where_scripts_can_read(
     browser: Browser, coordinator: RunningCoordinator
 ) -> None:
@@ -128,7 +114,7 @@ async def test_every_page_is_accessible_and_fits(
         browser, coordinator, color_scheme=theme, viewport={"width": width, "height": 850}
     )
     pictures = Path(os.environ.get("PULLYARD_TEST_PICTURES", tmp_path))
-    for path in (f"/tasks/{task['id']}", f"/changes/{task['change_id']}"):
+    for path in (f"/tasks/{task['id']}",):
         await page.goto(coordinator.url + path)
         await expect(page.get_by_role("heading", level=1)).to_be_visible()
         await page.wait_for_load_state("networkidle")

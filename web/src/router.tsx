@@ -6,7 +6,7 @@ import {
   lazyRouteComponent,
 } from "@tanstack/react-router";
 import { boardQuery } from "./api/board";
-import { projectsQuery, queryClient } from "./api/queries";
+import { openChangesQuery, projectsQuery, queryClient } from "./api/queries";
 import { NoSuchPage, PageBroke } from "./components/Fallbacks";
 import { Shell } from "./shell/Shell";
 
@@ -39,6 +39,28 @@ const task = createRoute({
   getParentRoute: () => root,
   path: "/tasks/$taskId",
   component: lazyRouteComponent(() => import("./features/task/TaskPage"), "TaskPage"),
+});
+
+export type ReviewSearch = { project?: string; show?: string; q?: string };
+
+const review = createRoute({
+  getParentRoute: () => root,
+  path: "/review",
+  validateSearch: (search: Record<string, unknown>): ReviewSearch => ({
+    project: text(search.project),
+    show: text(search.show),
+    q: text(search.q),
+  }),
+  loader: () => {
+    void queryClient.prefetchQuery(openChangesQuery);
+  },
+  component: lazyRouteComponent(() => import("./features/review/ReviewPage"), "ReviewPage"),
+});
+
+const comparison = createRoute({
+  getParentRoute: () => root,
+  path: "/comparisons/$comparisonId",
+  component: lazyRouteComponent(() => import("./features/comparison/ComparisonPage"), "ComparisonPage"),
 });
 
 const change = createRoute({
@@ -87,7 +109,9 @@ export const router = createRouter({
   routeTree: root.addChildren([
     board,
     task,
+    review,
     change,
+    comparison,
     automations,
     automation,
     workers,

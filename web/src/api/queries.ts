@@ -80,6 +80,21 @@ export const diffQuery = (changeId: string, commit: string) =>
     },
   });
 
+/** The newest comparisons. */
+export const comparisonsQuery = queryOptions({
+  queryKey: ["comparisons", "list"],
+  queryFn: async () => (await taken(api.GET("/api/v1/comparisons"))).items,
+});
+
+export const comparisonQuery = (comparisonId: string) =>
+  queryOptions({
+    queryKey: ["comparisons", comparisonId],
+    queryFn: () =>
+      taken(
+        api.GET("/api/v1/comparisons/{comparison_id}", { params: { path: { comparison_id: comparisonId } } }),
+      ),
+  });
+
 export const workersQuery = queryOptions({
   queryKey: ["workers"],
   queryFn: async () => (await taken(api.GET("/api/v1/workers", most))).items,

@@ -1,4 +1,5 @@
 import type { QueryKey } from "@tanstack/react-query";
+import type { Change } from "./client";
 import { queryClient } from "./queries";
 
 /** One event of the feed, as the stream brings it. */
@@ -41,7 +42,8 @@ export function newsMakesStale({ type, task_id, execution_id, project_id }: News
   if (project_id) add(["automation", project_id]);
   switch (type) {
     case "task-update":
-      add(["queue"]);
+      add(["queue"], ["comparisons"]);
+      if (isResponse(task_id)) add(["changes"]);
       return add(["projects"]);
     case "automation-update":
     case "project-update":
@@ -50,11 +52,18 @@ export function newsMakesStale({ type, task_id, execution_id, project_id }: News
     case "worker-update":
       return add(["workers"]);
     case "change-update":
-      return add(["changes"]);
+      return add(["changes"], ["comparisons"]);
     case "notification":
-      return add(["budgets"], ["keys"], ["costs"]);
+      return add(["budgets"], ["keys"], ["costs"], ["comparisons"]);
   }
 }
+
+/** Whether a change that is kept here shows the task as one that goes on with it. */
+const isResponse = (taskId: string | null) =>
+  queryClient
+    .getQueriesData<Change | Change[]>({ queryKey: ["changes"] })
+    .flatMap(([, kept]) => kept ?? [])
+    .some(({ responses }) => responses?.some(({ task_id }) => task_id === taskId));
 
 /** Reads everything that is shown anew, or one thing by the first part of its key. */
 export function everythingIsStale(name?: string) {

@@ -3,8 +3,9 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.changes.read import read_change
-from pullyard.coordinator.changes.rows import check_open, lock_change
+from pullyard.coordinator.changes.rows import about, check_open, lock_change
 from pullyard.coordinator.comparisons.guard import check_chosen
+from pullyard.coordinator.events.write import tell
 from pullyard.coordinator.tasks.create import create_task
 from pullyard.coordinator.tasks.read import read_task
 from pullyard.lifecycle.workflows import REPOSITORY_INITIALIZATION, REVIEW_RESPONSE
@@ -50,9 +51,12 @@ async def respond_to_review(
     shown = await read_change(connection, tenant_id, change_id)
     original = await read_task(connection, tenant_id, shown.task_id)
     wish = response_wish(shown, original, review)
-    return await create_task(
+    task_id = await create_task(
         connection, tenant_id, change.project_id, wish, member_id=member_id, responds_to=change_id
     )
+    payload = {"change_id": change_id, "state": change.state, "response_id": task_id}
+    await tell(connection, "change.responding", about(change), payload)
+    return task_id
 
 
 def response_wish(change: Change, original: Task, review: ReviewInput) -> TaskInput:

@@ -1,101 +1,151 @@
-import { Button } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { SegmentedControl } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { api, type Change, taken } from "../../api/client";
-import { changeQuery, diffQuery } from "../../api/queries";
+import { useMemo } from "react";
+import type { Change } from "../../api/client";
+import { changeQuery, diffQuery, projectsQuery } from "../../api/queries";
+import { ChangeMarks } from "../../components/ChangeMarks";
+import { parseDiff } from "../../components/diff/parse";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
-import { Receipt } from "../../components/Receipt";
 import { StateMark } from "../../components/StateMark";
-import { Diff } from "./Diff";
+import { ago, dollars, useNow } from "../../lib/format";
+import { useKeys } from "../../lib/keys";
+import { useStore } from "../../lib/stores";
+import { useTitle } from "../../lib/title";
+import { Alerts, forgeLink } from "./Alerts";
+import { Decide } from "./Decide";
+import { Facts } from "./Facts";
+import { FileView } from "./Files";
+import { FileTree } from "./FileTree";
+import { currentFile, goTo, goToNext } from "./places";
+import { type Remark, useRemarks } from "./remarks";
+import { inColumns, useViewed } from "./viewed";
+import "./change.css";
 
 const route = getRouteApi("/changes/$changeId");
-const ERRANDS: Record<string, string> = {
-  requested: "A worker was asked to",
-  assigned: "A worker is about to",
-  failed: "No worker could",
-};
+const NONE: Remark[] = [];
 
 export function ChangePage() {
   const { changeId } = route.useParams();
   const change = useQuery(changeQuery(changeId));
-  if (!change.data) return <Notice error={change.error} />;
-  const { title, state, branch, base_branch, task_id, body, diffstat, receipt } = change.data;
-  const stat = diffstat as { files?: unknown[]; additions?: number; deletions?: number };
-  return (
-    <div className="stack">
-      <div className="heading">
-        <h1>{plain(title)}</h1>
-        <StateMark state={state} />
-        <Actions change={change.data} />
+  useTitle(change.data?.title ?? "Change");
+  if (!change.data)
+    return (
+      <div className="stack">
+        <h1>Change</h1>
+        <Notice error={change.error} />
       </div>
-      <p className="quiet break">
-        {branch} → {base_branch} · {stat.files?.length ?? 0} files, +{stat.additions ?? 0} −
-        {stat.deletions ?? 0} ·{" "}
-        <Link to="/tasks/$taskId" params={{ taskId: task_id }}>
-          its task
-        </Link>
-      </p>
-      <Errand change={change.data} />
-      {body && <p className="panel text">{plain(body)}</p>}
-      <section className="panel">
-        <h2>Receipt</h2>
-        <Receipt receipt={receipt} />
-      </section>
-      {change.data.has_diff ? (
-        <WholeDiff change={change.data} />
-      ) : (
+    );
+  return <Whole key={changeId} change={change.data} />;
+}
+
+function Whole({ change }: { change: Change }) {
+  const diff = useQuery({ ...diffQuery(change.id, change.commit), enabled: change.has_diff });
+  const files = useMemo(
+    () => parseDiff(diff.data?.text ?? "").map((file, place) => ({ file, id: `file-${place}` })),
+    [diff.data?.text],
+  );
+  const { has, mark } = useViewed(change.id);
+  const split = useSplit();
+  const remarks = useRemarksByFile(change.id);
+  const seen = files.filter(({ file }) => has(file)).length;
+  useKeys("Files", [
+    { keys: "n", does: "Next file", run: () => goToNext(1) },
+    { keys: "p", does: "Previous file", run: () => goToNext(-1) },
+    {
+      keys: "v",
+      does: "Mark the file as viewed",
+      run: () => currentFile()?.querySelector<HTMLElement>(".viewed input")?.click(),
+    },
+    { keys: "s", does: "One column or two", run: () => inColumns.set(!inColumns.get()) },
+  ]);
+  return (
+    <div className="stack change-page">
+      <Head change={change} unseen={files.length - seen} />
+      <Alerts change={change} />
+      <Facts change={change} />
+      <div className="files-head">
+        <h2>Files</h2>
+        {files.length > 0 && (
+          <span className="quiet">
+            {seen} of {files.length} viewed
+          </span>
+        )}
+        <SegmentedControl
+          size="xs"
+          className="columns-choice"
+          aria-label="Columns"
+          value={split ? "split" : "unified"}
+          onChange={(value) => inColumns.set(value === "split")}
+          data={["unified", "split"]}
+        />
+      </div>
+      <Notice error={diff.error} />
+      {!change.has_diff && (
         <p className="empty">The project keeps its diffs where the code is. Read this one on its branch.</p>
       )}
+      <div className="files-columns">
+        {files.length > 1 && <FileTree files={files} seen={has} go={goTo} />}
+        <div className="stack files">
+          {files.map(({ file, id }) => (
+            <FileView
+              key={`${file.path} ${file.digest}`}
+              changeId={change.id}
+              file={file}
+              id={id}
+              split={split}
+              seen={has(file)}
+              mark={mark}
+              remarks={change.state === "open" ? (remarks.get(file.path) ?? NONE) : null}
+            />
+          ))}
+          {diff.data?.truncated && (
+            <p className="empty">The diff is very long and cut here; read the rest on the branch.</p>
+          )}
+        </div>
+      </div>
     </div>
   );
 }
 
-function Actions({ change }: { change: Change }) {
-  const cache = useQueryClient();
-  const ask = useMutation({
-    mutationFn: (kind: "merge" | "close") => {
-      const params = { path: { change_id: change.id } };
-      return taken(
-        kind === "merge"
-          ? api.POST("/api/v1/changes/{change_id}/merge", { params })
-          : api.POST("/api/v1/changes/{change_id}/close", { params }),
-      );
-    },
-    onSettled: () => cache.invalidateQueries({ queryKey: ["changes"] }),
-  });
-  if (change.state !== "open") return null;
-  const busy = ask.isPending || ["requested", "assigned"].includes(change.errand?.state ?? "");
-  return (
-    <>
-      <Button disabled={busy} onClick={() => ask.mutate("merge")}>
-        Merge
-      </Button>
-      <Button variant="default" disabled={busy} onClick={() => ask.mutate("close")}>
-        Close
-      </Button>
-      <Notice error={ask.error} />
-    </>
-  );
+function useSplit(): boolean {
+  const wide = useMediaQuery("(min-width: 860px)", true, { getInitialValueInEffect: false });
+  return useStore(inColumns) && Boolean(wide);
 }
 
-function Errand({ change: { errand } }: { change: Change }) {
-  const words = errand && ERRANDS[errand.state];
-  if (!words) return null;
-  return (
-    <p role="status">
-      {words} {errand.kind} this change. {plain(errand.message)}
-    </p>
-  );
+function useRemarksByFile(changeId: string): Map<string, Remark[]> {
+  const remarks = useRemarks(changeId);
+  return useMemo(() => {
+    const byFile = new Map<string, Remark[]>();
+    for (const one of remarks) byFile.set(one.path, [...(byFile.get(one.path) ?? []), one]);
+    return byFile;
+  }, [remarks]);
 }
 
-function WholeDiff({ change }: { change: Change }) {
-  const diff = useQuery(diffQuery(change.id, change.commit));
-  if (!diff.data) return <Notice error={diff.error} />;
+function Head({ change, unseen }: { change: Change; unseen: number }) {
+  const project = useQuery(projectsQuery).data?.find(({ id }) => id === change.project_id);
+  const now = useNow(30);
   return (
-    <>
-      {diff.data.truncated && <p>The diff is very long and cut; read the rest on the branch.</p>}
-      <Diff text={diff.data.text} />
-    </>
+    <div className="change-top">
+      <div className="heading">
+        <h1>{plain(change.title)}</h1>
+        <StateMark state={change.state} />
+      </div>
+      <p className="change-line quiet">
+        <Link to="/tasks/$taskId" params={{ taskId: change.task_id }}>
+          {plain(project?.name ?? "task")}#{change.task_number}
+        </Link>
+        <span>
+          <code>{plain(change.branch)}</code> → <code>{plain(change.base_branch)}</code>
+        </span>
+        <span>{ago(change.updated_at, now)}</span>
+        {change.cost_micros > 0 && <span>{dollars(change.cost_micros)}</span>}
+        {change.url && forgeLink(change.url, "on its forge")}
+      </p>
+      <ChangeMarks change={change} />
+      {change.state === "open" && <Decide change={change} unseen={unseen} />}
+    </div>
   );
 }
