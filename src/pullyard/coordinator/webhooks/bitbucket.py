@@ -111,24 +111,33 @@ def subject_of(event: str, payload: _Payload) -> Subject:
     actor = payload.actor or _Account()
     # A nickname is not one account's alone, so it can't be trusted, and is not even shown.
     by = Account(present(actor.account_id, actor.uuid) or ("",))
-    about = payload.issue or _Issue()
-    issue = protocol.Issue(about.links.html.href, about.id, about.title, raw(about.content))
     if event in ("issue:created", "issue:updated"):
-        if about.state not in OPEN:
-            return Nothing("Nobody labelled an open issue.")
-        return Labelled(issue, frozenset(present(component_given(event, payload, about))), by)
-    change = Touched(urls=present(payload.pullrequest.links.html.href)) if payload.pullrequest else Touched()
+        return labelled(event, payload, by)
+    touched = touched_by(payload)
     if event.endswith(":comment_created") and (said := payload.comment):
-        key, on_issue = f"comment-{said.id}", issue if payload.issue else None
-        return Comment(key, raw(said.content), by, moment(said.created_on), on_issue, change)
-    if payload.commit_status:
-        return built(payload.commit_status)
-    return change if change != Touched() else Nothing("This event is about nothing that Pullyard made.")
+        about = read_issue(payload.issue) if payload.issue else None
+        return Comment(f"comment-{said.id}", raw(said.content), by, moment(said.created_on), about, touched)
+    return touched if touched != Touched() else Nothing("This event is about nothing that Pullyard made.")
 
 
-def built(status: _Status) -> Touched:
-    commit = status.commit.hash if status.commit else ""
-    return Touched(branches=present(status.refname or ""), commits=present(commit))
+def touched_by(payload: _Payload) -> Touched:
+    status, request = payload.commit_status or _Status(), payload.pullrequest or _Request()
+    return Touched(
+        urls=present(request.links.html.href),
+        branches=present(status.refname or ""),
+        commits=present(status.commit.hash if status.commit else ""),
+    )
+
+
+def labelled(event: str, payload: _Payload, by: Account) -> Subject:
+    issue = payload.issue or _Issue()
+    if issue.state not in OPEN:
+        return Nothing("Nobody labelled an open issue.")
+    return Labelled(read_issue(issue), frozenset(present(component_given(event, payload, issue))), by)
+
+
+def read_issue(issue: _Issue) -> protocol.Issue:
+    return protocol.Issue(issue.links.html.href, issue.id, issue.title, raw(issue.content))
 
 
 def component_given(event: str, payload: _Payload, about: _Issue) -> str:

@@ -53,13 +53,11 @@ async def deliver(webhook_id: str, request: Request, services: ServicesNeeded) -
     if row is None and guessed_much:
         raise TooOften
     body = await request.body() if row is not None else await pass_over(request)
-    if not is_signed(row, request, body):
-        failures.count(key if row is not None else nobody)
-        if row is not None and failures.is_to_note(row.id):
-            async with services.database.transaction() as connection:
-                await connection.execute(named("webhook_refused"), {"id": row.id})
-        raise TooOften if guessed_much else NotSigned
-    return await take(services, row, request, body)
+    if is_signed(row, request, body):
+        return await take(services, row, request, body)
+    failures.count(key if row is not None else nobody)
+    await note_refusal(services, row)
+    raise TooOften if guessed_much else NotSigned
 
 
 async def pass_over(request: Request) -> bytes:
@@ -73,6 +71,13 @@ def is_signed(row: Any, request: Request, body: bytes) -> bool:
     reader = READERS[row.forge if row is not None else "github"]
     signed = reader.is_signed(request.headers, body, row.secret if row is not None else _NOBODYS)
     return signed and row is not None
+
+
+async def note_refusal(services: Services, row: Any) -> None:
+    """For the people of the webhook's project, once in a while."""
+    if row is not None and services.webhook_failures.is_to_note(row.id):
+        async with services.database.transaction() as connection:
+            await connection.execute(named("webhook_refused"), {"id": row.id})
 
 
 async def take(services: Services, row: Any, request: Request, body: bytes) -> JSONResponse:

@@ -142,8 +142,7 @@ def labelled(payload: _Payload, about: _Object, by: Account) -> Subject:
         # Whoever edits an issue has not given it the labels that it had before.
         changed = (payload.changes or _Changes()).labels or _Labels()
         labels = titles(changed.current) - titles(changed.previous)
-    issue = protocol.Issue(page_of(about.url), about.iid, about.title or "", about.description or "")
-    return Labelled(issue, labels, by)
+    return Labelled(read_issue(about.url, about), labels, by)
 
 
 def titles(labels: list[_Label] | None) -> frozenset[str]:
@@ -151,21 +150,24 @@ def titles(labels: list[_Label] | None) -> frozenset[str]:
 
 
 def commented(payload: _Payload, about: _Object, by: Account) -> Subject:
-    page = page_of(about.url)
-    if about.confidential or about.internal:
+    issue = payload.issue if about.noteable_type == "Issue" else None
+    if is_secret(about, issue):
         return SECRET
-    if about.noteable_type == "MergeRequest":
-        change, issue = Touched(urls=present(page)), None
-    elif about.noteable_type == "Issue" and payload.issue:
-        change, found = Touched(), payload.issue
-        if found.confidential:
-            return SECRET
-        issue = protocol.Issue(page, found.iid, found.title, found.description or "")
-    else:
+    if not issue and about.noteable_type != "MergeRequest":
         return Nothing("Only comments on issues and on changes ask for anything.")
+    change = Touched() if issue else Touched(urls=present(page_of(about.url)))
     if about.system or about.action not in ("", "create"):
-        return change if issue is None else Nothing("Only new comments ask for anything.")
-    return Comment(f"note-{about.id}", about.note, by, moment(about.created_at or ""), issue, change)
+        return Nothing("Only new comments ask for anything.") if issue else change
+    on_issue = read_issue(about.url, issue) if issue else None
+    return Comment(f"note-{about.id}", about.note, by, moment(about.created_at), on_issue, change)
+
+
+def is_secret(note: _Object, issue: _Issue | None) -> bool:
+    return note.confidential or note.internal or (issue is not None and issue.confidential)
+
+
+def read_issue(url: str, issue: _Issue | _Object) -> protocol.Issue:
+    return protocol.Issue(page_of(url), issue.iid, issue.title or "", issue.description or "")
 
 
 def page_of(url: str) -> str:

@@ -31,8 +31,10 @@ def branch_of(ref: str) -> tuple[str, ...]:
     return (ref.removeprefix("refs/heads/"),) if ref.startswith("refs/heads/") else ()
 
 
-def moment(text: str) -> datetime | None:
+def moment(text: str | None) -> datetime | None:
     """As forges write it: ISO 8601, or with `` UTC`` at its end."""
+    if text is None:
+        return None
     try:
         at = datetime.fromisoformat(text.strip().replace(" UTC", "+00:00"))
         return at if at.tzinfo else at.replace(tzinfo=UTC)
