@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pullyard.coordinator.services import Services
 
 Shares = dict[Unit, int]
+NO_MORE: Shares = {"micros": 0, "tokens": 0}
 
 
 @dataclass(frozen=True)
@@ -93,15 +94,14 @@ async def share_out(
         "micros": kept_share(account, "micros", spending.kept_micros),
         "tokens": kept_share(account, "tokens", spending.kept_tokens),
     }
-    given = more_for(account, kept) if asks and not account.spent else None
-    shares = {unit: kept[unit] + (given[unit] if given else 0) for unit in UNITS}
+    given = more_for(account, kept) if asks else NO_MORE
+    shares: Shares = {unit: kept[unit] + (given or NO_MORE)[unit] for unit in UNITS}
     about = {"id": account.row.id, "number": spending.number}
     await connection.execute(named("share_set"), {**about, **shares})
-    if asks and account.spent:
+    if given is None and account.spent:
         return closed(account, spending, AllowanceState.SPENT)
-    state = AllowanceState.WAIT if asks and given is None else AllowanceState.OPEN
-    units = {bound.unit for bound in account.bounds}
-    micros, tokens = (shares[unit] if unit in units else None for unit in UNITS)
+    state = AllowanceState.WAIT if given is None else AllowanceState.OPEN
+    micros, tokens = (shares[unit] if unit in account.units else None for unit in UNITS)
     return Allowance(number=spending.number, state=state, micros=micros, tokens=tokens, shared=True)
 
 
@@ -121,7 +121,7 @@ def without_share(account: Account, spending: Spending) -> Allowance | None:
 def more_for(account: Account, kept: Shares) -> Shares | None:
     """None where one of the caps has nothing left: of the others nothing is taken then."""
     given: Shares = {unit: share_of(account, unit, kept[unit]) for unit in UNITS}
-    return given if all(given[bound.unit] for bound in account.bounds) else None
+    return given if all(given[unit] for unit in account.units) else None
 
 
 def closed(account: Account, spending: Spending, state: AllowanceState) -> Allowance:
