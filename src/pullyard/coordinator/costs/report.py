@@ -25,16 +25,15 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def check_days(since: date | None, until: date | None) -> tuple[date, date]:
     """By UTC; without them this month up to its end. Raises RequestError."""
-    far = any(day is not None and not 2000 < day.year < 9000 for day in (since, until))
-    if not far:
-        since = since or month_of(until - timedelta(days=1) if until else datetime.now(UTC).date())
-        until = until or month_of(since.replace(day=28) + timedelta(days=4))
-    if far or since is None or until is None or not timedelta() < until - since <= MOST:
-        raise RequestError(
-            f"A report is of 1 to {MOST_DAYS} days, from 'since' on and before 'until'.",
-            code="days",
-            status=422,
-        )
+    refusal = RequestError(
+        f"A report is of 1 to {MOST_DAYS} days, from 'since' on and before 'until'.", code="days", status=422
+    )
+    if any(day is not None and not 2000 < day.year < 9000 for day in (since, until)):
+        raise refusal
+    since = since or month_of(until - timedelta(days=1) if until else datetime.now(UTC).date())
+    until = until or month_of(since.replace(day=28) + timedelta(days=4))
+    if not timedelta() < until - since <= MOST:
+        raise refusal
     return since, until
 
 
