@@ -1,6 +1,6 @@
 """What a task waits for: tasks of the same project, never itself by any way round."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,14 +39,18 @@ def check_dependencies(found: Mapping[str, Any], wanted: Sequence[str]) -> None:
         raise RequestError(
             "These tasks would wait for each other.", code="dependency-cycle", details={"tasks": cyclic}
         )
-    if unchosen := [row for row in found.values() if row.not_chosen]:
+    check_will_complete(found.values())
+
+
+def check_will_complete(found: Collection[Any]) -> None:
+    if unchosen := [row for row in found if row.not_chosen]:
         raise Conflict(
             f"Task #{unchosen[0].number} is a candidate that was not chosen: name the chosen one.",
             code="not-chosen",
             details={"tasks": [row.id for row in unchosen]},
         )
     over = (TaskState.FAILED, TaskState.CANCELLED)
-    if ended := [row for row in found.values() if row.state in over and not row.undecided]:
+    if ended := [row for row in found if row.state in over and not row.undecided]:
         raise Conflict(
             f"Task #{ended[0].number} is {ended[0].state} and will not complete; retry it first.",
             code="dependency-ended",

@@ -1,5 +1,7 @@
 """Try a failed or cancelled task again, from the start or from the work that was saved."""
 
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.tasks.overlaps import check_overlaps
@@ -30,22 +32,22 @@ async def retry_task(
         raise Conflict(
             "It waits for a task that is not completed; retry that one first.", code="dependency-open"
         )
-    if resume and row.salvaged_execution is None:
-        raise Conflict("No unfinished work was saved; retry without resume.", code="nothing-to-resume")
-    if resume and row.salvage_dropped:
-        raise Conflict(
-            "Its unfinished work was dropped on the worker that had saved it; retry without resume.",
-            code="salvage-dropped",
-        )
-    await connection.execute(
-        named("task_retry"),
-        {
-            "id": task_id,
-            "resume_from": row.salvaged_execution if resume else None,
-            "member_id": member_id,
-        },
-    )
+    resume_from = saved_by(row) if resume else None
+    wish = {"id": task_id, "resume_from": resume_from, "member_id": member_id}
+    await connection.execute(named("task_retry"), wish)
     await move_task(connection, task, TaskEvent.RETRY)
     if row.watched and await check_overlaps(connection, tenant_id, task.project_id, task_id):
         task = await lock_task(connection, tenant_id, task_id)
         await move_task(connection, task, TaskEvent.HOLD, pending=PendingReason.OVERLAP)
+
+
+def saved_by(row: Any) -> str:
+    """The execution whose unfinished work is still there. Raises Conflict."""
+    if row.salvaged_execution is None:
+        raise Conflict("No unfinished work was saved; retry without resume.", code="nothing-to-resume")
+    if row.salvage_dropped:
+        raise Conflict(
+            "Its unfinished work was dropped on the worker that had saved it; retry without resume.",
+            code="salvage-dropped",
+        )
+    return row.salvaged_execution
