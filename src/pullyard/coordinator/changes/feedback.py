@@ -52,11 +52,7 @@ async def hear_feedback(connection: AsyncConnection, change: Any, look: ChangeLo
         problem = storable(look.unheard)[:MESSAGE_CHARACTERS]
         await ask_person(connection, change, f"What is said of it can't be read: {problem}")
         return
-    if look.asked != row.commit:
-        # Without an answer, or about a commit that is not the change's any more.
-        return
-    if row.task_state is not None and TaskState(row.task_state) not in FINAL_TASK_STATES:
-        # What is said while it is being answered is for the next time.
+    if is_for_later(row, look):
         return
     if look.commit != row.commit:
         await ask_person(connection, change, MOVED)
@@ -71,6 +67,13 @@ async def hear_feedback(connection: AsyncConnection, change: Any, look: ChangeLo
         await ask_person(connection, change, sentence)
     elif await is_quiet(connection, change.id, row, new, wish.quiet_seconds):
         await answer(connection, change, row.title, new)
+
+
+def is_for_later(row: Any, look: ChangeLook) -> bool:
+    """A look without an answer, or at a commit that is not the change's any more, or while what was said is
+    being answered: the next one tells."""
+    responding = row.task_state is not None and TaskState(row.task_state) not in FINAL_TASK_STATES
+    return responding or look.asked != row.commit
 
 
 def unanswered(row: Any) -> str | None:
