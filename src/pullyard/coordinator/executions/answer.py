@@ -75,7 +75,7 @@ async def answer_question(
             details={"question_id": question["id"]},
         )
     known = question.get("answer")
-    if known is not None and known == wish.answer:
+    if known == wish.answer:
         return
     if known is not None:
         raise Conflict(
