@@ -57,7 +57,8 @@ async def open_page(
     browser: "Browser", coordinator: RunningCoordinator, path: str = "/", **options: Any
 ) -> "tuple[Page, list[str]]":
     """A page of somebody who is logged in, and what its console and its scripts complain of from now on."""
-    page = await browser.new_page(**options)
+    # It would fetch all files of the pages, beside each test.
+    page = await browser.new_page(**{"service_workers": "block", **options})
     await page.goto(await coordinator.served.login_url())
     await page.get_by_role("button", name="Log in").click()
     await page.get_by_role("heading", level=1, name="Tasks").wait_for()

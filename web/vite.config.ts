@@ -1,8 +1,9 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
-import { defineConfig, type Plugin } from "vite";
+import { build, defineConfig, type Plugin } from "vite";
 
 const OUT = "../src/pullyard/coordinator/static";
 
@@ -23,8 +24,38 @@ function compressed(): Plugin {
   };
 }
 
+/** The service worker is one file at the root, and knows all files of the pages. */
+function serviceWorker(): Plugin {
+  return {
+    name: "service-worker",
+    apply: "build",
+    async writeBundle({ dir }, bundle) {
+      const out = dir ?? OUT;
+      const built = Object.keys(bundle).filter((name) => name.startsWith("assets/"));
+      const files = ["/", "/mark.svg", "/mark.png", ...built.map((name) => `/${name}`)];
+      const content = createHash("sha256")
+        .update(readFileSync(join(out, "index.html")))
+        .update(files.join());
+      await build({
+        configFile: false,
+        publicDir: false,
+        logLevel: "warn",
+        define: { FILES: JSON.stringify(files), VERSION: JSON.stringify(content.digest("hex").slice(0, 16)) },
+        build: {
+          outDir: out,
+          emptyOutDir: false,
+          rolldownOptions: {
+            input: "src/worker/sw.ts",
+            output: { format: "iife", entryFileNames: "sw.js" },
+          },
+        },
+      });
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), compressed()],
+  plugins: [react(), compressed(), serviceWorker()],
   build: {
     outDir: OUT,
     emptyOutDir: true,

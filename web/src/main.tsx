@@ -7,6 +7,8 @@ import "@mantine/core/styles.css";
 import "./app.css";
 import { mendBoards } from "./api/board";
 import { queryClient } from "./api/queries";
+import { rememberWhatIsRead } from "./api/remember";
+import { install } from "./lib/install";
 import { router } from "./router";
 
 const theme = createTheme({
@@ -28,6 +30,8 @@ const theme = createTheme({
   },
 });
 mendBoards();
+rememberWhatIsRead();
+install();
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no root");
 

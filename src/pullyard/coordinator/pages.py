@@ -81,6 +81,13 @@ async def large_mark() -> Response:
     return FileResponse(STATIC / "mark.png", media_type="image/png")
 
 
+@router.get("/sw.js")
+async def service_worker() -> Response:
+    """Its address is its reach, so it is at the top; browsers look for a new one by themselves."""
+    headers = {"cache-control": "no-cache"}
+    return FileResponse(STATIC / "sw.js", media_type="text/javascript", headers=headers)
+
+
 @router.get("/app.webmanifest")
 async def manifest() -> Response:
     """How the pages look when they are installed as an application."""

@@ -1,4 +1,5 @@
 import createClient from "openapi-fetch";
+import { fetchOrKeep, Kept, mayBeKept } from "./outbox";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
@@ -12,6 +13,7 @@ export type Worker = Schemas["Worker"];
 export type Automation = Schemas["Automation"];
 export type Budget = Schemas["Budget"];
 export type CostsReport = Schemas["CostsReport"];
+export type Session = Schemas["Session"];
 export type TaskState = Schemas["TaskState"];
 
 /** What the coordinator answered instead of the thing asked for; its text is for the user. */
@@ -27,13 +29,18 @@ export class ApiProblem extends Error {
   }
 }
 
-export const api = createClient<paths>({ baseUrl: location.origin, credentials: "same-origin" });
+export const api = createClient<paths>({
+  baseUrl: location.origin,
+  credentials: "same-origin",
+  fetch: fetchOrKeep,
+});
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
-/** The data of an answer; throws ApiProblem with the coordinator's own sentence. */
+/** The data of an answer; throws ApiProblem with the coordinator's own sentence, or Kept. */
 export async function taken<T>(asked: Promise<Answer<T>>): Promise<T> {
-  const { data, error, response } = await asked.catch(() => {
+  const { data, error, response } = await asked.catch((problem) => {
+    if (problem instanceof Kept) throw problem;
     throw new ApiProblem(0, "The coordinator can't be reached; try again.");
   });
   if (response.ok) return data as T;
@@ -41,9 +48,13 @@ export async function taken<T>(asked: Promise<Answer<T>>): Promise<T> {
   throw new ApiProblem(response.status, detail ?? "The coordinator did not answer; try again.", code);
 }
 
-/** A new idempotency key's header: what is sent again with it happens once. */
-export function once() {
+/** A new idempotency key's header: what is sent again with it happens once.
+ *
+ * With `what` it does, in words, it waits in the outbox where there is no connection: `taken` throws Kept. */
+export function once(what?: string) {
   // Browsers have randomUUID only where the page came by TLS or from this machine.
   const random = crypto.getRandomValues(new Uint32Array(4));
-  return { "Idempotency-Key": Array.from(random, (part) => part.toString(36)).join("-") };
+  const key = Array.from(random, (part) => part.toString(36)).join("-");
+  if (what !== undefined) mayBeKept(key, what);
+  return { "Idempotency-Key": key };
 }

@@ -1,4 +1,5 @@
 import { store, useStore } from "../lib/stores";
+import { drain } from "./outbox";
 import { everythingIsStale, type News, newsMakesStale } from "./stale";
 
 /** The one WebSocket: events refresh what is on the page, logs go to whoever follows them. */
@@ -21,7 +22,8 @@ let failures = 0;
 let nextId = 0;
 let silence: ReturnType<typeof setTimeout> | undefined;
 let again: ReturnType<typeof setTimeout> | undefined;
-const connected = store(true);
+/** Since when the pages show what was, in milliseconds; null while they show what is. */
+export const offlineSince = store<number | null>(null);
 /** Up to where the feed was heard; null until the first subscription stands. */
 export const cursor = store<number | null>(null);
 const logs = new Map<string, LogFollower>();
@@ -88,7 +90,8 @@ function open() {
   listen();
   mine.onopen = () => {
     failures = 0;
-    connected.set(true);
+    offlineSince.set(null);
+    void drain();
     send({ type: "subscribe-events", id: "events", cursor: cursor.get() });
     for (const [id, log] of logs) subscribeLog(id, log);
   };
@@ -104,7 +107,7 @@ function lost(mine: WebSocket) {
   if (socket !== mine || !wanted) return;
   socket = undefined;
   mine.close();
-  connected.set(false);
+  if (offlineSince.get() === null) offlineSince.set(Date.now());
   failures += 1;
   // A session that has ended closes the socket too: ask, and the login page shows.
   everythingIsStale("session");
@@ -170,4 +173,4 @@ export function followLog(follower: LogFollower): () => void {
   };
 }
 
-export const useConnected = () => useStore(connected);
+export const useOfflineSince = () => useStore(offlineSince);

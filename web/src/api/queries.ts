@@ -6,6 +6,8 @@ export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 5_000,
+      // What was read once can be read again without a connection.
+      gcTime: 24 * 3_600_000,
       networkMode: "always",
       retry: (count, error) => !(error instanceof ApiProblem && error.status < 500) && count < 3,
     },
@@ -15,12 +17,6 @@ export const queryClient = new QueryClient({
 
 const MOST = 200;
 const most = { params: { query: { limit: MOST } } };
-
-export const sessionQuery = queryOptions({
-  queryKey: ["session"],
-  queryFn: () => taken(api.GET("/api/v1/session")),
-  staleTime: 60_000,
-});
 
 export const projectsQuery = queryOptions({
   queryKey: ["projects"],

@@ -36,9 +36,6 @@ export function bytes(count: number): string {
   return `${value >= 100 || power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
 }
 
-/** "verify_failed" as a person reads it. */
-export const words = (name: string) => name.replaceAll(/[_-]/g, " ");
-
 /** The time, a new one every `seconds`. */
 export function useNow(seconds: number): number {
   const [now, setNow] = useState(Date.now);

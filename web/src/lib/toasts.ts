@@ -1,3 +1,4 @@
+import { Kept } from "../api/outbox";
 import { store } from "./stores";
 
 export type Toast = { id: number; text: string; tone: "good" | "bad" };
@@ -20,4 +21,4 @@ export function toast(text: string, tone: Toast["tone"] = "good") {
 
 export const dismiss = (id: number) => toasts.set(toasts.get().filter((one) => one.id !== id));
 
-export const toastError = (error: Error) => toast(error.message, "bad");
+export const toastError = (error: Error) => toast(error.message, error instanceof Kept ? "good" : "bad");

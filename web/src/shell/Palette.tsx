@@ -17,7 +17,7 @@ import { newestTasksQuery, projectsQuery, workersQuery } from "../api/queries";
 import { Dialog } from "../components/Dialog";
 import { plain } from "../components/plain";
 import { openDialog } from "../lib/dialogs";
-import { words } from "../lib/format";
+import { words } from "../lib/words";
 import { PAGES } from "./pages";
 
 type Found = { id: string; title: string; about: string; icon: TablerIcon; run: () => void };

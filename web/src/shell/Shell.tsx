@@ -3,15 +3,16 @@ import { Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect } from "react";
 import { ApiProblem } from "../api/client";
 import { goLive } from "../api/live";
-import { sessionQuery } from "../api/queries";
+import { sessionQuery } from "../api/session";
 import { Notice } from "../components/Notice";
 import { LoginPage } from "../features/login/LoginPage";
 import { closeDialog, dialog, openDialog } from "../lib/dialogs";
 import { listenToKeys, moveAmongRows, useKeys } from "../lib/keys";
 import { useStore } from "../lib/stores";
-import { ConnectionBanner } from "./ConnectionBanner";
+import { ConnectionBanner, NewVersion } from "./ConnectionBanner";
 import { Header } from "./Header";
 import { BottomBar, SideBar } from "./Navigation";
+import { Outbox } from "./Outbox";
 import { PAGES } from "./pages";
 import { Toasts } from "./Toasts";
 import "./shell.css";
@@ -34,6 +35,8 @@ export function Shell() {
       </a>
       <Header name={session.data?.member_name} />
       <ConnectionBanner />
+      <NewVersion />
+      <Outbox />
       <div className="frame">
         <SideBar />
         <main id="content" tabIndex={-1}>

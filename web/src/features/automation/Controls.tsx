@@ -2,7 +2,7 @@ import { Button, Checkbox, TextInput } from "@mantine/core";
 import { IconPlayerPause, IconPlayerPlay, IconPlayerStop } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { type Automation, api, taken } from "../../api/client";
+import { type Automation, api, once, taken } from "../../api/client";
 import { automationQuery, queryClient } from "../../api/queries";
 import { Confirm } from "../../components/Confirm";
 import { Dialog } from "../../components/Dialog";
@@ -11,6 +11,11 @@ import { toastError } from "../../lib/toasts";
 
 type Deed = "pause" | "resume" | "stop";
 
+const WORDS: Record<Deed, string> = {
+  pause: "Pause the automation",
+  resume: "Resume the automation",
+  stop: "Stop the automation",
+};
 const DEFAULT_LIST = "task_lists.md";
 
 export function Controls({ automation }: { automation: Automation }) {
@@ -19,7 +24,9 @@ export function Controls({ automation }: { automation: Automation }) {
   const ask = useMutation({
     mutationFn: (deed: Deed) =>
       taken(
-        api.POST(`/api/v1/projects/{project_id}/automation/${deed}`, { params: { path: { project_id } } }),
+        api.POST(`/api/v1/projects/{project_id}/automation/${deed}`, {
+          params: { path: { project_id }, header: once(WORDS[deed]) },
+        }),
       ),
     onSuccess: (now) => queryClient.setQueryData(automationQuery(project_id).queryKey, now),
     onError: toastError,

@@ -3,6 +3,7 @@ import { IconUpload } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { type DragEvent, type FormEvent, useRef, useState } from "react";
 import { type Automation, api, once, taken } from "../../api/client";
+import { Kept } from "../../api/outbox";
 import { queryClient } from "../../api/queries";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
@@ -30,7 +31,7 @@ export function Inject({ automation: { project_id } }: { automation: Automation 
     mutationFn: () =>
       taken(
         api.POST("/api/v1/projects/{project_id}/automation/inject", {
-          params: { path: { project_id }, header: once() },
+          params: { path: { project_id }, header: once(`Inject: ${text.trim().slice(0, 80)}`) },
           body: { text: asList(text), place },
         }),
       ),
@@ -39,6 +40,9 @@ export function Inject({ automation: { project_id } }: { automation: Automation 
       toast(tasks.length === 1 ? "Injected 1 task." : `Injected ${tasks.length} tasks.`);
       void queryClient.invalidateQueries({ queryKey: ["automation", project_id] });
       void queryClient.invalidateQueries({ queryKey: ["board"] });
+    },
+    onError: (problem) => {
+      if (problem instanceof Kept) setText("");
     },
   });
   const take = async (dropped: File | undefined) => {

@@ -4,7 +4,8 @@ import { memo, useRef } from "react";
 import type { Execution, Project, Task } from "../../api/client";
 import { AgentMark } from "../../components/AgentMark";
 import { plain } from "../../components/plain";
-import { dollars, duration, useNow, words } from "../../lib/format";
+import { dollars, duration, useNow } from "../../lib/format";
+import { words } from "../../lib/words";
 import { agentOf, type Column } from "./columns";
 import { useCardDrag } from "./drag";
 

@@ -1,5 +1,6 @@
 import { putTasks } from "../../api/board";
 import { api, once, type Task, taken } from "../../api/client";
+import { Kept } from "../../api/outbox";
 import { queryClient } from "../../api/queries";
 import { toast, toastError } from "../../lib/toasts";
 import type { Column } from "./columns";
@@ -8,7 +9,10 @@ import type { Column } from "./columns";
 
 type Place = { place: "front" | "end" } | { place: "before" | "after"; task_id: string };
 
-const path = (task: Task) => ({ params: { path: { task_id: task.id }, header: once() } }) as const;
+const path = (task: Task, deed: string) => {
+  const header = once(`${deed} #${task.number}: ${task.title}`);
+  return { params: { path: { task_id: task.id }, header } } as const;
+};
 
 async function optimistic(task: Task, guess: Partial<Task>, ask: () => Promise<Task>): Promise<boolean> {
   putTasks([{ ...task, ...guess }]);
@@ -16,7 +20,8 @@ async function optimistic(task: Task, guess: Partial<Task>, ask: () => Promise<T
     putTasks([await ask()]);
     return true;
   } catch (problem) {
-    putTasks([task]);
+    // What is kept shows as it will be; a refusal reads the board anew.
+    if (!(problem instanceof Kept)) putTasks([task]);
     toastError(problem as Error);
     return false;
   }
@@ -27,31 +32,31 @@ export const canRetry = (task: Task) => task.state === "failed" || task.state ==
 export const canMove = (task: Task) => task.state === "queued" || task.state === "pending";
 
 export const cancel = (task: Task) =>
-  optimistic(task, {}, () => taken(api.POST("/api/v1/tasks/{task_id}/cancel", path(task))));
+  optimistic(task, {}, () => taken(api.POST("/api/v1/tasks/{task_id}/cancel", path(task, "Cancel"))));
 
 export const retry = (task: Task) =>
   optimistic(task, { state: "queued", reason: null, message: "" }, () =>
-    taken(api.POST("/api/v1/tasks/{task_id}/retry", path(task))),
+    taken(api.POST("/api/v1/tasks/{task_id}/retry", path(task, "Try again"))),
   );
 
 export const ready = (task: Task) =>
   optimistic(task, { state: "queued", pending_reason: null, draft: false }, () =>
-    taken(api.POST("/api/v1/tasks/{task_id}/ready", path(task))),
+    taken(api.POST("/api/v1/tasks/{task_id}/ready", path(task, "Queue"))),
   );
 
 export const holdBack = (task: Task) =>
   optimistic(task, { state: "pending", pending_reason: "draft", draft: true }, () =>
-    taken(api.PATCH("/api/v1/tasks/{task_id}", { ...path(task), body: { draft: true } })),
+    taken(api.PATCH("/api/v1/tasks/{task_id}", { ...path(task, "Hold back"), body: { draft: true } })),
   );
 
 export const setPriority = (task: Task, priority: number) =>
   optimistic(task, { priority }, () =>
-    taken(api.PATCH("/api/v1/tasks/{task_id}", { ...path(task), body: { priority } })),
+    taken(api.PATCH("/api/v1/tasks/{task_id}", { ...path(task, "Set the priority of"), body: { priority } })),
   );
 
 export async function move(task: Task, place: Place, guess: Partial<Task>) {
   const done = await optimistic(task, guess, () =>
-    taken(api.POST("/api/v1/tasks/{task_id}/move", { ...path(task), body: place })),
+    taken(api.POST("/api/v1/tasks/{task_id}/move", { ...path(task, "Move"), body: place })),
   );
   // To make room the neighbours may have been moved, too.
   if (done) await queryClient.invalidateQueries({ queryKey: ["board"] });

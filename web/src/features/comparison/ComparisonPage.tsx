@@ -9,8 +9,9 @@ import { Confirm } from "../../components/Confirm";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { StateMark } from "../../components/StateMark";
-import { dollars, duration, words } from "../../lib/format";
+import { dollars, duration } from "../../lib/format";
 import { useTitle } from "../../lib/title";
+import { words } from "../../lib/words";
 import "./comparison.css";
 
 const route = getRouteApi("/comparisons/$comparisonId");

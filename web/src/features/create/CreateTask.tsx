@@ -4,12 +4,13 @@ import { Link } from "@tanstack/react-router";
 import { type FormEvent, useRef, useState } from "react";
 import { putTasks } from "../../api/board";
 import { api, once, type Project, taken } from "../../api/client";
+import { Kept } from "../../api/outbox";
 import { projectsQuery, queryClient, workersQuery } from "../../api/queries";
 import { Dialog } from "../../components/Dialog";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { kept } from "../../lib/stores";
-import { toast } from "../../lib/toasts";
+import { toast, toastError } from "../../lib/toasts";
 
 const lastProject = kept("last-project", "", (value) => typeof value === "string");
 
@@ -45,27 +46,38 @@ function Form({ projects, chosen, close }: FormProps) {
   const [more, setMore] = useState(false);
   const [another, setAnother] = useState(false);
   // Sent again after a broken connection it must not become two tasks.
-  const key = useRef(once());
+  const key = useRef<ReturnType<typeof once>>(null);
   const create = useMutation({
-    mutationFn: (fields: FormData) =>
-      taken(
+    mutationFn: (fields: FormData) => {
+      const texts = textsOf(fields);
+      key.current ??= once(`New task: ${texts.title}`);
+      return taken(
         api.POST("/api/v1/projects/{project_id}/tasks", {
           params: { path: { project_id: project }, header: key.current },
-          body: { ...textsOf(fields), priority: Number(priority) || 0, labels } as never,
+          body: { ...texts, priority: Number(priority) || 0, labels } as never,
         }),
-      ),
+      );
+    },
     onSuccess: (task) => {
-      key.current = once();
-      lastProject.set(project);
       putTasks([task]);
       void queryClient.invalidateQueries({ queryKey: ["tasks", "list"] });
       toast(`Created #${task.number}: ${task.title}`);
-      if (another) {
-        form.current?.reset();
-        title.current?.focus();
-      } else close();
+      next();
+    },
+    onError: (problem) => {
+      if (!(problem instanceof Kept)) return;
+      toastError(problem);
+      next();
     },
   });
+  const next = () => {
+    key.current = null;
+    lastProject.set(project);
+    if (another) {
+      form.current?.reset();
+      title.current?.focus();
+    } else close();
+  };
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     if (!create.isPending) create.mutate(new FormData(event.currentTarget));
@@ -76,7 +88,7 @@ function Form({ projects, chosen, close }: FormProps) {
       onSubmit={submit}
       onChange={() => {
         // Another text under the same key would be refused.
-        if (create.isError) key.current = once();
+        if (create.isError) key.current = null;
       }}
       onKeyDown={(event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.current?.requestSubmit();

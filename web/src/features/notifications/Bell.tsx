@@ -11,12 +11,13 @@ import {
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
-import { KINDS, type Kind, muted, seen, type Told } from "../../api/notifications";
+import { muted, seen } from "../../api/notifications";
 import { newestTasksQuery } from "../../api/queries";
+import { addressOf, KINDS, type Kind, type Told } from "../../api/told";
 import { plain } from "../../components/plain";
 import { ago, useNow } from "../../lib/format";
 import { useStore } from "../../lib/stores";
-import { addressOf, startTelling, told } from "./store";
+import { startTelling, told } from "./store";
 import "./notifications.css";
 
 const ICONS: Record<Kind, typeof IconBell> = {

@@ -1,6 +1,7 @@
 import { api, taken } from "../../api/client";
 import { cursor, onNews } from "../../api/live";
-import { KINDS, muted, onDesk, type Told, toldBy } from "../../api/notifications";
+import { muted, onDesk } from "../../api/notifications";
+import { addressOf, KINDS, type Told, toldBy } from "../../api/told";
 import { plain } from "../../components/plain";
 import { store } from "../../lib/stores";
 
@@ -69,11 +70,4 @@ function tellOnTheDesk(one: Told) {
   } catch {
     // Browsers of phones show none that a page makes by itself.
   }
-}
-
-export function addressOf(one: Told): string {
-  if (one.changeId) return `/changes/${one.changeId}`;
-  if (one.taskId) return `/tasks/${one.taskId}`;
-  if (one.kind === "automation" && one.projectId) return `/automation/${one.projectId}`;
-  return one.kind === "budget" ? "/costs" : "/workers";
 }

@@ -1,6 +1,7 @@
 import { Checkbox } from "@mantine/core";
 import { useState } from "react";
-import { KINDS, type Kind, muted, onDesk } from "../../api/notifications";
+import { muted, onDesk } from "../../api/notifications";
+import { KINDS, type Kind } from "../../api/told";
 import { useStore } from "../../lib/stores";
 
 /** Which are told in this browser, and whether outside of the page, too. */

@@ -7,8 +7,9 @@ import { queryClient } from "../../api/queries";
 import { Confirm } from "../../components/Confirm";
 import { plain } from "../../components/plain";
 import { StateMark } from "../../components/StateMark";
-import { ago, bytes, useNow, words } from "../../lib/format";
+import { ago, bytes, useNow } from "../../lib/format";
 import { toastError } from "../../lib/toasts";
+import { words } from "../../lib/words";
 import { type Probe, probesOf, type WorkerFacts } from "./facts";
 
 const MANY_SLOTS = 32;

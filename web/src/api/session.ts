@@ -1,0 +1,41 @@
+import { queryOptions } from "@tanstack/react-query";
+import { ApiProblem, api, type Session, taken } from "./client";
+import { offlineSince } from "./live";
+import { clearOutbox, openOutbox } from "./outbox";
+import { forget, known, recall } from "./remember";
+
+const PATIENCE_MS = 8_000;
+
+/** Who is logged in; while nobody can be asked, whoever was, with what was read then. */
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  queryFn: () => ask().catch(whoWas),
+  staleTime: 60_000,
+});
+
+async function ask(): Promise<Session> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const session = await taken(api.GET("/api/v1/session", { signal }));
+  await recall(session);
+  await openOutbox(session.member_id);
+  return session;
+}
+
+async function whoWas(problem: unknown): Promise<Session> {
+  if (!(problem instanceof ApiProblem)) throw problem;
+  if (problem.status === 401) await forget();
+  if (problem.status !== 0 && problem.status < 500) throw problem;
+  const at = await recall();
+  if (at !== undefined) offlineSince.set(at);
+  const session = known();
+  if (!session) throw problem;
+  await openOutbox(session.member_id);
+  return session;
+}
+
+/** Ends the session, and removes what this device keeps of it. */
+export async function leave() {
+  await taken(api.DELETE("/api/v1/session"));
+  await forget();
+  await clearOutbox();
+}

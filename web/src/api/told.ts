@@ -1,0 +1,67 @@
+import { words } from "../lib/words";
+import type { News } from "./stale";
+
+/** What people are told of, on whichever page, and by their devices while none is open. */
+export type Kind = "needs-you" | "review" | "failed" | "automation" | "worker" | "budget";
+
+export const KINDS: { kind: Kind; name: string; about: string }[] = [
+  { kind: "needs-you", name: "Needs you", about: "an agent or an approval waits for your answer" },
+  { kind: "review", name: "Ready for review", about: "a change was published" },
+  { kind: "failed", name: "Task failed", about: "and no try is left" },
+  { kind: "automation", name: "Automation halted", about: "a failure stopped it, or it asks for you" },
+  { kind: "worker", name: "Worker in trouble", about: "it was quarantined, or its connection is lost" },
+  { kind: "budget", name: "Budget", about: "one is nearly or wholly spent" },
+];
+
+export type Told = {
+  id: number;
+  kind: Kind;
+  text: string;
+  at: string;
+  taskId: string | null;
+  changeId: string | null;
+  projectId: string | null;
+};
+
+const OF: Record<string, Kind> = {
+  "execution.waiting_input": "needs-you",
+  "change.open": "review",
+  "task.failed": "failed",
+  "automation.halted": "automation",
+  "automation.escalated": "automation",
+  "worker.quarantined": "worker",
+  "worker.offline": "worker",
+  "budget.near": "budget",
+  "budget.spent": "budget",
+};
+
+const said = (value: unknown) => (typeof value === "string" ? value : "");
+
+/** None: nobody has to be told of it. */
+export function toldBy({ kind, cursor, payload, at, task_id, project_id }: Omit<News, "type">): Told | null {
+  const mine = OF[kind];
+  if (!mine) return null;
+  const text =
+    said(payload.question) ||
+    said(payload.message) ||
+    words(said(payload.reason)) ||
+    said(payload.name) ||
+    said(payload.branch) ||
+    words(kind.split(".").at(-1) ?? "");
+  return {
+    id: cursor,
+    kind: mine,
+    text,
+    at,
+    taskId: task_id,
+    changeId: said(payload.change_id) || null,
+    projectId: project_id,
+  };
+}
+
+export function addressOf(one: Told): string {
+  if (one.changeId) return `/changes/${one.changeId}`;
+  if (one.taskId) return `/tasks/${one.taskId}`;
+  if (one.kind === "automation" && one.projectId) return `/automation/${one.projectId}`;
+  return one.kind === "budget" ? "/costs" : "/workers";
+}

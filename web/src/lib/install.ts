@@ -1,0 +1,45 @@
+import { store } from "./stores";
+
+/** The service worker's side of the pages: the shell without a connection, and new versions of it. */
+
+/** Installed beside the one that runs; null: this is the newest. */
+export const newVersion = store<ServiceWorker | null>(null);
+const LOOK_MS = 3_600_000;
+
+let lookedAt = 0;
+let wanted = false;
+
+/** Installs it, where the browser has such a thing, once the page itself is there. */
+export function install() {
+  if (!import.meta.env.PROD || !navigator.serviceWorker) return;
+  navigator.serviceWorker.addEventListener("controllerchange", () => {
+    if (wanted) location.reload();
+  });
+  if (document.readyState === "complete") void register();
+  else addEventListener("load", () => void register());
+}
+
+async function register() {
+  const registration = await navigator.serviceWorker.register("/sw.js").catch(() => undefined);
+  if (!registration) return;
+  lookedAt = Date.now();
+  offer(registration);
+  registration.addEventListener("updatefound", () => {
+    registration.installing?.addEventListener("statechange", () => offer(registration));
+  });
+  // On phones a page is open for days.
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState !== "visible" || Date.now() - lookedAt < LOOK_MS) return;
+    lookedAt = Date.now();
+    registration.update().catch(() => undefined);
+  });
+}
+
+function offer({ waiting }: ServiceWorkerRegistration) {
+  newVersion.set(waiting && navigator.serviceWorker.controller ? waiting : null);
+}
+
+export function takeNewVersion() {
+  wanted = true;
+  newVersion.get()?.postMessage("take over");
+}

@@ -1,0 +1,2 @@
+/** "verify_failed" as a person reads it. */
+export const words = (name: string) => name.replaceAll(/[_-]/g, " ");
