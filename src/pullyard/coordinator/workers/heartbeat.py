@@ -1,6 +1,6 @@
 """One heartbeat for all executions of a worker: it renews the lease and carries the answers back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,17 +36,16 @@ async def beat(services: Services, tenant_id: str, worker_id: str, request: Hear
     if request.labels is not None:
         await relabel(services, tenant_id, worker_id, request.labels)
     live = [one for one in rows if one.id is not None]
-    mine = [one for one in live if held.get(one.id) == one.fence]
-    if fresh := [one.id for one in mine if not one.acknowledged]:
+    mine = {one.id: one for one in live if held.get(one.id) == one.fence}
+    if fresh := [one.id for one in mine.values() if not one.acknowledged]:
         await hot.fetch("grants_acknowledge", {"ids": fresh})
-    ids = [one.id for one in mine]
     answer = HeartbeatAnswer(
         lease_seconds=lease_seconds,
-        cancel=[one.id for one in mine if one.cancel_requested],
-        lost=sorted(held.keys() - set(ids)),
+        lost=sorted(held.keys() - mine.keys()),
         drain=rows[0].state == WorkerState.DRAINING,
-        answers=answers_for(mine),
-        watched=list(filter(services.hub.watched.is_watched, ids)),
+        watched=list(filter(services.hub.watched.is_watched, mine)),
+        cancel=[one.id for one in mine.values() if one.cancel_requested],
+        answers=answers_for(mine.values()),
     )
     missing = [one.id for one in live if one.acknowledged and one.id not in held]
     return Beat(answer, services.forgotten.note(worker_id, missing))
@@ -70,7 +69,7 @@ async def relabel(services: Services, tenant_id: str, worker_id: str, labels: li
     events_written(services)
 
 
-def answers_for(executions: Sequence[Any]) -> list[PersonAnswer]:
+def answers_for(executions: Collection[Any]) -> list[PersonAnswer]:
     return [
         PersonAnswer(execution_id=one.id, question_id=one.answered["id"], answer=one.answered["answer"])
         for one in executions
