@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from pullyard.coordinator.webhooks import protocol
-from pullyard.coordinator.webhooks.payloads import moment, path_of, present
+from pullyard.coordinator.webhooks.payloads import anything_of, moment, path_of, present
 from pullyard.coordinator.webhooks.protocol import Account, Comment, Labelled, Nothing, Subject, Told, Touched
 from pullyard.coordinator.webhooks.signatures import is_hex_signature
 
@@ -117,7 +117,7 @@ def subject_of(event: str, payload: _Payload) -> Subject:
     if event.endswith(":comment_created") and (said := payload.comment):
         about = read_issue(payload.issue) if payload.issue else None
         return Comment(f"comment-{said.id}", raw(said.content), by, moment(said.created_on), about, touched)
-    return touched if touched != Touched() else Nothing("This event is about nothing that Pullyard made.")
+    return anything_of(touched)
 
 
 def touched_by(payload: _Payload) -> Touched:

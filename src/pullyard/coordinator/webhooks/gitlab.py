@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from pullyard.coordinator.webhooks import protocol
-from pullyard.coordinator.webhooks.payloads import branch_of, moment, path_of, present
+from pullyard.coordinator.webhooks.payloads import anything_of, branch_of, moment, path_of, present
 from pullyard.coordinator.webhooks.protocol import Account, Comment, Labelled, Nothing, Subject, Told, Touched
 from pullyard.coordinator.webhooks.signatures import is_standard_signature, same
 
@@ -114,8 +114,7 @@ def subject_of(payload: _Payload) -> Subject:
         return labelled(payload, about, by)
     if payload.object_kind == "note":
         return commented(payload, about, by)
-    touched = touched_by(payload, about)
-    return touched if touched != Touched() else Nothing("This event is about nothing that Pullyard made.")
+    return anything_of(touched_by(payload, about))
 
 
 def touched_by(payload: _Payload, about: _Object) -> Touched:

@@ -5,6 +5,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from pullyard.coordinator.webhooks.protocol import Nothing, Subject, Touched
+
 FORM_FIELDS = 10
 
 
@@ -44,3 +46,7 @@ def moment(text: str | None) -> datetime | None:
 
 def present(*values: str) -> tuple[str, ...]:
     return tuple(value for value in values if value)
+
+
+def anything_of(touched: Touched) -> Subject:
+    return touched if touched != Touched() else Nothing("This event is about nothing that Pullyard made.")
