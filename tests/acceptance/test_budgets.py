@@ -55,7 +55,7 @@ async def test_a_task_is_tried_again_when_the_providers_limit_ends(
     system: System, program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULLYARD_CLAUDE_CODE", str(program))
-    # Without "retry-after" the program asks again at once, and is told by the gateway that it is in vain.
+    # The program is told by the gateway that to ask again is in vain.
     reset = (datetime.now(UTC) + timedelta(seconds=12)).isoformat()
     window = [("anthropic-ratelimit-requests-reset", reset), ("anthropic-ratelimit-requests-remaining", "0")]
     busy = Failure(429, "rate_limit_error", "Come back later.", window)

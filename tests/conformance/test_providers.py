@@ -111,16 +111,24 @@ async def test_an_error_passes_costs_nothing_and_is_the_executions_reason(way: W
         assert ledger.failure is None
 
 
-async def test_a_limit_passes_and_its_end_is_known(way: Way) -> None:
-    limit = Failure(429, message="Slow down.", headers=[("retry-after", "7")])
+async def test_a_near_end_of_a_limit_is_waited_for(way: Way) -> None:
+    limit = Failure(429, message="Slow down.", headers=[("retry-after", "0.1")])
+    async with ModelServer([limit, TURN]) as server, gateway_by(way, server) as (gateway, client):
+        assert (await client.post(way.path, json=way.body)).status_code == 200
+        assert len(server.requests) == 2
+        assert gateway.ledger.usage.cost_micros == COSTS[way.provider]
+        assert gateway.ledger.failure is None
+
+
+async def test_a_limit_that_lasts_is_told(way: Way) -> None:
+    limit = Failure(429, message="Slow down.", headers=[("retry-after", "7200")])
     async with ModelServer([limit]) as server, gateway_by(way, server) as (gateway, client):
         answer = await client.post(way.path, json=way.body)
-        assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
-        failure = gateway.ledger.failure
-        assert failure is not None
-        assert failure.limited is not None
-        limited = failure.limited
-        assert (limited.credential, limited.seconds_left()) == ("here", pytest.approx(7, abs=5))
+        assert (answer.status_code, answer.headers["x-should-retry"]) == (429, "false")
+        assert "ends in 2.0 hours" in answer.text
+        limited = gateway.ledger.limited
+        assert limited is not None
+        assert (limited.credential, limited.seconds_left()) == ("here", pytest.approx(7200, abs=60))
         assert gateway.ledger.verdict().reason is Reason.QUOTA_REACHED
 
 

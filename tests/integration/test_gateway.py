@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import RequestError
+from pullyard.worker.gateway.exchange import LIMITED_TRIES
 from pullyard.worker.gateway.ledger import Ledger
 from pullyard.worker.gateway.serve import MOST_CONNECTIONS, Gateway
 from pullyard.worker.gateway.upstream import ProviderSettings, open_upstream
@@ -270,10 +271,10 @@ async def test_an_answer_without_counts_is_not_free() -> None:
 
 
 async def test_the_providers_errors_pass_and_cost_nothing() -> None:
-    failure = Failure(429, "rate_limit_error", "Slow down.", [("retry-after", "0.1"), ("set-cookie", "a=b")])
+    failure = Failure(429, "rate_limit_error", "Slow down.", [("retry-after", "0"), ("set-cookie", "a=b")])
     async with ModelServer([failure, Text("hi")]) as server, gateway_to(server) as (gateway, client):
         answer = await client.post("/v1/messages", json=question())
-        assert (answer.status_code, answer.headers["retry-after"]) == (429, "0.1")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "0")
         assert answer.json()["error"]["message"] == "Slow down."
         assert "set-cookie" not in answer.headers
         assert gateway.ledger.usage.cost_micros == 0
@@ -284,6 +285,15 @@ async def test_the_providers_errors_pass_and_cost_nothing() -> None:
         assert (limited.credential, limited.status) == ("anthropic", 429)
         assert (await client.post("/v1/messages", json=question())).status_code == 200
         assert gateway.ledger.failure is None
+
+
+async def test_a_limit_again_and_again_is_passed_in_the_end() -> None:
+    limit = Failure(429, "rate_limit_error", "Slow down.", [("retry-after-ms", "1")])
+    async with ModelServer([limit] * 9) as server, gateway_to(server) as (gateway, client):
+        answer = await client.post("/v1/messages", json=question())
+        assert (answer.status_code, answer.json()["error"]["message"]) == (429, "Slow down.")
+        assert len(server.requests) == LIMITED_TRIES
+        assert gateway.ledger.usage.cost_micros == 0
 
 
 async def test_a_refused_key_is_not_tried_again() -> None:

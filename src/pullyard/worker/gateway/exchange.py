@@ -9,7 +9,7 @@ import structlog
 
 from pullyard.worker.gateway.grammar import Malformed, check_host, forwarded_headers, split_target
 from pullyard.worker.gateway.ledger import BudgetSpent, Failure, Ledger
-from pullyard.worker.gateway.limits import BODY_BYTES, RATE_LIMITED, rate_limited
+from pullyard.worker.gateway.limits import BODY_BYTES, RATE_LIMITED, RateLimited, rate_limited
 from pullyard.worker.gateway.metering import is_stream
 from pullyard.worker.gateway.prices import Tokens
 from pullyard.worker.gateway.provider import (
@@ -29,8 +29,10 @@ FAILED = (*KEY_REFUSED, 402, 404, 429)
 """The provider did not do its part; other refusals are about what the agent asked for."""
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 READ_ON_SECONDS = 60.0
-MODEL_CHARACTERS = 100
 """Of an answer whose client is gone, to know what it cost."""
+LIMITED_TRIES = 5
+"""Of one request, each after the end of the limit before; the last one's answer is passed as it is."""
+MODEL_CHARACTERS = 100
 
 logger = structlog.get_logger(__name__)
 
@@ -103,68 +105,70 @@ class Exchange:
 
     async def _forward(self, outgoing: httpx.Request, metered: Metered | None) -> None:
         if metered is None:
-            await self._pass(outgoing, None)
+            await self._pass(outgoing, None, hold=False)
             return
         price = self._upstream.price(self._provider, metered, metered.model)
+        most = metered.most
         try:
-            most = metered.most
-            await self._ledger.passes(self._upstream.credential(self._provider))
-            async with self._ledger.reserve(price.cost_micros(most), most.prompt + most.output):
-                if self._reader.at_eof():
-                    # It may have waited long for a person, and nobody would read what is paid for.
-                    raise ConnectionResetError("The client gave up while its request waited.")
-                await self._pass(outgoing, metered)
+            for left in reversed(range(LIMITED_TRIES)):
+                await self._ledger.passes(self._upstream.credential(self._provider))
+                async with self._ledger.reserve(price.cost_micros(most), most.prompt + most.output):
+                    if self._reader.at_eof():
+                        # It may have waited long, and nobody would read what is paid for.
+                        raise ConnectionResetError("The client gave up while its request waited.")
+                    if await self._pass(outgoing, metered, hold=left > 0):
+                        return
         except BudgetSpent as spent:
             await self._answer_error(402, str(spent), retry=False)
         except QuotaReached as reached:
             await self._answer_error(RATE_LIMITED, str(reached), retry=False)
 
-    async def _pass(self, outgoing: httpx.Request, metered: Metered | None) -> None:
+    async def _pass(self, outgoing: httpx.Request, metered: Metered | None, *, hold: bool) -> bool:
+        """Whether the client has its answer. With ``hold`` a limit whose end is known is none: it is waited
+        for.
+        """
         if not await self._authenticate(outgoing):
-            return
+            return True
+        answer = await self._ask(outgoing, metered)
+        if answer is None:
+            return True
         try:
-            answer = await self._upstream.client.send(outgoing, stream=True)
-        except httpx.HTTPError as error:
-            if metered is not None and not isinstance(error, NEVER_SENT):
-                self._record(metered, metered.open_meter(""), metered.most)
-            self._fail(Failure(0, f"{self._provider.name} can't be reached ({type(error).__name__})."))
-            await self._answer_error(502, f"{self._provider.name} can't be reached from this worker.")
-            return
-        except asyncio.CancelledError:
-            # The provider may do all that it was asked for.
-            if metered is not None:
-                self._record(metered, metered.open_meter(""), metered.most)
-            raise
-        try:
-            if answer.status_code in KEY_REFUSED:
-                self._upstream.key_refused(self._provider)
-            if answer.status_code in FAILED or answer.status_code >= 500:
-                self._judge(answer)
-            elif answer.is_success:
-                self._ledger.went_well()
-            await self._stream(answer, metered)
-        finally:
-            await answer.aclose()
-
-    async def _stream(self, answer: httpx.Response, metered: Metered | None) -> None:
-        pieces = answer.aiter_raw()
-        try:
+            pieces = answer.aiter_raw()
+            refusal = await beginning(pieces) if answer.status_code == RATE_LIMITED else b""
+            limited = self._judge(answer, refusal)
+            if hold and limited is not None and limited.seconds_left():
+                return False
             if metered is None or not answer.is_success:
-                await self._relay_plain(answer, pieces)
+                await self._relay_plain(answer, refusal, pieces)
             else:
                 await self._relay(answer, pieces, metered)
         except httpx.HTTPError as error:
             self._fail(Failure(0, f"{self._provider.name} broke off its answer ({type(error).__name__})."))
             raise ConnectionResetError("The provider broke off its answer.") from error
+        finally:
+            await answer.aclose()
         await self._send(h11.EndOfMessage())
+        return True
 
-    async def _relay_plain(self, answer: httpx.Response, pieces: AsyncIterator[bytes]) -> None:
+    async def _ask(self, outgoing: httpx.Request, metered: Metered | None) -> httpx.Response | None:
+        """None where there is no answer, and the client was told so."""
+        try:
+            return await self._upstream.client.send(outgoing, stream=True)
+        except httpx.HTTPError as error:
+            if not isinstance(error, NEVER_SENT):
+                self._record_most(metered)
+            self._fail(Failure(0, f"{self._provider.name} can't be reached ({type(error).__name__})."))
+            await self._answer_error(502, f"{self._provider.name} can't be reached from this worker.")
+            return None
+        except asyncio.CancelledError:
+            # The provider may do all that it was asked for.
+            self._record_most(metered)
+            raise
+
+    async def _relay_plain(self, answer: httpx.Response, begun: bytes, pieces: AsyncIterator[bytes]) -> None:
         await self._send(h11.Response(status_code=answer.status_code, headers=self._kept(answer)))
-        refusal = bytearray()
+        await self._send(h11.Data(data=begun))
         async for chunk in pieces:
-            if answer.status_code == RATE_LIMITED and len(refusal) < BODY_BYTES:
-                refusal += chunk
-                self._judge(answer, bytes(refusal))
             await self._send(h11.Data(data=chunk))
 
     async def _relay(self, answer: httpx.Response, pieces: AsyncIterator[bytes], metered: Metered) -> None:
@@ -228,15 +232,22 @@ class Exchange:
             limited = rate_limited(self._upstream.credential(self._provider), status, {})
             self._fail(Failure(status, f"{self._provider.name} ended its answer with an error.", limited))
 
-    def _judge(self, answer: httpx.Response, body: bytes = b"") -> None:
-        """Before the client sees the answer, and again with what its body says."""
+    def _record_most(self, metered: Metered | None) -> None:
+        if metered is not None:
+            self._record(metered, metered.open_meter(""), metered.most)
+
+    def _judge(self, answer: httpx.Response, refusal: bytes) -> RateLimited | None:
+        """Before the client sees the answer; ``refusal`` is the beginning of a limit's body."""
         status, name = answer.status_code, self._provider.name
-        limited = rate_limited(self._upstream.credential(self._provider), status, answer.headers, body)
-        failure = Failure(status, f"{name} answered {status}.", limited)
-        if body:
-            self._ledger.fail(failure)
-        else:
-            self._fail(failure)
+        if status in KEY_REFUSED:
+            self._upstream.key_refused(self._provider)
+        if answer.is_success:
+            self._ledger.went_well()
+        if status not in FAILED and status < 500:
+            return None
+        limited = rate_limited(self._upstream.credential(self._provider), status, answer.headers, refusal)
+        self._fail(Failure(status, f"{name} answered {status}.", limited))
+        return limited
 
     def _fail(self, failure: Failure) -> None:
         logger.warning("gateway.provider_failed", provider=self._provider.name, status=failure.status)
@@ -262,3 +273,13 @@ class Exchange:
 def named(model: str) -> str:
     """As reports show it: an answer may say anything."""
     return model[:MODEL_CHARACTERS] if model.isascii() and model.isprintable() else "unreadable"
+
+
+async def beginning(pieces: AsyncIterator[bytes]) -> bytes:
+    """As much of it as is read for when a limit ends; the rest is still to come."""
+    read = bytearray()
+    async for piece in pieces:
+        read += piece
+        if len(read) >= BODY_BYTES:
+            break
+    return bytes(read)
