@@ -6,10 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.apply_list import apply_list
 from pullyard.coordinator.automation.policy import policy_of, read_automation
+from pullyard.coordinator.errands.create import create_errand
 from pullyard.coordinator.events.write import TaskNews, tell
 from pullyard.coordinator.storable import storable
 from pullyard.lifecycle.change import ErrandKind
-from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.task_lists.parse import parse_task_list
 from pullyard.protocol.automation import TaskListState
 from pullyard.protocol.errands import TaskListErrand, TaskListReport
@@ -52,8 +52,7 @@ async def request_list(connection: AsyncConnection, tenant_id: str, project_id: 
     elif not followed.under_way:
         unchecked = (await connection.execute(named("list_unchecked"), {"project_id": project_id})).first()
         kind = ErrandKind.WRITE_TASK_LIST if unchecked else ErrandKind.READ_TASK_LIST
-        parameters = {"id": new_id(Kind.ERRAND), "tenant_id": tenant_id, "project_id": project_id}
-        await connection.execute(named("errand_create"), {**parameters, "change_id": None, "kind": kind})
+        await create_errand(connection, tenant_id, project_id, kind)
 
 
 async def check_merged_items(connection: AsyncConnection, tenant_id: str, project_id: str) -> None:

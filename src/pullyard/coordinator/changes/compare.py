@@ -6,11 +6,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.changes.read import read_change
 from pullyard.coordinator.changes.rows import about, read_change_row
+from pullyard.coordinator.errands.create import create_errand
 from pullyard.coordinator.events.write import tell
 from pullyard.coordinator.storable import storable
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.lifecycle.change import ChangeState, ErrandKind
-from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.protocol.errands import (
     MOST_MERGES,
     SHOWN_CHARACTERS,
@@ -31,18 +31,10 @@ async def request_comparisons(connection: AsyncConnection) -> bool:
         await lock_project(connection, row.tenant_id, row.project_id)
     # Another replica may have asked before the lock was ours.
     still = (await connection.execute(named("compare_wanted"))).all() if wanted else []
-    asked = False
-    for row in [one for one in still if one in wanted]:
-        parameters = {
-            "id": new_id(Kind.ERRAND),
-            "tenant_id": row.tenant_id,
-            "project_id": row.project_id,
-            "change_id": None,
-            "kind": ErrandKind.COMPARE,
-        }
-        await connection.execute(named("errand_create"), parameters)
-        asked = True
-    return asked
+    unasked = [one for one in still if one in wanted]
+    for row in unasked:
+        await create_errand(connection, row.tenant_id, row.project_id, ErrandKind.COMPARE)
+    return bool(unasked)
 
 
 async def compare_errand(connection: AsyncConnection, row: Any) -> Errand:

@@ -8,9 +8,9 @@ from pullyard.coordinator.automation.list_errands import check_merged_items
 from pullyard.coordinator.changes.read import errand_resource
 from pullyard.coordinator.changes.rows import about, change_ended, lock_change, read_change_row
 from pullyard.coordinator.comparisons.guard import check_chosen
+from pullyard.coordinator.errands.create import create_errand
 from pullyard.coordinator.events.write import tell
 from pullyard.lifecycle.change import CHANGE_TRANSITIONS, ChangeEvent, ChangeState, ErrandKind
-from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import step
 from pullyard.protocol.errors import Conflict
 from pullyard.protocol.resources import ChangeErrand
@@ -39,19 +39,9 @@ async def request_errand(
                 f"A {row['kind']} of this change is under way; wait for its end.", code="errand-under-way"
             )
         return errand_resource(row)
-    created = await connection.execute(
-        named("errand_create"),
-        {
-            "id": new_id(Kind.ERRAND),
-            "tenant_id": tenant_id,
-            "project_id": change.project_id,
-            "change_id": change_id,
-            "kind": kind,
-        },
-    )
-    resource = errand_resource(created.mappings().one())
+    created = await create_errand(connection, tenant_id, change.project_id, kind, change_id=change_id)
     await tell(connection, f"change.{kind.value}-requested", about(change), {"change_id": change_id})
-    return resource
+    return errand_resource(created)
 
 
 async def change_errand_ended(

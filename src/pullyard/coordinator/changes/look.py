@@ -8,10 +8,10 @@ from pullyard.coordinator.automation.list_errands import check_merged_items
 from pullyard.coordinator.changes.feedback import hear_feedback
 from pullyard.coordinator.changes.rows import about, change_ended, lock_change, read_change_row
 from pullyard.coordinator.comparisons.decide import choose_merged
+from pullyard.coordinator.errands.create import create_errand
 from pullyard.coordinator.events.write import tell
 from pullyard.coordinator.storable import storable
 from pullyard.lifecycle.change import CHANGE_TRANSITIONS, ChangeEvent, ChangeState, ErrandKind
-from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import step
 from pullyard.protocol.worker import ChangeLook, ErrandReport
 from pullyard.store.queries import named
@@ -27,14 +27,7 @@ async def request_look(connection: AsyncConnection, tenant_id: str, change_id: s
     if due is None or (await connection.execute(named("errand_open"), {"change_id": change_id})).first():
         return False
     await connection.execute(named("errands_looked"), {"change_id": change_id})
-    parameters = {
-        "id": new_id(Kind.ERRAND),
-        "tenant_id": tenant_id,
-        "project_id": change.project_id,
-        "change_id": change_id,
-        "kind": ErrandKind.LOOK,
-    }
-    await connection.execute(named("errand_create"), parameters)
+    await create_errand(connection, tenant_id, change.project_id, ErrandKind.LOOK, change_id=change_id)
     return True
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.coordinator.errands.create import create_errand
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.coordinator.webhooks.issues import task_from_issue
 from pullyard.coordinator.webhooks.protocol import Issue
 from pullyard.lifecycle.change import ErrandKind
-from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.protocol.errands import IssuesErrand
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.feedback import MOST_ISSUES, MOST_KNOWN, Heed, IssueComment
@@ -26,14 +26,7 @@ async def request_issues(
     if due is None:
         return False
     await connection.execute(named("issues_looked"), {"project_id": project_id})
-    parameters = {
-        "id": new_id(Kind.ERRAND),
-        "tenant_id": tenant_id,
-        "project_id": project_id,
-        "change_id": None,
-        "kind": ErrandKind.READ_ISSUES,
-    }
-    await connection.execute(named("errand_create"), parameters)
+    await create_errand(connection, tenant_id, project_id, ErrandKind.READ_ISSUES)
     return True
 
 
