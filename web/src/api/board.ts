@@ -1,5 +1,5 @@
 import { queryOptions } from "@tanstack/react-query";
-import { ApiProblem, api, type Execution, type Task, type TaskState, taken } from "./client";
+import { ApiProblem, api, type Change, type Execution, type Task, type TaskState, taken } from "./client";
 import { onNews } from "./live";
 import { queryClient } from "./queries";
 import type { News } from "./stale";
@@ -24,7 +24,7 @@ export type Board = {
   tasks: ReadonlyMap<string, Task>;
   /** The newest execution of the tasks, as far as it is recent. */
   executions: ReadonlyMap<string, Execution>;
-  openChanges: ReadonlySet<string>;
+  openChanges: ReadonlyMap<string, Change>;
   /** By state, where the next page begins; null: all are here. */
   next: Record<TaskState, string | null>;
 };
@@ -46,7 +46,7 @@ async function read(project_id: string | undefined): Promise<Board> {
     tasks,
     // Newest first: of several executions of a task the newest is set last.
     executions: new Map(executions.items.toReversed().map((one) => [one.task_id, one])),
-    openChanges: new Set(changes.items.map((change) => change.id)),
+    openChanges: new Map(changes.items.map((change) => [change.id, change])),
     next: next as Board["next"],
   };
 }
@@ -62,6 +62,8 @@ const readExecution = (execution_id: string) =>
   taken(api.GET("/api/v1/executions/{execution_id}", { params: { path: { execution_id } } })).catch(
     unlessGone,
   );
+const readChange = (change_id: string) =>
+  taken(api.GET("/api/v1/changes/{change_id}", { params: { path: { change_id } } })).catch(unlessGone);
 
 export const boardQuery = (projectId: string | undefined) =>
   queryOptions({
@@ -99,7 +101,25 @@ export function putTasks(changed: Task[], executions: Execution[] = [], gone: st
   }
 }
 
-const burst = { tasks: new Set<string>(), executions: new Set<string>(), all: false };
+function putChanges(changed: Change[], gone: string[]) {
+  for (const [key, board] of queryClient.getQueriesData<Board>({ queryKey: ["board"] })) {
+    if (!board) continue;
+    const openChanges = new Map(board.openChanges);
+    for (const one of changed) {
+      if (one.state !== "open") openChanges.delete(one.id);
+      else if (!key[1] || one.project_id === key[1]) openChanges.set(one.id, one);
+    }
+    for (const id of gone) openChanges.delete(id);
+    queryClient.setQueryData<Board>(key, { ...board, openChanges });
+  }
+}
+
+const burst = {
+  tasks: new Set<string>(),
+  executions: new Set<string>(),
+  changes: new Set<string>(),
+  all: false,
+};
 let waits = false;
 let flushedAt = 0;
 
@@ -111,21 +131,10 @@ function hear({ type, kind, task_id, execution_id, payload }: News) {
     if (execution_id) burst.executions.add(execution_id);
   } else if (type === "automation-update" || kind === "worker.relabelled") burst.all = true;
   else return;
-  if (type === "change-update") heardOfChange(payload);
+  if (type === "change-update" && typeof payload.change_id === "string") burst.changes.add(payload.change_id);
   if (waits) return;
   waits = true;
   setTimeout(flush, Math.max(0, flushedAt + BURST_MS - performance.now()));
-}
-
-function heardOfChange({ change_id, state }: News["payload"]) {
-  if (typeof change_id !== "string" || typeof state !== "string") return;
-  for (const [key, board] of queryClient.getQueriesData<Board>({ queryKey: ["board"] })) {
-    if (!board) continue;
-    const openChanges = new Set(board.openChanges);
-    if (state === "open") openChanges.add(change_id);
-    else openChanges.delete(change_id);
-    queryClient.setQueryData<Board>(key, { ...board, openChanges });
-  }
 }
 
 async function flush() {
@@ -133,9 +142,11 @@ async function flush() {
   flushedAt = performance.now();
   const tasks = [...burst.tasks];
   const executions = [...burst.executions];
-  const all = burst.all || tasks.length > SINGLY || executions.length > SINGLY;
+  const changes = [...burst.changes];
+  const all = burst.all || Math.max(tasks.length, executions.length, changes.length) > SINGLY;
   burst.tasks.clear();
   burst.executions.clear();
+  burst.changes.clear();
   burst.all = false;
   if (all) {
     // Whoever made that many will make more: wait a little longer with the next ones.
@@ -147,11 +158,16 @@ async function flush() {
     await queryClient.invalidateQueries({ queryKey: ["board"] });
     return;
   }
-  const [read, run] = await Promise.all([
+  const [read, run, made] = await Promise.all([
     Promise.all(tasks.map(readTask)),
     Promise.all(executions.map(readExecution)),
+    Promise.all(changes.map(readChange)),
   ]);
   const gone = tasks.filter((_, place) => read[place] === null);
+  putChanges(
+    made.filter((one) => !!one),
+    changes.filter((_, place) => made[place] === null),
+  );
   putTasks(
     read.filter((one) => !!one),
     run.filter((one) => !!one),

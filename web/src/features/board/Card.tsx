@@ -1,26 +1,28 @@
-import { IconAlertTriangle, IconClock, IconDots, IconGitPullRequest } from "@tabler/icons-react";
+import { IconDots } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import { memo, useRef } from "react";
-import type { Execution, Project, Task } from "../../api/client";
+import type { Change, Execution, Project, Task } from "../../api/client";
 import { AgentMark } from "../../components/AgentMark";
 import { plain } from "../../components/plain";
 import { dollars, duration, useNow } from "../../lib/format";
-import { words } from "../../lib/words";
 import { agentOf, type Column } from "./columns";
 import { useCardDrag } from "./drag";
+import { Standing } from "./Standing";
 
 type Props = {
   task: Task;
   column: Column;
   project: Project | undefined;
   execution: Execution | undefined;
+  /** The task's own, while it is open. */
+  change: Change | undefined;
   chosen: boolean;
   choose: (task: Task) => void;
   openMenu: (task: Task, column: Column, button: HTMLElement) => void;
 };
 
 export const Card = memo(function Card(props: Props) {
-  const { task, column, project, execution, chosen, choose, openMenu } = props;
+  const { task, column, project, execution, change, chosen, choose, openMenu } = props;
   const element = useRef<HTMLLIElement>(null);
   const { edge, away } = useCardDrag(element, task, column);
   const agent = agentOf(task, project);
@@ -59,7 +61,7 @@ export const Card = memo(function Card(props: Props) {
       <Link to="/tasks/$taskId" params={{ taskId: task.id }} className="card-title" draggable={false}>
         {plain(task.title)}
       </Link>
-      <Standing task={task} column={column} execution={execution} />
+      <Standing task={task} column={column} execution={execution} change={change} />
       <div className="card-line">
         {agent && <AgentMark name={agent} />}
         {task.labels.slice(0, 2).map((label) => (
@@ -93,34 +95,4 @@ function Priority({ value }: { value: number }) {
 
 function Since({ at }: { at: string }) {
   return <>{duration((useNow(5) - Date.parse(at)) / 1000)}</>;
-}
-
-/** Why it stands where it stands, where that is not clear from the column. */
-function Standing({ task, column, execution }: { task: Task; column: Column; execution?: Execution }) {
-  if (column === "Running" && execution && !execution.finished_at)
-    return (
-      <p className="standing" data-tone="live">
-        <span className="pulse" aria-hidden /> {words(execution.state)}
-      </p>
-    );
-  if (column === "In review")
-    return (
-      <p className="standing" data-tone="review">
-        <IconGitPullRequest size={15} aria-hidden />
-        ready for review
-      </p>
-    );
-  const wants = task.unmet_labels?.length ? `no worker has ${task.unmet_labels.map(plain).join(", ")}` : "";
-  const why =
-    wants ||
-    (column === "Needs you" && execution?.question ? plain(execution.question.question).slice(0, 120) : "") ||
-    words(task.reason ?? task.pending_reason ?? (task.state === "cancelled" ? "cancelled" : ""));
-  if (!why) return null;
-  const bad = wants !== "" || column === "Failed" || column === "Needs you";
-  return (
-    <p className="standing" data-tone={bad ? "warn" : "quiet"}>
-      {bad ? <IconAlertTriangle size={15} aria-hidden /> : <IconClock size={15} aria-hidden />}
-      {why}
-    </p>
-  );
 }

@@ -65,6 +65,9 @@ export function CardMenu({ opened, order, close }: { opened: Opened; order: Task
         )}
         {queued && <Item icon={IconClockPause} text="Back to the backlog" run={() => act.holdBack(task)} />}
         {task.draft && <Item icon={IconPlayerPlay} text="Ready: queue it" run={() => act.ready(task)} />}
+        {task.pending_reason === "overlap" && (
+          <Item icon={IconPlayerPlay} text="Run it all the same" run={() => act.requeue(task)} />
+        )}
         {act.canRetry(task) && <Item icon={IconRefresh} text="Try again" run={() => act.retry(task)} />}
         {act.canCancel(task) && <Item icon={IconX} text="Cancel" run={() => act.cancel(task)} danger />}
         {column === "Done" || column === "In review" ? <Menu.Label>Nothing to do here</Menu.Label> : null}

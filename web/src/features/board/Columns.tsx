@@ -86,6 +86,7 @@ const ColumnBox = memo(function ColumnBox(props: BoxProps) {
             column={column}
             project={projects.get(task.project_id)}
             execution={board.executions.get(task.id)}
+            change={task.change_id ? board.openChanges.get(task.change_id) : undefined}
             chosen={chosen.has(task.id)}
             choose={choose}
             openMenu={openMenu}

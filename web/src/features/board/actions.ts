@@ -39,6 +39,12 @@ export const retry = (task: Task) =>
     taken(api.POST("/api/v1/tasks/{task_id}/retry", path(task, "Try again"))),
   );
 
+/** Whatever it overlaps with. */
+export const requeue = (task: Task) =>
+  optimistic(task, { state: "queued", pending_reason: null }, () =>
+    taken(api.POST("/api/v1/tasks/{task_id}/requeue", path(task, "Queue"))),
+  );
+
 export const ready = (task: Task) =>
   optimistic(task, { state: "queued", pending_reason: null, draft: false }, () =>
     taken(api.POST("/api/v1/tasks/{task_id}/ready", path(task, "Queue"))),

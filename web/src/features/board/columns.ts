@@ -16,7 +16,7 @@ export const STATES_OF: Record<Column, TaskState[]> = {
 };
 
 /** Where a task stands on the board; a delivered task is in review while its change is open. */
-export function columnOf(task: Task, openChanges: ReadonlySet<string>): Column {
+export function columnOf(task: Task, openChanges: Board["openChanges"]): Column {
   switch (task.state) {
     case "pending":
       return "Backlog";
@@ -62,7 +62,7 @@ export function filtered(board: Board, projects: Map<string, Project>, filters: 
   });
 }
 
-export function byColumn(tasks: Task[], openChanges: ReadonlySet<string>): Map<Column, Task[]> {
+export function byColumn(tasks: Task[], openChanges: Board["openChanges"]): Map<Column, Task[]> {
   const columns = new Map<Column, Task[]>(COLUMNS.map((column) => [column, []]));
   for (const task of tasks) columns.get(columnOf(task, openChanges))?.push(task);
   for (const [column, its] of columns) sorted(column, its);
