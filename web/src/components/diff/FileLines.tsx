@@ -52,15 +52,15 @@ function HunkRows({ hunk, split, ...rest }: RowsProps) {
                 <Half line={right} side="after" {...rest} />
               </div>
               {left && left.kind !== "same" && rest.below?.("before", left)}
-              {right && rest.below?.("after", right)}
+              {right && <div className="diff-below">{rest.below?.("after", right)}</div>}
             </div>
           ))
         : hunk.lines.map((line, place) => (
             <div key={place} {...mark(line)}>
               <div className="diff-row" data-kind={line.kind}>
                 <Numbers line={line} side={sideOf(line)} pick={rest.pick}>
-                  <span>{line.before}</span>
-                  <span>{line.after}</span>
+                  <span data-number={line.before} />
+                  <span data-number={line.after} />
                 </Numbers>
                 {rest.content(line)}
               </div>
@@ -80,7 +80,7 @@ function Half({ line, side, pick, content }: HalfProps) {
   return (
     <div className="diff-half" data-kind={line.kind}>
       <Numbers line={line} side={side} pick={pick}>
-        <span>{line[side]}</span>
+        <span data-number={line[side]} />
       </Numbers>
       {content(line)}
     </div>

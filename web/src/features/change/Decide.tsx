@@ -17,7 +17,9 @@ import { type Remark, useRemarks } from "./remarks";
 type Deed = "approve" | "merge" | "close";
 
 function ask(change: Change, deed: Deed): Promise<unknown> {
-  const params = { path: { change_id: change.id }, header: once() } as const;
+  // An approval is of a commit, and may be sent later; what merges or closes is asked for at once or not at all.
+  const later = deed === "approve" ? `Approve #${change.task_number}: ${change.title}` : undefined;
+  const params = { path: { change_id: change.id }, header: once(later) } as const;
   switch (deed) {
     case "approve":
       return taken(

@@ -2,6 +2,7 @@ import { Button, Textarea } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, type Change, once, taken } from "../../api/client";
+import { Kept } from "../../api/outbox";
 import { queryClient } from "../../api/queries";
 import { Dialog } from "../../components/Dialog";
 import { Notice } from "../../components/Notice";
@@ -12,9 +13,14 @@ import { dropRemarks, putRemark, reviewText, useRemarks } from "./remarks";
 /** Sends words and the remarks at lines to an agent, which goes on with the same branch. */
 export function RequestChanges({ change, close }: { change: Change; close: () => void }) {
   const [words, setWords] = useState("");
-  const [header] = useState(once);
+  const [header] = useState(() => once(`Request changes of #${change.task_number}: ${change.title}`));
   const remarks = useRemarks(change.id);
   const text = reviewText(words, remarks);
+  const done = (words: string) => {
+    dropRemarks(change.id);
+    toast(words);
+    close();
+  };
   const send = useMutation({
     mutationFn: () =>
       taken(
@@ -23,11 +29,8 @@ export function RequestChanges({ change, close }: { change: Change; close: () =>
           body: { text },
         }),
       ),
-    onSuccess: (task) => {
-      dropRemarks(change.id);
-      toast(`Task #${task.number} works on it.`);
-      close();
-    },
+    onSuccess: (task) => done(`Task #${task.number} works on it.`),
+    onError: (problem) => problem instanceof Kept && done(problem.message),
     onSettled: () => queryClient.invalidateQueries({ queryKey: ["changes"] }),
   });
   const submit = (event: FormEvent) => {

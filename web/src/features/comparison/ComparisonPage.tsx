@@ -103,11 +103,13 @@ type Best = { cost: number; seconds: number; lines: number };
 
 const linesOf = ({ additions, deletions }: Candidate) => additions + deletions;
 
-/** Of those that have delivered. */
+/** Of those that have delivered, where they differ in it. */
 function bestOf(candidates: Candidate[]): Best {
   const delivered = candidates.filter((one) => one.delivered);
-  const least = (of: (one: Candidate) => number) =>
-    delivered.length > 1 ? Math.min(...delivered.map(of)) : Number.NaN;
+  const least = (of: (one: Candidate) => number) => {
+    const all = delivered.map(of);
+    return new Set(all).size > 1 ? Math.min(...all) : Number.NaN;
+  };
   return {
     cost: least((one) => one.cost_micros),
     seconds: least((one) => one.seconds),
@@ -118,8 +120,9 @@ function bestOf(candidates: Candidate[]): Best {
 type CardProps = { candidate: Candidate; best: Best; choose: (() => void) | undefined };
 
 function Card({ candidate: one, best, choose }: CardProps) {
-  const { model } = (one.agent.settings ?? {}) as { model?: unknown };
-  const agent = typeof model === "string" ? `${one.agent.name}:${model}` : one.agent.name;
+  const { model, command } = (one.agent.settings ?? {}) as { model?: unknown; command?: unknown };
+  const which = model ?? command;
+  const agent = typeof which === "string" ? `${one.agent.name}: ${which.slice(0, 120)}` : one.agent.name;
   return (
     <li className="candidate" data-chosen={one.chosen} data-row aria-label={`Candidate ${one.number}`}>
       <div className="candidate-top">
@@ -139,7 +142,11 @@ function Card({ candidate: one, best, choose }: CardProps) {
         <Fact name="Tests" value={one.tests ? testsOf(one.tests) : "not told"} />
         <Fact
           name="Size"
-          value={one.change_id ? `${one.files} files, +${one.additions} −${one.deletions}` : "no change"}
+          value={
+            one.change_id
+              ? `${one.files} ${one.files === 1 ? "file" : "files"}, +${one.additions} −${one.deletions}`
+              : "no change"
+          }
           best={linesOf(one) === best.lines}
         />
         <Fact name="Cost" value={dollars(one.cost_micros)} best={one.cost_micros === best.cost} />
