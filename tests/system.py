@@ -8,9 +8,8 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from pullyard.worker.reap import reap
 from tests.coordinator import RunningCoordinator
 from tests.fault_proxy import FaultProxy
 from tests.repositories import make_bare_clone, make_repository
+from tests.warm import Forked, Warm
 
 PATIENCE_SECONDS = 60
 QUICK = {
@@ -38,10 +38,11 @@ class System:
     proxy: FaultProxy
     root: Path
     """Readable by other accounts, unlike the test runner's own directories."""
-    workers: list[asyncio.subprocess.Process] = field(default_factory=list)
+    warm: Warm
+    workers: list[Forked] = field(default_factory=list)
 
     @property
-    def worker(self) -> asyncio.subprocess.Process:
+    def worker(self) -> Forked:
         return self.workers[-1]
 
     @property
@@ -52,13 +53,13 @@ class System:
     def worker_log(self) -> str:
         return (self.root / "worker.log").read_text(errors="replace")
 
-    async def start_worker(self, *flags: str, **environment: str) -> asyncio.subprocess.Process:
+    async def start_worker(self, *flags: str, **environment: str) -> Forked:
         """``environment`` is of PULLYARD_WORKER_ variables, without the prefix, in lower case."""
         chosen = {f"PULLYARD_WORKER_{name.upper()}": value for name, value in environment.items()}
         with (self.root / "worker.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "pullyard.cli", "worker", "--data", str(self.root), *flags),
-                env=os.environ
+            process = await self.warm.launch(
+                ("worker", "--data", str(self.root), *flags),
+                os.environ
                 | QUICK
                 | {
                     "PULLYARD_WORKER_COORDINATOR_URL": self.proxy.url,
@@ -66,11 +67,7 @@ class System:
                     "PULLYARD_WORKER_EXIT_WITH_PARENT": "true",
                 }
                 | chosen,
-                # The worker reads its end when the test runner dies, and ends too.
-                stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+                log,
             )
         self.workers.append(process)
         return process
@@ -193,13 +190,20 @@ class System:
             content += answer.content
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    running = Warm()
+    yield running
+    running.close()
+
+
 @pytest.fixture
-async def system(coordinator: RunningCoordinator) -> AsyncIterator[System]:
+async def system(coordinator: RunningCoordinator, warm: Warm) -> AsyncIterator[System]:
     with tempfile.TemporaryDirectory(prefix="pullyard-system-", dir="/tmp") as place:
         root = Path(place)
         root.chmod(0o755)
         async with FaultProxy(coordinator.url) as proxy:
-            running = System(coordinator, proxy, root)
+            running = System(coordinator, proxy, root, warm)
             try:
                 yield running
             finally:

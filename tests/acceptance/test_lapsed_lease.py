@@ -9,16 +9,19 @@ from tests.coordinator import running_coordinator
 from tests.fault_proxy import FaultProxy
 from tests.repositories import branches_of
 from tests.system import System
+from tests.warm import Warm
 
 
 @pytest.fixture
-async def brief_leases(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+async def brief_leases(
+    database_url: str, warm: Warm, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[System]:
     root: Path = tmp_path_factory.mktemp("lapsed")
     async with (
         running_coordinator(database_url, lease_seconds=2.0, heartbeat_seconds=0.5) as coordinator,
         FaultProxy(coordinator.url) as proxy,
     ):
-        system = System(coordinator, proxy, root)
+        system = System(coordinator, proxy, root, warm)
         yield system
         await system.kill_worker()
 

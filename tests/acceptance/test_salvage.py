@@ -18,6 +18,7 @@ from tests.coordinator import running_coordinator
 from tests.fault_proxy import FaultProxy
 from tests.repositories import commit_files, git_in
 from tests.system import System
+from tests.warm import Warm
 
 HALF = (
     "if [ -e half.txt ]; then echo whole > whole.txt; exit 0; fi; "
@@ -182,12 +183,14 @@ async def test_pushed_work_is_gone_on_with_by_any_worker(system: System) -> None
 
 
 @pytest.fixture
-async def brief_leases(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+async def brief_leases(
+    database_url: str, warm: Warm, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[System]:
     async with (
         running_coordinator(database_url, lease_seconds=2.0, heartbeat_seconds=0.5) as coordinator,
         FaultProxy(coordinator.url) as proxy,
     ):
-        system = System(coordinator, proxy, tmp_path_factory.mktemp("salvage"))
+        system = System(coordinator, proxy, tmp_path_factory.mktemp("salvage"), warm)
         yield system
         await system.kill_worker()
 

@@ -8,7 +8,7 @@ import hashlib
 import re
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ import asyncpg
 import pytest
 from simulation.processes import PATIENCE_SECONDS, Child, Site, spoken, until
 
-from tests.crash.warm import Warm
 from tests.repositories import branches_of, make_bare_clone, make_repository
+from tests.warm import Warm
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 SOURCE = Path(__file__).parents[2] / "src" / "pullyard"
@@ -57,13 +57,6 @@ def points() -> list[tuple[str, str]]:
     assert found.keys() >= ELSEWHERE
     plain = {name: who for name, who in found.items() if name not in ELSEWHERE}
     return [(f"{name}:{time}", who) for name, who in plain.items() for time in TIMES.get(name, (1,))]
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Warm]:
-    running = Warm()
-    yield running
-    running.close()
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import pytest
 from simulation.processes import PATIENCE_SECONDS, Child, Site, until
 
 from tests.cli_program import Program
-from tests.crash.warm import Warm
 from tests.forges.kinds import make_server
 from tests.forges.server import TOKEN, ForgeServer, serve_forge
 from tests.model_server import Failure, ModelServer, Text
 from tests.repositories import branches_of, make_bare_clone, make_repository
+from tests.warm import Warm
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -49,13 +49,6 @@ mkdir -p "$place"
 printf '#!/bin/sh\\necho codex\\n' > "$place/codex"
 chmod 700 "$place/codex"
 """
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Warm]:
-    running = Warm()
-    yield running
-    running.close()
 
 
 @pytest.fixture

@@ -50,6 +50,13 @@ class Forked:
     async def wait(self) -> int:
         return await asyncio.shield(self._ended)
 
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
 
 class Warm:
     """The process that they are forked off; ``close`` once all of them have ended."""
