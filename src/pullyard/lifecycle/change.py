@@ -56,3 +56,7 @@ class ErrandState(StrEnum):
     ASSIGNED = "assigned"
     DONE = "done"
     FAILED = "failed"
+
+
+OPEN_ERRAND_STATES = frozenset({ErrandState.REQUESTED, ErrandState.ASSIGNED})
+"""A worker is asked, or at it."""

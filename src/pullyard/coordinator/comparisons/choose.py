@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.auth.identify import Principal
 from pullyard.coordinator.comparisons.decide import close_others, decide, lock_comparison
 from pullyard.coordinator.comparisons.read import is_delivered, read_candidates, read_comparison
-from pullyard.lifecycle.change import ErrandKind, ErrandState
+from pullyard.lifecycle.change import OPEN_ERRAND_STATES, ErrandKind
 from pullyard.lifecycle.comparison import Decider
 from pullyard.protocol.comparisons import Comparison
 from pullyard.protocol.errors import Conflict, RequestError
@@ -40,9 +40,7 @@ async def choose(connection: AsyncConnection, person: Principal, comparison_id: 
 def check_delivered(row: Any) -> None:
     errand = row["errand"]
     closing = (
-        errand is not None
-        and errand["kind"] == ErrandKind.CLOSE
-        and errand["state"] in (ErrandState.REQUESTED, ErrandState.ASSIGNED)
+        errand is not None and errand["kind"] == ErrandKind.CLOSE and errand["state"] in OPEN_ERRAND_STATES
     )
     if is_delivered(row) and not closing:
         return

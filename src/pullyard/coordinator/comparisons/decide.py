@@ -15,7 +15,7 @@ from pullyard.coordinator.tasks.cancel import cancel_task
 from pullyard.coordinator.tasks.end import end_task
 from pullyard.coordinator.tasks.release import release_task
 from pullyard.coordinator.tasks.transition import lock_project
-from pullyard.lifecycle.change import ErrandKind, ErrandState
+from pullyard.lifecycle.change import OPEN_ERRAND_STATES, ErrandKind
 from pullyard.lifecycle.comparison import Decider
 from pullyard.lifecycle.task import FINAL_TASK_STATES, TaskEvent
 from pullyard.protocol.errors import NotFound
@@ -98,9 +98,7 @@ async def close_others(
     """
     wanted = {"id": comparison_id, "chosen_task_id": chosen_task_id}
     changes = (await connection.execute(named("comparison_changes"), wanted)).all()
-    unasked = [
-        one.id for one in changes if one.errand_state not in (ErrandState.REQUESTED, ErrandState.ASSIGNED)
-    ]
+    unasked = [one.id for one in changes if one.errand_state not in OPEN_ERRAND_STATES]
     for change_id in unasked:
         await request_errand(connection, tenant_id, change_id, ErrandKind.CLOSE)
     return bool(unasked)

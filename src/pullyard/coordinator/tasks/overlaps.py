@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.events.write import TaskNews, tell
+from pullyard.coordinator.storable import storable
 from pullyard.lifecycle.overlaps import Effort, Names, Shared, TargetFiles
 from pullyard.lifecycle.task import PendingReason, TaskState
 from pullyard.store.queries import named
@@ -37,17 +38,12 @@ class Overlap:
         return self.change_id or self.task_id
 
     def shown(self) -> dict[str, Any]:
-        files = [storable_name(name) for name in self.found.files]
         return {
             "change_id": self.change_id,
             "task_id": self.task_id,
-            "files": files,
+            "files": storable(list(self.found.files)),
             "total": self.found.total,
         }
-
-
-def storable_name(name: str) -> str:
-    return name.replace("\0", "\ufffd")
 
 
 @dataclass
