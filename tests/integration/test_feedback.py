@@ -273,3 +273,11 @@ async def test_labelled_issues_become_one_task_each_and_are_told(coordinator: Ru
     [last] = (await worker.poll(slots=0, wait=10)).errands
     assert last.issues is not None
     assert last.issues.say == []
+    problem = "forge.test refused (401: Bad credentials): renew this worker's token."
+    failed = ErrandReport(fence=last.fence, done=False, message=problem)
+    assert (await worker.post(f"/errands/{last.id}", failed)).status_code == 200
+    assert (await coordinator.get(f"/projects/{project_id}"))["issues_problem"] == problem
+    [mended] = (await worker.poll(slots=0, wait=10)).errands
+    report = ErrandReport(fence=mended.fence, done=True, issues=IssuesReport())
+    assert (await worker.post(f"/errands/{mended.id}", report)).status_code == 200
+    assert (await coordinator.get(f"/projects/{project_id}"))["issues_problem"] is None

@@ -137,4 +137,6 @@ def forge_events(  # noqa: PLR0913
             found = client.edit_project(found.id, patch, version=found.version)
             terminal.say(f"Changed project {one_line(found.name)}.")
     terminal.facts(found.forge_events.model_dump())
+    if found.issues_problem is not None:
+        terminal.say(f"The last look for issues failed: {one_line(found.issues_problem)}")
     terminal.finish(found.forge_events)

@@ -202,6 +202,9 @@ class Project(Resource):
     text_policy: TextPolicySettings
     change_rules: ChangeRuleSettings
     forge_events: ForgeEventSettings
+    issues_problem: str | None = Field(
+        None, description="why the newest look for labelled issues failed; null: it did not"
+    )
     automation_policy: AutomationPolicy
     labels: list[str]
     max_running: int

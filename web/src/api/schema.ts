@@ -3633,6 +3633,11 @@ export interface components {
             /** Id */
             id: string;
             isolation: components["schemas"]["IsolationSettings-Output"];
+            /**
+             * Issues Problem
+             * @description why the newest look for labelled issues failed; null: it did not
+             */
+            issues_problem?: string | null;
             /** Labels */
             labels: string[];
             limits: components["schemas"]["LimitSettings"];
