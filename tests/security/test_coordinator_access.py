@@ -18,6 +18,13 @@ PUBLIC = {("get", "/healthz"), ("get", "/readyz"), ("get", "/api/v1/version"), (
 OWN_LISTS = {"/api/v1/tokens", "/api/v1/members", "/api/v1/workflows"}
 BUDGET = {"scope": "tenant", "period": "day", "limit_micros": 1_000_000}
 KEY = {"provider": "anthropic", "scope": "tenant", "boxes": {"x25519:" + "A" * 43 + "=": "AAAA"}}
+DEVICE = {
+    "endpoint": "https://push.example/1",
+    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+    "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    "name": "phone",
+    "events": [],
+}
 SCHEDULE = {"name": "nightly", "cron": "0 0 1 1 *", "task": {"title": "x"}}
 COMPARISON = {"title": "x", "candidates": [{"agent": {"name": "command", "settings": {"command": "x"}}}] * 2}
 RULE = {"name": "all", "type_pattern": "never", "task": {"title": "x"}}
@@ -67,6 +74,7 @@ async def ids(coordinator: RunningCoordinator) -> dict[str, str]:
         "budget_id": (await coordinator.http.put("/api/v1/budgets", json=BUDGET)).json()["id"],
         "key_id": (await coordinator.http.put("/api/v1/keys", json=KEY)).json()["id"],
         "webhook_id": (await webhook(coordinator, project_id))["id"],
+        "device_id": (await coordinator.http.put("/api/v1/push/devices", json=DEVICE)).json()["id"],
         "stream": "implement",
         "member_id": coordinator.served.services.owner.member_id,
     }

@@ -41,6 +41,7 @@ from pullyard.coordinator.metrics import endpoints as metrics
 from pullyard.coordinator.news import listen
 from pullyard.coordinator.observe import observe
 from pullyard.coordinator.projects import endpoints as projects
+from pullyard.coordinator.push import endpoints as push
 from pullyard.coordinator.schedules import endpoints as schedules
 from pullyard.coordinator.secrets import endpoints as secrets
 from pullyard.coordinator.services import Services
@@ -96,6 +97,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
         costs,
         costs_endpoints,
         secrets,
+        push,
     )
     for module in (tenants, *work, asyncapi, sse, events, auth, hub, audit, schedules, intake, event_rules):
         app.include_router(module.router)
@@ -158,6 +160,7 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
             "hub": services.hub.run,
             "log archiver": partial(LogArchiver().run, services),
         }
+            "pushes": partial(services.pushes.run, services),
         services.loops += [
             asyncio.create_task(keep_running(name, work), name=name) for name, work in beside.items()
         ]

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from pullyard.coordinator.logs.group import LogAppends
 from pullyard.coordinator.metrics.instruments import Metrics
 from pullyard.coordinator.metrics.state import State
+from pullyard.coordinator.push.deliver import Pushes
 from pullyard.coordinator.radar import Radar
 from pullyard.coordinator.settings import CoordinatorSettings
 from pullyard.coordinator.webhooks.failures import Failures
@@ -52,6 +53,7 @@ class Services:
     tracer: Tracer = field(default_factory=NoTracer)
     metrics: Metrics = field(default_factory=Metrics)
     radar: Radar = field(default_factory=Radar)
+    pushes: Pushes = field(default_factory=Pushes)
     webhook_failures: Failures = field(default_factory=Failures)
     state: State = field(init=False)
     log_appends: LogAppends = field(init=False)

@@ -3,8 +3,10 @@
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pullyard.protocol.public_addresses import read_private_place
 
 
 class CoordinatorSettings(BaseSettings):
@@ -84,6 +86,12 @@ class CoordinatorSettings(BaseSettings):
     stream_connections: int = Field(
         256, ge=1, description="live connections of one person to one coordinator at most"
     )
+    push_contact: str | None = Field(
+        None, description="`mailto:` or `https:`, for push services that have a question; null: `public_url`"
+    )
+    push_allow_private: tuple[str, ...] = Field(
+        (), description="where push services may be besides the internet, such as `10.1.0.0/16:443`"
+    )
     otlp_endpoint: str | None = Field(
         None,
         description="where traces go by OTLP over HTTP, such as `http://collector:4318`; null: nowhere, or "
@@ -91,6 +99,13 @@ class CoordinatorSettings(BaseSettings):
     )
     log_json: bool = False
     log_level: str = "info"
+
+    @field_validator("push_allow_private")
+    @classmethod
+    def _readable(cls, places: tuple[str, ...]) -> tuple[str, ...]:
+        for place in places:
+            read_private_place(place, "push_allow_private")
+        return places
 
     @property
     def lease(self) -> timedelta:

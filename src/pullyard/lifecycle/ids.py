@@ -30,6 +30,7 @@ class Kind(StrEnum):
     COMPARISON = "cmp"
     WEBHOOK = "hook"
     DELIVERY = "dlv"
+    DEVICE = "dev"
 
 
 @dataclass

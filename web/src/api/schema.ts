@@ -1036,6 +1036,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/push": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description The key that devices subscribe with, and your devices.
+         */
+        get: operations["show_api_v1_push_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/push/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put
+         * @description Adds a device, or changes what it is told of. It is told as long as the login that asks lasts.
+         */
+        put: operations["put_api_v1_push_devices_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/push/devices/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove */
+        delete: operations["remove_api_v1_push_devices__device_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/queue": {
         parameters: {
             query?: never;
@@ -2154,6 +2211,8 @@ export interface components {
              * @default false
              */
             undecided: boolean;
+            /** @description the newest time that it was brought up to date by itself; null: never */
+            update?: components["schemas"]["ChangeUpdate"] | null;
             /**
              * Updated At
              * Format: date-time
@@ -2252,7 +2311,7 @@ export interface components {
             /** Labels */
             labels?: string[];
             /**
-             * @description a task whose `target_files` other work touches, too: `warn` shows it, `queue` lets the task wait until that work is merged or closed
+             * @description of work that touches the same files: `warn` shows it; `queue` lets a task, by its `target_files`, wait until the other work is merged or closed; `update` brings an open change up to date by itself when another one was merged first
              * @default warn
              */
             overlap: components["schemas"]["OverlapRule"];
@@ -2267,6 +2326,22 @@ export interface components {
          * @enum {string}
          */
         ChangeState: "open" | "merged" | "closed";
+        /**
+         * ChangeUpdate
+         * @description The base branch was brought into a change, or is being brought.
+         */
+        ChangeUpdate: {
+            /**
+             * Because Of
+             * @description the changes that were merged first
+             */
+            because_of: components["schemas"]["MergedChange"][];
+            state: components["schemas"]["TaskState"];
+            /** Task Id */
+            task_id: string;
+            /** Task Number */
+            task_number: number;
+        };
         /** ChoiceInput */
         ChoiceInput: {
             /**
@@ -3298,6 +3373,15 @@ export interface components {
              */
             running: number;
         };
+        /** MergedChange */
+        MergedChange: {
+            /** Change Id */
+            change_id: string;
+            /** Task Number */
+            task_number: number;
+            /** Title */
+            title: string;
+        };
         /** NetworkSettings */
         NetworkSettings: {
             /**
@@ -3316,7 +3400,7 @@ export interface components {
          * NodeKind
          * @enum {string}
          */
-        NodeKind: "prepare" | "agent" | "detect" | "command" | "verify" | "approval" | "publish";
+        NodeKind: "prepare" | "agent" | "merge" | "detect" | "command" | "verify" | "approval" | "publish";
         /**
          * NodeOutcome
          * @enum {string}
@@ -3371,7 +3455,7 @@ export interface components {
          * OverlapRule
          * @enum {string}
          */
-        OverlapRule: "warn" | "queue";
+        OverlapRule: "warn" | "queue" | "update";
         /** Page[AuditEntry] */
         Page_AuditEntry_: {
             /** Items */
@@ -3944,6 +4028,64 @@ export interface components {
              * @default user
              */
             scope: components["schemas"]["KeyScope"];
+        };
+        /** Push */
+        Push: {
+            /**
+             * Devices
+             * @description yours, newest first, as long as their logins last
+             */
+            devices: components["schemas"]["PushDevice"][];
+            /**
+             * Public Key
+             * @description the `applicationServerKey` of this installation
+             */
+            public_key: string;
+        };
+        /** PushDevice */
+        PushDevice: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Delivered At */
+            delivered_at: string | null;
+            /** Endpoint */
+            endpoint: string;
+            /** Events */
+            events: ("execution.waiting_input" | "change.open" | "task.failed" | "automation.halted" | "automation.escalated" | "worker.quarantined" | "worker.offline" | "budget.near" | "budget.spent")[];
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Problem
+             * @description what became of the newest message; empty: it was taken
+             */
+            problem: string;
+        };
+        /**
+         * PushDeviceInput
+         * @description As a browser's ``PushSubscription`` has it.
+         */
+        PushDeviceInput: {
+            /** Auth */
+            auth: string;
+            /**
+             * Endpoint
+             * @description where its push service takes messages for it
+             */
+            endpoint: string;
+            /** Events */
+            events: ("execution.waiting_input" | "change.open" | "task.failed" | "automation.halted" | "automation.escalated" | "worker.quarantined" | "worker.offline" | "budget.near" | "budget.spent")[];
+            /**
+             * Name
+             * @description what its owner knows it by
+             */
+            name: string;
+            /** P256Dh */
+            p256dh: string;
         };
         /** QuarantineWish */
         QuarantineWish: {
@@ -11847,6 +11989,319 @@ export interface operations {
             path: {
                 project_id: string;
                 webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_api_v1_push_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Push"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_api_v1_push_devices_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PushDeviceInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushDevice"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_api_v1_push_devices__device_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request happens once; the first answer is given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                device_id: string;
             };
             cookie?: never;
         };

@@ -1,0 +1,135 @@
+"""Events become messages to devices: each at least once, and a device shows what came twice once."""
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+import structlog
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pullyard.coordinator.push.encryption import PLAIN_BYTES, read_key
+from pullyard.coordinator.push.service import Outcome, Sender
+from pullyard.protocol.public_addresses import read_private_place
+from pullyard.protocol.push import PushedEvent
+from pullyard.store.errors import DATABASE_AWAY
+from pullyard.store.queries import named
+
+if TYPE_CHECKING:
+    from pullyard.coordinator.services import Services
+
+TRIES = 7
+FIRST_RETRY_SECONDS = 20
+"""Longer than one try takes; four times as long after each: the last one is after a good day."""
+AT_ONCE = 20
+WAITING = 50
+"""Messages to one device at most: of a storm the newest count."""
+IDLE_SECONDS = 30.0
+"""Until a device is noticed that was added at another replica."""
+PACE_SECONDS = 0.2
+TEXT_CHARACTERS = 300
+TEXTS = 12
+
+logger = structlog.get_logger(__name__)
+
+
+class Pushes:
+    """A loop of its own, so that nothing waits for push services. Any number of replicas run one each."""
+
+    def __init__(self) -> None:
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Says that there may be a device."""
+        self._woken.set()
+
+    async def run(self, services: "Services") -> None:
+        """Until cancelled."""
+        while True:
+            structlog.contextvars.clear_contextvars()
+            self._woken.clear()
+            cursor: int | None = None
+            pause = IDLE_SECONDS
+            try:
+                cursor, pause = await self.round(services)
+            except DATABASE_AWAY as error:
+                logger.warning("pushes wait for the database", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError, *DATABASE_AWAY):
+                async with asyncio.timeout(pause):
+                    await (self._woken.wait() if cursor is None else services.feed.wait_beyond(cursor))
+            await asyncio.sleep(PACE_SECONDS)
+
+    async def round(self, services: "Services") -> tuple[int | None, float]:
+        """Sends what is due. Returns up to where the feed was looked through, None where nobody has a device;
+        and the seconds until something is due again."""
+        async with services.database.transaction() as connection:
+            cursor = await connection.scalar(named("push_look"))
+        if cursor is None:
+            return None, IDLE_SECONDS
+        settled = await services.feed.position()
+        if settled > cursor:
+            async with services.database.transaction() as connection:
+                await look_through_feed(connection, settled)
+        while await self.send_due(services):
+            pass
+        async with services.database.transaction() as connection:
+            seconds = await connection.scalar(named("push_next_due"))
+        return settled, min(IDLE_SECONDS, max(0.0, float(seconds or IDLE_SECONDS)))
+
+    async def send_due(self, services: "Services") -> bool:
+        """True where there was something."""
+        claim = {"limit": AT_ONCE, "first_retry_seconds": FIRST_RETRY_SECONDS}
+        async with services.database.transaction() as connection:
+            key = await connection.scalar(named("push_key"))
+            rows = (await connection.execute(named("push_claim"), claim)).mappings().all()
+        if not rows or key is None:
+            return False
+        settings = services.settings
+        private = [read_private_place(text, "push_allow_private") for text in settings.push_allow_private]
+        contact = settings.push_contact or settings.public_url or "mailto:owner@localhost"
+        sender = Sender(read_key(key), contact, private)
+        await asyncio.gather(*(self._send(services, sender, row) for row in rows))
+        return True
+
+    async def _send(self, services: "Services", sender: Sender, row: RowMapping) -> None:
+        outcome, problem = await sender.send(row["endpoint"], row["p256dh"], row["auth"], message_of(row))
+        over = outcome is not Outcome.LATER or row["attempts"] >= TRIES
+        told = {"device_id": row["device_id"], "cursor": row["cursor"], "problem": problem}
+        async with services.database.transaction() as connection:
+            if outcome is Outcome.GONE:
+                await connection.execute(named("push_device_gone"), {"id": row["device_id"]})
+                return
+            if over:
+                await connection.execute(named("push_over"), told)
+            await connection.execute(named("push_told"), told)
+        if problem:
+            logger.info("push not taken", device_id=row["device_id"], problem=problem, over=over)
+
+
+async def look_through_feed(connection: AsyncConnection, settled: int) -> None:
+    """Notes whom to tell of what there is up to ``settled``; another replica may have been quicker."""
+    after = await connection.scalar(named("push_advance"), {"settled": settled})
+    if after is None:
+        return
+    wanted = {"after": after, "settled": settled, "kinds": list(get_args(PushedEvent))}
+    if (await connection.execute(named("push_enqueue"), wanted)).rowcount:
+        await connection.execute(named("push_crowded"), {"waiting": WAITING})
+
+
+def message_of(row: RowMapping) -> bytes:
+    """The event as the live stream has it, with its task's title: the device makes words of it."""
+    texts = {name: text[:TEXT_CHARACTERS] for name, text in row["payload"].items() if isinstance(text, str)}
+    event: dict[str, Any] = {
+        "kind": row["kind"],
+        "cursor": row["cursor"],
+        "project_id": row["project_id"],
+        "task_id": row["task_id"],
+        "execution_id": row["execution_id"],
+        "payload": dict(list(texts.items())[:TEXTS]),
+        "at": row["at"],
+        "title": (row["title"] or "")[:TEXT_CHARACTERS],
+    }
+    message = msgspec.json.encode(event)
+    # Letters of other scripts and control characters are several bytes each.
+    return message if len(message) <= PLAIN_BYTES else msgspec.json.encode({**event, "payload": {}})

@@ -1,0 +1,1 @@
+DELETE FROM push_devices WHERE id = :id

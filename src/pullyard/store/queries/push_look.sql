@@ -1,0 +1,1 @@
+SELECT cursor FROM push_installation WHERE EXISTS (SELECT 1 FROM push_devices)

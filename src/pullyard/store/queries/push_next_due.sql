@@ -1,0 +1,1 @@
+SELECT extract(epoch FROM min(due_at) - now()) FROM push_deliveries

@@ -1,0 +1,1 @@
+DELETE FROM push_deliveries WHERE device_id = :device_id AND cursor = :cursor

@@ -1,0 +1,254 @@
+"""Web Push: a device is told of what its owner wants to know, and nobody else can read it."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from pullyard.coordinator.push.encryption import decode, encode, point, read_key, sealed
+from tests.coordinator import RunningCoordinator, coordinator, running_coordinator
+from tests.eventually import eventually
+from tests.postgres import database_url, postgres_server
+from tests.web_scene import asks, enrol
+
+__all__ = ["coordinator", "database_url", "postgres_server"]
+
+KINDS = ["execution.waiting_input", "task.failed", "change.open"]
+
+
+def derived(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    return HKDF(SHA256(), length, salt, info).derive(secret)
+
+
+@dataclass
+class Device:
+    """A browser's side of a subscription: it alone has the private key."""
+
+    endpoint: str
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    auth: bytes = b"0123456789abcdef"
+
+    def wish(self, **fields: Any) -> dict[str, Any]:
+        public = encode(point(self.key.public_key()))
+        keys = {"p256dh": public, "auth": encode(self.auth)}
+        return {"endpoint": self.endpoint, "name": "my phone", "events": KINDS, **keys, **fields}
+
+    def open(self, body: bytes) -> Any:
+        """As RFC 8291 has it."""
+        salt, sender, sealed_ = body[:16], body[21 : 21 + body[20]], body[21 + body[20] :]
+        shared = self.key.exchange(
+            ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), sender)
+        )
+        info = b"WebPush: info\0" + point(self.key.public_key()) + sender
+        secret = derived(shared, self.auth, info, 32)
+        key = derived(secret, salt, b"Content-Encoding: aes128gcm\0", 16)
+        nonce = derived(secret, salt, b"Content-Encoding: nonce\0", 12)
+        plain = AESGCM(key).decrypt(nonce, sealed_, None)
+        return json.loads(plain.rstrip(b"\0").removesuffix(b"\x02"))
+
+
+def can_open(device: Device, body: bytes) -> bool:
+    try:
+        return bool(device.open(body))
+    except InvalidTag:
+        return False
+
+
+@dataclass
+class PushService:
+    """Answers with the statuses of ``answers``, then with 201; ``came`` has what each message was."""
+
+    url: str = ""
+    answers: list[int] = field(default_factory=list)
+    came: "asyncio.Queue[tuple[dict[str, str], bytes]]" = field(default_factory=asyncio.Queue)
+
+    @property
+    def place(self) -> str:
+        return self.url.removeprefix("http://")
+
+    async def next(self) -> tuple[dict[str, str], bytes]:
+        return await asyncio.wait_for(self.came.get(), 20)
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        body = await reader.readexactly(int(headers["content-length"]))
+        status = self.answers.pop(0) if self.answers else 201
+        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+        self.came.put_nowait((headers, body))
+
+
+@asynccontextmanager
+async def push_service() -> AsyncIterator[PushService]:
+    service = PushService()
+    server = await asyncio.start_server(service.take, "127.0.0.1", 0)
+    service.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        yield service
+
+
+@dataclass
+class Scene:
+    coordinator: RunningCoordinator
+    service: PushService
+    device: Device
+
+    async def add(self, device: Device | None = None, **fields: Any) -> dict[str, Any]:
+        answer = await self.coordinator.http.put(
+            "/api/v1/push/devices", json=(device or self.device).wish(**fields)
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def devices(self) -> list[dict[str, Any]]:
+        return (await self.coordinator.get("/push"))["devices"]
+
+    async def problem(self) -> str:
+        return (await self.devices())[0]["problem"]
+
+    async def is_alone(self) -> bool:
+        return not await self.devices()
+
+    async def question(self) -> None:
+        project = await self.coordinator.project()
+        await asks(self.coordinator, await enrol(self.coordinator, "build-07"), project)
+
+
+@pytest.fixture
+async def scene(database_url: str) -> AsyncIterator[Scene]:
+    async with (
+        push_service() as service,
+        running_coordinator(database_url, push_allow_private=(service.place,)) as running,
+    ):
+        yield Scene(running, service, Device(f"{service.url}/send/one"))
+
+
+def test_a_message_is_what_the_standard_has_for_it() -> None:
+    """RFC 8291, appendix A."""
+    mine = read_key("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw")
+    theirs = read_key("q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94").public_key()
+    sealed_ = sealed(
+        b"When I grow up, I want to be a watermelon",
+        theirs,
+        decode("BTBZMqHH6r4Tts7J_aSIgg"),
+        mine,
+        decode("DGv6ra1nlYgDCS1FRnbzlw"),
+    )
+    assert encode(sealed_) == (
+        "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6Tlz"
+        "AC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
+    )
+
+
+async def test_a_device_is_told_by_a_message_that_only_it_can_read(scene: Scene) -> None:
+    await scene.add()
+    await scene.question()
+    headers, body = await scene.service.next()
+    assert headers["content-encoding"] == "aes128gcm"
+    assert b"lock" not in body
+    told = scene.device.open(body)
+    assert (told["kind"], told["title"]) == ("execution.waiting_input", "Postgres advisory lock leaks")
+    assert told["payload"]["question"].startswith("May the migration take a lock")
+    token, key = headers["authorization"].removeprefix("vapid t=").split(", k=")
+    assert key == (await scene.coordinator.get("/push"))["public_key"]
+    signed, _, signature = token.rpartition(".")
+    raw = decode(signature)
+    ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), decode(key)).verify(
+        encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")),
+        signed.encode(),
+        ec.ECDSA(SHA256()),
+    )
+    claims = json.loads(base64.urlsafe_b64decode(signed.split(".")[1] + "=="))
+    assert claims["aud"] == scene.service.url
+
+
+async def test_only_what_is_wanted_is_told(scene: Scene) -> None:
+    await scene.add(events=["change.open"])
+    other = Device(f"{scene.service.url}/send/other")
+    await scene.add(other)
+    await scene.question()
+    _, body = await scene.service.next()
+    assert other.open(body)["kind"] == "execution.waiting_input"
+    # Had the first device been told too, its message would be among these.
+    await scene.add()
+    await scene.question()
+    bodies = [(await scene.service.next())[1] for _ in range(2)]
+    assert sorted(can_open(other, one) for one in bodies) == [False, True]
+    assert scene.service.came.empty()
+
+
+async def test_a_device_that_is_gone_is_forgotten(scene: Scene) -> None:
+    await scene.add()
+    scene.service.answers = [410]
+    await scene.question()
+    await scene.service.next()
+    await eventually(scene.is_alone)
+
+
+@pytest.mark.parametrize("status", [403, 503])
+async def test_a_failure_is_shown(scene: Scene, status: int) -> None:
+    await scene.add()
+    scene.service.answers = [status]
+    await scene.question()
+    await scene.service.next()
+    assert await eventually(scene.problem) == f"Its push service answered {status}."
+
+
+async def test_whoever_is_logged_out_is_told_nothing(scene: Scene) -> None:
+    await scene.add()
+    token = await scene.coordinator.served.api_token("another login")
+    there = scene.coordinator.client(token)
+    still = Device(f"{scene.service.url}/send/still")
+    assert (await there.put("/api/v1/push/devices", json=still.wish())).status_code == 200
+    [mine] = [one for one in (await there.get("/api/v1/tokens")).json()["items"] if one["name"] == "tests"]
+    assert (await there.delete(f"/api/v1/tokens/{mine['id']}")).status_code == 204
+    scene.coordinator.http = there
+    await scene.question()
+    _, body = await scene.service.next()
+    assert still.open(body)["kind"] == "execution.waiting_input"
+    assert [one["endpoint"] for one in await scene.devices()] == [still.endpoint]
+    assert scene.service.came.empty()
+
+
+async def test_private_addresses_are_not_written_to(coordinator: RunningCoordinator) -> None:
+    async with push_service() as service:
+        plain = Device(f"{service.url}/send/one")
+        refused = await coordinator.http.put("/api/v1/push/devices", json=plain.wish())
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid-endpoint")
+        secure = Device(f"https://{service.place}/send/one")
+        answer = await coordinator.http.put("/api/v1/push/devices", json=secure.wish())
+        assert answer.status_code == 200, answer.text
+        await asks(coordinator, await enrol(coordinator, "build-07"), await coordinator.project())
+        scene = Scene(coordinator, service, secure)
+        assert "private address" in await eventually(scene.problem)
+        assert service.came.empty()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"endpoint": "https://"},
+        {"endpoint": "https://user:word@push.example/1"},
+        {"endpoint": "ftp://push.example/1"},
+        {"p256dh": "A" * 87},
+        {"auth": "short"},
+        {"events": ["log.appended"]},
+    ],
+)
+async def test_what_is_no_subscription_is_refused(coordinator: RunningCoordinator, wrong: Any) -> None:
+    wish = Device("https://push.example/1").wish(**wrong)
+    answer = await coordinator.http.put("/api/v1/push/devices", json=wish)
+    assert answer.status_code == 422
