@@ -11,6 +11,18 @@ from pullyard.cli.inputs import checked, money, read_text, split_commands
 from pullyard.cli.profile import connect
 from pullyard.cli.references import find_comparison, find_project, find_task
 from pullyard.cli.sanitise import one_line
+from pullyard.cli.task_options import (
+    Accept,
+    After,
+    Base,
+    Description,
+    File,
+    Labels,
+    Priority,
+    ProjectArgument,
+    Title,
+    Verify,
+)
 from pullyard.cli.terminal import Terminal
 from pullyard.lifecycle.change import ChangeState
 from pullyard.lifecycle.comparison import ComparisonState
@@ -35,8 +47,8 @@ HEADS = ("TASK", "AGENT", "STATE", "TRIES", "SECONDS", "TESTS", "FILES", "LINES"
 def add(  # noqa: PLR0913
     # A command's options are its parameters.
     context: typer.Context,
-    project: Annotated[str, typer.Argument(help="Its name or its id.")],
-    title: Annotated[str, typer.Argument(help="What is wanted, in one line.")],
+    project: ProjectArgument,
+    title: Title,
     *,
     candidate: Annotated[
         list[str],
@@ -48,21 +60,18 @@ def add(  # noqa: PLR0913
     choose: Annotated[
         str, typer.Option(help="Who chooses: manual, first-passing or cheapest-passing.")
     ] = "manual",
-    description: Annotated[str, typer.Option("--description", "-d", help="'-' reads stdin.")] = "",
-    accept: Annotated[list[str], typer.Option(help="An acceptance criterion. Repeatable.")] = [],  # noqa: B006
-    file: Annotated[list[str], typer.Option(help="A file to look at first. Repeatable.")] = [],  # noqa: B006
-    verify: Annotated[list[str], typer.Option(help="A command that proves the work. Repeatable.")] = [],  # noqa: B006
-    priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
-    label: Annotated[list[str], typer.Option(help="What a worker must have. Repeatable.")] = [],  # noqa: B006
-    after: Annotated[
-        list[str],
-        typer.Option("--after", "--depends-on", help="A task that must be done before. Repeatable."),
-    ] = [],  # noqa: B006
+    description: Description = "",
+    accept: Accept = [],  # noqa: B006
+    file: File = [],  # noqa: B006
+    verify: Verify = [],  # noqa: B006
+    priority: Priority = None,
+    label: Labels = [],  # noqa: B006
+    after: After = [],  # noqa: B006
     dollars_limit: Annotated[
         str | None, typer.Option("--dollars", help="The most that each candidate may cost, such as 2.50.")
     ] = None,
     tokens: Annotated[int | None, typer.Option(help="The most that each candidate may use.")] = None,
-    base: Annotated[str | None, typer.Option(help="The base branch; default: the project's.")] = None,
+    base: Base = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until all have ended, then show them.")] = False,
 ) -> None:
     """Let several agents do the same task, each on a branch of its own."""

@@ -1,10 +1,15 @@
 """What a person types for a project, a task or a change, and which one it means."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from pullyard.lifecycle.ids import Kind, is_id
 from pullyard.protocol.comparisons import Comparison
 from pullyard.protocol.errors import NotFound, RequestError
 from pullyard.protocol.resources import Change, Project, Task, Worker
 from pullyard.sdk.client import Client
+
+ResultT = TypeVar("ResultT")
 
 
 class Missing(RequestError):
@@ -17,10 +22,7 @@ class Missing(RequestError):
 def find_project(client: Client, reference: str) -> Project:
     """By name or by id."""
     if is_id(reference, Kind.PROJECT):
-        try:
-            return client.project(reference)
-        except RequestError as error:
-            raise _named(error, "project", reference) from error
+        return _by_id(client.project, "project", reference)
     wanted = reference.strip()
     for project in client.projects(name=wanted):
         if project.name == wanted:
@@ -31,10 +33,7 @@ def find_project(client: Client, reference: str) -> Project:
 def find_worker(client: Client, reference: str) -> Worker:
     """By id, or by a name that one worker alone has."""
     if is_id(reference, Kind.WORKER):
-        try:
-            return client.worker(reference)
-        except RequestError as error:
-            raise _named(error, "worker", reference) from error
+        return _by_id(client.worker, "worker", reference)
     found = [one for one in client.workers() if one.name == reference.strip() and one.revoked_at is None]
     if len(found) == 1:
         return found[0]
@@ -46,10 +45,7 @@ def find_worker(client: Client, reference: str) -> Worker:
 def find_task(client: Client, reference: str) -> Task:
     """By id, or as ``project#number``."""
     if is_id(reference, Kind.TASK):
-        try:
-            return client.task(reference)
-        except RequestError as error:
-            raise _named(error, "task", reference) from error
+        return _by_id(client.task, "task", reference)
     name, mark, number = reference.rpartition("#")
     if not mark or not number.isascii() or not number.isdigit():
         raise RequestError(f"{reference!r} is no task: write its id or PROJECT#NUMBER, such as shop#12.")
@@ -62,10 +58,7 @@ def find_task(client: Client, reference: str) -> Task:
 def find_comparison(client: Client, reference: str) -> Comparison:
     """By id, or by one of its tasks."""
     if is_id(reference, Kind.COMPARISON):
-        try:
-            return client.comparison(reference)
-        except RequestError as error:
-            raise _named(error, "comparison", reference) from error
+        return _by_id(client.comparison, "comparison", reference)
     task = find_task(client, reference)
     if task.comparison_id is None:
         raise Missing(f"Task {task.number} is no candidate of a comparison.")
@@ -75,15 +68,17 @@ def find_comparison(client: Client, reference: str) -> Comparison:
 def find_change(client: Client, reference: str) -> Change:
     """By id, or by its task."""
     if is_id(reference, Kind.CHANGE):
-        try:
-            return client.change(reference)
-        except RequestError as error:
-            raise _named(error, "change", reference) from error
+        return _by_id(client.change, "change", reference)
     task = find_task(client, reference)
     if task.change_id is None:
         raise Missing(f"Task {task.number} has no change: it is {task.state}.")
     return client.change(task.change_id)
 
 
-def _named(error: RequestError, kind: str, reference: str) -> RequestError:
-    return Missing(f"There is no {kind} {reference}.") if error.code == NotFound(kind).code else error
+def _by_id(read: Callable[[str], ResultT], kind: str, reference: str) -> ResultT:
+    try:
+        return read(reference)
+    except RequestError as error:
+        if error.code != NotFound(kind).code:
+            raise
+        raise Missing(f"There is no {kind} {reference}.") from error

@@ -14,6 +14,18 @@ from pullyard.cli.sanitise import few, one_line
 from pullyard.cli.sign import HOURS, Hours, KeyFile
 from pullyard.cli.sign_review import sign_new_task
 from pullyard.cli.signed_work import default_key, describe_signature
+from pullyard.cli.task_options import (
+    Accept,
+    After,
+    Base,
+    Description,
+    File,
+    Labels,
+    Priority,
+    ProjectArgument,
+    Title,
+    Verify,
+)
 from pullyard.cli.terminal import Terminal
 from pullyard.cli.watch import Watch
 from pullyard.lifecycle.money import dollars
@@ -39,19 +51,16 @@ Wait = Annotated[bool, typer.Option("--wait", help="Show the log, and end with t
 def add(  # noqa: PLR0913
     # A command's options are its parameters.
     context: typer.Context,
-    project: Annotated[str, typer.Argument(help="Its name or its id.")],
-    title: Annotated[str, typer.Argument(help="What is wanted, in one line.")],
+    project: ProjectArgument,
+    title: Title,
     *,
-    description: Annotated[str, typer.Option("--description", "-d", help="'-' reads stdin.")] = "",
-    accept: Annotated[list[str], typer.Option(help="An acceptance criterion. Repeatable.")] = [],  # noqa: B006
-    file: Annotated[list[str], typer.Option(help="A file to look at first. Repeatable.")] = [],  # noqa: B006
-    verify: Annotated[list[str], typer.Option(help="A command that proves the work. Repeatable.")] = [],  # noqa: B006
-    priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
-    label: Annotated[list[str], typer.Option(help="What a worker must have. Repeatable.")] = [],  # noqa: B006
-    after: Annotated[
-        list[str],
-        typer.Option("--after", "--depends-on", help="A task that must be done before. Repeatable."),
-    ] = [],  # noqa: B006
+    description: Description = "",
+    accept: Accept = [],  # noqa: B006
+    file: File = [],  # noqa: B006
+    verify: Verify = [],  # noqa: B006
+    priority: Priority = None,
+    label: Labels = [],  # noqa: B006
+    after: After = [],  # noqa: B006
     start_at: Annotated[
         str | None, typer.Option(help="Not before, such as 2026-05-01T06:00; in this machine's time zone.")
     ] = None,
@@ -60,7 +69,7 @@ def add(  # noqa: PLR0913
         str | None, typer.Option("--dollars", help="The most that all its tries may cost, such as 2.50.")
     ] = None,
     tokens: Annotated[int | None, typer.Option(help="The most that all its tries may use.")] = None,
-    base: Annotated[str | None, typer.Option(help="The base branch; default: the project's.")] = None,
+    base: Base = None,
     agent: Annotated[str | None, typer.Option(help="Such as pullyard, claude-code or command.")] = None,
     agent_option: Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = [],  # noqa: B006
     command: Annotated[str | None, typer.Option(help="The shell line of the agent 'command'.")] = None,
