@@ -394,6 +394,12 @@ def task_refused(c: Connection, p: Parameters) -> Answer:
     return Answer([{"id": p["id"]}], 1)
 
 
+@answers("change_of_update")
+def change_of_update(c: Connection, p: Parameters) -> Answer:
+    found = [one for one in c.tables.changes.values() if one.get("update_task_id") == p["task_id"]]
+    return Answer([dict(one) for one in found if one["state"] == "open"])
+
+
 @answers("task_is_due")
 def task_is_due(c: Connection, p: Parameters) -> Answer:
     not_before = c.tables.tasks[p["id"]]["not_before"]

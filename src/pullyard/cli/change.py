@@ -41,12 +41,19 @@ def show(context: typer.Context, change: ChangeReference) -> None:
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         found = find_change(client, change)
-    hidden = {"body", "diffstat", "receipt", "errand", "conflicts"}
+    hidden = {"body", "diffstat", "receipt", "errand", "conflicts", "update"}
     terminal.facts(found.model_dump(mode="json", exclude=hidden))
     if found.conflicts:
         rows = [(one.change_id or one.branch, few(one.files, one.total)) for one in found.conflicts]
         terminal.say()
         terminal.rows(("CONFLICTS WITH", "IN"), rows)
+    if found.update:
+        rows = [
+            (found.update.task_number, found.update.state, one.task_number, one.title)
+            for one in found.update.because_of
+        ]
+        terminal.say()
+        terminal.rows(("UPDATED BY TASK", "STATE", "AFTER THAT OF TASK", "TITLE"), rows)
     terminal.say()
     terminal.say_text(found.body)
     terminal.finish(found)

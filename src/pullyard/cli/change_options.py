@@ -32,7 +32,8 @@ CoAuthor = Annotated[
 BranchPrefix = Annotated[str | None, typer.Option(help="Its branches begin with this, such as bots/.")]
 
 OverlapOption = Annotated[
-    OverlapRule | None, typer.Option("--overlap", help="A task that touches what other work does, too.")
+    OverlapRule | None,
+    typer.Option("--overlap", help="Of work on the same files: warn, queue, or update what is overtaken."),
 ]
 
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pullyard.cli.places import config_directory
 from pullyard.files.writes import sync_directory
 from pullyard.lifecycle.workflow_rules import AddedNode, WorkflowInvalid, extend
-from pullyard.lifecycle.workflows import REVIEW_RESPONSE, WORKFLOWS, Workflow
+from pullyard.lifecycle.workflows import ON_A_CHANGE, WORKFLOWS, Workflow
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.isolation import Isolation
 from pullyard.protocol.resources import Project, Task, TaskInput
@@ -41,9 +41,9 @@ OTHERS = 0o077
 
 def work_of(project: Project, task: TaskInput | Task) -> Grant:
     """As ``described``. Raises RequestError for a task that can't be signed, as it goes on from a change."""
-    if task.workflow == REVIEW_RESPONSE.name:
+    if task.workflow in ON_A_CHANGE:
         raise RequestError(
-            "A response to a review can't be signed, as it goes on from a change: sign a new task for it."
+            "What goes on from a change, such as a response to a review, can't be signed: sign a new task."
         )
     return described(project, task)
 

@@ -1,15 +1,58 @@
-"""Merges that are only tried: nothing of them stays in the repository."""
+"""Merges of two commits by ``git merge-tree``: no reference and no working copy is touched."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git
 
 MERGE_SECONDS = 20.0
-LISTING_BYTES = 1 << 20
+LISTING_BYTES = 3 << 20
 # Finding renames takes the square of their number.
 _BOUNDED = ("-c", "merge.renameLimit=1000")
+
+
+@dataclass(frozen=True)
+class TriedMerge:
+    """``tree`` is what git made of both, with its marks in the files that it could not put together."""
+
+    tree: str
+    stages: tuple[bytes, ...] = ()
+    """Of those files, the lines of ``git ls-files --stage``: all versions that there are."""
+    complete: bool = True
+    """Whether all of them are in ``stages``."""
+
+    @property
+    def names(self) -> list[bytes]:
+        return sorted({line.partition(b"\t")[2] for line in self.stages})
+
+
+async def try_merge(
+    git: Git, repository: Path, one: str, other: str, *, into: Path | None = None, seconds: float
+) -> TriedMerge | None:
+    """None where it can't be told: a commit that is not there, or a merge that takes too long.
+
+    The merge's objects are written into ``into``, or else into the repository. The same commits leave the
+    same marks, which name them.
+    """
+    done = await git.run(
+        *(*_BOUNDED, "merge-tree", "--write-tree", "--no-messages", "-z"),
+        check_object_id(one),
+        check_object_id(other),
+        git_dir=repository,
+        environment={} if into is None else {"GIT_OBJECT_DIRECTORY": str(into.resolve())},
+        timeout_seconds=seconds,
+        limit_bytes=LISTING_BYTES,
+    )
+    # The first is the tree that the merge has written; of a listing that was cut the last is half a line.
+    tree, *stages = done.stdout.split(b"\0")
+    merged = done.exit_code in (0, 1) or done.truncated
+    # Where it knows one of the two not to be a commit, it ends as with conflicts, and has written nothing.
+    if done.timed_out or not merged or not tree:
+        return None
+    lines = tuple(line for line in stages[:-1] if line)
+    return TriedMerge(check_object_id(tree.decode()), lines, not done.truncated)
 
 
 async def conflicting_files(
@@ -17,29 +60,13 @@ async def conflicting_files(
 ) -> list[str] | None:
     """The names of the files that two commits can't be merged in, as far as they fit the listing.
 
-    None where it can't be told: a commit that is not there, or a merge that takes too long. ``scratch`` is a
-    directory of the caller's own, into which the merge's objects are written.
+    None as ``try_merge``. ``scratch`` is a directory of the caller's own, into which the merge's objects are
+    written.
     """
     (scratch / "info").mkdir(parents=True, exist_ok=True)
     (scratch / "info" / "alternates").write_bytes(os.fsencode(repository.resolve() / "objects") + b"\n")
-    words = ("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z")
-    done = await git.run(
-        *_BOUNDED,
-        *words,
-        check_object_id(one),
-        check_object_id(other),
-        git_dir=repository,
-        environment={"GIT_OBJECT_DIRECTORY": str(scratch.resolve())},
-        timeout_seconds=seconds,
-        limit_bytes=LISTING_BYTES,
-    )
-    # The first is the tree that the merge has written; of a listing that was cut the last is half a name.
-    tree, *names = done.stdout.split(b"\0")
-    merged = done.exit_code in (0, 1) or done.truncated
-    # Where it knows one of the two not to be a commit, it ends as with conflicts, and has written nothing.
-    if done.timed_out or not merged or not tree:
-        return None
-    return sorted({readable(name) for name in names[:-1] if name})
+    tried = await try_merge(git, repository, one, other, into=scratch, seconds=seconds)
+    return None if tried is None else sorted(map(readable, tried.names))
 
 
 def readable(name: bytes) -> str:

@@ -17,9 +17,12 @@ END = "end"
 
 class NodeKind(StrEnum):
     PREPARE = "prepare"
-    """Makes the working copies."""
+    """Makes the working copies; ``start`` ``change`` at an existing change, with ``merge`` ``base`` with its
+    base branch, as that is now, merged in."""
     AGENT = "agent"
     """Runs the agent in the working copy; ``prompt`` is put before its task, as further instructions."""
+    MERGE = "merge"
+    """Commits the merge that it was prepared with, where git could do all of it."""
     DETECT = "detect"
     """Finds out what a repository is made of and writes its task list; needs no model."""
     COMMAND = "command"
@@ -27,10 +30,7 @@ class NodeKind(StrEnum):
     VERIFY = "verify"
     """Runs the verify commands on a clean checkout and leaves a receipt."""
     APPROVAL = "approval"
-    """Asks a person ``question`` and waits; with ``text`` any words are an answer, else approve or reject.
-
-    With ``when`` ``protected`` it is walked only where the work touches what the project protects.
-    """
+    """Asks a person ``question`` and waits; with ``text`` any words are an answer, else approve or reject."""
     PUBLISH = "publish"
     """Pushes what was harvested; ``onto`` ``change`` moves the branch of an existing change."""
 
@@ -67,6 +67,7 @@ class Node:
     retries: int = 0
     """Attempts after the first one that failed, on what that one left behind."""
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """By its kind; with ``when`` any of them is walked only under that condition, such as ``PROTECTED``."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def is_plain(workflow: Workflow) -> bool:
 
 PROTECTED = "protected"
 """The condition that the work touches paths which the project protects."""
+CONFLICTS = "conflicts"
+"""The condition that a merge is under way which git could not do by itself."""
 # Behind everything that proves the work, so that a person decides over what would be published.
 _LOOK = Node(
     "protected-paths",
@@ -141,10 +144,16 @@ def _code_workflow(
         (
             Node("prepare", NodeKind.PREPARE, Phase.PREPARE, {passed: "implement"}, settings=prepare or {}),
             Node("implement", NodeKind.AGENT, Phase.IMPLEMENT, {passed: "verify"}, settings=implement or {}),
-            Node("verify", NodeKind.VERIFY, Phase.VERIFY, {passed: _LOOK.name}),
-            _LOOK,
-            Node("publish", NodeKind.PUBLISH, Phase.PUBLISH, settings=publish or {}),
+            *_proved_and_published(publish or {}),
         ),
+    )
+
+
+def _proved_and_published(publish: Mapping[str, Any]) -> tuple[Node, ...]:
+    return (
+        Node("verify", NodeKind.VERIFY, Phase.VERIFY, {NodeOutcome.PASSED: _LOOK.name}),
+        _LOOK,
+        Node("publish", NodeKind.PUBLISH, Phase.PUBLISH, settings=publish),
     )
 
 
@@ -166,6 +175,34 @@ REVIEW_RESPONSE = _code_workflow(
         "is described below. Do what the review asks for, and keep what the change does already."
     },
     publish={"onto": "change"},
+)
+
+CHANGE_UPDATE = Workflow(
+    "change-update",
+    (
+        Node(
+            "prepare",
+            NodeKind.PREPARE,
+            Phase.PREPARE,
+            {NodeOutcome.PASSED: "merge"},
+            settings={"start": "change", "merge": "base"},
+        ),
+        Node("merge", NodeKind.MERGE, Phase.IMPLEMENT, {NodeOutcome.PASSED: "implement"}),
+        Node(
+            "implement",
+            NodeKind.AGENT,
+            Phase.IMPLEMENT,
+            {NodeOutcome.PASSED: "verify"},
+            settings={
+                "when": CONFLICTS,
+                "prompt": "The working directory holds a change into which its base branch is being merged, "
+                "because that has moved on since. Git has put together what it could. Solve the conflicts "
+                "that are left, so that what the change does and what came to the base branch both go on "
+                "working. Change nothing else.",
+            },
+        ),
+        *_proved_and_published({"onto": "change"}),
+    ),
 )
 
 REPOSITORY_INITIALIZATION = Workflow(
@@ -200,5 +237,13 @@ REPOSITORY_INITIALIZATION = Workflow(
 
 WORKFLOWS: Mapping[str, Workflow] = {
     workflow.name: workflow
-    for workflow in (CODE_CHANGE, REPOSITORY_INITIALIZATION, ERROR_RESOLUTION, REVIEW_RESPONSE)
+    for workflow in (
+        CODE_CHANGE,
+        REPOSITORY_INITIALIZATION,
+        ERROR_RESOLUTION,
+        REVIEW_RESPONSE,
+        CHANGE_UPDATE,
+    )
 }
+ON_A_CHANGE = frozenset({REVIEW_RESPONSE.name, CHANGE_UPDATE.name})
+"""Those that go on with a change, on its branch."""

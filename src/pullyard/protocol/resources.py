@@ -32,7 +32,7 @@ from pullyard.protocol.fields import (
 )
 from pullyard.protocol.forge_events import ForgeEventSettings
 from pullyard.protocol.isolation import IsolationSettings
-from pullyard.protocol.overlaps import ChangeConflict, Overlap, OverlapRule
+from pullyard.protocol.overlaps import ChangeConflict, ChangeUpdate, Overlap, OverlapRule
 from pullyard.protocol.workflows import AddedNodeInput, AddedNodes, ForgeKind, Question, TaskRepository
 
 CoAuthor = Annotated[str, StringConstraints(strip_whitespace=True, pattern=CO_AUTHOR)]
@@ -108,8 +108,9 @@ class ChangeRuleSettings(Input):
     )
     overlap: OverlapRule = Field(
         default=OverlapRule.WARN,
-        description="a task whose `target_files` other work touches, too: `warn` shows it, `queue` lets the "
-        "task wait until that work is merged or closed",
+        description="of work that touches the same files: `warn` shows it; `queue` lets a task, by its "
+        "`target_files`, wait until the other work is merged or closed; `update` brings an open change up to "
+        "date by itself when another one was merged first",
     )
 
 
@@ -482,6 +483,9 @@ class Change(Resource):
     attention: str | None = Field(None, description="why a person has to look at it; null: nobody has to")
     approval: ChangeApproval | None = Field(
         None, description="the newest one by a member, of the commit as it is now"
+    )
+    update: ChangeUpdate | None = Field(
+        None, description="the newest time that it was brought up to date by itself; null: never"
     )
     responses: list[ChangeResponse] = Field(
         default_factory=list[ChangeResponse], description="the newest 20, newest first"

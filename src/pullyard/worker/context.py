@@ -209,6 +209,11 @@ class Context:
         ]
 
     @property
+    def conflicts(self) -> list[str]:
+        """Files that the merge which is under way could not put together, for people."""
+        return [path for copy in self.copies if copy.record.merging for path in copy.record.merging.conflicts]
+
+    @property
     def uid(self) -> int | None:
         """The slot's account, where the worker is root."""
         return self.tools.settings.first_uid + self.record.slot if os.geteuid() == 0 else None

@@ -31,6 +31,8 @@ class Copy:
     mirror: Mirror = field(init=False)
     """Set by the phase prepare, or when a restarted worker opens the execution again."""
     workspace: Workspace | None = None
+    unmerged: bytes = b""
+    """Of a merge with conflicts, for an index: all versions of the files that have them."""
     checkout: Workspace | None = None
     """The clean one that was verified last."""
     described: tuple[Diffstat, str, bool] | None = None

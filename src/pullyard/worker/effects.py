@@ -2,6 +2,7 @@
 
 from pullyard.lifecycle.workflows import NodeKind
 from pullyard.worker.approval import wait_for_approval
+from pullyard.worker.bring_in import commit_merge
 from pullyard.worker.command_gate import gate
 from pullyard.worker.command_node import run_command_node
 from pullyard.worker.implement import implement
@@ -16,6 +17,7 @@ EFFECTS = Effects(
     handlers={
         NodeKind.PREPARE: prepare,
         NodeKind.AGENT: implement,
+        NodeKind.MERGE: commit_merge,
         NodeKind.DETECT: initialize,
         NodeKind.COMMAND: run_command_node,
         NodeKind.VERIFY: verify,

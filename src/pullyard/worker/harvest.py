@@ -25,6 +25,7 @@ from pullyard.worker.guarded_paths import GuardedPaths
 from pullyard.worker.harvest_contents import ATTRIBUTES, beside_lfs, leading_out, refuse_new_pointers
 from pullyard.worker.harvest_rules import Change, HarvestLimits, HarvestRefused, check_changes, notable
 from pullyard.worker.harvest_script import SCRIPT
+from pullyard.worker.journal import Merging
 from pullyard.worker.mirrors import MIRROR_INSIDE, Mirror
 from pullyard.worker.run_command import RAISE_LIMIT
 
@@ -70,7 +71,7 @@ class Harvested:
 
 @dataclass(frozen=True)
 class Source:
-    """What is harvested: a working copy made from ``base_commit`` of ``mirror``."""
+    """What is harvested: a working copy made from ``base_commit`` of ``mirror``, or from a merge into it."""
 
     mirror: Mirror
     base_commit: str
@@ -78,6 +79,21 @@ class Source:
     """As ``Workspaces.prepare`` left it in the execution's directory, named ``BASE_INDEX``."""
     repository: Path
     """Where the execution's bare repository is, or is to be made."""
+    merging: Merging | None = None
+
+    @property
+    def begun_with(self) -> str:
+        """The commit, or of a merge the tree: only what differs from it is somebody's work."""
+        return self.merging.tree if self.merging else self.base_commit
+
+    @property
+    def parents(self) -> list[str]:
+        return [self.base_commit, *([self.merging.commit] if self.merging else [])]
+
+    @property
+    def is_work(self) -> bool:
+        """Whether there is something to deliver even where nobody has changed anything."""
+        return self.merging is not None and not self.merging.conflicts
 
 
 async def harvest(
@@ -89,7 +105,7 @@ async def harvest(
     *,
     guarded: Sequence[str] | None = None,
 ) -> Harvested | None:
-    """The work as one commit on the base, or None where no file differs. Repeatable.
+    """The work as one commit on the base, or None where nobody has done any. Repeatable.
 
     ``guarded`` are the protected paths; None is for work that is only kept: nothing in it is looked at.
     ``sandbox`` shows the working copy and ``mirror.objects``; nothing of the agent runs in it any more.
@@ -97,7 +113,7 @@ async def harvest(
     SandboxUnavailable.
     """
     limits = limits or HarvestLimits()
-    base = check_object_id(source.base_commit)
+    base = check_object_id(source.begun_with)
     bare = make_bare(
         source.repository,
         borrows=[source.mirror.path / "objects"],
@@ -106,11 +122,11 @@ async def harvest(
     tree = await take_out(sandbox, git, source, bare, limits)
     async with TreeReader(git, bare) as reader:
         base_tree = await reader.tree_of(base)
-        if tree == base_tree:
+        if tree == base_tree and not source.is_work:
             return None
         changes = await check_changes(reader, base_tree, tree, limits)
         protected = [] if guarded is None else await look_at(reader, source, base_tree, changes, guarded)
-    commit = await make_commit(git, bare, base, tree, text)
+    commit = await make_commit(git, bare, source.parents, tree, text)
     diffstat, (diff, truncated) = await asyncio.gather(
         read_diffstat(git, bare, base, commit), read_diff(git, bare, base, commit, limits.diff_bytes)
     )
@@ -240,8 +256,8 @@ def explain(said: str) -> str:
     return f"The working copy can't be read: {'; '.join(lines[:2])[:300] or 'git ended without a word'}."
 
 
-async def make_commit(git: Git, bare: Path, base: str, tree: str, text: CommitText) -> str:
-    commit = await commit_tree(git, bare, tree, [base], text.message, moment=text.moment)
+async def make_commit(git: Git, bare: Path, parents: Sequence[str], tree: str, text: CommitText) -> str:
+    commit = await commit_tree(git, bare, tree, parents, text.message, moment=text.moment)
     # As a plain file: the repository is ours alone, and another git would take longer than the write.
     (bare / "refs" / "heads" / "harvest").write_text(f"{commit}\n")
     return commit

@@ -20,6 +20,7 @@ from pullyard.protocol.worker import Answer, RepositoryPlace, TaskBrief, Usage
 from pullyard.sandboxes.protocol import Command, Mount, Process, Sandbox
 from pullyard.worker.agent_output import AgentOutput
 from pullyard.worker.agent_questions import AgentQuestions
+from pullyard.worker.conflicts import conflicts_text
 from pullyard.worker.context import Context
 from pullyard.worker.disk import has_room
 from pullyard.worker.failures import PhaseFailed, disk_full
@@ -109,14 +110,17 @@ def told(context: Context, node: Node, sandbox: Sandbox) -> TaskBrief:
         for fact in context.record.nodes
         if fact.kind is NodeKind.APPROVAL and fact.facts.get("answer", "") not in ("", *CHOICES)
     ]
-    instructions = str(node.settings.get("prompt", ""))
+    instructions = [str(node.settings.get("prompt", "")), conflicts_text(context)]
     places = [
         RepositoryPlace(name=copy.name, path=sandbox.path_of(copy.inside))
         for copy in context.copies
         if copy.name is not None
     ]
     return msgspec.structs.replace(
-        context.grant.task, instructions=instructions, answers=answers, repositories=places
+        context.grant.task,
+        instructions="\n\n".join(filter(None, instructions)),
+        answers=answers,
+        repositories=places,
     )
 
 

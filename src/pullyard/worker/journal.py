@@ -38,6 +38,17 @@ class HarvestedCommit(msgspec.Struct, kw_only=True):
     """What in it waits for a person, for people."""
 
 
+class Merging(msgspec.Struct, kw_only=True):
+    """The base branch, on its way into a change."""
+
+    commit: str
+    """Of the base branch: the second parent of what is committed."""
+    tree: str
+    """What git made of both, with its marks where it could not; it lies in the execution's own repository."""
+    conflicts: list[str] = []
+    """The files in which it could not, for people."""
+
+
 class CopyRecord(msgspec.Struct, kw_only=True):
     """What became of one working copy."""
 
@@ -46,6 +57,8 @@ class CopyRecord(msgspec.Struct, kw_only=True):
     base_branch: str | None = None
     start_commit: str | None = None
     """Where the copy starts if that is not the base: an existing change's commit."""
+    merging: Merging | None = None
+    """What is merged into ``start_commit``; the working copy then starts with that merge under way."""
     harvested: HarvestedCommit | None = None
     receipt: Receipt | None = None
     pushed: str | None = None

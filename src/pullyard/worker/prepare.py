@@ -10,6 +10,7 @@ from pullyard.lifecycle.workflows import Node, NodeKind, NodeOutcome
 from pullyard.sandboxes.protocol import Sandbox, Workspace
 from pullyard.sandboxes.unsafe_directory import UnsafeDirectory
 from pullyard.worker.begin_repository import begin_repository
+from pullyard.worker.bring_in import bring_in_base
 from pullyard.worker.command_check import check_found
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
@@ -21,7 +22,7 @@ from pullyard.worker.open_sandbox import opened_sandbox, working_copies
 from pullyard.worker.quota import keep_project_quota
 from pullyard.worker.resume import find_resumed
 from pullyard.worker.run_command import describe, reason_of, run_command
-from pullyard.worker.workspaces import Start
+from pullyard.worker.workspaces import MergeStart, Start
 
 
 async def prepare(context: Context, node: Node) -> NodeOutcome:
@@ -41,14 +42,23 @@ async def prepare(context: Context, node: Node) -> NodeOutcome:
     await keep_project_quota(context)
     await take_image(context)
     for copy in context.copies:
-        resume = await find_resumed(context, copy)
-        copy.workspace = await context.tools.workspaces.prepare(
-            copy.mirror, start_of(context, copy), copy.agent_directory, context.uid, resume=resume
-        )
+        await make_copy(context, copy)
     if context.setup_commands:
         async with opened_sandbox(context, *working_copies(context), reused=True) as sandbox:
             await set_up(context, sandbox, log, time.monotonic() + grant.limits.prepare_seconds)
     return NodeOutcome.PASSED
+
+
+async def make_copy(context: Context, copy: Copy) -> None:
+    workspaces, start, place = context.tools.workspaces, start_of(context, copy), copy.agent_directory
+    merging = copy.record.merging
+    if merging is None:
+        resume = await find_resumed(context, copy)
+        copy.workspace = await workspaces.prepare(copy.mirror, start, place, context.uid, resume=resume)
+        return
+    # Unfinished work of an earlier try is of another merge, perhaps: it would take back what came since.
+    merge = MergeStart(copy.harvest, merging.tree, merging.commit, copy.unmerged)
+    copy.workspace = await workspaces.merging(copy.mirror, start, merge, place, context.uid)
 
 
 async def open_mirror(context: Context, copy: Copy) -> None:
@@ -68,6 +78,8 @@ async def find_base(context: Context, copy: Copy, node: Node) -> None:
     if node.settings.get("start") == "change":
         await start_at_change(context, copy)
         log.line(f"{where}, the change {context.grant.branch} at {copy.start_commit[:12]}.")
+        if node.settings.get("merge") == "base":
+            await bring_in_base(context, copy)
         return
     log.line(f"{where}, branch {record.base_branch} at {record.base_commit[:12]}.")
 

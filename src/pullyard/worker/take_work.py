@@ -12,6 +12,7 @@ from pullyard.lifecycle.workflows import Node, NodeKind, NodeOutcome
 from pullyard.protocol.worker import AgentSpec, Diffstat
 from pullyard.sandboxes.protocol import Sandbox
 from pullyard.worker.change_text import change_title, harmless, wanted_text
+from pullyard.worker.conflicts import check_solved
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 from pullyard.worker.diffs import read_diff, read_diffstat
@@ -39,19 +40,18 @@ async def take_work(context: Context, sandbox: Sandbox) -> NodeOutcome:
 
 async def take_copy(context: Context, copy: Copy, sandbox: Sandbox) -> None:
     log, grant = context.log(Phase.IMPLEMENT), context.grant
-    trailers = f"{provenance(grant.task.id, grant.fence)}\n{authors_of(context)}"
-    text = CommitText(change_title(grant), f"{wanted_text(grant)}\n\n{trailers}", context.record.begun_at)
     work = await harvest(
         sandbox,
         context.tools.git,
         source_of(copy),
-        text,
+        commit_text(context),
         HarvestLimits(diff_bytes=DIFF_BYTES),
         guarded=grant.isolation.protected_paths,
     )
     copy.record.harvested = None
     if work is None:
         return
+    await check_solved(context, copy, work.commit)
     where = f" in {copy.name}" if copy.name else ""
     log.line(
         f"Files changed{where}: {len(work.diffstat.files)}; lines added: {work.diffstat.additions}, "
@@ -70,9 +70,16 @@ async def take_copy(context: Context, copy: Copy, sandbox: Sandbox) -> None:
     )
 
 
+def commit_text(context: Context) -> CommitText:
+    grant = context.grant
+    trailers = f"{provenance(grant.task.id, grant.fence)}\n{authors_of(context)}"
+    return CommitText(change_title(grant), f"{wanted_text(grant)}\n\n{trailers}", context.record.begun_at)
+
+
 def authors_of(context: Context) -> str:
     """The agents that worked, and the project's co-authors, as trailers."""
-    specs = [agent_of(context, node) for node in context.workflow.nodes if node.kind is NodeKind.AGENT]
+    walked = [fact for fact in context.record.nodes if fact.kind is NodeKind.AGENT]
+    specs = [agent_of(context, context.workflow.node(fact.name)) for fact in walked]
     names = dict.fromkeys(name_with_programs(spec.name, spec.settings) for spec in specs)
     return trailers_of(names, context.grant.change_rules.co_authors)
 
@@ -89,6 +96,7 @@ def source_of(copy: Copy) -> Source:
         base_commit=copy.start_commit,
         base_index=copy.agent_directory / BASE_INDEX,
         repository=copy.harvest,
+        merging=copy.record.merging,
     )
 
 

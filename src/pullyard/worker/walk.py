@@ -13,6 +13,7 @@ import structlog
 from pullyard.agents.protocol import AgentMissing
 from pullyard.lifecycle.reasons import REASONS, Reason
 from pullyard.lifecycle.workflows import (
+    CONFLICTS,
     PROTECTED,
     Node,
     NodeKind,
@@ -224,7 +225,8 @@ class Walk:
 
 def is_due(context: Context, node: Node) -> bool:
     """A condition that this version does not know is taken as met: rather asked too often than not at all."""
-    return walked_only(node) != PROTECTED or bool(context.protected)
+    met: dict[str | None, list[str]] = {PROTECTED: context.protected, CONFLICTS: context.conflicts}
+    return bool(met.get(walked_only(node), True))
 
 
 def limit_seconds(node: Node, limits: PhaseLimits, *, copies: int = 1) -> float:

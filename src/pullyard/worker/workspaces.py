@@ -45,6 +45,18 @@ class Start:
     """A full copy, as a directory beside a sandbox's workspace has to be: that alone is an overlay."""
 
 
+@dataclass(frozen=True)
+class MergeStart:
+    """A merge that is under way in a working copy: ``tree`` is what git made of it, in ``repository``."""
+
+    repository: Path
+    tree: str
+    commit: str
+    """What is merged in."""
+    unmerged: bytes
+    """For ``git update-index -z --index-info``: the files with conflicts."""
+
+
 class Workspaces:
     """``overlay`` False is for machines that can't mount one: then every working copy is a full one.
 
@@ -79,6 +91,27 @@ class Workspaces:
         trees.give(workspace.upper, uid) if resume else trees.give(workspace.upper / ".git", uid)
         return workspace
 
+    async def merging(
+        self, mirror: Mirror, start: Start, merge: MergeStart, directory: Path, uid: int | None
+    ) -> Workspace:
+        """As ``prepare``, with a merge under way that git has done its part of."""
+        workspace, checkout = await self._lay_out(mirror, start, directory, uid)
+        await self._apply(workspace, merge.repository, checkout, check_object_id(merge.tree), directory)
+        index = directory / BASE_INDEX
+        shutil.copyfile(checkout.index, index)
+        # Nothing is noted of the new files' times, as an edit within the same second would be missed by them.
+        here = {"GIT_INDEX_FILE": str(index)}
+        await self.git.ok("read-tree", "-m", "-i", merge.tree, git_dir=merge.repository, environment=here)
+        target = workspace.upper / ".git"
+        make_agent_git(target, mirror, start, index)
+        own = {"GIT_INDEX_FILE": str(target / "index")}
+        words = ("update-index", "-z", "--index-info")
+        await self.git.ok(*words, git_dir=merge.repository, environment=own, stdin=merge.unmerged)
+        (target / "MERGE_HEAD").write_text(f"{check_object_id(merge.commit)}\n")
+        give_objects(merge.repository, target)
+        await in_thread(trees.give, workspace.upper, uid)
+        return workspace
+
     async def reopen(self, mirror: Mirror, start: Start, directory: Path, uid: int | None) -> Workspace:
         """The working copy of an execution whose worker was restarted, as the agent left it."""
         checkout = await self._take(mirror, start.commit, directory, uid)
@@ -100,9 +133,7 @@ class Workspaces:
         index = await self._apply(workspace, repository, checkout, check_object_id(commit), directory)
         target = workspace.upper / ".git"
         make_agent_git(target, mirror, start, index, head=commit)
-        shutil.copytree(repository / "objects" / "pack", target / "objects" / "pack", dirs_exist_ok=True)
-        for loose in (repository / "objects").glob("[0-9a-f][0-9a-f]"):
-            shutil.copytree(loose, target / "objects" / loose.name)
+        give_objects(repository, target)
         trees.give(workspace.upper, uid)
         return workspace
 
@@ -167,6 +198,13 @@ class Workspaces:
         git = self.git.within(enter_overlay(directory, workspace.lower))
         await git.ok(*words, checkout.commit, commit, git_dir=git_dir, environment=environment)
         return index
+
+
+def give_objects(repository: Path, target: Path) -> None:
+    """All that a bare repository has itself, for a ``.git`` that borrows the mirror's as it does."""
+    shutil.copytree(repository / "objects" / "pack", target / "objects" / "pack", dirs_exist_ok=True)
+    for loose in (repository / "objects").glob("[0-9a-f][0-9a-f]"):
+        shutil.copytree(loose, target / "objects" / loose.name)
 
 
 def blame_repository(error: GitFailed) -> None:

@@ -1,4 +1,5 @@
-"""Tasks that wait and open changes are compared with what is under way, soon after that has changed.
+"""Tasks that wait and open changes are compared with what is under way, soon after that has changed; changes
+that others overtook are brought up to date.
 
 What is told by a request that this process did not answer to its end is found by what still waits in vain.
 """
@@ -11,6 +12,7 @@ import structlog
 
 from pullyard.coordinator.caretakers.apart import apart
 from pullyard.coordinator.changes.compare import request_comparisons
+from pullyard.coordinator.changes.update import bring_up_to_date, changes_behind
 from pullyard.coordinator.news import errands_changed, events_written, queue_changed
 from pullyard.coordinator.tasks.settle_overlaps import settle_overlaps
 from pullyard.store.errors import DATABASE_AWAY
@@ -43,6 +45,7 @@ async def look(services: "Services", marked: set[str]) -> None:
     async with services.database.transaction() as connection:
         freed = await connection.execute(named("overlap_freed"))
         project_ids = sorted({*marked, *(row.project_id for row in freed)})
+        behind = await changes_behind(connection)
         places = []
         if project_ids:
             places = (await connection.execute(named("overlap_places"), {"project_ids": project_ids})).all()
@@ -51,6 +54,11 @@ async def look(services: "Services", marked: set[str]) -> None:
             asked = await request_comparisons(connection)
         if asked:
             errands_changed(services)
+    for late in behind:
+        with apart():
+            async with services.database.transaction() as connection:
+                made = await bring_up_to_date(connection, late)
+            queue_changed(services) if made else events_written(services)
     for place in places:
         with apart():
             async with services.database.transaction() as connection:

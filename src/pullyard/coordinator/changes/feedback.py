@@ -9,12 +9,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pullyard.coordinator.changes.attention import ask_person, not_updated, updated_often
 from pullyard.coordinator.changes.review_text import review_text, review_title
-from pullyard.coordinator.changes.rows import about
-from pullyard.coordinator.events.write import tell
 from pullyard.coordinator.storable import storable
 from pullyard.coordinator.workflows.requests import respond_to_review
-from pullyard.lifecycle.change import ChangeState
 from pullyard.lifecycle.task import FINAL_TASK_STATES, TaskState
 from pullyard.protocol.errors import Conflict, RequestError
 from pullyard.protocol.feedback import MOST_KNOWN, Heed, Remark
@@ -60,7 +58,7 @@ async def hear_feedback(connection: AsyncConnection, change: Any, look: ChangeLo
     wish = ForgeEventSettings.model_validate(row.forge_events)
     new = [one for one in look.remarks if storable(one.key) not in row.known]
     if not new:
-        await ask_person(connection, change, unanswered(row))
+        await ask_person(connection, change, unsettled(row, wish.rounds))
     elif row.rounds >= wish.rounds:
         times = "once" if row.rounds == 1 else f"{row.rounds} times"
         sentence = f"It was answered {times} and there is more to answer: look at it, then respond yourself."
@@ -72,12 +70,20 @@ async def hear_feedback(connection: AsyncConnection, change: Any, look: ChangeLo
 def is_for_later(row: Any, look: ChangeLook) -> bool:
     """A look without an answer, or at a commit that is not the change's any more, or while what was said is
     being answered: the next one tells."""
-    responding = row.task_state is not None and TaskState(row.task_state) not in FINAL_TASK_STATES
-    return responding or look.asked != row.commit
+    states = [TaskState(state) for state in (row.task_state, row.update_state) if state is not None]
+    return look.asked != row.commit or any(state not in FINAL_TASK_STATES for state in states)
+
+
+def unsettled(row: Any, rounds: int) -> str | None:
+    """Why the newest response is a person's affair, or that it is not up to date, if one of them is."""
+    if sentence := unanswered(row):
+        return sentence
+    if row.update_state in (TaskState.FAILED, TaskState.CANCELLED):
+        return not_updated(row.update_number, row.base_branch)
+    return updated_often(row.updates) if row.behind and row.updates >= rounds else None
 
 
 def unanswered(row: Any) -> str | None:
-    """Why the newest response is a person's affair, if it is."""
     if row.task_state in (TaskState.FAILED, TaskState.CANCELLED):
         return f"Task #{row.number}, its response, did not get to its end: retry it, or respond yourself."
     if row.task_state == TaskState.COMPLETED and row.change_id is None:
@@ -116,13 +122,3 @@ async def answer(connection: AsyncConnection, change: Any, title: str, new: Sequ
         named("change_answered"), {"change_id": change.id, "task_id": task_id, "keys": keys}
     )
     await ask_person(connection, change, None)
-
-
-async def ask_person(connection: AsyncConnection, change: Any, attention: str | None) -> None:
-    """``attention`` is one sentence; None: nobody has to look at it any more."""
-    news = {"change_id": change.id, "attention": attention}
-    if await connection.scalar(named("change_attention"), news) is None:
-        return
-    payload = {"change_id": change.id, "state": ChangeState.OPEN, "attention": attention}
-    kind = "change.needs-person" if attention else "change.updated"
-    await tell(connection, kind, about(change), payload)

@@ -42,6 +42,7 @@ def check_open(change: Any) -> None:
 async def change_ended(connection: AsyncConnection, change: Any) -> None:
     """It is merged or closed: the others of its project are looked at again."""
     await connection.execute(named("compare_again"), {"id": change.id})
+    await connection.execute(named("changes_fall_behind"), {"id": change.id})
     note(connection, Moved(change.project_id))
 
 

@@ -114,6 +114,7 @@ async def advance_change(
             "execution_id": execution.id,
             "branch": storable(change.branch),
             "commit": change.commit,
+            "base_commit": change.base_commit,
             "body": storable(change.body),
             "receipt": storable(msgspec.to_builtins(receipt)),
             "diffstat": storable(msgspec.to_builtins(change.diffstat)),

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.on_failure import Failure, judge_ending
+from pullyard.coordinator.changes.attention import tell_not_updated
 from pullyard.coordinator.tasks.release import release_task
 from pullyard.coordinator.tasks.transition import move_task
 from pullyard.lifecycle.task import FINAL_TASK_STATES, TaskEvent, TaskState
@@ -24,6 +25,7 @@ async def end_task(
         if verdict.held:
             return
         ended += [(other, TaskEvent.FAIL, why.reason, why.message) for other, why in verdict.also]
+        await tell_not_updated(connection, task)
     elif task.resolves is not None:
         await connection.execute(named("resolution_take_over"), {"resolution": task.id})
     seen: set[str] = set()

@@ -12,8 +12,8 @@ from pullyard.coordinator.projects.refs import check_branch, check_repository
 from pullyard.lifecycle.workflow_rules import AddedNode, WorkflowInvalid, extend
 from pullyard.lifecycle.workflows import (
     CODE_CHANGE,
+    ON_A_CHANGE,
     REPOSITORY_INITIALIZATION,
-    REVIEW_RESPONSE,
     WORKFLOWS,
     Workflow,
 )
@@ -95,11 +95,11 @@ def check_task(wish: TaskInput, *, responds: bool) -> None:
             f"There is no workflow {wish.workflow!r}: choose one of {', '.join(WORKFLOWS)}.",
             code="unknown-workflow",
         )
-    if (wish.workflow == REVIEW_RESPONSE.name) != responds:
+    if (wish.workflow in ON_A_CHANGE) != responds:
         raise RequestError(
             "A response goes on with a change: use POST /api/v1/changes/{id}/respond.", code="change-missing"
         )
-    if wish.repositories and wish.workflow in (REVIEW_RESPONSE.name, REPOSITORY_INITIALIZATION.name):
+    if wish.repositories and wish.workflow in {*ON_A_CHANGE, REPOSITORY_INITIALIZATION.name}:
         raise RequestError(
             f"The workflow {wish.workflow} works on one repository: leave 'repositories' out.",
             code="one-repository",

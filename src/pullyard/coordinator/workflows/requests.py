@@ -35,6 +35,7 @@ async def respond_to_review(
     review: ReviewInput,
     *,
     member_id: str | None,
+    workflow: str = REVIEW_RESPONSE.name,
 ) -> str:
     """The id of a task that goes on with the change. Raises Conflict where that is not open, or in work."""
     change = await lock_change(connection, tenant_id, change_id)
@@ -50,7 +51,7 @@ async def respond_to_review(
         )
     shown = await read_change(connection, tenant_id, change_id)
     original = await read_task(connection, tenant_id, shown.task_id)
-    wish = response_wish(shown, original, review)
+    wish = response_wish(shown, original, review, workflow)
     task_id = await create_task(
         connection, tenant_id, change.project_id, wish, member_id=member_id, responds_to=change_id
     )
@@ -59,7 +60,7 @@ async def respond_to_review(
     return task_id
 
 
-def response_wish(change: Change, original: Task, review: ReviewInput) -> TaskInput:
+def response_wish(change: Change, original: Task, review: ReviewInput, workflow: str) -> TaskInput:
     """As the task that made the change: same agent, same proof, same needs.
 
     What was wanted at first is told again: to the agent, and in the text that the change has after it.
@@ -81,6 +82,6 @@ def response_wish(change: Change, original: Task, review: ReviewInput) -> TaskIn
             "labels": original.labels,
             "base_branch": change.base_branch,
             "agent": original.agent,
-            "workflow": REVIEW_RESPONSE.name,
+            "workflow": workflow,
         }
     )

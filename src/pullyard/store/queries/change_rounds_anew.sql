@@ -1,2 +1,2 @@
 -- A person goes on with it.
-UPDATE changes SET rounds = 0, attention = NULL WHERE id = :change_id
+UPDATE changes SET rounds = 0, updates = 0, attention = NULL WHERE id = :change_id

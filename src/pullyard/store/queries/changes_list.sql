@@ -22,6 +22,11 @@ SELECT c.id, c.project_id, c.task_id, c.execution_id, c.state, c.repository, c.b
     CASE WHEN c.approved_commit = c.commit THEN (
         SELECT jsonb_build_object('member_id', m.id, 'member_name', m.name, 'at', c.approved_at)
         FROM members m WHERE m.id = c.approved_by) END AS approval,
+    (SELECT jsonb_build_object('task_id', u.id, 'task_number', u.number, 'state', u.state, 'because_of', (
+            SELECT coalesce(jsonb_agg(jsonb_build_object('change_id', m.id, 'task_number', mt.number,
+                'title', m.title) ORDER BY m.id), '[]')
+            FROM changes m JOIN tasks mt ON mt.id = m.task_id WHERE m.id = ANY (c.updated_for)))
+        FROM tasks u WHERE u.id = c.update_task_id) AS update,
     t.number AS task_number, t.priority, t.comparison_id, t.undecided,
     (SELECT CAST(coalesce(sum(x.cost_micros), 0) AS bigint) FROM task_executions x
         WHERE x.task_id = c.task_id OR x.task_id IN (SELECT r.id FROM tasks r WHERE r.responds_to = c.id)) AS cost_micros,

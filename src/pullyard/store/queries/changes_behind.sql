@@ -1,0 +1,22 @@
+-- Changes of which it can be told now whether what was merged first matters to them: it touches the same files, or
+-- a trial merge into the base branch has shown the rest. Not where somebody works on the change, or none of several
+-- candidates is chosen yet, or a person was asked because it was brought up to date so often.
+WITH late AS (
+    SELECT c.id, c.tenant_id, c.project_id, c.task_id, c.execution_id, c.title, c.base_branch, c.updates,
+        p.forge_events, c.compared_at IS NOT NULL AS compared,
+        coalesce(c.base_conflicts ->> 'commit' = c.commit
+            AND CAST(c.base_conflicts ->> 'total' AS integer) > 0, false) AS conflicts,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'number', mt.number, 'title', m.title,
+            'shares', EXISTS (
+                SELECT 1 FROM jsonb_array_elements(m.diffstat -> 'files') theirs
+                JOIN jsonb_array_elements(c.diffstat -> 'files') ours ON ours ->> 'path' = theirs ->> 'path'
+            )) ORDER BY m.id), '[]')
+            FROM changes m JOIN tasks mt ON mt.id = m.task_id WHERE m.id = ANY (c.behind)) AS merged
+    FROM changes c JOIN projects p ON p.id = c.project_id JOIN tasks t ON t.id = c.task_id
+    WHERE c.state = 'open' AND c.behind <> '{}' AND p.change_rules ->> 'overlap' = 'update' AND NOT t.undecided
+        AND (CAST(:id AS text) IS NULL OR c.id = :id)
+        AND (c.attention IS NULL OR c.updates < CAST(coalesce(p.forge_events ->> 'rounds', '3') AS integer))
+        AND NOT EXISTS (SELECT 1 FROM tasks r WHERE r.responds_to = c.id AND r.finished_at IS NULL)
+)
+SELECT * FROM late WHERE compared OR jsonb_path_exists(merged, '$[*] ? (@.shares == true)')
+ORDER BY id LIMIT 20
