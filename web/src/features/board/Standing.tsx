@@ -54,10 +54,15 @@ function InReview({ change }: { change: Change | undefined }) {
       </p>
     );
   const deed = change && (underWay(change) ?? (respondingTask(change) && "response"));
+  const standing = change?.undecided
+    ? "one of several to choose from"
+    : change?.approval
+      ? "approved"
+      : "ready for review";
   return (
     <p className="standing" data-tone="review">
       <IconGitPullRequest size={15} aria-hidden />
-      {deed ? `${deed} under way` : change?.approval ? "approved" : "ready for review"}
+      {deed ? `${deed} under way` : standing}
     </p>
   );
 }
