@@ -1,4 +1,7 @@
-"""The installed program as a user has it: a process, with a home and a data directory of its own."""
+"""The program as a user has it: a process, with a home and a data directory of its own.
+
+What lasts is the installed program; short commands are forked off a process that has imported it.
+"""
 
 import json
 import os
@@ -15,6 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.warm import Warm
+
 PROGRAM = Path(sys.executable).parent / "pullyard"
 STOP_SECONDS = 30
 
@@ -25,8 +30,9 @@ class Program:
     With ``data`` it works with the system that has this directory.
     """
 
-    def __init__(self, place: Path, data: Path | None = None) -> None:
+    def __init__(self, place: Path, warm: Warm, data: Path | None = None) -> None:
         self.place = place
+        self.warm = warm
         self.home = place / "home"
         self.data = data or place / "data"
         self.home.mkdir()
@@ -38,15 +44,7 @@ class Program:
     def run(
         self, *arguments: str, stdin: str = "", timeout: float = 120, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PROGRAM, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env=self.environment | environment,
-            check=False,
-        )
+        return self.warm.run(arguments, self.environment | environment, stdin=stdin, timeout=timeout)
 
     def ok(self, *arguments: str, **options: Any) -> str:
         done = self.run(*arguments, **options)
@@ -144,33 +142,33 @@ class Up:
 
 
 @contextmanager
-def program_at(data: Path | None = None) -> Iterator[Program]:
+def program_at(warm: Warm, data: Path | None = None) -> Iterator[Program]:
     place = Path(tempfile.mkdtemp(prefix="pullyard-cli-", dir="/tmp"))
     place.chmod(0o711)
-    yield Program(place, data)
+    yield Program(place, warm, data)
     shutil.rmtree(place)
 
 
 @pytest.fixture
-def program() -> Iterator[Program]:
-    with program_at() as made:
+def program(warm: Warm) -> Iterator[Program]:
+    with program_at(warm) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def running_system() -> Iterator[Program]:
+def running_system(warm: Warm) -> Iterator[Program]:
     # Pytest may be killed long before its end, and this would run on for ever.
-    with program_at() as made, made.up("--port", "0", "--exit-with-parent"):
+    with program_at(warm) as made, made.up("--port", "0", "--exit-with-parent"):
         yield made
 
 
 @pytest.fixture
-def running(running_system: Program) -> Iterator[Program]:
+def running(running_system: Program, warm: Warm) -> Iterator[Program]:
     """For a test that needs ``pullyard up`` to run and nothing more: its own home, and no names taken.
 
     The system is one for all tests of the process.
     """
-    with program_at(running_system.data) as made:
+    with program_at(warm, running_system.data) as made:
         yield made
         profile = json.loads((made.data / "profile.json").read_text())
         headers = {"authorization": f"Bearer {profile['token']}"}

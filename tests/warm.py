@@ -1,28 +1,34 @@
-"""Coordinators and workers without the second that each start takes: forked off a process that is past it.
+"""The program without the time that each start takes: forked off a process that has imported all of it.
 
-They run the program's own entry point, in a session and with an environment of their own. As a program of its
-own, with the number of a socket, this module is the process that they are forked off.
+It runs the program's own entry point, in a session and with an environment of its own. As a program of its
+own, with the number of a socket, this module is the process that it is forked off.
 """
 
 import asyncio
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import BinaryIO
 
+import pullyard.cli
+from pullyard.cli.main import run
+
 MODULES = (
-    *("pullyard.cli.main", "pullyard.cli.server", "pullyard.cli.worker"),
-    *(
-        "uvicorn.protocols.http.httptools_impl",
-        "uvicorn.lifespan.on",
-        "sqlalchemy.dialects.postgresql.asyncpg",
-    ),
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.lifespan.on",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    *(f"pullyard.cli.{one.name}" for one in iter_modules(pullyard.cli.__path__) if one.name != "__main__"),
 )
 MESSAGE_BYTES = 1 << 20
 NUMBER = b"%10d"
@@ -70,13 +76,43 @@ class Warm:
             )
 
     async def launch(self, words: Sequence[str], environment: Mapping[str, str], log: BinaryIO) -> Forked:
+        """For long: its input ends when whoever calls this ends."""
         stdin, ours = os.pipe()
-        told, theirs = os.pipe()
-        message = json.dumps([list(words), dict(environment)]).encode()
-        socket.send_fds(self._control, [message], [stdin, log.fileno(), theirs])
+        told = self._fork(words, environment, stdin, log.fileno(), log.fileno())
         os.close(stdin)
-        os.close(theirs)
         return Forked(int(await asyncio.to_thread(os.read, told, NUMBER_BYTES)), told, ours)
+
+    def run(
+        self, words: Sequence[str], environment: Mapping[str, str], *, stdin: str, timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """As ``subprocess.run`` does it."""
+        with ExitStack() as files:
+            given, *said = [files.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
+            given.write(stdin.encode())
+            given.seek(0)
+            told = self._fork(words, environment, *(file.fileno() for file in (given, *said)))
+            try:
+                process = int(os.read(told, NUMBER_BYTES))
+                if not select.select([told], [], [], timeout)[0]:
+                    os.kill(process, signal.SIGKILL)
+                    raise subprocess.TimeoutExpired(list(words), timeout)
+                code = int(os.read(told, NUMBER_BYTES))
+            finally:
+                os.close(told)
+            for file in said:
+                file.seek(0)
+            output, errors = (file.read().decode() for file in said)
+        return subprocess.CompletedProcess(list(words), code, output, errors)
+
+    def _fork(
+        self, words: Sequence[str], environment: Mapping[str, str], stdin: int, stdout: int, stderr: int
+    ) -> int:
+        """Where its number is told, and then how it ended."""
+        told, theirs = os.pipe()
+        message = json.dumps([list(words), dict(environment), os.getcwd()]).encode()
+        socket.send_fds(self._control, [message], [stdin, stdout, stderr, theirs])
+        os.close(theirs)
+        return told
 
     def close(self) -> None:
         self._control.close()
@@ -90,7 +126,7 @@ def wait_to_become(control: socket.socket) -> bool:
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        message, files, *_ = socket.recv_fds(control, MESSAGE_BYTES, 3)
+        message, files, *_ = socket.recv_fds(control, MESSAGE_BYTES, 4)
         if not message:
             return False
         if os.fork() == 0:
@@ -101,27 +137,33 @@ def wait_to_become(control: socket.socket) -> bool:
             os.close(file)
 
 
-def become(message: bytes, stdin: int, log: int, told: int) -> None:
+def become(message: bytes, stdin: int, stdout: int, stderr: int, told: int) -> None:
     """Forks once more: one of the two is the program, the other one waits to say how that ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if child := os.fork():
-        os.close(stdin)
+        for file in (stdin, stdout, stderr):
+            os.close(file)
         _, status = os.waitpid(child, 0)
-        os.write(told, NUMBER % os.waitstatus_to_exitcode(status))
+        # Whoever had no patience with it does not ask any more.
+        with suppress(BrokenPipeError):
+            os.write(told, NUMBER % os.waitstatus_to_exitcode(status))
         os._exit(0)
     os.setsid()
     os.write(told, NUMBER % os.getpid())
-    for file, number in ((stdin, 0), (log, 1), (log, 2)):
+    for number, file in enumerate((stdin, stdout, stderr)):
         os.dup2(file, number)
-    for file in (stdin, log, told):
+    for file in (stdin, stdout, stderr, told):
         os.close(file)
-    words, environment = json.loads(message)
+    words, environment, directory = json.loads(message)
+    os.chdir(directory)
     os.environ.clear()
     os.environ.update(environment)
+    time.tzset()
     sys.argv[1:] = words
 
 
 if __name__ == "__main__":
-    program, *_ = [import_module(name) for name in MODULES]
+    for name in MODULES:
+        import_module(name)
     if wait_to_become(socket.socket(fileno=int(sys.argv[1]))):
-        program.run()
+        run()

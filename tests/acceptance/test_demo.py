@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.cli_program import Program, program_at
+from tests.warm import Warm
 
 
 @pytest.fixture(scope="module")
-def shown() -> Iterator[tuple[Program, dict[str, Any]]]:
+def shown(warm: Warm) -> Iterator[tuple[Program, dict[str, Any]]]:
     """One demo for those who look at what it left, and its document."""
-    with program_at() as program:
+    with program_at(warm) as program:
         yield program, program.json("demo")
 
 

@@ -187,12 +187,12 @@ async def test_a_change_is_opened_once(site: Site, forge: ForgeServer, point: st
     assert branches == {change["branch"]: change["commit"]}
 
 
-def test_a_program_that_was_just_named_is_used_by_the_next_install(tmp_path: Path) -> None:
+def test_a_program_that_was_just_named_is_used_by_the_next_install(tmp_path: Path, warm: Warm) -> None:
     npm = tmp_path / "bin/npm"
     npm.parent.mkdir()
     npm.write_text(NPM)
     npm.chmod(0o755)
-    program = Program(tmp_path)
+    program = Program(tmp_path, warm)
     program.environment["PATH"] = f"{npm.parent}:{program.environment['PATH']}"
     install = ("worker", "agents", "install", "codex@1.2.3")
     killed = program.run(*install, PULLYARD_CRASH_AT="program-renamed")

@@ -14,6 +14,7 @@ from pullyard.worker.programs.install import install
 from pullyard.worker.programs.interpreter import add_libraries, add_needed, copy_python, find_python
 from pullyard.worker.programs.shelf import Shelf
 from tests.cli_program import PROGRAM, Program
+from tests.warm import Warm
 
 NPM = """#!/bin/sh
 echo "$*" >> "$0.calls"
@@ -39,8 +40,8 @@ def npm(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def program(tmp_path: Path, npm: Path) -> Program:
-    program = Program(tmp_path)
+def program(tmp_path: Path, npm: Path, warm: Warm) -> Program:
+    program = Program(tmp_path, warm)
     program.environment["PATH"] = f"{npm.parent}:{os.environ['PATH']}"
     return program
 

@@ -14,6 +14,7 @@ from pullyard.protocol.worker import Usage
 from tests.cli_program import Program
 from tests.coordinator import RunningCoordinator, coordinator
 from tests.postgres import database_url, postgres_server
+from tests.warm import Warm
 
 __all__ = ["coordinator", "database_url", "postgres_server"]
 
@@ -127,11 +128,11 @@ async def test_agents_and_models_are_told_by_workers(coordinator: RunningCoordin
 
 
 async def test_the_command_line_shows_a_table_and_a_sheet(
-    coordinator: RunningCoordinator, tmp_path: Path
+    coordinator: RunningCoordinator, tmp_path: Path, warm: Warm
 ) -> None:
     project = await coordinator.project()
     await work(coordinator, project, micros=1_500_000)
-    program = Program(tmp_path)
+    program = Program(tmp_path, warm)
     token = coordinator.http.headers["authorization"].removeprefix("Bearer ")
     program.environment |= {"PULLYARD_URL": coordinator.url, "PULLYARD_TOKEN": token}
     name = (await coordinator.get(f"/projects/{project}"))["name"]
