@@ -159,8 +159,8 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
             "radar": partial(watch_overlaps, services),
             "hub": services.hub.run,
             "log archiver": partial(LogArchiver().run, services),
-        }
             "pushes": partial(services.pushes.run, services),
+        }
         services.loops += [
             asyncio.create_task(keep_running(name, work), name=name) for name, work in beside.items()
         ]
