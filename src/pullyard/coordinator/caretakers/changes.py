@@ -1,12 +1,10 @@
 """Changes are looked at on their forges from time to time, because not every forge can reach us to tell."""
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pullyard.coordinator.caretakers.apart import apart
 from pullyard.coordinator.changes.look import request_look
 from pullyard.coordinator.news import errands_changed
-from pullyard.protocol.errors import RequestError
 
 if TYPE_CHECKING:
     from pullyard.coordinator.services import Services
@@ -17,8 +15,7 @@ async def look_at_due_changes(services: "Services", due: list[list[str]]) -> Non
     seconds = services.settings.change_look_seconds
     asked = False
     for tenant_id, change_id in due:
-        # The change is gone since we looked.
-        with apart(), suppress(RequestError):
+        with apart():
             async with services.database.transaction() as connection:
                 asked |= await request_look(connection, tenant_id, change_id, seconds)
     if asked:
