@@ -29,7 +29,8 @@ SELECT c.id, c.project_id, c.task_id, c.execution_id, c.state, c.repository, c.b
         FROM tasks u WHERE u.id = c.update_task_id) AS update,
     t.number AS task_number, t.priority, t.comparison_id, t.undecided,
     (SELECT CAST(coalesce(sum(x.cost_micros), 0) AS bigint) FROM task_executions x
-        WHERE x.task_id = c.task_id OR x.task_id IN (SELECT r.id FROM tasks r WHERE r.responds_to = c.id)) AS cost_micros,
+        -- With an OR, all executions there are would be read for each change.
+        WHERE x.task_id IN (SELECT c.task_id UNION ALL SELECT r.id FROM tasks r WHERE r.responds_to = c.id)) AS cost_micros,
     (SELECT coalesce(jsonb_agg(to_jsonb(newest)), '[]') FROM (
         SELECT r.id AS task_id, r.number, r.title, r.state, r.created_at FROM tasks r
         WHERE r.responds_to = c.id ORDER BY r.id DESC LIMIT 20
