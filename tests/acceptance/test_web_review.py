@@ -151,3 +151,29 @@ async def test_one_of_several_candidates_is_chosen(browser: Browser, coordinator
     )
     await expect(first).to_contain_text("chosen")
     await expect(page.get_by_role("button", name="Choose")).to_have_count(0)
+
+
+async def test_what_is_about_the_same_files_waits_where_the_project_wants_that(
+    browser: Browser, coordinator: RunningCoordinator
+) -> None:
+    await make_review(coordinator)
+    page, complaints = await open_page(browser, coordinator, "/settings")
+    await page.get_by_role("button", name="Change acme/shop").click()
+    await page.get_by_label("When tasks are about the same files").select_option("queue")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.keyboard.press("g")
+    await page.keyboard.press("b")
+    await page.keyboard.press("c")
+    await page.get_by_role("button", name="Criteria, priority, labels…").click()
+    await page.get_by_role("textbox", name="Title").fill("Sort the totals")
+    await page.get_by_label("Files that it is about").fill("shop/*.py\n")
+    await page.keyboard.press("Control+Enter")
+    await expect(page.get_by_text("It waits for 4 others on the same files")).to_be_visible()
+    backlog = page.get_by_role("region", name="Backlog").get_by_role("listitem")
+    card = backlog.filter(has_text="Sort the totals")
+    await expect(card).to_contain_text("waits for work on the same files")
+    await card.get_by_role("button", name="Actions for Sort the totals").click()
+    await page.get_by_role("menuitem", name="Run it all the same").click()
+    await expect(page.get_by_role("region", name="Queued")).to_contain_text("Sort the totals")
+    assert complaints == []

@@ -43,12 +43,33 @@ export function Alerts({ change }: { change: Change }) {
       )}
       {responding && (
         <Alert icon={<IconRobot size={18} aria-hidden />}>
-          An agent is at it:{" "}
+          {change.update?.task_id === responding.task_id ? (
+            <BroughtUpToDate change={change} />
+          ) : (
+            "An agent is at it: "
+          )}
           <Link to="/tasks/$taskId" params={{ taskId: responding.task_id }}>
             #{responding.number} {plain(responding.title)}
           </Link>
         </Alert>
       )}
+    </>
+  );
+}
+
+function BroughtUpToDate({ change: { base_branch, update } }: { change: Change }) {
+  return (
+    <>
+      It is brought up to date with <code>{plain(base_branch)}</code>, since others were merged first:{" "}
+      {update?.because_of.map((one) => (
+        <span key={one.change_id}>
+          <Link to="/changes/$changeId" params={{ changeId: one.change_id }}>
+            #{one.task_number} {plain(one.title)}
+          </Link>
+          {", "}
+        </span>
+      ))}
+      by{" "}
     </>
   );
 }

@@ -3,7 +3,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useRef, useState } from "react";
 import { putTasks } from "../../api/board";
-import { api, once, type Project, taken } from "../../api/client";
+import { api, once, type Project, type Task, taken } from "../../api/client";
 import { Kept } from "../../api/outbox";
 import { projectsQuery, queryClient, workersQuery } from "../../api/queries";
 import { Dialog } from "../../components/Dialog";
@@ -61,7 +61,7 @@ function Form({ projects, chosen, close }: FormProps) {
     onSuccess: (task) => {
       putTasks([task]);
       void queryClient.invalidateQueries({ queryKey: ["tasks", "list"] });
-      toast(`Created #${task.number}: ${task.title}`);
+      toast(`Created #${task.number}: ${task.title}${overlapsOf(task)}`);
       next();
     },
     onError: (problem) => {
@@ -125,6 +125,14 @@ function Form({ projects, chosen, close }: FormProps) {
             minRows={2}
             maxRows={8}
           />
+          <Textarea
+            label="Files that it is about"
+            description="One a line, such as shop/*.py: compared with what other work under way touches"
+            name="files"
+            autosize
+            minRows={1}
+            maxRows={8}
+          />
           <NumberInput
             label="Priority"
             description="Higher runs earlier"
@@ -168,12 +176,23 @@ function Form({ projects, chosen, close }: FormProps) {
   );
 }
 
+function overlapsOf({ overlaps = [], waits_for }: Task): string {
+  if (overlaps.length === 0) return "";
+  const others = overlaps.length === 1 ? "other work" : `${overlaps.length} others`;
+  return waits_for ? `. It waits for ${others} on the same files` : `. It overlaps with ${others}`;
+}
+
 function textsOf(fields: FormData) {
-  const lines = String(fields.get("criteria") ?? "").split("\n");
+  const lines = (name: string) =>
+    String(fields.get(name) ?? "")
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean);
   return {
     title: String(fields.get("title")),
     description: String(fields.get("description")),
-    acceptance_criteria: lines.map((line) => line.trim()).filter(Boolean),
+    acceptance_criteria: lines("criteria"),
+    target_files: lines("files"),
   };
 }
 

@@ -1,4 +1,4 @@
-import { Button, NumberInput, Textarea, TextInput } from "@mantine/core";
+import { Button, NativeSelect, NumberInput, Textarea, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
@@ -64,6 +64,14 @@ function commands(written: string, before: string[][] | null): string[][] | null
   return lines.map((line) => (/^[\w./=@:+ -]+$/.test(line) ? line.split(/ +/) : ["sh", "-c", line]));
 }
 
+type OverlapRule = NonNullable<Project["change_rules"]["overlap"]>;
+
+const OVERLAP: Record<OverlapRule, string> = {
+  warn: "Show it, and run the task",
+  queue: "Let the later task wait",
+  update: "Bring the later change up to date",
+};
+
 function EditProject({ project, close }: { project: Project; close: () => void }) {
   const [name, setName] = useState(project.name);
   const [verify, setVerify] = useState(text(project.verify_commands));
@@ -71,6 +79,7 @@ function EditProject({ project, close }: { project: Project; close: () => void }
   const [budget, setBudget] = useState<number | string>(
     project.daily_budget_micros === null ? "" : project.daily_budget_micros / 1e6,
   );
+  const [overlap, setOverlap] = useState<OverlapRule>(project.change_rules.overlap);
   const save = useMutation({
     mutationFn: () =>
       taken(
@@ -81,6 +90,9 @@ function EditProject({ project, close }: { project: Project; close: () => void }
             verify_commands: commands(verify, project.verify_commands),
             max_running: Number(running) || 1,
             daily_budget_micros: budget === "" ? null : Math.round(Number(budget) * 1e6),
+            ...(overlap !== project.change_rules.overlap && {
+              change_rules: { ...project.change_rules, overlap },
+            }),
           },
         }),
       ),
@@ -122,6 +134,12 @@ function EditProject({ project, close }: { project: Project; close: () => void }
           prefix="$"
           value={budget}
           onChange={setBudget}
+        />
+        <NativeSelect
+          label="When tasks are about the same files"
+          value={overlap}
+          onChange={(event) => setOverlap(event.currentTarget.value as OverlapRule)}
+          data={Object.entries(OVERLAP).map(([value, label]) => ({ value, label }))}
         />
         <Notice error={save.error} />
         <Button type="submit" loading={save.isPending}>
