@@ -33,6 +33,8 @@ from pullyard.protocol.worker import (
 )
 
 AnswerT = TypeVar("AnswerT")
+PATIENCE_SECONDS = 60
+"""Far more than a loaded machine needs: what takes longer hangs."""
 # To read the authorities anew for each client takes longer than most tests have to ask.
 AUTHORITIES = httpx.create_ssl_context()
 FAST: dict[str, Any] = {"caretaker_seconds": 0.05, "slow_poll_seconds": 0.5, "heartbeat_seconds": 1.0}
@@ -172,7 +174,7 @@ class RunningCoordinator:
         reads on to a marker of its own.
         """
         marker, events, cursor = await self.project(), list[dict[str, Any]](), 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not events or events[-1]["project_id"] != marker:
                 page = await self.get(f"/events?cursor={cursor}&limit=500&wait=5")
                 events += page["items"]
@@ -182,7 +184,7 @@ class RunningCoordinator:
     async def until_task(self, task_id: str, state: str) -> dict[str, Any]:
         """Waits on the event feed until the task is in ``state``."""
         cursor = 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 task = await self.get(f"/tasks/{task_id}")
                 if task["state"] == state:

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(look: Callable[[], Awaitable[T]], *, seconds: float = 20) -> T:
+async def eventually(look: Callable[[], Awaitable[T]], *, seconds: float = 60) -> T:
     """What ``look`` returns once it is true; TimeoutError where that does not come."""
     async with asyncio.timeout(seconds):
         while True:

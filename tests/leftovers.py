@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-GONE_SECONDS = 10.0
+GONE_SECONDS = 60.0
 
 
 @dataclass

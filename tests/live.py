@@ -63,7 +63,7 @@ def data_of(message: Message) -> bytes:
     return text.encode() if message["encoding"] == "utf-8" else base64.b64decode(text)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """For what nothing tells of: looks again and again."""
     for _ in range(int(seconds / 0.01)):
         if condition():

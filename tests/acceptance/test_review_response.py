@@ -81,7 +81,7 @@ def hold_pushes(repository: Path) -> None:
 
 async def until_moved(repository: Path, branch: str, commit: str) -> None:
     """Waits on the repository's own files."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for _ in awatch(repository, yield_on_timeout=True, rust_timeout=200):
             if branches_of(repository)[branch] != commit:
                 return

@@ -34,7 +34,7 @@ async def waiting(coordinator: RunningCoordinator, project: str) -> list[str]:
 
 async def until_waiting(coordinator: RunningCoordinator, project: str, expected: list[str]) -> None:
     cursor = 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await waiting(coordinator, project) != expected:
             cursor = int((await coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5"))["next"])
 

@@ -65,7 +65,7 @@ class Ear:
         self.news.set()
 
     async def wait_for(self, topic: str | None, payload: str = "") -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (topic, payload) not in self.heard:
                 self.news.clear()
                 await self.news.wait()
@@ -171,7 +171,7 @@ async def test_a_bus_closes_while_it_sends(server: Server) -> None:
         bus.publish("events")
         for _ in range(steps):
             await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await bus.close()
         assert not bus.is_connected
 

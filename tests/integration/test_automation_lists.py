@@ -22,7 +22,7 @@ async def start(coordinator: RunningCoordinator, **fields: Any) -> str:
 
 async def take(worker: WireWorker) -> Errand:
     """The errand that the worker is given; its room for tasks is none."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (errands := (await worker.poll(slots=0, wait=1)).errands):
             pass
     return errands[0]

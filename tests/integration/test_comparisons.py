@@ -80,7 +80,7 @@ async def shown(coordinator: RunningCoordinator, made: dict[str, Any]) -> dict[s
 async def until_event(coordinator: RunningCoordinator, kind: str) -> dict[str, Any]:
     """The first event of the kind, once it is there."""
     cursor = 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             page = await coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5")
             cursor = int(page["next"])

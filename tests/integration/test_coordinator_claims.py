@@ -57,7 +57,7 @@ async def test_a_new_task_reaches_a_poll_that_waits(coordinator: RunningCoordina
     project_id = await coordinator.project()
     poll = asyncio.create_task(worker.poll(wait=20))
     task = await coordinator.task(project_id)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         assert (await poll).grants[0].task.id == task["id"]
 
 

@@ -69,7 +69,7 @@ async def test_a_finish_of_what_is_another_workers_holds_up_nobody(coordinator: 
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
         await eventually(lambda: connection.scalar(waiting))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert (await worker.finish(good, phases=ALL_PHASES[:2])).status_code == 200
     assert (await stealing).status_code == 409
 

@@ -12,7 +12,7 @@ from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.protocol.worker import Grant
 from tests.coordinator import RunningCoordinator, running_coordinator
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 ADD_MEMBER = "INSERT INTO members (id, tenant_id, name, role) VALUES (:id, :tenant, 'second', 'member')"
 
 

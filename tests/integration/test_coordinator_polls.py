@@ -12,7 +12,7 @@ from tests.coordinator import RunningCoordinator, running_coordinator
 SAME = "the-same-question"
 WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 LOCK = text("SELECT pg_advisory_xact_lock(:lock)")
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 async def test_a_claim_for_a_poll_that_hung_up_goes_to_the_one_that_asks_again(

@@ -49,7 +49,7 @@ async def test_queued_tasks_wait_for_the_reset_and_say_so(coordinator: RunningCo
     assert (task["state"], task["pending_reason"]) == ("queued", "quota")
     assert task["held_until"] is not None
     assert not (await worker.poll(wait=0.2)).grants
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not (grants := (await worker.poll(wait=0.1)).grants):
             continue
     assert grants[0].task.id == queued
@@ -79,7 +79,7 @@ async def test_an_execution_that_ended_of_it_is_tried_again(coordinator: Running
     read = await coordinator.get(f"/tasks/{task['id']}")
     assert (read["state"], read["pending_reason"], read["tries"]) == ("queued", "quota", 0)
     assert not (await worker.poll(wait=0.2)).grants
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not (await worker.poll(wait=0.1)).grants:
             continue
 

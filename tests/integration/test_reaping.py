@@ -65,7 +65,7 @@ async def test_processes_of_this_worker_end_and_those_of_another_go_on(
     await reap(data, own)
     for process in ours:
         assert process.stdout
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await asyncio.to_thread(process.stdout.read) == b"", "what it had started goes too"
         assert process.wait() == -9
     assert [process.poll() for process in spared] == [None] * len(spared)

@@ -100,12 +100,12 @@ async def test_waiting_ends_by_a_wake_and_by_a_rollback(database, feed):
         done, _ = await asyncio.wait([waiting], timeout=0.2)
         assert not done
         await early.rollback()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(4):
         await waiting
     waiting = asyncio.create_task(feed.wait_beyond(await feed.position()))
     await append(database, "new")
     feed.wake()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(4):
         await waiting
 
 

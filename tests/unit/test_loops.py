@@ -8,7 +8,7 @@ from pullyard.worker.client import CoordinatorClient
 from pullyard.worker.reports import Reports
 from pullyard.worker.stop import Stop
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 async def test_a_loop_that_a_bug_has_ended_begins_again_until_it_returns() -> None:

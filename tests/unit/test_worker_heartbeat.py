@@ -20,7 +20,7 @@ from pullyard.worker.gateway.share import Share
 from pullyard.worker.heartbeat import Heart
 from pullyard.worker.lease import Lease
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 async def renewed_after(first: httpx.Response) -> bool:

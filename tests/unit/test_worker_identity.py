@@ -15,7 +15,7 @@ from pullyard.worker.identity import Identity
 from pullyard.worker.offer import Offer
 from pullyard.worker.settings import WorkerSettings
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 def enrolment(worker_id: str) -> httpx.Response:
