@@ -1,7 +1,8 @@
 """A small program that speaks the Agent Client Protocol, run by the sandbox's own Python for tests.
 
 It asks the model's gateway, runs the commands that it is given as arguments once it may, and says what came
-of them. A command that begins with ``title:`` is named by its call's title alone.
+of them. A command that begins with ``title:`` is named by its call's title alone, and one that ends with
+``# edit`` has changed a file.
 """
 
 import json
@@ -48,6 +49,10 @@ def run(session, number, command):
     outcome = answer["result"]["outcome"]
     if outcome.get("optionId") == "allow_once":
         subprocess.run(["sh", "-c", told], check=False)
+        if told.endswith("# edit"):
+            diff = {"type": "diff", "path": "x.txt", "oldText": "a\nb\n", "newText": "a\nc\n"}
+            done = {"toolCallId": call["toolCallId"], "status": "completed", "content": [diff]}
+            update(session, sessionUpdate="tool_call_update", **done)
         update(
             session,
             sessionUpdate="agent_message_chunk",

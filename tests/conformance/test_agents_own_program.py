@@ -56,6 +56,12 @@ async def test_without_rules_it_does_what_it_likes(tmp_path: Path) -> None:
     ]
 
 
+async def test_what_an_edit_changed_is_told(tmp_path: Path) -> None:
+    done = await run(tmp_path, ["true # edit"])
+    [changed] = [entry.text for entry in done.entries if entry.kind == "diff"]
+    assert changed.splitlines() == ["--- x.txt", "+++ x.txt", "@@ -1,2 +1,2 @@", " a", "-b", "+c"]
+
+
 @pytest.mark.parametrize("command", ["make " + "x" * 1600, "make a\u202eb"], ids=["long", "unseen"])
 async def test_what_can_not_be_shown_is_not_asked(tmp_path: Path, command: str) -> None:
     done = await run(tmp_path, [command, "touch /ws/one"], command_rules=[RULES])

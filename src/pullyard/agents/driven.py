@@ -3,7 +3,6 @@
 The driver is a file of the task's, run by the agent's own Python; it prints one JSON object a line.
 """
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -23,10 +22,6 @@ from pullyard.protocol.worker import TaskBrief, Usage
 
 _PLACES = {"anthropic": ("anthropic/", ""), "openai": ("openai/", "/v1"), "gemini": ("gemini/", "/v1beta")}
 """By provider: what stands before the model's name, and the path of its API."""
-
-
-_WHOLE = 64 << 10
-"""Characters of a file that are compared."""
 
 
 _WORDS = {"message": telling.message, "thought": telling.thought, "plan": telling.plan}
@@ -91,8 +86,8 @@ class Driver:
                 self.usage = self.usage.plus(_usage(line))
             case "total":
                 self.usage = _usage(line)
-            case "edited":
-                return [telling.diff(written(line), call_id, at)]
+            case "diff":
+                return [telling.diff(text, call_id, at)]
             case "call":
                 return [telling.call(line.get("tool"), call_id, line.get("input"), at)]
             case "result":
@@ -103,17 +98,6 @@ class Driver:
                 self._error = sentence_of(text) or "an error without a message"
                 return [telling.note(text, at, is_error=True)]
         return []
-
-
-def written(line: Mapping[str, Any]) -> str:
-    """A file's text before and after a tool as a unified diff."""
-    path, old, new = (
-        sentence_of(line.get("path")),
-        text_of(line.get("old"), _WHOLE),
-        text_of(line.get("new"), _WHOLE),
-    )
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), path, path, lineterm="")
-    return "\n".join(lines)
 
 
 def _usage(line: Mapping[str, Any]) -> Usage:

@@ -4,6 +4,7 @@ Its own Python runs this, beside the agent, whose words never reach the worker b
 """
 
 import asyncio
+import difflib
 import json
 import os
 import sys
@@ -23,6 +24,8 @@ from permissions import APPROVE, REJECT, Permissions, Wish
 from pullyard.lifecycle.tool_routing import Verdict
 
 LINE_BYTES = 16 << 20
+COMPARED_CHARACTERS = 64 << 10
+"""Of a file before and after."""
 MOST_PROMPTS = 20
 """Of a session: some agents end their turn where they are refused something, or the provider is busy."""
 BUSY = '"http_status_code": 429'
@@ -151,9 +154,21 @@ def tell_result(call, told) -> None:
     parts = told.get("content") or []
     for part in parts:
         if part["type"] == "diff":
-            tell("edited", id=call, path=part["path"], old=part.get("oldText"), new=part["newText"])
+            tell("diff", id=call, text=diff_of(part["path"], part.get("oldText") or "", part["newText"]))
     texts = [part["content"].get("text", "") for part in parts if part["type"] == "content"]
     tell("result", id=call, text="\n".join(texts), failed=told["status"] == "failed")
+
+
+def diff_of(path: str, old: str, new: str) -> str:
+    """Made here: some lines take long to compare, which the sandbox may spend and not the worker."""
+    lines = difflib.unified_diff(
+        old[:COMPARED_CHARACTERS].splitlines(),
+        new[:COMPARED_CHARACTERS].splitlines(),
+        path,
+        path,
+        lineterm="",
+    )
+    return "\n".join(lines)
 
 
 async def begin(agent, told, job, held) -> tuple[str, str]:
