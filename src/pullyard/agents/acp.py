@@ -14,7 +14,7 @@ import msgspec
 
 from pullyard.agents import telling
 from pullyard.agents.driven import DrivenAgent, Driver
-from pullyard.agents.lines import sentence_of, text_of
+from pullyard.agents.lines import text_of
 from pullyard.agents.models import Model, ModelSettings, check_endpoint, choose_model
 from pullyard.agents.packing import pack, package
 from pullyard.agents.programs import programs
@@ -25,13 +25,10 @@ from pullyard.agents.telling import Told
 from pullyard.lifecycle import tool_routing
 from pullyard.lifecycle.command_rules import read_rule
 from pullyard.lifecycle.tool_routing import TOOLS
-from pullyard.protocol.conversation import Entry
 from pullyard.protocol.worker import TaskBrief
 
 _JUDGED = ("read_file", "write_file", "edit_file", "list_files", "search_files", "run_command")
 """The tools, of those in ``lifecycle.tool_routing.TOOLS``, that an agent's own are like."""
-_SESSION_LIMIT = 3 << 20
-_CHOICES = 4
 
 
 class AcpSettings(ModelSettings):
@@ -87,18 +84,15 @@ class AcpDriver(Driver):
         text = line.get("text")
         match line.get("event"):
             case "question":
-                return [self._ask(text_of(text, telling.TEXT_LIMIT), line.get("choices"), at)]
-            case "session" if isinstance(text, str) and len(text) <= _SESSION_LIMIT:
+                asked = text_of(text, telling.TEXT_LIMIT)
+                told, choices = telling.question(asked, line.get("choices"), at)
+                self._asked = asked, choices
+                return [told]
+            case "session" if isinstance(text, str) and len(text) <= telling.SESSION_LIMIT:
                 self._session = text
                 return []
             case _:
                 return super()._understand(line, at)
-
-    def _ask(self, text: str, choices: Any, at: float) -> Told:
-        told = [sentence_of(one, 200) for one in (choices if isinstance(choices, list) else [])[:_CHOICES]]
-        self._asked = text, [choice for choice in told if choice]
-        entry = Entry(kind="question", at=at, text=text, data={"choices": self._asked[1]})
-        return entry, f"It asks: {text}\n"
 
 
 class AcpAgent(DrivenAgent):

@@ -19,7 +19,6 @@ from pullyard.agents.settings import read_settings
 from pullyard.agents.telling import Told
 from pullyard.lifecycle import tool_routing
 from pullyard.lifecycle.reasons import Reason
-from pullyard.protocol.conversation import Entry
 from pullyard.protocol.worker import TaskBrief, Usage
 
 SERVED = (
@@ -32,8 +31,6 @@ _LEAST_WINDOW, _MOST_WINDOW = 16_000, 10_000_000
 _MOST_TURNS = 10_000
 _MOST_TOKENS = 10**12
 _INSTRUCTIONS_LIMIT = 32_000
-_SESSION_LIMIT = 3 << 20
-_CHOICES = 20
 _ENDED_BADLY = 1
 _WITHOUT_END = "Pullyard's agent ended without a result: see the log for what it said last."
 _MAIN = b"""\
@@ -179,19 +176,15 @@ class BuiltInAgent:
                 self._usage = self._usage.plus(Usage(input_tokens=counted[0], output_tokens=counted[1]))
                 self._turns += 1
             case "question":
-                return [self._ask(text_of(text, telling.TEXT_LIMIT), data, at)]
-            case "session" if isinstance(text, str) and len(text) <= _SESSION_LIMIT:
+                asked = text_of(text, telling.TEXT_LIMIT)
+                told, choices = telling.question(asked, data.get("choices"), at)
+                self._asked = asked, choices, data.get("free") is not False
+                return [told]
+            case "session" if isinstance(text, str) and len(text) <= telling.SESSION_LIMIT:
                 self._session = text
             case "end":
                 return [self._end(text, data, at)]
         return []
-
-    def _ask(self, text: str, data: Mapping[str, Any], at: float) -> Told:
-        choices = data.get("choices")
-        told = [sentence_of(one, 200) for one in (choices if isinstance(choices, list) else [])[:_CHOICES]]
-        self._asked = text, [choice for choice in told if choice], data.get("free") is not False
-        entry = Entry(kind="question", at=at, text=text, data={"choices": self._asked[1]})
-        return entry, f"It asks: {text}\n"
 
     def _end(self, text: Any, data: Mapping[str, Any], at: float) -> Told:
         why = data.get("reason")

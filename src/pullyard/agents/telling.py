@@ -13,7 +13,10 @@ TEXT_LIMIT = 64 << 10
 RESULT_LIMIT = 1 << 20
 """Characters of one tool's result; the conversation has the begin of it, the log the whole."""
 _INPUT_LIMIT = 16 << 10
+SESSION_LIMIT = 3 << 20
+"""Characters of what an agent that asks hands on to the instance that gets the answer."""
 _ID_LIMIT = 200
+_CHOICES = 20
 _SHOWN = ("file_path", "filePath", "path", "command", "pattern", "query", "description", "prompt")
 """Names of a tool's arguments, of which the first that is there stands in the log."""
 
@@ -87,6 +90,14 @@ def diff(text: Any, call_id: Any, at: float) -> Told:
     """What a call of a tool changed, as a unified diff."""
     entry = Entry(kind="diff", at=at, text=text_of(text, TEXT_LIMIT), call_id=text_of(call_id, _ID_LIMIT))
     return entry, ""
+
+
+def question(text: str, choices: Any, at: float) -> tuple[Told, list[str]]:
+    """And the answers that may be chosen from."""
+    told = [sentence_of(one, 200) for one in (choices if isinstance(choices, list) else [])[:_CHOICES]]
+    offered = [choice for choice in told if choice]
+    entry = Entry(kind="question", at=at, text=text, data={"choices": offered})
+    return (entry, f"It asks: {text}\n"), offered
 
 
 def summary(usage: Usage, at: float, *, failed: bool, turns: int) -> Told:
