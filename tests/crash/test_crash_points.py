@@ -40,8 +40,9 @@ AGE = (
     "UPDATE log_streams SET settled_at = now() - interval '100 days' "
     "WHERE place = 'archived' AND stream = 'verify'"
 )
-ELSEWHERE = {"spending-before-commit", "spending-after-commit", "quota-closed", "pushed", "change-opened"} | {
-    "program-renamed"
+ELSEWHERE = {
+    *("spending-before-commit", "spending-after-commit", "quota-closed", "pushed", "change-opened"),
+    *("program-renamed", "update-before-commit", "update-after-commit"),
 }
 """What no plain task comes by: tests/crash/test_money_and_changes.py."""
 IN_OBJECTS = ("log-object", "log-archive", "log-expired")

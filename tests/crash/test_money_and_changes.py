@@ -187,6 +187,33 @@ async def test_a_change_is_opened_once(site: Site, forge: ForgeServer, point: st
     assert branches == {change["branch"]: change["commit"]}
 
 
+@pytest.mark.parametrize("point", ["update-before-commit", "update-after-commit"])
+async def test_a_change_is_brought_up_to_date_once(site: Site, point: str) -> None:
+    author = make_repository(site.root / "work", {"a.txt": "".join(f"{line}\n" for line in range(9))})
+    repository = make_bare_clone(author, site.root / "example.git")
+    coordinator = await site.start_coordinator(point)
+    await site.start_worker()
+    wish = {"name": "crash", "repository": str(repository), "verify_commands": [["true"]]}
+    wish |= {"change_rules": {"overlap": "update"}}
+    project = await site.post("/projects", wish, "project")
+    for line in (0, 8):
+        agent = {"name": "command", "settings": {"command": f"sed -i s/{line}/x/ a.txt"}}
+        wish = {"title": f"Line {line}", "agent": agent}
+        await ended(site, await site.post(f"/projects/{project['id']}/tasks", wish, f"line-{line}"))
+    late, first = (await site.get("/changes"))["items"]
+    assert (await site.ask("POST", f"/api/v1/changes/{first['id']}/merge")).is_success
+    await started_again(coordinator, site, "coordinator")
+
+    async def updated() -> bool:
+        update = (await site.get(f"/changes/{late['id']}"))["update"]
+        return update is not None and update["state"] == "completed"
+
+    await until(updated)
+    change = await site.get(f"/changes/{late['id']}")
+    assert [one["number"] for one in change["responses"]] == [3]
+    assert branches_of(repository)[late["branch"]] == change["commit"] != late["commit"]
+
+
 def test_a_program_that_was_just_named_is_used_by_the_next_install(tmp_path: Path, warm: Warm) -> None:
     npm = tmp_path / "bin/npm"
     npm.parent.mkdir()

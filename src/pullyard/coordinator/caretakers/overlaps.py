@@ -15,6 +15,7 @@ from pullyard.coordinator.changes.compare import request_comparisons
 from pullyard.coordinator.changes.update import bring_up_to_date, changes_behind
 from pullyard.coordinator.news import errands_changed, events_written, queue_changed
 from pullyard.coordinator.tasks.settle_overlaps import settle_overlaps
+from pullyard.lifecycle.crash_points import reached
 from pullyard.store.errors import DATABASE_AWAY
 from pullyard.store.queries import named
 
@@ -58,6 +59,8 @@ async def look(services: "Services", marked: set[str]) -> None:
         with apart():
             async with services.database.transaction() as connection:
                 made = await bring_up_to_date(connection, late)
+                reached("update-before-commit")
+            reached("update-after-commit")
             queue_changed(services) if made else events_written(services)
     for place in places:
         with apart():

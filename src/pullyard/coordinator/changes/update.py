@@ -12,7 +12,6 @@ from pullyard.coordinator.changes.attention import ask_person, updated_often
 from pullyard.coordinator.changes.review_text import one_line
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.coordinator.workflows.requests import respond_to_review
-from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.workflows import CHANGE_UPDATE
 from pullyard.protocol.errors import Conflict, RequestError
 from pullyard.protocol.forge_events import ForgeEventSettings
@@ -66,7 +65,6 @@ async def update(connection: AsyncConnection, change: Any, because_of: list[dict
     made = {"id": change.id, "task_id": task_id, "because_of": [one["id"] for one in because_of]}
     await connection.execute(named("change_updating"), made)
     await ask_person(connection, change, None)
-    reached("update-before-commit")
     return True
 
 
