@@ -10,7 +10,7 @@ import pytest
 
 from pullyard.sandboxes.docker.container import WORKER_LABEL
 from pullyard.sandboxes.docker.sandbox import DockerSandbox
-from pullyard.sandboxes.protocol import ContainerSettings, Limits, SandboxSpec, SandboxUnavailable
+from pullyard.sandboxes.protocol import Command, ContainerSettings, Limits, SandboxSpec, SandboxUnavailable
 from tests.docker_engine import DockerEngine
 from tests.sandbox_places import UID, first_line, workspace
 
@@ -26,6 +26,8 @@ def sandbox_of(place: Path, containers: ContainerSettings, platform: str | None 
 async def refusal(sandbox: DockerSandbox) -> str:
     with pytest.raises(SandboxUnavailable) as refused:
         await sandbox.provision()
+        # An engine may see only now that the container's first process has ended.
+        await sandbox.start(Command(["true"]))
     await sandbox.destroy()
     return str(refused.value)
 

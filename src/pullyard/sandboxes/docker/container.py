@@ -134,11 +134,7 @@ class Container:
 
     async def started(self) -> None:
         """Learn of its first process, once it runs."""
-        state = (await self.engine.call("GET", f"/containers/{self.name}/json"))["State"]
-        if not state["Running"]:
-            raise EngineRefused(
-                0, f"it ended at once with exit code {state['ExitCode']} {state['Error']}".strip()
-            )
+        state = await self.running()
         self.process_id = int(state["Pid"])
         if is_of(self.process_id, self.name):
             with contextlib.suppress(OSError):
@@ -147,6 +143,15 @@ class Container:
                     (Hierarchy(version, group, names), group)
                     for version, names, group in groups_of(self.process_id)
                 ]
+
+    async def running(self) -> Mapping[str, Any]:
+        """What the engine knows of it. Raises EngineRefused, with how it ended."""
+        state = (await self.engine.call("GET", f"/containers/{self.name}/json"))["State"]
+        if not state["Running"]:
+            raise EngineRefused(
+                0, f"it ended at once with exit code {state['ExitCode']} {state['Error']}".strip()
+            )
+        return state
 
     @property
     def seen(self) -> bool:
@@ -170,8 +175,15 @@ class Container:
 
     async def run(self, command: Mapping[str, Any]) -> tuple[str, Connection]:
         """``command`` as the engine's API has it. Returns its name there and its streams' connection."""
-        name = (await self.engine.call("POST", f"/containers/{self.name}/exec", dict(command)))["Id"]
-        return name, await self.engine.take_over(f"/exec/{name}/start", {"Detach": False, "Tty": False})
+        try:
+            name = (await self.engine.call("POST", f"/containers/{self.name}/exec", dict(command)))["Id"]
+            return name, await self.engine.take_over(f"/exec/{name}/start", {"Detach": False, "Tty": False})
+        except EngineLost:
+            raise
+        except EngineRefused:
+            # Its own end, which may come a moment after its start was seen, says more.
+            await self.running()
+            raise
 
     async def quietly(self, argv: Sequence[str], account: str) -> int:
         """The exit code of a short command whose output nobody wants. Raises EngineRefused, TimeoutError."""
