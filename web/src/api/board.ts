@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { ApiProblem, api, type Change, type Execution, type Task, type TaskState, taken } from "./client";
 import { onNews } from "./live";
-import { queryClient } from "./queries";
+import { queryClient, taskQuery } from "./queries";
 import type { News } from "./stale";
 
 /** The board's tasks. The feed mends them one by one, because to read them all anew takes many requests. */
@@ -87,8 +87,9 @@ export async function readMore(projectId: string | undefined, state: TaskState) 
   });
 }
 
-/** Puts what is known of some tasks into every board that is kept. */
+/** Puts what is known of some tasks into every board that is kept, and onto their own pages. */
 export function putTasks(changed: Task[], executions: Execution[] = [], gone: string[] = []) {
+  for (const task of changed) queryClient.setQueryData(taskQuery(task.id).queryKey, (old) => old && task);
   for (const [key, board] of queryClient.getQueriesData<Board>({ queryKey: ["board"] })) {
     if (!board) continue;
     const mine = (one: { project_id: string }) => !key[1] || one.project_id === key[1];

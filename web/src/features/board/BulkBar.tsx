@@ -1,7 +1,8 @@
 import { Button, Menu } from "@mantine/core";
 import { useState } from "react";
 import type { Task } from "../../api/client";
-import { canCancel, cancel, canMove, canRetry, each, retry, setPriority } from "./actions";
+import { canCancel, cancel, canMove, canRetry, retry, setPriority } from "../../api/tasks";
+import { each } from "./actions";
 
 const PRIORITIES = [100, 10, 0, -10];
 

@@ -12,6 +12,7 @@ import {
   IconX,
 } from "@tabler/icons-react";
 import type { Task } from "../../api/client";
+import * as deeds from "../../api/tasks";
 import * as act from "./actions";
 import type { Column } from "./columns";
 
@@ -48,28 +49,28 @@ export function CardMenu({ opened, order, close }: { opened: Opened; order: Task
             <Menu.Divider />
           </>
         )}
-        {act.canMove(task) && (
+        {deeds.canMove(task) && (
           <>
             <Item
               icon={IconChevronsUp}
               text={`Priority ${task.priority + STEP}`}
-              run={() => act.setPriority(task, Math.min(1000, task.priority + STEP))}
+              run={() => deeds.setPriority(task, Math.min(1000, task.priority + STEP))}
             />
             <Item
               icon={IconChevronsDown}
               text={`Priority ${task.priority - STEP}`}
-              run={() => act.setPriority(task, Math.max(-1000, task.priority - STEP))}
+              run={() => deeds.setPriority(task, Math.max(-1000, task.priority - STEP))}
             />
             <Menu.Divider />
           </>
         )}
-        {queued && <Item icon={IconClockPause} text="Back to the backlog" run={() => act.holdBack(task)} />}
-        {task.draft && <Item icon={IconPlayerPlay} text="Ready: queue it" run={() => act.ready(task)} />}
+        {queued && <Item icon={IconClockPause} text="Back to the backlog" run={() => deeds.holdBack(task)} />}
+        {task.draft && <Item icon={IconPlayerPlay} text="Ready: queue it" run={() => deeds.ready(task)} />}
         {task.pending_reason === "overlap" && (
-          <Item icon={IconPlayerPlay} text="Run it all the same" run={() => act.requeue(task)} />
+          <Item icon={IconPlayerPlay} text="Run it all the same" run={() => deeds.requeue(task)} />
         )}
-        {act.canRetry(task) && <Item icon={IconRefresh} text="Try again" run={() => act.retry(task)} />}
-        {act.canCancel(task) && <Item icon={IconX} text="Cancel" run={() => act.cancel(task)} danger />}
+        {deeds.canRetry(task) && <Item icon={IconRefresh} text="Try again" run={() => deeds.retry(task)} />}
+        {deeds.canCancel(task) && <Item icon={IconX} text="Cancel" run={() => deeds.cancel(task)} danger />}
         {column === "Done" || column === "In review" ? <Menu.Label>Nothing to do here</Menu.Label> : null}
       </Menu.Dropdown>
     </Menu>

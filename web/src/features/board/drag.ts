@@ -6,7 +6,8 @@ import {
 } from "@atlaskit/pragmatic-drag-and-drop/element/adapter";
 import { type RefObject, useEffect, useState } from "react";
 import type { Task } from "../../api/client";
-import { canMove, canRetry, dropInto, moveBeside } from "./actions";
+import { canMove, canRetry } from "../../api/tasks";
+import { dropInto, moveBeside } from "./actions";
 import type { Column } from "./columns";
 
 type Carried = { task: Task; column: Column };
