@@ -23,11 +23,15 @@ def sandbox_of(place: Path, containers: ContainerSettings, platform: str | None 
     return DockerSandbox(spec)
 
 
+async def begin(sandbox: DockerSandbox) -> None:
+    await sandbox.provision()
+    # The engine may see only now that the container's first process has ended.
+    await sandbox.start(Command(["true"]))
+
+
 async def refusal(sandbox: DockerSandbox) -> str:
     with pytest.raises(SandboxUnavailable) as refused:
-        await sandbox.provision()
-        # An engine may see only now that the container's first process has ended.
-        await sandbox.start(Command(["true"]))
+        await begin(sandbox)
     await sandbox.destroy()
     return str(refused.value)
 
