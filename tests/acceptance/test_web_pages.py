@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tests.browser import BROWSER_TEST, browser, look_at, open_page
 from tests.coordinator import RunningCoordinator
 from tests.web_scene import make_scene
+from tests.web_task_scene import make_task_scene
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -28,10 +29,13 @@ LOOKS: list[tuple[Any, int, int]] = [
 async def test_every_page_is_accessible_and_fits(
     browser: "Browser", coordinator: RunningCoordinator, tmp_path: Path
 ) -> None:
+    work = await make_task_scene(coordinator)
     scene = await make_scene(coordinator)
     page, complaints = await open_page(browser, coordinator)
     problems: list[str] = []
     for name, path in (
+        ("task", work.path),
+        ("conversation", f"{work.path}?view=conversation"),
         ("board", "/"),
         ("workers", "/workers"),
         ("add-worker", "/workers#add"),
@@ -103,7 +107,8 @@ async def test_the_first_load_is_small_and_compressed(
     await fresh.wait_for_load_state("networkidle")
     sizes = await fresh.evaluate(SIZES)
     code = [size for name, *size in sizes if name.endswith(".js")]
-    assert all(sent < whole for sent, whole in code)
+    # Of a few bytes nothing can be made less.
+    assert all(sent < whole for sent, whole in code if whole > 200)
     assert sum(sent for sent, _ in code) <= 200_000
     name = next(name for name, *_ in sizes if name.endswith(".js"))
     plain = await coordinator.http.get(name, headers={"accept-encoding": "identity"})

@@ -6,7 +6,7 @@ import {
   lazyRouteComponent,
 } from "@tanstack/react-router";
 import { boardQuery } from "./api/board";
-import { openChangesQuery, projectsQuery, queryClient } from "./api/queries";
+import { executionsQuery, openChangesQuery, projectsQuery, queryClient, taskQuery } from "./api/queries";
 import { NoSuchPage, PageBroke } from "./components/Fallbacks";
 import { Shell } from "./shell/Shell";
 
@@ -35,9 +35,21 @@ const board = createRoute({
   component: lazyRouteComponent(() => import("./features/board/BoardPage"), "BoardPage"),
 });
 
+export type TaskSearch = { try?: string; view?: "conversation"; phase?: string };
+
 const task = createRoute({
   getParentRoute: () => root,
   path: "/tasks/$taskId",
+  validateSearch: (search: Record<string, unknown>): TaskSearch => ({
+    try: text(search.try),
+    view: search.view === "conversation" ? "conversation" : undefined,
+    phase: text(search.phase),
+  }),
+  // Asked for while the page's own code is on its way.
+  loader: ({ params }) => {
+    void queryClient.prefetchQuery(taskQuery(params.taskId));
+    void queryClient.prefetchQuery(executionsQuery(params.taskId));
+  },
   component: lazyRouteComponent(() => import("./features/task/TaskPage"), "TaskPage"),
 });
 

@@ -5,6 +5,8 @@ import type { components, paths } from "./schema";
 type Schemas = components["schemas"];
 export type Task = Schemas["Task"];
 export type Execution = Schemas["Execution"];
+export type ExecutionNode = Schemas["ExecutionNode"];
+export type Question = Schemas["Question"];
 export type Change = Schemas["Change"];
 export type Comparison = Schemas["Comparison"];
 export type Candidate = Schemas["Candidate"];

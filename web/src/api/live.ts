@@ -12,8 +12,10 @@ type LogFollower = {
   execution_id: string;
   stream: string;
   offset: number;
-  bytes: (data: Uint8Array) => void;
+  bytes: (data: Uint8Array, offset: number) => void;
   ended: () => void;
+  /** It goes on no more; `code` is for programs, the message for people. */
+  refused: (code: string, message: string) => void;
 };
 
 let socket: WebSocket | undefined;
@@ -52,7 +54,7 @@ function receive(raw: string) {
     // What changed before the first subscription stood is read anew.
     everythingIsStale();
   } else if (message.type === "execution-log" || message.type === "completion") receiveLog(message);
-  else if (message.type === "error") receiveError(message.code);
+  else if (message.type === "error") receiveError(message);
   else if (message.kind) {
     cursor.set(message.cursor);
     newsMakesStale(message);
@@ -69,12 +71,16 @@ function receiveLog(message: any) {
     logs.delete(message.subscription);
   } else {
     log.offset = message.offset + message.size_bytes;
-    log.bytes(bytesOf(message));
+    log.bytes(bytesOf(message), message.offset);
   }
 }
 
-function receiveError(code: string) {
-  if (code === "cursor-ahead") {
+function receiveError({ code, subscription, message }: Record<string, string>) {
+  const log = logs.get(subscription ?? "");
+  if (log) {
+    logs.delete(subscription ?? "");
+    log.refused(code ?? "", message ?? "");
+  } else if (code === "cursor-ahead") {
     // The database was restored from a backup: nothing that is known here counts any more.
     cursor.set(null);
     send({ type: "subscribe-events", id: "events", cursor: null });

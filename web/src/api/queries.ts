@@ -57,6 +57,26 @@ export const executionsQuery = (taskId: string) =>
         .items,
   });
 
+/** The steps of an execution's workflow, each attempt, in their order. */
+export const nodesQuery = (executionId: string) =>
+  queryOptions({
+    queryKey: ["executions", executionId, "nodes"],
+    queryFn: async () => {
+      const params = { path: { execution_id: executionId } };
+      return (await taken(api.GET("/api/v1/executions/{execution_id}/nodes", { params }))).items;
+    },
+  });
+
+/** What an execution asks, with the work so far, which lists leave out. */
+export const questionQuery = (executionId: string) =>
+  queryOptions({
+    queryKey: ["executions", executionId, "question"],
+    queryFn: () => {
+      const params = { path: { execution_id: executionId } };
+      return taken(api.GET("/api/v1/executions/{execution_id}/question", { params }));
+    },
+  });
+
 export const changeQuery = (changeId: string) =>
   queryOptions({
     queryKey: ["changes", changeId],

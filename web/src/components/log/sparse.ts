@@ -50,8 +50,6 @@ export class SparseLog {
   ready = false;
   /** What kept the last read from its lines; a later one may do. */
   error: Error | null = null;
-  /** Grows with everything that a reader may see. */
-  version = 0;
 
   readonly #source: Source;
   readonly #changed: () => void;
@@ -129,7 +127,7 @@ export class SparseLog {
       this.final = true;
       this.total = tail.total_lines;
     } else this.#follow();
-    this.#tell();
+    this.#changed();
   }
 
   #follow() {
@@ -137,7 +135,7 @@ export class SparseLog {
       bytes: (data, offset) => this.#append(data, offset),
       ended: () => {
         this.final = true;
-        this.#tell();
+        this.#changed();
       },
       refused: (code, message) => {
         // The database is older than what was read here: begin anew.
@@ -164,7 +162,7 @@ export class SparseLog {
     if (rest) this.#set(this.#number, this.#offset, rest.bytes, rest.size);
     this.total = Math.max(this.total, rest ? this.#number : this.#number - 1);
     this.#evict();
-    this.#tell();
+    this.#changed();
   }
 
   #anew() {
@@ -243,7 +241,7 @@ export class SparseLog {
     else {
       this.error = null;
       this.#put(answer);
-      this.#tell();
+      this.#changed();
       this.#pump();
     }
   }
@@ -251,15 +249,10 @@ export class SparseLog {
   /** `again` is tried later, where the same thing may do then. */
   #failed(problem: Error, again?: () => void) {
     this.error = problem;
-    this.#tell();
+    this.#changed();
     const status = "status" in problem ? Number(problem.status) : 0;
     if (!again || (status >= 400 && status < 500)) return;
     clearTimeout(this.#again);
     this.#again = setTimeout(again, AGAIN_MS);
-  }
-
-  #tell() {
-    this.version += 1;
-    this.#changed();
   }
 }

@@ -1,29 +1,38 @@
-import { Button } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
-import { useState } from "react";
-import { api, type Execution, type Task, taken } from "../../api/client";
-import { executionsQuery, taskQuery } from "../../api/queries";
+import { NativeSelect, Tabs } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useLocation } from "@tanstack/react-router";
+import type { Execution, Task } from "../../api/client";
+import { executionsQuery, nodesQuery, taskQuery } from "../../api/queries";
+import { Copyable } from "../../components/Copyable";
+import { hashOf, type Range, rangeOf } from "../../components/log/LogView";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { Receipt } from "../../components/Receipt";
 import { StateMark } from "../../components/StateMark";
-import { LogTail } from "./LogTail";
+import { ago, useNow } from "../../lib/format";
+import { useTitle } from "../../lib/title";
+import { words } from "../../lib/words";
+import { AnswerPanel } from "./AnswerPanel";
+import { Deeds } from "./Deeds";
+import { Facts } from "./Facts";
+import { Network } from "./Network";
+import { Phases } from "./Phases";
+import { currentPhase, PHASES, type Phase } from "./phases";
+import { Talk } from "./Talk";
+import "./task.css";
 
 const route = getRouteApi("/tasks/$taskId");
-const PHASES = ["prepare", "implement", "verify", "publish"] as const;
-const CURRENT: Record<string, string> = {
-  preparing: "prepare",
-  verifying: "verify",
-  publishing: "publish",
-};
 
 export function TaskPage() {
   const { taskId } = route.useParams();
+  const search = route.useSearch();
   const task = useQuery(taskQuery(taskId));
   const executions = useQuery(executionsQuery(taskId));
-  const newest = executions.data?.[0];
+  const all = executions.data ?? [];
+  const execution = all.find((one) => one.id === search.try) ?? all[0];
+  useTitle(task.data ? `#${task.data.number} ${plain(task.data.title)}` : "Task");
   if (!task.data) return <Notice error={task.error} />;
+  const question = execution?.state === "waiting_input" ? execution.question : null;
   return (
     <div className="stack">
       <div className="heading">
@@ -31,84 +40,181 @@ export function TaskPage() {
           {plain(task.data.title)} <span className="quiet">#{task.data.number}</span>
         </h1>
         <StateMark state={task.data.state} />
-        <Actions task={task.data} />
+        <Deeds task={task.data} executions={all} />
       </div>
-      {task.data.message && <p>{plain(task.data.message)}</p>}
-      {task.data.change_id && (
-        <Link to="/changes/$changeId" params={{ changeId: task.data.change_id }}>
-          Review the change
+      <Why task={task.data} execution={execution} />
+      {execution && question && <AnswerPanel key={question.id} execution={execution} question={question} />}
+      <div className="task-columns">
+        <div className="stack">
+          {execution ? (
+            <Work key={execution.id} execution={execution} all={all} />
+          ) : (
+            <p className="empty">{executions.data && "No worker has taken this task yet."}</p>
+          )}
+        </div>
+        <div className="stack task-side">
+          <Facts task={task.data} execution={execution} all={all} />
+          <Brief task={task.data} />
+          {execution && <Proof execution={execution} />}
+          {execution && <Network execution={execution} />}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** Why it stands where it stands: what it waits for, or why it ended. */
+function Why({ task, execution }: { task: Task; execution: Execution | undefined }) {
+  const waits = task.pending_reason ? `Waits: ${words(task.pending_reason)}.` : "";
+  const ended = task.reason ? `Ended: ${words(task.reason)}.` : "";
+  const labels = task.unmet_labels?.length ? `No connected worker has: ${task.unmet_labels.join(", ")}.` : "";
+  const lines = [waits, ended, labels].filter(Boolean);
+  const spent = task.pending_reason === "budget" || task.reason === "budget_spent";
+  if (!lines.length && !task.message && !task.change_id) return null;
+  return (
+    <div className="why" data-bad={task.state === "failed" || undefined}>
+      {lines.length > 0 && <strong>{plain(lines.join(" "))}</strong>}
+      {task.message && <span>{plain(task.message)}</span>}
+      {task.reason && execution?.fault && (
+        <span className="quiet">It is for the {execution.fault} to mend.</span>
+      )}
+      {task.waits_for?.startsWith("task_") && (
+        <Link to="/tasks/$taskId" params={{ taskId: task.waits_for }}>
+          What it waits for
         </Link>
       )}
-      <section className="panel">
-        <h2>Brief</h2>
-        <p className="text">{plain(task.data.description) || "No description."}</p>
-      </section>
-      {newest ? (
-        <Try key={newest.id} execution={newest} />
-      ) : (
-        <p className="empty">No worker has taken this task yet.</p>
+      {(task.open_dependencies ?? []).map((taskId) => (
+        <Link key={taskId} to="/tasks/$taskId" params={{ taskId }}>
+          A task that must be done first
+        </Link>
+      ))}
+      {spent && <Link to="/costs">Raise a budget</Link>}
+      {task.change_id && (
+        <Link to="/changes/$changeId" params={{ changeId: task.change_id }}>
+          Review the change
+        </Link>
       )}
     </div>
   );
 }
 
-function Actions({ task }: { task: Task }) {
-  const cache = useQueryClient();
-  const ask = useMutation({
-    mutationFn: (action: "cancel" | "retry") => {
-      const params = { path: { task_id: task.id } };
-      return taken(
-        action === "cancel"
-          ? api.POST("/api/v1/tasks/{task_id}/cancel", { params })
-          : api.POST("/api/v1/tasks/{task_id}/retry", { params }),
-      );
-    },
-    onSettled: () => cache.invalidateQueries({ queryKey: ["tasks"] }),
-  });
-  const ended = task.state === "failed" || task.state === "cancelled";
+function Work({ execution, all }: { execution: Execution; all: Execution[] }) {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const { hash } = useLocation();
+  const nodes = useQuery(nodesQuery(execution.id)).data ?? [];
+  const named = PHASES.find((phase) => phase === search.phase);
+  const open = search.phase === "none" ? null : (named ?? currentPhase(execution, nodes));
+  const view = search.view ?? "log";
+  const choosePhase = (phase: Phase | null) =>
+    void navigate({ search: { ...search, phase: phase ?? "none" }, replace: true, resetScroll: false });
+  // With the phase, or the address would mean another log as soon as the next one runs.
+  const chooseRange = (range: Range) =>
+    void navigate({
+      search: { ...search, try: execution.id, phase: open ?? "none" },
+      hash: hashOf(range),
+      replace: true,
+      resetScroll: false,
+      hashScrollIntoView: false,
+    });
   return (
-    <>
-      {ended && (
-        <Button loading={ask.isPending} onClick={() => ask.mutate("retry")}>
-          Try again
-        </Button>
-      )}
-      {!ended && task.state !== "completed" && (
-        <Button variant="default" loading={ask.isPending} onClick={() => ask.mutate("cancel")}>
-          Cancel
-        </Button>
-      )}
-      <Notice error={ask.error} />
-    </>
+    <Tabs
+      value={view}
+      onChange={(value) =>
+        void navigate({
+          search: { ...search, view: value === "conversation" ? "conversation" : undefined },
+          replace: true,
+          resetScroll: false,
+        })
+      }
+      keepMounted={false}
+    >
+      <div className="task-tabs">
+        <Tabs.List>
+          <Tabs.Tab value="log">Log</Tabs.Tab>
+          <Tabs.Tab value="conversation">Conversation</Tabs.Tab>
+        </Tabs.List>
+        <Tries execution={execution} all={all} />
+      </div>
+      <Tabs.Panel value="log">
+        <Phases
+          execution={execution}
+          nodes={nodes}
+          open={open}
+          choose={choosePhase}
+          range={rangeOf(hash)}
+          chooseRange={chooseRange}
+        />
+      </Tabs.Panel>
+      <Tabs.Panel value="conversation">
+        <Talk execution={execution} />
+      </Tabs.Panel>
+    </Tabs>
   );
 }
 
-function Try({ execution }: { execution: Execution }) {
-  const [picked, pick] = useState<string>();
-  const seconds = execution.phase_seconds;
-  const current = CURRENT[execution.state] ?? "implement";
-  const shown = picked ?? current;
+/** One of several executions; the newest is followed unless another one is chosen. */
+function Tries({ execution, all }: { execution: Execution; all: Execution[] }) {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const now = useNow(60);
+  if (all.length < 2) return <StateMark state={execution.state} />;
   return (
-    <>
-      <section className="panel">
-        <h2>Receipt</h2>
-        <Receipt receipt={execution.receipt} />
-      </section>
-      <section className="panel">
-        <div className="row">
-          <h2>Log</h2>
-          <StateMark state={execution.state} />
-        </div>
-        <fieldset className="phases" aria-label="Phase">
-          {PHASES.map((phase) => (
-            <button key={phase} type="button" aria-pressed={phase === shown} onClick={() => pick(phase)}>
-              {phase}{" "}
-              {seconds[phase] !== undefined && <span className="quiet">{seconds[phase].toFixed(1)} s</span>}
-            </button>
+    <NativeSelect
+      aria-label="Execution"
+      size="xs"
+      value={execution.id}
+      onChange={({ currentTarget: { value } }) =>
+        void navigate({
+          search: { ...search, try: value === all[0]?.id ? undefined : value, phase: undefined },
+          hash: "",
+          resetScroll: false,
+        })
+      }
+      data={all.map((one, place) => ({
+        value: one.id,
+        label: `Try ${all.length - place}: ${words(one.state)}, ${ago(one.assigned_at, now)}`,
+      }))}
+    />
+  );
+}
+
+function Brief({ task }: { task: Task }) {
+  const verify = task.verify_commands ?? [];
+  return (
+    <section className="panel" aria-label="Brief">
+      <h2>Brief</h2>
+      <p className="text">{plain(task.description) || "No description."}</p>
+      {task.acceptance_criteria.length > 0 && (
+        <>
+          <h3>Acceptance criteria</h3>
+          <ul className="bullets">
+            {task.acceptance_criteria.map((one) => (
+              <li key={one}>{plain(one)}</li>
+            ))}
+          </ul>
+        </>
+      )}
+      {verify.length > 0 && (
+        <>
+          <h3>Verified by</h3>
+          {verify.map((argv) => (
+            <code key={argv.join(" ")}>{plain(argv.join(" "))}</code>
           ))}
-        </fieldset>
-        <LogTail key={shown} executionId={execution.id} stream={shown} />
-      </section>
-    </>
+        </>
+      )}
+    </section>
+  );
+}
+
+function Proof({ execution }: { execution: Execution }) {
+  return (
+    <section className="panel" aria-label="Receipt">
+      <h2>Receipt</h2>
+      <Receipt receipt={execution.receipt} />
+      {execution.receipt && (
+        <Copyable label="Copy the command that checks it" text={`pullyard receipt verify ${execution.id}`} />
+      )}
+    </section>
   );
 }

@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
-import { LineCutter } from "./cutter";
-import { CHUNK_LINES, CHUNKS, type Follower, LINE_CHARACTERS, SparseLog } from "./sparse";
+import { LineCutter } from "../src/components/log/cutter";
+import { CHUNK_LINES, CHUNKS, type Follower, LINE_CHARACTERS, SparseLog } from "../src/components/log/sparse";
 
 const encoder = new TextEncoder();
 const settled = () => new Promise<void>((done) => queueMicrotask(done));

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { coloured, lastDrawing } from "./ansi";
+import { coloured, lastDrawing } from "../src/components/log/ansi";
 
 const looks = (line: string) =>
   coloured(line).map(({ text, look, rgb }) => [text, look, rgb].filter((one) => one));

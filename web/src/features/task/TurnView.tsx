@@ -1,0 +1,201 @@
+import { Button } from "@mantine/core";
+import {
+  IconBulb,
+  IconChecklist,
+  IconHelpCircle,
+  IconInfoCircle,
+  IconMessage,
+  IconReportMoney,
+  IconTool,
+} from "@tabler/icons-react";
+import { memo, type ReactNode, useState } from "react";
+import { logPart } from "../../components/log/source";
+import { plain } from "../../components/plain";
+import { bytes } from "../../lib/format";
+import type { Entry, Turn } from "./conversation";
+import { Difference, Edited, editOf } from "./Difference";
+import { took } from "./Phases";
+
+type Props = { turn: Turn; executionId: string; live: boolean };
+
+const ICONS: Record<string, typeof IconTool> = {
+  message: IconMessage,
+  thought: IconBulb,
+  plan: IconChecklist,
+  question: IconHelpCircle,
+  usage: IconReportMoney,
+  "tool-call": IconTool,
+  "tool-result": IconTool,
+  diff: IconTool,
+};
+/** Names of a tool's arguments, of which the first that is there says what it is about. */
+const ABOUT = [
+  "file_path",
+  "filePath",
+  "path",
+  "command",
+  "argv",
+  "pattern",
+  "query",
+  "description",
+  "prompt",
+];
+const SHORT = 160;
+/** Of what a program printed. */
+const FIRST_LINES = 14;
+
+/** One thing that was said or done. Agents pair new objects to the same place, so what they hold decides. */
+export const TurnView = memo(
+  function TurnView({ turn, executionId, live }: Props) {
+    const { entry } = turn;
+    const Icon = ICONS[entry.kind] ?? IconInfoCircle;
+    return (
+      <article className="turn" data-kind={entry.kind} data-bad={entry.isError || undefined}>
+        <Icon className="turn-icon" size={18} aria-hidden />
+        <div className="turn-body">{bodyOf(turn, executionId, live)}</div>
+        <span className="turn-time">{took(entry.at)}</span>
+      </article>
+    );
+  },
+  (before, after) =>
+    before.turn.entry === after.turn.entry &&
+    before.turn.result === after.turn.result &&
+    before.turn.diffs.length === after.turn.diffs.length &&
+    before.live === after.live,
+);
+
+function bodyOf(turn: Turn, executionId: string, live: boolean): ReactNode {
+  const { entry } = turn;
+  const steps = stepsOf(entry.data);
+  if (steps) return <Plan steps={steps} />;
+  switch (entry.kind) {
+    case "message":
+    case "plan":
+    case "question":
+      return <Prose text={entry.text} />;
+    case "thought":
+      return (
+        <details>
+          <summary>Thought: {plain(entry.text.slice(0, SHORT).split("\n")[0] ?? "")}</summary>
+          <Prose text={entry.text} />
+        </details>
+      );
+    case "tool-call":
+      return <Call turn={turn} executionId={executionId} live={live} />;
+    case "tool-result":
+      return <Result entry={entry} executionId={executionId} />;
+    case "diff":
+      return turn.diffs.map((diff) => <Difference key={diff.place} text={diff.text} />);
+    default:
+      return <p className="quiet">{plain(entry.text)}</p>;
+  }
+}
+
+/** Text with its code set apart: fences and ticks; all else of Markdown stays as it was written. */
+function Prose({ text }: { text: string }) {
+  return plain(text)
+    .split(/^```[^\n]*\n?/m)
+    .map((part, place) =>
+      place % 2 ? (
+        <Code key={place} text={part} />
+      ) : (
+        part.trim() && (
+          <p key={place} className="text">
+            {part
+              .trim()
+              .split("`")
+              .map((piece, at) => (at % 2 ? <code key={at}>{piece}</code> : piece))}
+          </p>
+        )
+      ),
+    );
+}
+
+type PlanStep = { text: string; status: string };
+
+/** A list of things to do among a tool's arguments, as several agents keep one. */
+function stepsOf({ todos }: Record<string, unknown>): PlanStep[] | undefined {
+  if (!Array.isArray(todos) || !todos.length) return undefined;
+  return todos.map((one) => ({ text: String(one?.content ?? ""), status: String(one?.status ?? "") }));
+}
+
+function Plan({ steps }: { steps: PlanStep[] }) {
+  return (
+    <ul className="plan">
+      {steps.map(({ text, status }, place) => (
+        <li key={place} data-status={status}>
+          <span aria-hidden>{status === "completed" ? "☑" : status === "in_progress" ? "▸" : "☐"}</span>
+          <span>{plain(text)}</span>
+          <span className="hidden">{plain(status)}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Call({ turn: { entry, diffs, result }, executionId, live }: Props) {
+  const edited = editOf(entry.data);
+  const state = result ? (result.isError ? "failed" : "done") : live ? "running" : "no result";
+  return (
+    <details open={edited !== undefined || diffs.length > 0 || result?.isError || state === "running"}>
+      <summary>
+        <strong>{plain(entry.tool)}</strong> <code>{about(entry.data)}</code>{" "}
+        <span className="call-state" data-state={state}>
+          {state}
+        </span>
+      </summary>
+      {diffs.length > 0
+        ? diffs.map((diff) => <Difference key={diff.place} text={diff.text} />)
+        : edited && <Edited {...edited} />}
+      {!edited && !diffs.length && <Given data={entry.data} />}
+      {result && (!edited || result.isError) && <Result entry={result} executionId={executionId} />}
+    </details>
+  );
+}
+
+function about(data: Record<string, unknown>): string {
+  const value = ABOUT.map((name) => data[name]).find((one) => one !== undefined) ?? "";
+  const text = plain(Array.isArray(value) ? value.join(" ") : String(value)).replaceAll("\n", " ");
+  return text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
+}
+
+function Given({ data }: { data: Record<string, unknown> }) {
+  if (!Object.keys(data).length) return null;
+  const text = Object.entries(data)
+    .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join("\n");
+  return <Code text={text} />;
+}
+
+/** What programs print, the beginning first. */
+function Code({ text, bad }: { text: string; bad?: boolean }) {
+  const [whole, setWhole] = useState(false);
+  const lines = plain(text).replace(/\n+$/, "").split("\n");
+  const more = whole ? 0 : Math.max(0, lines.length - FIRST_LINES);
+  return (
+    <>
+      <pre className="turn-code" data-bad={bad || undefined}>
+        {(more ? lines.slice(0, FIRST_LINES) : lines).join("\n")}
+      </pre>
+      {more > 0 && (
+        <Button className="turn-more" variant="subtle" size="compact-xs" onClick={() => setWhole(true)}>
+          {more} more {more === 1 ? "line" : "lines"}
+        </Button>
+      )}
+    </>
+  );
+}
+
+function Result({ entry, executionId }: { entry: Entry; executionId: string }) {
+  const { whole } = entry;
+  return (
+    <>
+      {entry.text && <Code text={entry.text} bad={entry.isError} />}
+      {whole && (
+        <a href={logPart(executionId, whole.stream, whole.offset, whole.size)} download="result.txt">
+          This is only the beginning: the whole result, {bytes(whole.size)}
+        </a>
+      )}
+    </>
+  );
+}
