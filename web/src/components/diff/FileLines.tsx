@@ -142,12 +142,18 @@ function pieces(text: string, tokens?: Token[], parts?: Part[]): Piece[] {
   return found;
 }
 
+/** So many changed lines of a file are compared word by word; more would keep the page waiting. */
+const MOST_COMPARED = 1_000;
+
 /** Of lines that were changed into others: which parts of them are new or gone. */
 function changedParts(file: FileDiff): Map<Line, Part[]> {
   const found = new Map<Line, Part[]>();
-  for (const { left, right } of file.hunks.flatMap((hunk) => pairs(hunk.lines))) {
-    const both = left?.kind === "remove" && right ? partsOf(left.text, right.text) : null;
-    if (!left || !right || !both) continue;
+  const changed = file.hunks
+    .flatMap((hunk) => pairs(hunk.lines))
+    .filter(({ left }) => left?.kind === "remove");
+  for (const { left, right } of changed.slice(0, MOST_COMPARED)) {
+    const both = left && right && partsOf(left.text, right.text);
+    if (!both) continue;
     found.set(left, both[0]);
     found.set(right, both[1]);
   }
