@@ -42,8 +42,12 @@ def test_steps_are_set_asked_and_answered(running: Program) -> None:
     ]
     steps.write_text("[]")
     running.ok("project", "steps", "shop", "--set", str(steps))
+    approved = running.json("change", "approve", "shop#1")
+    assert approved["approval"]["member_name"] == "owner"
+    assert "approved_by " in running.ok("change", "show", "shop#1")
     done = running.json("change", "respond", "shop#1", "Once more.", "--wait")
     assert done["task"]["state"] == "completed"
+    assert "approved_by " not in running.ok("change", "show", "shop#1")
     log = subprocess.run(
         ["git", "-C", running.place / "shop.git", "rev-list", "--count", done["change"]["branch"]],
         capture_output=True,

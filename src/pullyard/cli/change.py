@@ -41,8 +41,13 @@ def show(context: typer.Context, change: ChangeReference) -> None:
     terminal: Terminal = context.obj
     with connect(terminal) as client:
         found = find_change(client, change)
-    hidden = {"body", "diffstat", "receipt", "errand", "conflicts", "update"}
-    terminal.facts(found.model_dump(mode="json", exclude=hidden))
+    hidden = {"body", "diffstat", "receipt", "errand", "conflicts", "update", "approval", "responses"}
+    approved_by = found.approval.member_name if found.approval else None
+    terminal.facts({**found.model_dump(mode="json", exclude=hidden), "approved_by": approved_by})
+    if found.responses:
+        rows = [(one.number, one.state, one.title) for one in found.responses]
+        terminal.say()
+        terminal.rows(("RESPONSE", "STATE", "TITLE"), rows)
     if found.conflicts:
         rows = [(one.change_id or one.branch, few(one.files, one.total)) for one in found.conflicts]
         terminal.say()
@@ -87,6 +92,16 @@ def respond(
         task = client.respond(find_change(client, change).id, review)
         terminal.say(f"Added task {task.number} ({task.id}).")
         show_or_finish(terminal, client, task, wait=wait)
+
+
+@app.command("approve")
+def approve(context: typer.Context, change: ChangeReference) -> None:
+    """Tell the others that you find the change good, as it is now."""
+    terminal: Terminal = context.obj
+    with connect(terminal) as client:
+        approved = client.approve(find_change(client, change))
+    terminal.say(f"Approved {one_line(approved.branch)} as of {approved.commit[:12]}.")
+    terminal.finish(approved)
 
 
 @app.command("merge")

@@ -15,6 +15,7 @@ from pullyard.protocol.intake import EventRule, EventRuleInput, PlainEvent, Rece
 from pullyard.protocol.logs import OPEN_ENDED, LogLine, LogLines, LogMatch, LogMatches, LogStream
 from pullyard.protocol.provider_keys import ProviderKey, ProviderKeyInput
 from pullyard.protocol.resources import (
+    ApprovalInput,
     Change,
     ChangeErrand,
     Execution,
@@ -159,6 +160,12 @@ class Client:
 
     def respond(self, change_id: str, review: ReviewInput) -> Task:
         return self._transport.post(f"/changes/{change_id}/respond", Task, review)
+
+    def approve(self, change: Change) -> Change:
+        """As it is in ``change``: refused where it has another commit by now."""
+        return self._transport.post(
+            f"/changes/{change.id}/approve", Change, ApprovalInput(commit=change.commit)
+        )
 
     def log_streams(self, execution_id: str) -> Iterator[LogStream]:
         return self._pages(f"/executions/{execution_id}/logs", LogStream)
