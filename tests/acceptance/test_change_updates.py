@@ -59,14 +59,14 @@ def shown(repository: Path, commit: str) -> list[str]:
 async def test_what_goes_together_is_merged_and_proved_without_an_agent(system: System) -> None:
     await system.start_worker()
     repository = system.repository(FILES)
-    first, late, apart = await opened(
-        system, repository, EDIT.format(1, "A"), EDIT.format(9, "B"), "echo y > alone.txt"
-    )
+    step = {"name": "format", "after": "implement", "kind": "command", "settings": {"argv": ["true"]}}
+    commands = EDIT.format(1, "A"), EDIT.format(9, "B"), "echo y > alone.txt"
+    first, late, apart = await opened(system, repository, *commands, workflow_nodes=[step])
     await merge(system, first)
     now = await updated(system, late, first)
     assert now["update"]["state"] == "completed"
     assert now["attention"] is None
-    assert await steps(system, now) == ["prepare", "merge", "verify", "publish"]
+    assert await steps(system, now) == ["prepare", "merge", "format", "verify", "publish"]
     main = branches_of(repository)["main"]
     assert branches_of(repository)[late["branch"]] == now["commit"] != late["commit"]
     assert git_in(repository, "show", "-s", "--format=%P", now["commit"]).split() == [late["commit"], main]

@@ -6,22 +6,25 @@ import msgspec
 
 from pullyard.lifecycle.change import ErrandKind
 from pullyard.protocol.errands import CompareReport, TrialResult
-from pullyard.protocol.worker import Diffstat, Errand, ErrandReport, FileChange
+from pullyard.protocol.worker import Diffstat, Errand, ErrandReport, FileChange, Grant
 from tests.coordinator import RunningCoordinator, WireWorker, change_of
 
 
 async def open_change(
-    coordinator: RunningCoordinator, worker: WireWorker, project_id: str, commit: str
+    coordinator: RunningCoordinator, worker: WireWorker, project_id: str, commit: str, path: str = "a"
 ) -> str:
     task = await coordinator.task(project_id)
-    grant = await worker.claim()
-    files = [FileChange(path="a", status="modified")]
+    await publish(worker, await worker.claim(), commit, path)
+    return (await coordinator.until_task(task["id"], "completed"))["change_id"]
+
+
+async def publish(worker: WireWorker, grant: Grant, commit: str, path: str = "a") -> None:
+    files = [FileChange(path=path, status="modified")]
     change = msgspec.structs.replace(
         change_of(grant), commit=commit * 40, diffstat=Diffstat(files=files, additions=1, deletions=0)
     )
     await worker.walk(grant, "prepare", "implement", "verify", "publish")
     assert (await worker.finish(grant, change=change)).status_code == 200
-    return (await coordinator.until_task(task["id"], "completed"))["change_id"]
 
 
 async def comparison(worker: WireWorker) -> Errand:
