@@ -1,13 +1,18 @@
-"""The pages without a connection: what was read is shown, what is asked for waits, nothing happens twice."""
+"""The pages without a connection: what was read is shown, what is asked for waits, nothing happens twice; and
+what a device is told while no page is open."""
 
-from typing import TYPE_CHECKING
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.browser import BROWSER_TEST, browser, look_at
-from tests.coordinator import RunningCoordinator
+from tests.coordinator import RunningCoordinator, running_coordinator
 from tests.fault_proxy import FaultProxy
+from tests.push_service import Device, push_service
+from tests.web_scene import asks, enrol
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.async_api import Browser, expect
@@ -31,6 +36,20 @@ KEPT = """
 """
 UNTIL_KEPT = f"""
 async part => {{ while (!(await ({KEPT})()).includes(part)) await new Promise(requestAnimationFrame) }}
+"""
+
+# This browser has no push service of its own: the subscription is one of ours.
+SUBSCRIBED = """
+const subscription = { endpoint: ENDPOINT, toJSON: () => (SUBSCRIPTION), unsubscribe: async () => true };
+PushManager.prototype.subscribe = async () => subscription;
+PushManager.prototype.getSubscription = async () => subscription;
+"""
+CHOOSE = """
+async () => {
+    const [notification] = await self.registration.getNotifications();
+    self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+    return notification.title;
+}
 """
 
 
@@ -96,3 +115,52 @@ async def test_a_phone_works_without_a_connection(
         await page.reload()
         await expect(page.get_by_text("can't be reached")).to_be_visible()
         await expect(page.get_by_text("roof")).to_have_count(0)
+
+
+async def test_a_device_is_told_and_opens_the_right_page(browser: Browser, database_url: str) -> None:
+    async with (
+        push_service() as service,
+        running_coordinator(database_url, push_allow_private=(service.place,)) as coordinator,
+    ):
+        device = Device(f"{service.url}/send/one")
+        wish = device.wish()
+        subscription = {
+            "endpoint": device.endpoint,
+            "keys": {name: wish[name] for name in ("p256dh", "auth")},
+        }
+        context = await browser.new_context(permissions=["notifications"])
+        script = SUBSCRIBED.replace("ENDPOINT", json.dumps(device.endpoint))
+        await context.add_init_script(script.replace("SUBSCRIPTION", json.dumps(subscription)))
+        page = await context.new_page()
+        await log_in(page, coordinator, coordinator.url)
+        await page.goto(coordinator.url + "/settings")
+        await page.get_by_label("Budget").uncheck()
+        await page.get_by_label("Send them to this device").click()
+        told = page.get_by_role("list", name="Devices that are told")
+        await expect(told.get_by_text("not told of anything yet")).to_be_visible()
+        [known] = (await coordinator.get("/push"))["devices"]
+        assert "budget.near" not in known["events"]
+        assert "execution.waiting_input" in known["events"]
+
+        await asks(coordinator, await enrol(coordinator, "build-07"), await coordinator.project())
+        _, body = await service.next()
+        devtools = await context.new_cdp_session(page)
+        found: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        devtools.on("ServiceWorker.workerRegistrationUpdated", found.put_nowait)
+        await devtools.send("ServiceWorker.enable")
+        async with asyncio.timeout(20):
+            while not (registrations := (await found.get())["registrations"]):
+                pass
+        message = {"origin": coordinator.url, "registrationId": registrations[0]["registrationId"]}
+        message["data"] = json.dumps(device.open(body))
+        await devtools.send("ServiceWorker.deliverPushMessage", message)
+        [worker] = context.service_workers
+        await worker.evaluate("async () => { while (!(await self.registration.getNotifications()).length); }")
+        assert await worker.evaluate(CHOOSE) == "Needs you: Postgres advisory lock leaks"
+        await expect(page.get_by_role("heading", name="Postgres advisory lock leaks")).to_be_visible()
+
+        await page.goto(coordinator.url + "/settings")
+        await expect(told.get_by_text("told just now")).to_be_visible()
+        await page.get_by_label("Send them to this device").click()
+        await expect(told.get_by_role("listitem")).to_have_count(0)
+        assert (await coordinator.get("/push"))["devices"] == []

@@ -31,7 +31,7 @@ const theme = createTheme({
 });
 mendBoards();
 rememberWhatIsRead();
-install();
+install((address) => router.history.push(address));
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no root");
 

@@ -2,6 +2,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { ApiProblem, api, type Session, taken } from "./client";
 import { offlineSince } from "./live";
 import { clearOutbox, openOutbox } from "./outbox";
+import { forgetDevice } from "./push";
 import { forget, known, recall } from "./remember";
 
 const PATIENCE_MS = 8_000;
@@ -38,4 +39,5 @@ export async function leave() {
   await taken(api.DELETE("/api/v1/session"));
   await forget();
   await clearOutbox();
+  await forgetDevice().catch(() => undefined);
 }

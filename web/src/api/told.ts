@@ -1,4 +1,5 @@
 import { words } from "../lib/words";
+import type { components } from "./schema";
 import type { News } from "./stale";
 
 /** What people are told of, on whichever page, and by their devices while none is open. */
@@ -23,7 +24,9 @@ export type Told = {
   projectId: string | null;
 };
 
-const OF: Record<string, Kind> = {
+type ToldEvent = components["schemas"]["PushDeviceInput"]["events"][number];
+
+const OF: Record<ToldEvent, Kind> = {
   "execution.waiting_input": "needs-you",
   "change.open": "review",
   "task.failed": "failed",
@@ -39,7 +42,7 @@ const said = (value: unknown) => (typeof value === "string" ? value : "");
 
 /** None: nobody has to be told of it. */
 export function toldBy({ kind, cursor, payload, at, task_id, project_id }: Omit<News, "type">): Told | null {
-  const mine = OF[kind];
+  const mine = (OF as Record<string, Kind | undefined>)[kind];
   if (!mine) return null;
   const text =
     said(payload.question) ||
@@ -57,6 +60,11 @@ export function toldBy({ kind, cursor, payload, at, task_id, project_id }: Omit<
     changeId: said(payload.change_id) || null,
     projectId: project_id,
   };
+}
+
+/** The events of all kinds but these. */
+export function eventsBut(silent: Kind[]): ToldEvent[] {
+  return (Object.keys(OF) as ToldEvent[]).filter((event) => !silent.includes(OF[event]));
 }
 
 export function addressOf(one: Told): string {

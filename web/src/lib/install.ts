@@ -9,11 +9,16 @@ const LOOK_MS = 3_600_000;
 let lookedAt = 0;
 let wanted = false;
 
-/** Installs it, where the browser has such a thing, once the page itself is there. */
-export function install() {
+/** Installs it, where the browser has such a thing, once the page itself is there.
+ *
+ * `open` goes to the address of a notification that somebody has chosen. */
+export function install(open: (address: string) => void) {
   if (!import.meta.env.PROD || !navigator.serviceWorker) return;
   navigator.serviceWorker.addEventListener("controllerchange", () => {
     if (wanted) location.reload();
+  });
+  navigator.serviceWorker.addEventListener("message", ({ data }) => {
+    if (typeof data?.open === "string") open(data.open);
   });
   if (document.readyState === "complete") void register();
   else addEventListener("load", () => void register());

@@ -39,6 +39,9 @@ export default function Bell() {
   useEffect(startTelling, []);
   const shown = all.filter((one) => !silent.includes(one.kind));
   const fresh = shown.filter((one) => one.id > seenTo).length;
+  useEffect(() => {
+    navigator.setAppBadge?.(fresh).catch(() => undefined);
+  }, [fresh]);
   const change = (now: boolean) => {
     setOpen(now);
     const newest = shown[0];

@@ -1,6 +1,7 @@
 import { api, taken } from "../../api/client";
 import { cursor, onNews } from "../../api/live";
 import { muted, onDesk } from "../../api/notifications";
+import { goOnTelling, isTold } from "../../api/push";
 import { addressOf, KINDS, type Told, toldBy } from "../../api/told";
 import { plain } from "../../components/plain";
 import { store } from "../../lib/stores";
@@ -43,6 +44,7 @@ export function startTelling(): () => void {
     });
   };
   look();
+  goOnTelling().catch(() => undefined);
   const stops = [
     cursor.subscribe(look),
     onNews((news) => {
@@ -58,6 +60,8 @@ export function startTelling(): () => void {
 }
 
 function tellOnTheDesk(one: Told) {
+  // The push is shown anyway.
+  if (isTold()) return;
   if (!onDesk.get() || muted.get().includes(one.kind) || document.visibilityState === "visible") return;
   if (!("Notification" in window) || Notification.permission !== "granted") return;
   const title = KINDS.find(({ kind }) => kind === one.kind)?.name ?? "Pullyard";
