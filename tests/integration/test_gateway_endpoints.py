@@ -127,8 +127,9 @@ async def test_a_key_in_a_file_is_read_again_when_it_has_changed(tmp_path: Path)
 
 
 def counting(directory: Path) -> KeySource:
-    """It prints another key each time."""
-    script = f'echo x >> {directory}/runs; echo "key-$(wc -l < {directory}/runs)-of-a-command"'
+    """It prints another key each time, not in one piece."""
+    number = f"$(wc -l < {directory}/runs)"
+    script = f'echo x >> {directory}/runs; printf "key-{number}"; sleep 0.02; echo -of-a-command'
     return KeySource(command=["sh", "-c", script])
 
 

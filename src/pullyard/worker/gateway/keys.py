@@ -104,7 +104,10 @@ async def _run(command: Sequence[str]) -> str:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(COMMAND_SECONDS):
-            printed = await process.stdout.read(KEY_BYTES)
+            printed = b""
+            # What is there at one time may be half a key.
+            while len(printed) < KEY_BYTES and (piece := await process.stdout.read(KEY_BYTES)):
+                printed += piece
             code = await process.wait()
     except TimeoutError:
         logger.warning("gateway.no_key", source=command[0], problem=f"it took over {COMMAND_SECONDS:.0f} s")
