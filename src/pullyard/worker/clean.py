@@ -155,18 +155,20 @@ def _mirrors(data: Path) -> Iterator[Place]:
 def _programs(data: Path) -> Iterator[Place]:
     here = shelf.shelf_in(data)
     for home in sorted(here.directory.iterdir()) if here.directory.is_dir() else ():
-        idle = is_free(home / shelf.LOCK)
+        busy = None if is_free(home / shelf.LOCK) else IN_USE
         current = here.installed(home.name)
         for version in here.versions(home.name):
-            path = home / version
-            used = shelf.use_of(path)
-            stays = None if idle and is_free(used) else IN_USE
-            if current is not None and current.version == version:
-                stays = "tasks get it"
-            moment = changed_at(used if used.exists() else path)
-            yield Place(Kind.PROGRAM, path, size_bytes(path), moment, f"{home.name} {version}", stays)
+            stays = "tasks get it" if current is not None and current.version == version else busy
+            yield _version(home / version, stays)
         for path in home.glob(f"{shelf.HALF}*"):
-            yield _leftover(path, None if idle else IN_USE)
+            yield _leftover(path, busy)
+
+
+def _version(path: Path, stays: str | None) -> Place:
+    used = shelf.use_of(path)
+    moment = changed_at(used if used.exists() else path)
+    stays = stays or (None if is_free(used) else IN_USE)
+    return Place(Kind.PROGRAM, path, size_bytes(path), moment, f"{path.parent.name} {path.name}", stays)
 
 
 def _why_damaged_stays(path: Path) -> str | None:

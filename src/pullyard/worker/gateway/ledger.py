@@ -131,21 +131,23 @@ class Ledger:
 
     def verdict(self) -> Verdict:
         """Why an agent that failed did so, where it was the money or the provider; measured, not claimed."""
-        if self.refused and self.share is not None and self.share.is_refused:
-            allowance = self.share.allowance
-            words = allowance.message if allowance else ""
-            if allowance is not None and allowance.shared:
-                words = words or "Others hold what is left of the budget."
-                return Verdict(Reason.BUDGET_PAUSED, f"{words} Nobody raised it while the agent waited.")
-            return Verdict(Reason.BUDGET_SPENT, f"{words} Raise it, or make the task smaller.")
         if self.refused:
-            message = "The task's model budget is spent: raise it, or make the task smaller."
-            return Verdict(Reason.BUDGET_SPENT, message)
+            return self._spent()
         if limited := self.limited:
             return Verdict(Reason.QUOTA_REACHED, f"{QuotaReached(limited)} The task is tried again then.")
         if self.failure is not None:
             return Verdict(Reason.PROVIDER_FAILED, f"{self.failure.message} Check the key and its limits.")
         return Verdict()
+
+    def _spent(self) -> Verdict:
+        allowance = self.share.allowance if self.share is not None and self.share.is_refused else None
+        if allowance is None:
+            message = "The task's model budget is spent: raise it, or make the task smaller."
+            return Verdict(Reason.BUDGET_SPENT, message)
+        if allowance.shared:
+            words = allowance.message or "Others hold what is left of the budget."
+            return Verdict(Reason.BUDGET_PAUSED, f"{words} Nobody raised it while the agent waited.")
+        return Verdict(Reason.BUDGET_SPENT, f"{allowance.message} Raise it, or make the task smaller.")
 
     @property
     def limited(self) -> RateLimited | None:

@@ -80,22 +80,25 @@ class Rules:
             return Refusal(
                 f"{shown(place)} is not among the hosts of this project. To allow it: {self.line(place)}"
             )
-        if path is None and place[1] == HTTP_PORT:
+        if path is None:
+            return self._refuse_tunnel(place, rules)
+        if any(_matches(rule, method, path) for rule in rules):
+            return None
+        return Refusal(f"{method} of this path is not allowed at {shown(place)}: see the project's network.")
+
+    def _refuse_tunnel(self, place: Place, rules: Sequence[HostRule]) -> Refusal | None:
+        if place[1] == HTTP_PORT:
             # Networks that serve many hosts at one address go by a request's Host, which could be another.
             return Refusal(
                 f"A tunnel to {shown(place)} would hide which host is asked for: let the program ask the "
                 "proxy for http:// addresses itself, or use https://."
             )
-        if path is None:
-            if any(is_plain(rule) for rule in rules):
-                return None
-            return Refusal(
-                f"{shown(place)} is allowed for certain methods or paths, which can't be seen inside TLS: "
-                f"allow the whole host by {self.line(place)}, or use http:// where the host has that."
-            )
-        if any(_matches(rule, method, path) for rule in rules):
+        if any(is_plain(rule) for rule in rules):
             return None
-        return Refusal(f"{method} of this path is not allowed at {shown(place)}: see the project's network.")
+        return Refusal(
+            f"{shown(place)} is allowed for certain methods or paths, which can't be seen inside TLS: "
+            f"allow the whole host by {self.line(place)}, or use http:// where the host has that."
+        )
 
     def line(self, place: Place) -> str:
         """The command that lets a project reach a host."""
