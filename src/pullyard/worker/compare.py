@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git
-from pullyard.git.trial_merge import conflicting_files
+from pullyard.git.trial_merge import MERGE_SECONDS, conflicting_files
 from pullyard.protocol.errands import (
     MOST_MERGES,
     SHOWN_CHARACTERS,
@@ -88,6 +88,9 @@ async def try_merge(
     if not other:
         return TrialResult(place=place)
     one, other = check_object_id(merge.commit), check_object_id(other)
-    found = await conflicting_files(git, mirror.path, scratch, one, other, seconds=min(seconds, 20.0)) or []
+    found = (
+        await conflicting_files(git, mirror.path, scratch, one, other, seconds=min(seconds, MERGE_SECONDS))
+        or []
+    )
     files = [name[:SHOWN_CHARACTERS] for name in found[:SHOWN_FILES]]
     return TrialResult(place=place, files=files, total=len(found))
