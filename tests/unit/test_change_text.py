@@ -115,6 +115,11 @@ def test_nobody_is_called(text: str) -> None:
 
 
 @pytest.mark.attack("words: titles, branches and Markdown")
+def test_what_steers_the_text_around_it_is_gone() -> None:
+    assert harmless("a\x1b\x9b\u061c\u200b\u2028\u202e\u2060\u2069\ufeff\ufffbb\tc\n") == "ab\tc\n"
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
 @pytest.mark.parametrize("word", ["fix", "fixes", "Closes", "closing", "resolved", "Implements"])
 @pytest.mark.parametrize(
     "text",

@@ -4,6 +4,8 @@ import codecs
 import re
 from collections.abc import Sequence
 
+from pullyard.lifecycle.steering import STEERING
+
 _COLOUR = (
     r"(?:0?|1|2|3|4|22|23|24|39|49|[34][0-7]|9[0-7]|10[0-7]|[34]8;5;\d{1,3}|[34]8;2;\d{1,3};\d{1,3};\d{1,3})"
 )
@@ -14,10 +16,6 @@ _SEQUENCES = re.compile(
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
     r"|\x1b[ -/]*[0-~]?"
 )
-# C0 but tab and line feed, DEL, C1, and the marks that reorder or hide text.
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-)
 _RESET = "\x1b[0m"
 
 LINE_CHARACTERS = 16_384
@@ -25,7 +23,7 @@ LINE_CHARACTERS = 16_384
 
 def plain(text: str) -> str:
     """Without any sequence, colours included. Line feeds and tabs stay."""
-    return _CONTROLS.sub("", _SEQUENCES.sub("", _without_redraws(text)))
+    return STEERING.sub("", _SEQUENCES.sub("", _without_redraws(text)))
 
 
 def coloured(text: str) -> str:
@@ -82,10 +80,10 @@ def _coloured_line(line: str) -> str:
     kept: list[str] = []
     end = 0
     for match in _SEQUENCES.finditer(line):
-        kept.append(_CONTROLS.sub("", line[end : match.start()]))
+        kept.append(STEERING.sub("", line[end : match.start()]))
         if _PLAIN_SGR.fullmatch(match.group()):
             kept.append(match.group())
         end = match.end()
-    kept.append(_CONTROLS.sub("", line[end:]))
+    kept.append(STEERING.sub("", line[end:]))
     clean = "".join(kept)
     return clean + _RESET if "\x1b" in clean else clean

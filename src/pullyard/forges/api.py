@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from pullyard.forges.errors import AnswerTooLong, ForgeBusy, ForgeRefused, ForgeUnsure
+from pullyard.lifecycle.steering import STEERING
 from pullyard.protocol.errors import RemoteFailure
 
 ANSWER_BYTES = 8 << 20
@@ -36,7 +37,6 @@ SECONDARY_SECONDS = 60.0
 """What GitHub asks for after its secondary limit where it names no time."""
 SAID_CHARACTERS = 300
 _AGAIN = frozenset({500, 502, 503, 504})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
 _LAST = re.compile(r"[?&]page=([0-9]{1,9})(?:&[^<>]*)?>[^,<>]*rel=\"?last")
 _LIMITED = re.compile(r"rate limit|too many requests|abuse detection", re.IGNORECASE)
 
@@ -336,4 +336,4 @@ def _collect(told: Any, words: list[str], depth: int = 0) -> None:
 
 
 def _plain(text: str) -> str:
-    return _CONTROL.sub(" ", text)[:SAID_CHARACTERS].strip()
+    return " ".join(STEERING.sub(" ", text).split())[:SAID_CHARACTERS]

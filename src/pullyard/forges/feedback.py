@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from pullyard.lifecycle.steering import STEERING
 from pullyard.protocol.feedback import (
     LINE_CHARACTERS,
     MOST_REMARKS,
@@ -19,7 +20,6 @@ from pullyard.protocol.feedback import (
 CUT = "\n[…]"
 MOST_ASKED = 30
 """People of one look whose rights are asked for."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 _LOG_NOISE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 _OURS = re.compile(r"^(?! {0,3}>).*\(`(?:exec|task)_[0-9a-z]{26}`\)", re.MULTILINE)
 """The mark that our own comments have; within a quotation it is somebody else's answer to one."""
@@ -185,7 +185,7 @@ def sound(text: str) -> str:
 
 
 def plain_line(text: str) -> str:
-    return " ".join(_CONTROL.sub(" ", sound(text)).split())[:LINE_CHARACTERS]
+    return " ".join(STEERING.sub(" ", sound(text)).split())[:LINE_CHARACTERS]
 
 
 def page_url(text: str | None) -> str | None:

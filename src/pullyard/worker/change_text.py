@@ -6,6 +6,7 @@ import shlex
 from pullyard.forges.sites import Place
 from pullyard.git.addresses import read_address
 from pullyard.lifecycle.money import dollars
+from pullyard.lifecycle.steering import STEERING
 from pullyard.lifecycle.workflows import NodeKind
 from pullyard.protocol.feedback import IssueComment, without_checks
 from pullyard.protocol.receipt_text import tests_text, write_block
@@ -22,7 +23,6 @@ _CLOSE_ISSUES = frozenset({"github", "gitlab", "gitea"})
 _ISSUE = re.compile(r"https?://(?P<host>[^/:]+)(?::\d+)?/(?P<path>.+?)(?:/-)?/issues/(?P<number>[0-9]{1,18})")
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]/_~-]{1,300}")
 _FENCE = re.compile(r"^([ \t>*+.)\d-]*)(`{3,}|~{3,})", re.MULTILINE)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 # Forges act on these words and names; a task's text must not. Each is broken by a character of no width.
 _CLOSING = re.compile(
     r"(?<![A-Za-z0-9])"
@@ -52,7 +52,7 @@ _BROKEN = (
 
 def harmless(text: str) -> str:
     """Others' words as a forge may show them: nothing hidden, nobody called, nothing closed."""
-    for pattern, replacement in ((_CONTROL, ""), *_BROKEN):
+    for pattern, replacement in ((STEERING, ""), *_BROKEN):
         text = pattern.sub(replacement, text)
     return text
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pullyard.coordinator.tasks.create import create_task
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.coordinator.webhooks.protocol import Issue
+from pullyard.lifecycle.steering import STEERING
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.resources import TaskInput
 from pullyard.store.queries import named
@@ -17,8 +18,6 @@ TEXT_CHARACTERS = 60_000
 ASKED_CHARACTERS = 20_000
 NAME_CHARACTERS = 100
 URL_CHARACTERS = 1000
-# What makes text of another width or direction, or steers a terminal; line ends and tabs stay.
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 # Bitbucket writes the title after the number, and GitLab calls some issues work items: it is one issue.
 _NUMBERED = re.compile(r"(?P<before>.*/)(?:issues|work_items)/(?P<number>[0-9]{1,18})(?:/[^/]*)?")
 
@@ -77,4 +76,4 @@ def wish_of(issue: Issue, source_url: str, asked: str) -> TaskInput:
 
 
 def harmless(text: str) -> str:
-    return _STEERING.sub("\ufffd", text.replace("\r\n", "\n"))
+    return STEERING.sub("\ufffd", text.replace("\r\n", "\n"))
