@@ -153,6 +153,31 @@ async def test_one_of_several_candidates_is_chosen(browser: Browser, coordinator
     await expect(page.get_by_role("button", name="Choose")).to_have_count(0)
 
 
+async def test_agents_are_compared_from_the_first_wish_on(
+    browser: Browser, coordinator: RunningCoordinator
+) -> None:
+    await coordinator.project(name="acme/shop")
+    page, complaints = await open_page(browser, coordinator)
+    await expect(page.get_by_role("button", name="New task")).to_be_enabled()
+    await page.keyboard.press("c")
+    await page.get_by_role("textbox", name="Title").fill("Mend the sorting of prices")
+    await page.get_by_role("button", name="Criteria, priority, labels…").click()
+    agents = page.get_by_role("combobox", name="Agents to compare")
+    await agents.fill("claude-code")
+    await agents.press("Enter")
+    await page.keyboard.press("Control+Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("candidates")
+    await agents.fill("command:make it, please")
+    await agents.press("Enter")
+    await page.keyboard.press("Control+Enter")
+    await expect(page.get_by_role("heading", name="Mend the sorting of prices")).to_be_visible()
+    await expect(page.get_by_role("listitem", name="Candidate 2")).to_contain_text("command: make it, please")
+    [made] = (await coordinator.get("/comparisons"))["items"]
+    assert [one["agent"]["name"] for one in made["candidates"]] == ["claude-code", "command"]
+    assert len(complaints) == 1
+    assert "422" in complaints[0]
+
+
 async def test_what_is_about_the_same_files_waits_where_the_project_wants_that(
     browser: Browser, coordinator: RunningCoordinator
 ) -> None:

@@ -1,9 +1,9 @@
-import { Button, Collapse, NativeSelect, NumberInput, TagsInput, Textarea, TextInput } from "@mantine/core";
+import { Button, Collapse, NativeSelect, Textarea, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useRef, useState } from "react";
 import { putTasks } from "../../api/board";
-import { api, once, type Project, type Task, taken } from "../../api/client";
+import { api, type Comparison, once, type Project, type Task, taken } from "../../api/client";
 import { Kept } from "../../api/outbox";
 import { projectsQuery, queryClient, workersQuery } from "../../api/queries";
 import { Dialog } from "../../components/Dialog";
@@ -11,6 +11,7 @@ import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { kept } from "../../lib/stores";
 import { toast, toastError } from "../../lib/toasts";
+import { candidateOf, More, NO_WISH, type Wish } from "./More";
 
 const lastProject = kept("last-project", "", (value) => typeof value === "string");
 
@@ -37,31 +38,41 @@ export default function CreateTask({ close, projectId }: Props) {
 type FormProps = { projects: Project[]; chosen: string | undefined; close: () => void };
 
 function Form({ projects, chosen, close }: FormProps) {
+  const navigate = useNavigate();
   const form = useRef<HTMLFormElement>(null);
   const title = useRef<HTMLInputElement>(null);
   const remembered = [chosen, lastProject.get()].find((id) => projects.some((one) => one.id === id));
   const [project, setProject] = useState(remembered ?? projects[0]?.id ?? "");
-  const [priority, setPriority] = useState<number | string>(0);
-  const [labels, setLabels] = useState<string[]>([]);
+  const [wish, setWish] = useState<Wish>(NO_WISH);
   const [more, setMore] = useState(false);
   const [another, setAnother] = useState(false);
   // Sent again after a broken connection it must not become two tasks.
   const key = useRef<ReturnType<typeof once>>(null);
+  const send = (fields: FormData): Promise<Task | Comparison> => {
+    const { priority, labels, agents } = wish;
+    const texts = textsOf(fields);
+    key.current ??= once(`New task: ${texts.title}`);
+    const params = { path: { project_id: project }, header: key.current };
+    const body = { ...texts, priority: Number(priority) || 0, labels };
+    return agents.length > 0
+      ? taken(
+          api.POST("/api/v1/projects/{project_id}/comparisons", {
+            params,
+            body: { ...body, candidates: agents.map(candidateOf) } as never,
+          }),
+        )
+      : taken(api.POST("/api/v1/projects/{project_id}/tasks", { params, body: body as never }));
+  };
   const create = useMutation({
-    mutationFn: (fields: FormData) => {
-      const texts = textsOf(fields);
-      key.current ??= once(`New task: ${texts.title}`);
-      return taken(
-        api.POST("/api/v1/projects/{project_id}/tasks", {
-          params: { path: { project_id: project }, header: key.current },
-          body: { ...texts, priority: Number(priority) || 0, labels } as never,
-        }),
-      );
-    },
-    onSuccess: (task) => {
-      putTasks([task]);
+    mutationFn: send,
+    onSuccess: (made) => {
       void queryClient.invalidateQueries({ queryKey: ["tasks", "list"] });
-      toast(`Created #${task.number}: ${task.title}${overlapsOf(task)}`);
+      if ("candidates" in made) {
+        void navigate({ to: "/comparisons/$comparisonId", params: { comparisonId: made.id } });
+      } else {
+        putTasks([made]);
+        toast(`Created #${made.number}: ${made.title}${overlapsOf(made)}`);
+      }
       next();
     },
     onError: (problem) => {
@@ -116,39 +127,7 @@ function Form({ projects, chosen, close }: FormProps) {
         {more ? "Fewer settings" : "Criteria, priority, labels…"}
       </Button>
       <Collapse expanded={more} transitionDuration={0}>
-        <div className="stack">
-          <Textarea
-            label="Done when"
-            description="One criterion a line"
-            name="criteria"
-            autosize
-            minRows={2}
-            maxRows={8}
-          />
-          <Textarea
-            label="Files that it is about"
-            description="One a line, such as shop/*.py: compared with what other work under way touches"
-            name="files"
-            autosize
-            minRows={1}
-            maxRows={8}
-          />
-          <NumberInput
-            label="Priority"
-            description="Higher runs earlier"
-            value={priority}
-            onChange={setPriority}
-            min={-1000}
-            max={1000}
-          />
-          <TagsInput
-            label="Labels"
-            description="What a worker must have"
-            value={labels}
-            onChange={setLabels}
-            maxTags={50}
-          />
-        </div>
+        <More wish={wish} change={(changed) => setWish({ ...wish, ...changed })} />
       </Collapse>
       <Notice error={create.error} />
       <div className="row dialog-end">
