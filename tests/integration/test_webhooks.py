@@ -203,8 +203,7 @@ async def test_what_is_about_our_change_makes_a_worker_look_at_once(
     # The payload is never believed: GitHub's example says that the change was merged.
     assert (await coordinator.get(f"/changes/{change['id']}"))["state"] == "open"
     elsewhere = there.forge.touching("main", "c" * 40)
-    about_it = {"pull_request closed", "pull_request_review submitted", "pull_request_review_comment created"}
-    for name in {"push", "status", "run", "suite", "workflow", "pipeline"} & set(elsewhere) - about_it:
+    for name in elsewhere.keys() & {"push", "status", "run", "suite", "workflow", "pipeline"}:
         assert (await there.verdict(*elsewhere[name]))["verdict"] == "ignored"
 
 
