@@ -10,13 +10,14 @@ from bench.idle import memory, ticks
 from bench.peers import CELERY, PGQUEUER, NotInstalled, Peer, measured
 from bench.stage import DURABLE, Coordinator, Stage
 from bench.wire import QUICK, WireWorker, enrol
+from pullyard.protocol.worker import Grant
 
 SLOTS = 10
 TASKS = 4000
 PROJECTS = 20
 SAID = (
     f"{DURABLE}; {TASKS} queued tasks of {PROJECTS} projects, one worker with {SLOTS} slots; a"
-    " finish is a success that tells of its phases"
+    " finish is a success that tells of its phases and asks for the next task"
 )
 GOALS: tuple[tuple[Peer, float], ...] = ((CELERY, 8), (PGQUEUER, 1.5))
 
@@ -75,26 +76,31 @@ async def beat_for_ever(worker: WireWorker) -> None:
 
 
 async def work_off(worker: WireWorker, tasks: int) -> int:
-    """As a real worker does: one poll for all the slots that are free, the finishes beside it.
+    """As a real worker does: one poll for the slots that are free, and with each finish a wish for the next.
 
     So many at least, for a poll may give several at its end; how many it was.
     """
     freed = asyncio.Event()
     running: set[asyncio.Task[None]] = set()
     granted = 0
-    while granted < tasks:
-        while len(running) >= SLOTS:
-            freed.clear()
-            await freed.wait()
-        for grant in await worker.claim(slots=SLOTS - len(running)):
+
+    async def work(given: list[Grant]) -> None:
+        nonlocal granted
+        while given:
             granted += 1
-            finishing = asyncio.create_task(worker.finish(grant, *QUICK))
-            running.add(finishing)
+            given = await worker.finish(given[0], *QUICK, more=granted < tasks)
 
-            def ended(task: asyncio.Task[None]) -> None:
-                running.discard(task)
-                freed.set()
+    def ended(task: asyncio.Task[None]) -> None:
+        running.discard(task)
+        freed.set()
 
-            finishing.add_done_callback(ended)
+    while granted < tasks:
+        freed.clear()
+        if len(running) < SLOTS:
+            for grant in await worker.claim(slots=SLOTS - len(running)):
+                working = asyncio.create_task(work([grant]))
+                running.add(working)
+                working.add_done_callback(ended)
+        await freed.wait()
     await asyncio.gather(*running)
     return granted

@@ -174,12 +174,24 @@ class WireWorker:
         where = f"{stream}?fence={grant.fence}&offset={offset}"
         await self.http.post(f"/worker/v1/executions/{grant.execution_id}/logs/{where}", frame)
 
-    async def finish(self, grant: Grant, *phases: Phase, reason: Reason | None = None) -> None:
-        """``phases`` are those that the finish tells of by itself, as a quick execution's does."""
-        wish = FinishRequest(fence=grant.fence, reason=reason, message="bench", phases=list(phases))
-        await self.http.post(f"/worker/v1/executions/{grant.execution_id}/finish", encode(wish))
+    async def finish(
+        self, grant: Grant, *phases: Phase, reason: Reason | None = None, more: bool = False
+    ) -> list[Grant]:
+        """``phases`` are those that the finish tells of by itself, as a quick execution's does.
+
+        With ``more`` it asks for another execution in the place of this one, and returns what it was given.
+        """
+        wish = FinishRequest(
+            fence=grant.fence,
+            reason=reason,
+            message="bench",
+            phases=list(phases),
+            next_request_id=uuid4().hex if more else None,
+        )
+        answer = await self._call(f"/executions/{grant.execution_id}/finish", wish, ClaimAnswer)
         # Not before: what a heartbeat does not name any more is taken back.
         self.held.pop(grant.execution_id, None)
+        return answer.grants
 
 
 async def enrol(coordinator: Coordinator, token: str, *, name: str = "bench", slots: int = 1) -> WireWorker:

@@ -11,7 +11,7 @@ import zstandard
 from pullyard.git.remotes import Push
 from pullyard.lifecycle.execution import EXECUTION_TRANSITIONS
 from pullyard.lifecycle.task import TASK_TRANSITIONS
-from pullyard.protocol.worker import ClaimAnswer, ClaimRequest
+from pullyard.protocol.worker import ClaimAnswer
 from simulation.memory import Row, Tables
 
 TASK_MOVES = {(before.value, after.value) for (before, _), after in TASK_TRANSITIONS.items()}
@@ -146,11 +146,12 @@ class Oracle:
 
     def answered(self, worker_id: str, body: bytes, content: bytes, began: float) -> None:
         """A request that came after a grant to the same request is given it again, until it is confirmed."""
-        wish = msgspec.json.decode(body, type=ClaimRequest)
+        wish = msgspec.json.decode(body)
+        request_id = wish.get("request_id") or wish.get("next_request_id")
         given = {grant.execution_id for grant in msgspec.json.decode(content, type=ClaimAnswer).grants}
         for one in self.tables.task_executions.values():
             unconfirmed = one["finished_at"] is None and one["acknowledged_at"] is None
-            asked = (one["worker_id"], one["request_id"]) == (worker_id, wish.request_id)
+            asked = (one["worker_id"], one["request_id"]) == (worker_id, request_id)
             if unconfirmed and asked and one["assigned_at"] < began and one["id"] not in given:
                 self.violated(f"the same request was not given {one['id']} again")
 

@@ -114,14 +114,15 @@ class CoordinatorNode:
     ) -> "CoordinatorNode":
         bus = SimulatedBus(others)
         clock = clock_of(loop, node)
+        dispatcher = Dispatcher(database, settings)
         parts: dict[str, Any] = {
             "settings": settings,
             "database": database,
             "bus": bus,
             "feed": NoFeed(),
             "authenticator": TrustingAuthenticator(),
-            "dispatcher": Dispatcher(database, settings),
-            "finishes": FinishGroups(database),
+            "dispatcher": dispatcher,
+            "finishes": FinishGroups(dispatcher),
             "caretakers": Caretakers(clock),
             "forgotten": Forgotten(settings.lease_seconds, clock),
             "stopping": asyncio.Event(),

@@ -45,6 +45,10 @@ TABLES = (
 ADVISORY_LOCK = "pg_advisory_xact_lock"
 
 
+class LockHeld(TimeoutError):
+    """As where Postgres does not wait any longer for a lock."""
+
+
 class ConstraintBroken(Exception):
     """What Postgres would refuse by a CHECK or a UNIQUE: the code relies on never getting there."""
 
@@ -220,8 +224,11 @@ class Connection:
         self.info: dict[Any, Any] = {}
         self.writing = False
         self.locked = False
+        self.savepoint = 0
 
     async def execute(self, clause: Any, parameters: Mapping[str, Any] | None = None) -> Answer:
+        if isinstance(clause, str):
+            return await self.command(clause)
         name = names_by_clause().get(id(clause))
         if name is not None:
             return await self.run(name, parameters or {})
@@ -229,6 +236,22 @@ class Connection:
             await self.take_lock()
             return Answer([{"lock": None}])
         raise NotImplementedError(f"The memory member does not know this statement yet:\n{clause.text}")
+
+    async def command(self, text: str) -> Answer:
+        """A part of the transaction that may be taken back.
+
+        Raises LockHeld where it would have to wait: what the transaction wrote before may be seen by nobody.
+        """
+        if text.startswith("ROLLBACK TO SAVEPOINT"):
+            self.roll_back(self.savepoint)
+            return Answer()
+        assert text.startswith("SAVEPOINT")
+        assert ADVISORY_LOCK in text
+        self.savepoint = len(self.undo)
+        if self.database.advisory.queue:
+            raise LockHeld
+        await self.take_lock()
+        return Answer()
 
     async def fetch(self, text: str, *values: Any, record_class: Any = None) -> list[SimpleNamespace]:
         """As the driver's own connection has it."""
@@ -273,8 +296,9 @@ class Connection:
     def delete(self, table: str, key: Any) -> None:
         self.undo.append((table, key, self.tables.rows[table].pop(key)))
 
-    def roll_back(self) -> None:
-        for table, key, before in reversed(self.undo):
+    def roll_back(self, since: int = 0) -> None:
+        while len(self.undo) > since:
+            table, key, before = self.undo.pop()
             if before is None:
                 self.tables.rows[table].pop(key, None)
             else:

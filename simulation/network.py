@@ -97,9 +97,9 @@ class Network:
         self.under_way = 0
         self.trace: Callable[[str], None] | None = None
         self.answered: Callable[[str, bytes, Reply, float], None] = lambda *_: None
-        """Told of every answer to a claim: whose, the request, what it was given and when it had come."""
+        """Told of every answer that may give something: whose, the request, what and when it had come."""
         self.heard: Callable[[str, bytes, Reply, float], None] | None = None
-        """Told of every other answer: what it was asked, and when it had come."""
+        """Told of every answer but a claim's: what it was asked, and when it had come."""
 
     def later(self, seconds: float, act: Callable[..., Any], *arguments: Any) -> None:
         """Of no node: it happens whoever is killed or stopped meanwhile."""
@@ -159,9 +159,9 @@ class Network:
         reply = Reply(status, content)
         if self.trace is not None:
             self.trace(f"{replica.node.name} answers {link.worker_id} {path} {status} {content[:120]!r}")
-        if path == "/worker/v1/claim":
+        if path.endswith(("/claim", "/finish")):
             self.answered(link.worker_id, body, reply, began)
-        elif self.heard is not None:
+        if self.heard is not None and not path.endswith("/claim"):
             self.heard(path, body, reply, began)
         if self.dice.random() < self.weather.answer_lost:
             if self.dice.random() < 0.5:

@@ -208,9 +208,8 @@ def succeed(c: Connection, row: Row, wish: Row) -> Row:
     about = (row["tenant_id"], row["project_id"], task["id"], row["id"])
     if change:
         ids = {"project_id": row["project_id"], "task_id": task["id"], "execution_id": row["id"]}
-        change_create(
-            c, {**change, **ids, "tenant_id": row["tenant_id"], "state": "open", "repository": None}
-        )
+        of_project = {"repository": None, "repository_url": None}
+        change_create(c, {**change, **ids, **of_project, "tenant_id": row["tenant_id"], "state": "open"})
         told = {"change_id": change["id"], "state": "open", "branch": change["branch"]}
         write_event(c, about, "change.open", told)
     count(c, row["project_id"], 0, -1, None)
@@ -218,7 +217,11 @@ def succeed(c: Connection, row: Row, wish: Row) -> Row:
     write_event(c, about, "execution.succeeded", {"state": "succeeded", **said})
     moved = {"state": "completed", "from": "running", "pending_reason": None, **said}
     write_event(c, (*about[:3], None), "task.completed", moved)
-    return {**picked(row, "id", "project_id", "task_id", "correlation_id", "queued_at")}
+    labels = c.tables.workers[row["worker_id"]]["labels"]
+    return {
+        **picked(row, "id", "project_id", "task_id", "correlation_id", "queued_at"),
+        "worker_labels": labels,
+    }
 
 
 @answers("change_create", writes=True)

@@ -4,11 +4,12 @@ import asyncio
 
 import msgspec
 import pytest
+from httpx import Response
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from pullyard.lifecycle.execution import Phase
-from pullyard.protocol.worker import FinishRequest, Grant, Usage
+from pullyard.protocol.worker import ClaimAnswer, FinishRequest, Grant, Usage
 from tests.coordinator import RunningCoordinator, WireWorker, change_of, running_coordinator
 from tests.eventually import eventually
 
@@ -134,3 +135,44 @@ async def test_a_change_is_on_the_branch_of_its_grant(
     taken = await worker.finish(grant, phases=ALL_PHASES, change=change_of(grant), usage=usage)
     assert taken.status_code == 200, taken.text
     assert [one["branch"] for one in (await coordinator.get("/changes"))["items"]] == [grant.branch]
+
+
+def given_by(answer: Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [grant.task.id for grant in msgspec.json.decode(answer.content, type=ClaimAnswer).grants]
+
+
+async def test_a_finish_may_bring_the_next_task(coordinator: RunningCoordinator) -> None:
+    worker = await coordinator.worker(slots=1)
+    project_id = await coordinator.project(max_running=1)
+    first, second, third = [(await coordinator.task(project_id))["id"] for _ in range(3)]
+    grant = await worker.claim()
+    wish = {"phases": ALL_PHASES[:2], "next_request_id": "next"}
+    refused = await worker.finish(grant, **wish | {"fence": grant.fence + 1})
+    assert refused.json()["code"] == "lost-lease"
+    answer = await worker.finish(grant, **wish)
+    assert given_by(answer) == [second]
+    # Its answer may have got lost: until a heartbeat has named the execution, it is given again.
+    assert given_by(await worker.finish(grant, **wish)) == [second]
+    (following,) = msgspec.json.decode(answer.content, type=ClaimAnswer).grants
+    await worker.beat(following)
+    assert given_by(await worker.finish(grant, **wish)) == []
+    states = [(await coordinator.get(f"/tasks/{one}"))["state"] for one in (first, second, third)]
+    assert states == ["completed", "running", "queued"]
+    # As an older worker does, and as one that takes nothing more.
+    assert given_by(await worker.finish(following, phases=ALL_PHASES[:2])) == []
+    # What is not written in a group leaves the next task to the next claim.
+    last = await worker.claim()
+    assert last.task.id == third
+    assert given_by(await worker.finish(last, reason="no_change", next_request_id="another")) == []
+
+
+@pytest.mark.parametrize("request_id", ["", "a\x00b", "x" * 201])
+async def test_an_id_that_no_claim_may_have_finishes_nothing(
+    coordinator: RunningCoordinator, request_id: str
+) -> None:
+    worker = await coordinator.worker()
+    (grant,) = await grants(coordinator, worker, 1)
+    refused = await worker.finish(grant, phases=ALL_PHASES[:2], next_request_id=request_id)
+    assert refused.status_code == 422, refused.text
+    assert (await coordinator.get(f"/tasks/{grant.task.id}"))["state"] == "running"

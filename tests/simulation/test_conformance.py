@@ -28,6 +28,7 @@ from pullyard.coordinator.caretakers.due import enqueue_due_tasks
 from pullyard.coordinator.caretakers.leases import Attendance, give_grace, take_back_overdue
 from pullyard.coordinator.caretakers.offline import mark_offline
 from pullyard.coordinator.executions.claim import CLAIM_LOCK, Slot, claim_tasks
+from pullyard.coordinator.executions.dispatcher import Dispatcher
 from pullyard.coordinator.executions.finish import finish_execution
 from pullyard.coordinator.executions.finish_group import FinishGroups
 from pullyard.coordinator.executions.phase import begin_phase
@@ -108,7 +109,7 @@ class Side:
             forgotten=SimpleNamespace(note=lambda *_: []),
             log_appends=LogAppends(self.database),
         )
-        self.finishes = FinishGroups(self.database)
+        self.finishes = FinishGroups(Dispatcher(self.database, settings))
 
     async def told(self, act: Callable[["Side"], Coroutine[Any, Any, Any]]) -> Any:
         """What came of it, an error's sentence included."""
@@ -342,17 +343,23 @@ async def finish_together(pair: Pair) -> None:
         (one, finish_of(pair, one, one.fence))
         for one in pair.dice.sample(pair.grants, min(3, len(pair.grants)))
     ]
+    # One of them at most: which worker's turn it is first among several is nobody's promise.
+    if wishes:
+        wishes[0][1].next_request_id = f"request-{len(pair.grants) % 5}"
 
     async def act(side: Side) -> list[Any]:
-        ended = await asyncio.gather(
+        written = await asyncio.gather(
             *(
                 side.finishes.write(TENANT, pair.holders[grant.execution_id], grant.execution_id, request)
                 for grant, request in wishes
             )
         )
-        return [one and (one.execution_id, one.task_id) for one in ended]
+        return [one and (one.ended.execution_id, one.ended.task_id, one.given.grants) for one in written]
 
-    await pair.both(act)
+    for (grant, _), one in zip(wishes, await pair.both(act), strict=True):
+        for following in one[2] if one else ():
+            pair.grants.append(following)
+            pair.holders[following.execution_id] = pair.holders[grant.execution_id]
 
 
 async def deliver(pair: Pair) -> None:

@@ -133,6 +133,7 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
         bus = bus_for(bus_url or direct or url, owner.tenant_id)
         await bus.open()
         stack.push_async_callback(bus.close)
+        dispatcher = Dispatcher(database, settings)
         services = Services(
             settings=settings,
             database=database,
@@ -140,8 +141,8 @@ async def open_services(settings: CoordinatorSettings) -> AsyncIterator[tuple[Se
             feed=Feed(database),
             owner=owner,
             authenticator=Authenticator(database),
-            dispatcher=Dispatcher(database, settings),
-            finishes=FinishGroups(database),
+            dispatcher=dispatcher,
+            finishes=FinishGroups(dispatcher),
             caretakers=Caretakers(),
             forgotten=Forgotten(settings.lease_seconds),
             searches=Searches(),

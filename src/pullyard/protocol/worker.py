@@ -496,6 +496,11 @@ class FinishRequest(msgspec.Struct, kw_only=True):
     """With the reason ``quota_reached``: until the limit ends, from when this was sent."""
     further_changes: list[PublishedChange] = []
     """In the task's other repositories, each naming its ``repository``; with or without ``change``."""
+    next_request_id: str | None = None
+    """Asks for one more execution in the place of this one: a claim for one slot, which nobody waits for.
+
+    The answer is a ``ClaimAnswer``. A coordinator that does not know of this gives nothing.
+    """
 
 
 class SalvageReport(msgspec.Struct, kw_only=True):

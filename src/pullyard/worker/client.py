@@ -87,14 +87,7 @@ class CoordinatorClient:
 
     async def claim(self, request: ClaimRequest) -> ClaimAnswer:
         patience = request.wait_seconds + CALL_SECONDS
-        answer = await self._call("/worker/v1/claim", request, ClaimAnswer, timeout=patience)
-        for grant in answer.grants:
-            # It becomes a directory's name, and that directory is removed at the end.
-            if not is_id(grant.execution_id, Kind.EXECUTION):
-                raise ProtocolViolation(
-                    f"The coordinator named an execution {grant.execution_id[:80]!r}.", local=False
-                )
-        return answer
+        return checked(await self._call("/worker/v1/claim", request, ClaimAnswer, timeout=patience))
 
     async def heartbeat(self, request: HeartbeatRequest, *, timeout: float) -> HeartbeatAnswer:
         return await self._call("/worker/v1/heartbeat", request, HeartbeatAnswer, timeout=timeout)
@@ -115,10 +108,9 @@ class CoordinatorClient:
     async def key(self, execution_id: str, request: KeyRequest) -> KeyAnswer:
         return await self._call(f"/worker/v1/executions/{execution_id}/key", request, KeyAnswer)
 
-    async def finish(self, execution_id: str, request: FinishRequest) -> Done:
-        return await self._call(
-            f"/worker/v1/executions/{execution_id}/finish", self.masker.request(request), Done
-        )
+    async def finish(self, execution_id: str, request: FinishRequest) -> ClaimAnswer:
+        path = f"/worker/v1/executions/{execution_id}/finish"
+        return checked(await self._call(path, self.masker.request(request), ClaimAnswer))
 
     async def salvaged(self, execution_id: str, report: SalvageReport) -> Done:
         return await self._call(
@@ -177,6 +169,17 @@ class CoordinatorClient:
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
             raise RemoteFailure(f"The coordinator can't be reached ({said}).", retryable=True) from error
+
+
+def checked(answer: ClaimAnswer) -> ClaimAnswer:
+    """Raises ProtocolViolation."""
+    for grant in answer.grants:
+        # It becomes a directory's name, and that directory is removed at the end.
+        if not is_id(grant.execution_id, Kind.EXECUTION):
+            raise ProtocolViolation(
+                f"The coordinator named an execution {grant.execution_id[:80]!r}.", local=False
+            )
+    return answer
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """One execution from grant to acknowledged end: its walk, and salvage before any teardown."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
 
+import msgspec
 import structlog
 
 from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import LostLease, PullyardError
-from pullyard.protocol.worker import FinishRequest
+from pullyard.protocol.worker import ClaimAnswer, FinishRequest
 from pullyard.telemetry.tracer import current
 from pullyard.worker.client import until_answered
 from pullyard.worker.context import Context, Tools
@@ -42,6 +44,10 @@ class Execution:
         self.slot = record.slot
         self.stop = Stop()
         self.watched = False
+        self.next_request_id: Callable[[], str | None] = nothing_more
+        """Asked at the end: under which id its worker would have another execution in its place."""
+        self.on_given: Callable[[ClaimAnswer], None] = unheard
+        """Is told what the coordinator gave for it."""
         self._recovered = recovered
         self._context = Context(tools=tools, journal=journal, stop=self.stop)
         self.answers = self._context.answers
@@ -194,14 +200,16 @@ class Execution:
         """Send the rest of the log, then the end; wait out a coordinator that is away. False: it is lost."""
         finish = self._context.record.finish
         assert finish is not None
-        send = partial(self._context.tools.client.finish, self.id, finish)
 
         async def deliver() -> None:
             await shipping
             await self._reports.sent()
             reached("finish-begins")
-            await until_answered(send)
+            # The same id however often it is sent: what was given for it comes again.
+            told = msgspec.structs.replace(finish, next_request_id=self.next_request_id())
+            answer = await until_answered(partial(self._context.tools.client.finish, self.id, told))
             reached("finish-answered")
+            self.on_given(answer)
 
         delivering = asyncio.ensure_future(deliver())
         lost = asyncio.ensure_future(self.stop.lost.wait())
@@ -223,3 +231,11 @@ class Execution:
             with suppress(asyncio.CancelledError, PullyardError):
                 await delivering
         return True
+
+
+def nothing_more() -> None:
+    """One execution, and no other after it."""
+
+
+def unheard(_given: ClaimAnswer) -> None:
+    """Nobody listens."""

@@ -58,7 +58,9 @@ class Loop:
         self._client = client
         self._heart = heart
         self._held = held
+        self._once = settings.once
         self._slots = 1 if settings.once else settings.slots
+        self._asked_for = 0
         self._executions = settings.data_directory / "executions"
         self._executions.mkdir(exist_ok=True)
         self._minimum_free_bytes = settings.minimum_free_bytes
@@ -101,10 +103,7 @@ class Loop:
             if answer is None:
                 continue
             request_id = str(uuid4())
-            for grant in answer.grants:
-                self._accept(grant)
-            for errand in answer.errands:
-                self._spawn(self._do_errand(errand))
+            self._take(answer)
             if once and answer.grants:
                 await self.finished()
                 return
@@ -115,7 +114,7 @@ class Loop:
         The same request id is used again then, so that a grant whose answer we dropped comes again.
         """
         room = await self._find_room() and self._ready()
-        slots = max(0, self._slots - len(self._held)) if room else 0
+        slots = self._asked_for = self._free_slots if room else 0
         wait = POLL_SECONDS if room else NO_ROOM_PAUSE_SECONDS
         request = ClaimRequest(request_id=request_id, slots=slots, wait_seconds=wait)
         asking = asyncio.ensure_future(until_answered(lambda: self._client.claim(request)))
@@ -129,6 +128,29 @@ class Loop:
                 future.cancel()
             with suppress(asyncio.CancelledError, PullyardError):
                 await asking
+
+    @property
+    def _free_slots(self) -> int:
+        return max(0, self._slots - len(self._held))
+
+    def _next_request_id(self) -> str | None:
+        """For an execution that ends: its slot need not stay empty until the next claim."""
+        # A worker that was started again with fewer slots may hold more than it has.
+        surplus = len(self._held) > self._slots
+        if self._once or self.stopping.is_set() or surplus or not (self._ready() and self._has_room()):
+            return None
+        return str(uuid4())
+
+    def _take(self, answer: ClaimAnswer) -> None:
+        for grant in answer.grants:
+            self._accept(grant)
+        for errand in answer.errands:
+            self._spawn(self._do_errand(errand))
+
+    def _take_next(self, answer: ClaimAnswer) -> None:
+        # What is not taken is never confirmed, and soon given to another worker.
+        if not self.stopping.is_set():
+            self._take(answer)
 
     async def _find_room(self) -> bool:
         """Whether a task may be taken; caches go for it where the disk is nearly full."""
@@ -174,6 +196,7 @@ class Loop:
 
     def _start(self, execution: Execution) -> None:
         self._held[execution.id] = execution
+        execution.next_request_id, execution.on_given = self._next_request_id, self._take_next
         self._spawn(self._run(execution))
 
     async def _run(self, execution: Execution) -> None:
@@ -181,7 +204,8 @@ class Loop:
             await execution.run()
         finally:
             self._held.pop(execution.id, None)
-            self._slot_freed.set()
+            if self._free_slots != self._asked_for:
+                self._slot_freed.set()
             if execution.unsaved:
                 # What kept it from being saved may have been mended before it was put aside.
                 self.save_again.set()

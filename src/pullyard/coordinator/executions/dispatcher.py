@@ -56,6 +56,11 @@ class Waiter:
         if not self.offered and not self.answer.done():
             self.answer.set_result(ClaimAnswer())
 
+    @property
+    def group(self) -> tuple[str, tuple[str, ...]]:
+        """One claim is for the waiters of one group."""
+        return self.tenant_id, self.labels
+
     def is_again(self, other: "Waiter") -> bool:
         """Whether this is the same question, asked again after its first connection was given up."""
         return (self.worker_id, self.request_id) == (other.worker_id, other.request_id)
@@ -124,39 +129,52 @@ class Dispatcher:
             async with self._database.transaction() as whole:
                 yield Enqueuing(whole)
             return
+        needed = frozenset(labels)
+        ending = self.ending_with_claim(lambda one: one.tenant_id == tenant_id and needed <= {*one.labels})
+        async with ending as (driver, granted):
+            enqueuing = Enqueuing(cast("AsyncConnection", HotConnection(driver)))
+            yield enqueuing
+        enqueuing.granted = granted
+
+    @asynccontextmanager
+    async def ending_with_claim(
+        self, fits: Callable[[Waiter], bool]
+    ) -> "AsyncIterator[tuple[Any, set[str]]]":
+        """A transaction that ends with a claim for the waiters that fit, where no claim is under way.
+
+        Gives the driver's connection, and what will hold the ids of the tasks that were given out with it.
+        """
         given: dict[Waiter, list[Grant]] = {}
+        granted: set[str] = set()
         async with AsyncExitStack() as until_delivered:
             async with self._database.hot.transaction() as driver:
-                enqueuing = Enqueuing(cast("AsyncConnection", HotConnection(driver)))
-                yield enqueuing
+                yield driver, granted
                 if not self._claiming.locked():
                     await until_delivered.enter_async_context(self._claiming)
-                    waiters = self._able(tenant_id, frozenset(labels))
+                    waiters = self._able(fits)
                     if waiters:
                         until_delivered.enter_context(offering(waiters))
                         given = await self._claim_if_possible(driver, waiters)
             if given:
                 self._deliver(given)
-        enqueuing.granted = {grant.task.id for grants in given.values() for grant in grants}
+        granted.update(grant.task.id for grants in given.values() for grant in grants)
 
-    def _able(self, tenant_id: str, needed: frozenset[str]) -> list[Waiter]:
-        """The open waiters of one group that have these labels."""
-        able = [
-            one
-            for one in self._waiting
-            if one.tenant_id == tenant_id and one.slots > 0 and self._is_open(one) and needed <= {*one.labels}
-        ]
-        return [one for one in able if one.labels == able[0].labels]
+    def _able(self, fits: Callable[[Waiter], bool]) -> list[Waiter]:
+        """The open waiters that fit and can be claimed for together."""
+        able = [one for one in self._waiting if fits(one) and one.slots > 0 and self._is_open(one)]
+        return [one for one in able if one.group == able[0].group]
 
     async def _claim_if_possible(self, driver: Any, waiters: list[Waiter]) -> dict[Waiter, list[Grant]]:
-        """A claim that fails costs nobody the task that was just made: it stays queued for the next one."""
-        await driver.execute(f"SAVEPOINT claim; {CLAIM_LOCK_STATEMENT}")
+        """A claim that fails costs nobody what the transaction did before: there will be another one."""
         try:
+            await driver.execute(f"SAVEPOINT claim; {CLAIM_LOCK_STATEMENT}")
             return await self._claim(driver, waiters[0].tenant_id, waiters[0].labels, waiters)
+        except DATABASE_AWAY as error:
+            logger.warning("claim failed", error=type(error).__name__, reason=str(error)[:300])
         except Exception:
             logger.exception("a bug in a claim")
-            await driver.execute("ROLLBACK TO SAVEPOINT claim")
-            return {}
+        await driver.execute("ROLLBACK TO SAVEPOINT claim")
+        return {}
 
     async def run(self, services: "Services") -> None:
         """Until cancelled. The slow poll is for work that another replica made and whose word got lost."""
@@ -186,7 +204,7 @@ class Dispatcher:
         claimed = False
         groups: dict[tuple[str, tuple[str, ...]], list[Waiter]] = defaultdict(list)
         for waiter in self._waiting:
-            groups[waiter.tenant_id, waiter.labels].append(waiter)
+            groups[waiter.group].append(waiter)
         errands, self._errands = self._errands, False
         for (tenant_id, labels), waiters in groups.items():
             if errands:

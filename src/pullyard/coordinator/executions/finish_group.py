@@ -3,10 +3,13 @@
 One transaction for each took a dozen statements and a commit; a group takes two and one, however long it is.
 Only what is plain goes this way (see finish_group.sql). Everything else, and whatever a group was refused, is
 ``finish_execution``'s, which also says what is wrong with it.
+
+Where workers ask for more in the place of what they finish, a claim for them is the end of the transaction.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from pullyard.coordinator.executions.dispatcher import Dispatcher, Waiter
 from pullyard.coordinator.executions.nodes import are_valid, node_rows
 from pullyard.coordinator.executions.phase import after_phase
 from pullyard.coordinator.metrics.instruments import Ended
@@ -28,9 +32,8 @@ from pullyard.lifecycle.execution import (
 )
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import IllegalTransition, step
-from pullyard.protocol.worker import FinishRequest, Usage
+from pullyard.protocol.worker import ClaimAnswer, FinishRequest, Usage
 from pullyard.store import hot
-from pullyard.store.database import Database
 from pullyard.store.errors import DATABASE_AWAY
 
 logger = structlog.get_logger(__name__)
@@ -47,12 +50,20 @@ class Finish:
     worker_id: str
     execution_id: str
     request: FinishRequest
-    written: asyncio.Future[Ended | None]
+    written: "asyncio.Future[Written | None]"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is committed: the end, and what the worker is given for its ``next_request_id``."""
+
+    ended: Ended
+    given: ClaimAnswer
 
 
 class FinishGroups:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
         self.on_written: Callable[[Sequence[Ended]], None] = unheard
         """Is told of each group that is committed."""
         self._waiting: list[Finish] = []
@@ -60,11 +71,11 @@ class FinishGroups:
 
     async def write(
         self, tenant_id: str, worker_id: str, execution_id: str, request: FinishRequest
-    ) -> Ended | None:
-        """The end, once it is committed; None where nothing was written and the longer way is to be taken."""
+    ) -> Written | None:
+        """Once it is committed; None where nothing was written and the longer way is to be taken."""
         if not is_plain(request):
             return None
-        written: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
+        written: asyncio.Future[Written | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(Finish(tenant_id, worker_id, execution_id, request, written))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_all(), name="finishes")
@@ -75,9 +86,9 @@ class FinishGroups:
         await asyncio.sleep(0)
         while self._waiting:
             group, self._waiting = self._waiting[:MOST_FINISHES], self._waiting[MOST_FINISHES:]
-            ended: dict[int, Ended] = {}
+            written: dict[int, Written] = {}
             try:
-                ended = await self._write(group)
+                written = await self._write(group)
             except DATABASE_AWAY as error:
                 # One that can't be written must not cost the others: each now goes by itself.
                 logger.warning(
@@ -85,26 +96,50 @@ class FinishGroups:
                 )
             except Exception:
                 logger.exception("a bug in a group of finishes")
-            if ended:
-                self.on_written(list(ended.values()))
+            if written:
+                self.on_written([one.ended for one in written.values()])
             for place, finish in enumerate(group):
                 if not finish.written.done():
-                    finish.written.set_result(ended.get(place))
+                    finish.written.set_result(written.get(place))
 
-    async def _write(self, group: Sequence[Finish]) -> dict[int, Ended]:
+    async def _write(self, group: Sequence[Finish]) -> dict[int, Written]:
         """By place in the group; all that is returned is committed."""
         wishes = [wish_of(place, finish) for place, finish in enumerate(group)]
-        async with self._database.hot.transaction() as connection:
-            held = [{name: wish[name] for name in HELD_BY} for wish in wishes]
-            await hot.fetch(connection, "finish_lock", {"wishes": held})
-            rows = await hot.fetch(connection, "finish_group", {"wishes": wishes})
-            reached("finish-before-commit")
-        reached("finish-after-commit")
-        return {row.place: ended_of(row, group[row.place]) for row in rows}
+        waiters: dict[int, Waiter] = {}
+        groups: set[object] = set()
+        async with AsyncExitStack() as waiting:
+            async with self._dispatcher.ending_with_claim(lambda one: one.group in groups) as (connection, _):
+                held = [{name: wish[name] for name in HELD_BY} for wish in wishes]
+                await hot.fetch(connection, "finish_lock", {"wishes": held})
+                rows = await hot.fetch(connection, "finish_group", {"wishes": wishes})
+                # Only what is written makes room.
+                for row in rows:
+                    if waiter := next_waiter(row, group[row.place]):
+                        await waiting.enter_async_context(self._dispatcher.waiting(waiter))
+                        waiters[row.place] = waiter
+                        groups.add(waiter.group)
+                reached("finish-before-commit")
+            reached("finish-after-commit")
+            for waiter in waiters.values():
+                waiter.give_up()
+            # The dispatcher's own claim may be under way for one of them.
+            given = {place: await waiter.answer for place, waiter in waiters.items()}
+        return {
+            row.place: Written(ended_of(row, group[row.place]), given.get(row.place, ClaimAnswer()))
+            for row in rows
+        }
 
 
 def unheard(_ended: Sequence[Ended]) -> None:
     """Nobody listens."""
+
+
+def next_waiter(row: Any, finish: Finish) -> Waiter | None:
+    """For what the worker would have in the place of what it finishes."""
+    request_id = finish.request.next_request_id
+    if request_id is None:
+        return None
+    return Waiter(finish.tenant_id, finish.worker_id, request_id, labels=tuple(row.worker_labels), slots=1)
 
 
 def is_plain(request: FinishRequest) -> bool:

@@ -18,7 +18,7 @@ from pullyard.coordinator.errands.report import report_errand
 from pullyard.coordinator.executions.answer import ask_person
 from pullyard.coordinator.executions.finish import finish_execution
 from pullyard.coordinator.executions.phase import begin_phase
-from pullyard.coordinator.executions.poll import poll_for_work
+from pullyard.coordinator.executions.poll import check_request_id, given_again, poll_for_work
 from pullyard.coordinator.executions.requeue import take_back
 from pullyard.coordinator.executions.salvaged import note_salvage
 from pullyard.coordinator.logs.append import append_log
@@ -148,8 +148,11 @@ async def finish(request: Request) -> Response:
     tenant_id, worker_id = await worker(request)
     execution_id = request.path_params["id"]
     wish = await read(request, FinishRequest)
-    ended = await services.finishes.write(tenant_id, worker_id, execution_id, wish)
-    if ended is not None:
+    if wish.next_request_id is not None:
+        check_request_id(wish.next_request_id)
+    written = await services.finishes.write(tenant_id, worker_id, execution_id, wish)
+    if written is not None:
+        ended = written.ended
         bind_contextvars(
             correlation_id=ended.correlation_id,
             project_id=ended.project_id,
@@ -157,7 +160,7 @@ async def finish(request: Request) -> Response:
             execution_id=execution_id,
         )
         logger.info("worker reported", report="FinishRequest", ended="succeeded")
-        return answer(Done())
+        return answer(written.given)
     report = await fenced(request, FinishRequest, finish_execution)
     reached("finish-after-commit")
     if is_strike(report.reason):
@@ -165,7 +168,7 @@ async def finish(request: Request) -> Response:
     # The project's limit has room again, a dependent may be queued, or this task has to wait.
     queue_changed(services)
     services.caretakers.wake()
-    return answer(Done())
+    return answer(await given_again(services, tenant_id, worker_id, wish.next_request_id))
 
 
 async def salvaged(request: Request) -> Response:

@@ -9,7 +9,7 @@ WITH wishes AS MATERIALIZED (
     -- By primary key alone: with one of the conditions below in here the index of what is live is walked instead,
     -- with all its dead entries.
     SELECT w.place, w.change IS NOT NULL AS has_change,
-        w.change ->> 'branch' AS branch, e.id, e.tenant_id, e.project_id, e.task_id, e.correlation_id,
+        w.change ->> 'branch' AS branch, e.id, e.tenant_id, e.worker_id, e.project_id, e.task_id, e.correlation_id,
         e.queued_at, e.finished_at IS NULL AND e.question IS NULL AND e.tenant_id = w.tenant_id
             AND e.worker_id = w.worker_id AND e.fence = w.fence AND e.state = ANY (w.from_states) AS fits
     FROM wishes w JOIN task_executions e ON e.id = w.id
@@ -97,4 +97,6 @@ WITH wishes AS MATERIALIZED (
     WHERE e.payload IS NOT NULL
     ORDER BY p.place, e.part
 )
-SELECT place, id, project_id, task_id, correlation_id, CAST(extract(epoch FROM queued_at) AS double precision) AS queued_at FROM plain
+SELECT place, id, project_id, task_id, correlation_id, CAST(extract(epoch FROM queued_at) AS double precision) AS queued_at,
+    (SELECT w.labels FROM workers w WHERE w.id = plain.worker_id) AS worker_labels
+FROM plain
