@@ -78,7 +78,7 @@ async def test_a_lost_connection_is_told_and_nothing_is_missed(
     await coordinator.task(project, title="before")
     await expect(page.get_by_role("link", name="before")).to_be_visible()
     await routes[0].close()
-    banner = page.get_by_text("The connection to the coordinator is down")
+    banner = page.get_by_text("Offline since")
     await expect(banner).to_be_visible()
     await coordinator.task(project, title="meanwhile")
     broken = False

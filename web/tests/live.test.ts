@@ -1,0 +1,129 @@
+import "fake-indexeddb/auto";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+/** The coordinator's side of the stream, in small: events by cursor, one log by offset. */
+const EVENTS = 1_000;
+const LOG = new TextEncoder().encode("a line of the log\n".repeat(500));
+const PIECE = 37;
+const SOCKETS: Socket[] = [];
+let written = 0;
+
+class Socket {
+  static OPEN = 1;
+  static CONNECTING = 0;
+  readyState = 0;
+  onopen?: () => void;
+  onmessage?: (event: { data: string }) => void;
+  onclose?: () => void;
+  cursor = Number.POSITIVE_INFINITY;
+  logs: { id: string; offset: number }[] = [];
+
+  constructor() {
+    SOCKETS.push(this);
+    queueMicrotask(() => {
+      this.readyState = 1;
+      this.onopen?.();
+    });
+  }
+
+  send(raw: string) {
+    const { type, id, cursor, offset } = JSON.parse(raw);
+    if (type === "subscribe-events") {
+      this.cursor = cursor ?? written;
+      this.say({ type: "subscribed", id, cursor: this.cursor });
+    }
+    if (type === "subscribe-log") this.logs.push({ id, offset });
+  }
+
+  /** All that it may know, at most `most` messages of it. */
+  flow(most: number) {
+    for (let sent = 0; sent < most; sent += 1) {
+      if (this.cursor < written) {
+        this.cursor += 1;
+        this.say({ type: "task-update", kind: "task.queued", cursor: this.cursor, payload: {} });
+      }
+      for (const log of this.logs) {
+        const piece = LOG.subarray(log.offset, log.offset + PIECE);
+        const data = btoa(String.fromCharCode(...piece));
+        const message = { type: "execution-log", subscription: log.id, encoding: "base64", data };
+        if (piece.length) this.say({ ...message, offset: log.offset, size_bytes: piece.length });
+        log.offset += piece.length;
+      }
+    }
+  }
+
+  say(message: object) {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+
+  close() {
+    this.readyState = 3;
+    this.onclose?.();
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+  SOCKETS.length = 0;
+  written = 0;
+  vi.stubGlobal("WebSocket", Socket);
+  vi.stubGlobal("location", { origin: "http://127.0.0.1:9", href: "http://127.0.0.1:9/" });
+  vi.stubGlobal("window", new EventTarget());
+  vi.stubGlobal("document", Object.assign(new EventTarget(), { visibilityState: "visible" }));
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+const settled = () => vi.advanceTimersByTimeAsync(10_000);
+const now = () => SOCKETS.at(-1) as Socket;
+
+test("over a hundred disconnects no event and no byte is missed or doubled", async () => {
+  const live = await import("../src/api/live");
+  const heard: number[] = [];
+  let log = "";
+  live.onNews(({ cursor }) => heard.push(cursor));
+  const stop = live.goLive();
+  await vi.advanceTimersByTimeAsync(1);
+  const text = new TextDecoder();
+  live.followLog({
+    execution_id: "exec_1",
+    stream: "implement",
+    offset: 0,
+    bytes: (data) => {
+      log += text.decode(data);
+    },
+    ended: () => undefined,
+    refused: () => undefined,
+  });
+  for (let cut = 1; cut <= 100; cut += 1) {
+    written = Math.min(EVENTS, cut * 10);
+    now().flow(cut % 7);
+    const old = now();
+    old.close();
+    // What still comes by a connection that was given up is not heard.
+    old.flow(1);
+    expect(live.offlineSince.get()).not.toBeNull();
+    await settled();
+    expect(now()).not.toBe(old);
+    expect(live.offlineSince.get()).toBeNull();
+  }
+  now().flow(EVENTS);
+  stop();
+  expect(SOCKETS.length).toBe(101);
+  expect(heard).toEqual(Array.from({ length: EVENTS }, (_, index) => index + 1));
+  expect(log).toBe(new TextDecoder().decode(LOG));
+});
+
+test("a connection that is silent is given up", async () => {
+  vi.resetModules();
+  const live = await import("../src/api/live");
+  const stop = live.goLive();
+  await vi.advanceTimersByTimeAsync(1);
+  const first = now();
+  await vi.advanceTimersByTimeAsync(40_000);
+  expect(now()).not.toBe(first);
+  stop();
+});
