@@ -17,6 +17,7 @@ from pathlib import Path
 from pullyard.sandboxes.children import Child, Streams, readable
 from pullyard.sandboxes.protocol import Limits, SandboxSpec
 from pullyard.sandboxes.sizes import told_size
+from pullyard.telemetry.loops import keep_running
 
 LOOK_SECONDS = 0.25
 COUNT_SECONDS = (0.5, 10.0)
@@ -60,9 +61,11 @@ class DiskMeter:
         self.stop = stop
 
     async def run(self) -> None:
-        """Nothing to do where neither is limited. A count that fails is made again, and again."""
-        if self.most == (None, None):
-            return
+        """Does nothing where neither is limited. What fails is tried again: it must unbound no sandbox."""
+        if self.most != (None, None):
+            await keep_running("disk meter", self.watch, again_seconds=LOOK_SECONDS)
+
+    async def watch(self) -> None:
         counting = None
         while True:
             # Most commands are over before the first count, and a start isn't made longer.
@@ -71,7 +74,7 @@ class DiskMeter:
                 if counting is None or counting.is_old() or self.may_exceed(counting):
                     counting = await count(self.directories) or counting
             except OSError:
-                # The machine is short of processes or descriptors for a moment: none must unbound a sandbox.
+                # The machine is short of processes or descriptors for a moment.
                 continue
             if counting is not None and (sentence := self.exceeded(counting.found)):
                 await self.stop(sentence)
