@@ -1,6 +1,16 @@
 """The main guards of the sources, by what they protect; ``python -m tests.guards`` takes out one by one."""
 
-from tests.guards import comparisons, coordinator, feedback, harvest, machine, network, webhooks, worker
+from tests.guards import (
+    comparisons,
+    coordinator,
+    feedback,
+    harvest,
+    machine,
+    network,
+    updates,
+    webhooks,
+    worker,
+)
 
 GUARDS = (
     *harvest.GUARDS,
@@ -11,4 +21,5 @@ GUARDS = (
     *webhooks.GUARDS,
     *comparisons.GUARDS,
     *feedback.GUARDS,
+    *updates.GUARDS,
 )

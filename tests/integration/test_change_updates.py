@@ -91,6 +91,7 @@ async def test_a_change_is_updated_some_times_and_then_a_person_is_asked(
     await merge(coordinator, worker, second)
     change = await until(coordinator, late, attention="It was brought up to date once, and another change")
     assert len(change["responses"]) == 1
+    await merge(coordinator, worker, await open_change(coordinator, worker, project_id, "6", "elsewhere"))
     # A person goes on with it. What was merged waits until that is done, and is not forgotten.
     await coordinator.post(f"/changes/{late}/respond", {"text": "Say it twice."})
     await coordinator.events()
