@@ -136,7 +136,10 @@ async def test_what_is_reviewed_does_no_harm_and_fits(
 async def test_one_of_several_candidates_is_chosen(browser: Browser, coordinator: RunningCoordinator) -> None:
     scene = await make_review(coordinator)
     page, _ = await open_page(browser, coordinator, "/review?show=choose")
-    await page.get_by_role("link", name="Mend the sorting of prices").click()
+    await expect(page.get_by_role("link", name="Mend the sorting of prices")).to_be_visible()
+    await page.get_by_role("button", name="Notifications").click()
+    bell = page.get_by_role("dialog", name="Notifications")
+    await bell.locator("a[href='/comparisons/" + scene.comparison["id"] + "']").click()
     first, second = (page.get_by_role("listitem", name=f"Candidate {number}") for number in (3, 4))
     await expect(first).to_contain_text("$0.84")
     await expect(second).to_contain_text("$0.31best")

@@ -9,7 +9,9 @@ from pullyard.protocol.fields import Input, Name, Resource
 
 PushedEvent = Literal[
     "execution.waiting_input",
+    "change.needs-person",
     "change.open",
+    "comparison.ready",
     "task.failed",
     "automation.halted",
     "automation.escalated",

@@ -4054,7 +4054,7 @@ export interface components {
             /** Endpoint */
             endpoint: string;
             /** Events */
-            events: ("execution.waiting_input" | "change.open" | "task.failed" | "automation.halted" | "automation.escalated" | "worker.quarantined" | "worker.offline" | "budget.near" | "budget.spent")[];
+            events: ("execution.waiting_input" | "change.needs-person" | "change.open" | "comparison.ready" | "task.failed" | "automation.halted" | "automation.escalated" | "worker.quarantined" | "worker.offline" | "budget.near" | "budget.spent")[];
             /** Id */
             id: string;
             /** Name */
@@ -4078,7 +4078,7 @@ export interface components {
              */
             endpoint: string;
             /** Events */
-            events: ("execution.waiting_input" | "change.open" | "task.failed" | "automation.halted" | "automation.escalated" | "worker.quarantined" | "worker.offline" | "budget.near" | "budget.spent")[];
+            events: ("execution.waiting_input" | "change.needs-person" | "change.open" | "comparison.ready" | "task.failed" | "automation.halted" | "automation.escalated" | "worker.quarantined" | "worker.offline" | "budget.near" | "budget.spent")[];
             /**
              * Name
              * @description what its owner knows it by

@@ -6,8 +6,8 @@ import type { News } from "./stale";
 export type Kind = "needs-you" | "review" | "failed" | "automation" | "worker" | "budget";
 
 export const KINDS: { kind: Kind; name: string; about: string }[] = [
-  { kind: "needs-you", name: "Needs you", about: "an agent or an approval waits for your answer" },
-  { kind: "review", name: "Ready for review", about: "a change was published" },
+  { kind: "needs-you", name: "Needs you", about: "an agent, an approval or a change waits for you" },
+  { kind: "review", name: "Ready for review", about: "a change was published, or candidates to choose from" },
   { kind: "failed", name: "Task failed", about: "and no try is left" },
   { kind: "automation", name: "Automation halted", about: "a failure stopped it, or it asks for you" },
   { kind: "worker", name: "Worker in trouble", about: "it was quarantined, or its connection is lost" },
@@ -21,6 +21,7 @@ export type Told = {
   at: string;
   taskId: string | null;
   changeId: string | null;
+  comparisonId: string | null;
   projectId: string | null;
 };
 
@@ -28,7 +29,9 @@ type ToldEvent = components["schemas"]["PushDeviceInput"]["events"][number];
 
 const OF: Record<ToldEvent, Kind> = {
   "execution.waiting_input": "needs-you",
+  "change.needs-person": "needs-you",
   "change.open": "review",
+  "comparison.ready": "review",
   "task.failed": "failed",
   "automation.halted": "automation",
   "automation.escalated": "automation",
@@ -46,6 +49,7 @@ export function toldBy({ kind, cursor, payload, at, task_id, project_id }: Omit<
   if (!mine) return null;
   const text =
     said(payload.question) ||
+    said(payload.attention) ||
     said(payload.message) ||
     words(said(payload.reason)) ||
     said(payload.name) ||
@@ -58,6 +62,7 @@ export function toldBy({ kind, cursor, payload, at, task_id, project_id }: Omit<
     at,
     taskId: task_id,
     changeId: said(payload.change_id) || null,
+    comparisonId: said(payload.comparison_id) || null,
     projectId: project_id,
   };
 }
@@ -68,6 +73,7 @@ export function eventsBut(silent: Kind[]): ToldEvent[] {
 }
 
 export function addressOf(one: Told): string {
+  if (one.comparisonId) return `/comparisons/${one.comparisonId}`;
   if (one.changeId) return `/changes/${one.changeId}`;
   if (one.taskId) return `/tasks/${one.taskId}`;
   if (one.kind === "automation" && one.projectId) return `/automation/${one.projectId}`;
