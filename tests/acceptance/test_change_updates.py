@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from tests.cli_program import Program
 from tests.repositories import branches_of, git_in
 from tests.system import PATIENCE_SECONDS, System
 
@@ -80,7 +81,7 @@ async def test_what_goes_together_is_merged_and_proved_without_an_agent(system: 
     assert (left["update"], left["commit"]) == (None, apart["commit"])
 
 
-async def test_conflicts_are_solved_by_the_changes_agent(system: System) -> None:
+async def test_conflicts_are_solved_by_the_changes_agent(system: System, program: Program) -> None:
     await system.start_worker()
     repository = system.repository(FILES)
     edits = f"{EDIT.format(5, 'B')}; echo z > alone.txt"
@@ -96,6 +97,13 @@ async def test_conflicts_are_solved_by_the_changes_agent(system: System) -> None
     assert shown(repository, now["commit"]) == [*LINES[:4], "B", "A", *LINES[5:]]
     assert git_in(repository, "show", f"{now['commit']}:alone.txt") == "z"
     assert "Made by the agent `command`" in now["body"]
+    program.environment |= {
+        "PULLYARD_URL": system.coordinator.url,
+        "PULLYARD_TOKEN": system.coordinator.token,
+    }
+    told = await asyncio.to_thread(program.ok, "change", "show", late["id"])
+    lines = [line.split() for line in told.splitlines()]
+    assert ["3", "completed", "1", *first["title"].split()] in lines
     await merge(system, now)
     assert (await system.change_in_state({"change_id": now["id"]}, "merged"))["merged_commit"]
 

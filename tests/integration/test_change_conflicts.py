@@ -18,11 +18,11 @@ async def open_change(
     return (await coordinator.until_task(task["id"], "completed"))["change_id"]
 
 
-async def publish(worker: WireWorker, grant: Grant, commit: str, path: str = "a") -> None:
-    files = [FileChange(path=path, status="modified")]
-    change = msgspec.structs.replace(
-        change_of(grant), commit=commit * 40, diffstat=Diffstat(files=files, additions=1, deletions=0)
-    )
+async def publish(
+    worker: WireWorker, grant: Grant, commit: str, path: str = "a", *, url: str | None = None
+) -> None:
+    diffstat = Diffstat(files=[FileChange(path=path, status="modified")], additions=1, deletions=0)
+    change = msgspec.structs.replace(change_of(grant), commit=commit * 40, diffstat=diffstat, url=url)
     await worker.walk(grant, "prepare", "implement", "verify", "publish")
     assert (await worker.finish(grant, change=change)).status_code == 200
 

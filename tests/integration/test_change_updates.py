@@ -3,11 +3,11 @@
 import asyncio
 from typing import Any
 
-from pullyard.lifecycle.change import ErrandKind
+from pullyard.lifecycle.change import ChangeState, ErrandKind
 from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errands import TrialResult
-from pullyard.protocol.worker import ErrandReport, Grant
-from tests.coordinator import PATIENCE_SECONDS, RunningCoordinator, WireWorker
+from pullyard.protocol.worker import ChangeLook, ErrandReport, Grant
+from tests.coordinator import PATIENCE_SECONDS, RunningCoordinator, WireWorker, running_coordinator
 from tests.integration.test_change_conflicts import comparison, open_change, publish, report
 
 RULES = {"change_rules": {"overlap": "update"}}
@@ -130,3 +130,25 @@ async def test_no_rule_no_update(coordinator: RunningCoordinator) -> None:
     wish = {"title": "x", "workflow": "change-update"}
     refused = await coordinator.http.post(f"/api/v1/projects/{project_id}/tasks", json=wish)
     assert (refused.status_code, refused.json()["code"]) == (422, "change-missing")
+
+
+async def test_a_look_that_finds_nothing_takes_no_failed_update_from_sight(database_url: str) -> None:
+    async with running_coordinator(database_url, caretaker_seconds=0.05) as coordinator:
+        project_id, worker = await coordinator.project(**RULES), await coordinator.worker(protocol=3)
+        first = await open_change(coordinator, worker, project_id, "1")
+        task = await coordinator.task(project_id)
+        await publish(worker, await worker.claim(), "2", url="https://forge.test/a/b/pull/1")
+        late = (await coordinator.until_task(task["id"], "completed"))["change_id"]
+        [errand] = (await worker.poll(slots=0, wait=10)).errands
+        assert errand.kind is ErrandKind.LOOK
+        await merge(coordinator, worker, first)
+        await until(coordinator, late, because_of=[first])
+        grant = await worker.claim()
+        await worker.walk(grant, "prepare", "implement")
+        assert (await worker.finish(grant, reason=Reason.AGENT_FAILED)).status_code == 200
+        told = await until(coordinator, late, attention="Task #3, which was to bring it up to date")
+        look = ChangeLook(state=ChangeState.OPEN, commit="2" * 40, asked="2" * 40, approved=True)
+        done = ErrandReport(fence=errand.fence, done=True, look=look)
+        assert (await worker.post(f"/errands/{errand.id}", done)).status_code == 200
+        change = await coordinator.get(f"/changes/{late}")
+        assert (change["forge_status"]["approved"], change["attention"]) == (True, told["attention"])
