@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from pullyard.forges import api
+from pullyard.forges.feedback import MOST_ASKED
+from pullyard.forges.pages import MOST_SMALLER
 from pullyard.forges.protocol import Forge
 from pullyard.forges.registry import FORGES
 from pullyard.protocol.feedback import MOST_ISSUES, MOST_REMARKS, REMARKS_CHARACTERS, Heed, Remark, RemarkKind
@@ -190,6 +193,30 @@ async def test_many_words_do_not_hide_the_newest(forge: Forge, site: Site, serve
     change.comments = [*["x"] * 1050, "/pullyard say it"]
     change.speakers = {**dict.fromkeys(range(1050), "mallory"), 1050: "ada"}
     assert [one.text for one in await feedback(forge, site)] == ["say it"]
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
+@pytest.mark.parametrize("site", ["gitea"], indirect=True)
+async def test_many_strangers_do_not_flood_the_forge_with_questions(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    change = server.changes[0]
+    change.comments = ["/pullyard say it"] * 90
+    change.speakers = {number: f"mallory{number}" for number in range(90)}
+    assert await feedback(forge, site) == []
+    assert sum(one.path.endswith("/permission") for one in server.asked) == MOST_ASKED
+
+
+@pytest.mark.attack("words: titles, branches and Markdown")
+@pytest.mark.parametrize("site", ["github"], indirect=True)
+async def test_long_words_do_not_flood_the_forge_with_questions(
+    forge: Forge, site: Site, server: ForgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "ANSWER_BYTES", 10_000)
+    server.changes[0].comments = ["x" * 20_000] * 150
+    asked = len(server.asked)
+    assert await feedback(forge, site) == []
+    assert len(server.asked) - asked < 2 * MOST_SMALLER
 
 
 async def test_a_branch_that_somebody_moved_tells_nothing(
