@@ -15,6 +15,8 @@ One that Postgres gave up, but whose end has not come yet, is to the driver in t
 
 # 40 is a deadlock: whoever asks again has his turn.
 _AWAY_CLASSES = frozenset({"08", "40", "53", "57"})
+NO_SUCH_ROW = "23503"
+"""What a row refers to is not there, or not any more."""
 # A standby that is not yet the first server takes no writes; soon it does.
 _READ_ONLY = "25006"
 

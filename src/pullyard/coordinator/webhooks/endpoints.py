@@ -13,6 +13,7 @@ from pullyard.coordinator.webhooks.receive import Outcome, hook_of, receive
 from pullyard.coordinator.webhooks.registry import READERS
 from pullyard.lifecycle.ids import Kind, is_id
 from pullyard.protocol.errors import RequestError
+from pullyard.store.errors import NO_SUCH_ROW, sqlstate_of
 from pullyard.store.queries import named
 
 router = APIRouter(prefix="/webhooks/v1", include_in_schema=False)
@@ -86,6 +87,8 @@ async def take(services: Services, row: Any, request: Request, body: bytes) -> J
         async with services.database.transaction() as connection:
             outcome = await receive(connection, hook, request.headers, body)
     except IntegrityError as error:
+        if sqlstate_of(error) != NO_SUCH_ROW:
+            raise
         # It was removed while its body was read.
         raise NotSigned from error
     queue_changed(services)

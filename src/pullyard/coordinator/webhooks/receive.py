@@ -11,7 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.storable import storable
 from pullyard.coordinator.webhooks.hints import hint, touched_changes
-from pullyard.coordinator.webhooks.issues import harmless, task_from_issue
+from pullyard.coordinator.webhooks.issues import (
+    ASKED_CHARACTERS,
+    NAME_CHARACTERS,
+    harmless,
+    task_from_issue,
+)
 from pullyard.coordinator.webhooks.protocol import Account, Comment, Labelled, Subject, Told, Touched
 from pullyard.coordinator.webhooks.registry import READERS
 from pullyard.coordinator.workflows.requests import respond_to_review
@@ -30,7 +35,6 @@ KNOWN_SECONDS = 14 * 86_400
 STALE = timedelta(days=7)
 """A comment that is older asks for nothing, so that its delivery can't come back once it is forgotten."""
 EVENT_CHARACTERS = 100
-ASKED_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,7 @@ def distrusted(hook: Hook, account: Account) -> Outcome | None:
         return None
     if trusted & {name.casefold() for name in account.names if name}:
         return None
-    shown = harmless(account.names[0])[:EVENT_CHARACTERS] or "Nobody"
+    shown = harmless(account.names[0])[:NAME_CHARACTERS] or "Nobody"
     if account.member is None and hook.settings.trust_members:
         why = f"Whether {shown} may write to the repository is not told: let the project trust it by name."
         return Outcome(Verdict.IGNORED, why)
