@@ -51,6 +51,9 @@ async def test_a_live_log_is_followed_read_searched_and_linked(
     await scene.print("and another\n" * 3_000)
     await expect(page.locator(".log-count")).to_have_text(f"{LINES + 3_001:,} lines")
     assert await numbers(page) == before
+    await scene.worker.walk(scene.grant, "verify")
+    await expect(page.get_by_role("button", name="verify running")).to_be_visible()
+    assert await numbers(page) == before
     await log.press("End")
     await expect(row(page, LINES + 3_001)).to_be_in_viewport()
     await expect(state).to_have_text("live")

@@ -26,6 +26,8 @@ type Props = {
   /** What the address names. */
   range: Range | undefined;
   choose: (range: Range) => void;
+  /** Somebody reads here, and does not want to be led elsewhere by what happens next. */
+  hold: () => void;
 };
 
 const wrapping = kept("log-wraps", false, (value) => typeof value === "boolean");
@@ -41,7 +43,7 @@ export function rangeOf(hash: string): Range | undefined {
 export const hashOf = ({ first, last }: Range) => (first === last ? `L${first}` : `L${first}-L${last}`);
 
 /** One log of an execution, of any length, live. Give it a key of what it shows. */
-export function LogView({ executionId, stream, range, choose }: Props) {
+export function LogView({ executionId, stream, range, choose, hold }: Props) {
   const log = useSparseLog(executionId, stream);
   const wraps = useStore(wrapping);
   const box = useRef<HTMLDivElement>(null);
@@ -60,6 +62,10 @@ export function LogView({ executionId, stream, range, choose }: Props) {
   useEffect(() => {
     if (search.line) view.goTo(search.line);
   }, [search.line]);
+
+  useEffect(() => {
+    if (ready && !view.following) hold();
+  }, [ready, view.following]);
 
   const whole = useCallback(
     ({ offset, size }: Line) => logPart(executionId, stream, offset, size),

@@ -6,6 +6,7 @@ import {
   IconChevronsUp,
   IconClockPause,
   IconDots,
+  IconPlayerPlay,
   IconRestore,
 } from "@tabler/icons-react";
 import { useState } from "react";
@@ -88,6 +89,8 @@ function menuOf(task: Task): Row[] {
   const rows: Row[] = [];
   if (state === "running" || state === "waiting")
     rows.push({ icon: IconRestore, text: "Take it back and queue it again", deed: () => act.requeue(task) });
+  if (task.pending_reason === "overlap" || task.pending_reason === "backoff")
+    rows.push({ icon: IconPlayerPlay, text: "Run it all the same", deed: () => act.requeue(task) });
   if (state === "queued")
     rows.push(
       { icon: IconArrowBarToUp, text: "First in the queue", deed: () => act.moveToEdge(task, "front") },

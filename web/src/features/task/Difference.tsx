@@ -17,7 +17,11 @@ type Edit = { path: string; before: string; after: string };
 /** What an edit takes away and puts there; nobody said at which line. */
 export function Edited({ path, before, after }: Edit) {
   const file = useMemo(() => fileOf({ path, before, after }), [path, before, after]);
-  return <OneFile file={file} />;
+  return (
+    <div className="difference">
+      <FileLines file={file} split={false} />
+    </div>
+  );
 }
 
 /** Of a tool's arguments; undefined where they are no edit. */
@@ -45,7 +49,7 @@ function fileOf({ path, before, after }: Edit): FileDiff {
     what: "modified",
     binary: false,
     notes: [],
-    hunks: [{ head: "as it was told, without line numbers", lines: [...removed, ...added] }],
+    hunks: [{ head: plain(path), lines: [...removed, ...added] }],
     added: added.length,
     removed: removed.length,
     digest: "",

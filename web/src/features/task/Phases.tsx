@@ -28,10 +28,11 @@ type Props = {
   choose: (phase: Phase | null) => void;
   range: Range | undefined;
   chooseRange: (range: Range) => void;
+  hold: () => void;
 };
 
 /** The phases one below the other, with the log of one of them. */
-export function Phases({ execution, nodes, open, choose, range, chooseRange }: Props) {
+export function Phases({ execution, nodes, open, choose, range, chooseRange, hold }: Props) {
   const now = useNow(isLive(execution) ? 1 : 3_600);
   const steps = stepsOf(execution, nodes, now);
   return (
@@ -49,6 +50,7 @@ export function Phases({ execution, nodes, open, choose, range, chooseRange }: P
                 stream={step.phase}
                 range={range}
                 choose={chooseRange}
+                hold={hold}
               />
             </div>
           )}

@@ -1,6 +1,7 @@
 import { NativeSelect, Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useLocation } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import type { Execution, Task } from "../../api/client";
 import { executionsQuery, nodesQuery, taskQuery } from "../../api/queries";
 import { Copyable } from "../../components/Copyable";
@@ -65,37 +66,63 @@ export function TaskPage() {
 
 /** Why it stands where it stands: what it waits for, or why it ended. */
 function Why({ task, execution }: { task: Task; execution: Execution | undefined }) {
-  const waits = task.pending_reason ? `Waits: ${words(task.pending_reason)}.` : "";
-  const ended = task.reason ? `Ended: ${words(task.reason)}.` : "";
-  const labels = task.unmet_labels?.length ? `No connected worker has: ${task.unmet_labels.join(", ")}.` : "";
-  const lines = [waits, ended, labels].filter(Boolean);
-  const spent = task.pending_reason === "budget" || task.reason === "budget_spent";
-  if (!lines.length && !task.message && !task.change_id) return null;
+  const lines = [
+    task.pending_reason && `Waits: ${words(task.pending_reason)}.`,
+    task.reason && `Ended: ${words(task.reason)}.`,
+    task.unmet_labels?.length && `No connected worker has: ${task.unmet_labels.join(", ")}.`,
+  ].filter(Boolean);
+  const links = linksOf(task);
+  // What a waiting task says is its question, which stands below.
+  const message = task.state === "waiting" ? "" : task.message;
+  if (!lines.length && !message && !links.length) return null;
   return (
     <div className="why" data-bad={task.state === "failed" || undefined}>
       {lines.length > 0 && <strong>{plain(lines.join(" "))}</strong>}
-      {task.message && <span>{plain(task.message)}</span>}
+      {message && <span>{plain(message)}</span>}
       {task.reason && execution?.fault && (
         <span className="quiet">It is for the {execution.fault} to mend.</span>
       )}
-      {task.waits_for?.startsWith("task_") && (
-        <Link to="/tasks/$taskId" params={{ taskId: task.waits_for }}>
-          What it waits for
-        </Link>
-      )}
-      {(task.open_dependencies ?? []).map((taskId) => (
-        <Link key={taskId} to="/tasks/$taskId" params={{ taskId }}>
-          A task that must be done first
-        </Link>
-      ))}
-      {spent && <Link to="/costs">Raise a budget</Link>}
-      {task.change_id && (
-        <Link to="/changes/$changeId" params={{ changeId: task.change_id }}>
-          Review the change
-        </Link>
-      )}
+      {links}
     </div>
   );
+}
+
+/** Where to go on from here. */
+function linksOf(task: Task): ReactNode[] {
+  const links: ReactNode[] = [];
+  const tasks = [...(task.open_dependencies ?? []), task.waits_for].filter((one) => one?.startsWith("task_"));
+  for (const taskId of tasks as string[])
+    links.push(
+      <Link key={taskId} to="/tasks/$taskId" params={{ taskId }}>
+        A task that it waits for
+      </Link>,
+    );
+  const { change_id, comparison_id, waits_for } = task;
+  if (waits_for && !waits_for.startsWith("task_"))
+    links.push(
+      <Link key="waits" to="/changes/$changeId" params={{ changeId: waits_for }}>
+        The change that it waits for
+      </Link>,
+    );
+  if (comparison_id)
+    links.push(
+      <Link key="comparison" to="/comparisons/$comparisonId" params={{ comparisonId: comparison_id }}>
+        Compare it with the other candidates
+      </Link>,
+    );
+  if (task.pending_reason === "budget" || task.reason === "budget_spent")
+    links.push(
+      <Link key="budget" to="/costs">
+        Raise a budget
+      </Link>,
+    );
+  if (change_id)
+    links.push(
+      <Link key="change" to="/changes/$changeId" params={{ changeId: change_id }}>
+        Review the change
+      </Link>,
+    );
+  return links;
 }
 
 function Work({ execution, all }: { execution: Execution; all: Execution[] }) {
@@ -108,10 +135,15 @@ function Work({ execution, all }: { execution: Execution; all: Execution[] }) {
   const view = search.view ?? "log";
   const choosePhase = (phase: Phase | null) =>
     void navigate({ search: { ...search, phase: phase ?? "none" }, replace: true, resetScroll: false });
-  // With the phase, or the address would mean another log as soon as the next one runs.
+  // With both, or the address would mean another log as soon as the next phase or the next try runs.
+  const held = { ...search, try: execution.id, phase: open ?? "none" };
+  const hold = () => {
+    if (search.try && search.phase) return;
+    void navigate({ search: held, hash: true, replace: true, resetScroll: false, hashScrollIntoView: false });
+  };
   const chooseRange = (range: Range) =>
     void navigate({
-      search: { ...search, try: execution.id, phase: open ?? "none" },
+      search: held,
       hash: hashOf(range),
       replace: true,
       resetScroll: false,
@@ -144,6 +176,7 @@ function Work({ execution, all }: { execution: Execution; all: Execution[] }) {
           choose={choosePhase}
           range={rangeOf(hash)}
           chooseRange={chooseRange}
+          hold={hold}
         />
       </Tabs.Panel>
       <Tabs.Panel value="conversation">

@@ -45,7 +45,9 @@ export function stepsOf(execution: Execution, nodes: ExecutionNode[], now: numbe
 /** The phase that runs; of an execution that has ended the one it ended in. */
 export function currentPhase(execution: Execution, nodes: ExecutionNode[]): Phase {
   const timed = PHASES.findLast((phase) => execution.phase_seconds[phase] !== undefined);
-  return RUNS[execution.state] ?? nodes.at(-1)?.phase ?? timed ?? "prepare";
+  // Of a worker that tells of no steps, one is called as its phase.
+  const asking = PHASES.find((phase) => phase === execution.question?.node);
+  return RUNS[execution.state] ?? nodes.at(-1)?.phase ?? timed ?? asking ?? "prepare";
 }
 
 function stateOf(phase: Phase, current: Phase, execution: Execution): PhaseState {
