@@ -31,11 +31,13 @@ async def test_every_page_is_accessible_and_fits(
 ) -> None:
     work = await make_task_scene(coordinator)
     scene = await make_scene(coordinator)
+    asks = (await coordinator.get("/tasks?state=waiting"))["items"][0]["id"]
     page, complaints = await open_page(browser, coordinator)
     problems: list[str] = []
     for name, path in (
         ("task", work.path),
         ("conversation", f"{work.path}?view=conversation"),
+        ("question", f"/tasks/{asks}"),
         ("board", "/"),
         ("workers", "/workers"),
         ("add-worker", "/workers#add"),
