@@ -44,5 +44,9 @@ class ForgeEventSettings(Input):
         description="true: a worker looks for labelled issues, where the forge can't reach us by a webhook",
     )
     rounds: int = Field(
-        default=3, ge=1, le=20, description="so often it answers one change by itself; then a person is asked"
+        default=3,
+        ge=1,
+        le=20,
+        description="so often it answers one change by itself, and so often it brings one up to date; then a "
+        "person is asked",
     )

@@ -2952,7 +2952,7 @@ export interface components {
             respond_to_reviews: boolean;
             /**
              * Rounds
-             * @description so often it answers one change by itself; then a person is asked
+             * @description so often it answers one change by itself, and so often it brings one up to date; then a person is asked
              * @default 3
              */
             rounds: number;
