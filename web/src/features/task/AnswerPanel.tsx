@@ -1,7 +1,8 @@
 import { Button, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { api, type Execution, type Question, taken } from "../../api/client";
+import { api, type Execution, once, type Question, taken } from "../../api/client";
+import { Kept } from "../../api/outbox";
 import { questionQuery } from "../../api/queries";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
@@ -28,7 +29,7 @@ export function AnswerPanel({ execution, question }: { execution: Execution; que
     mutationFn: (answer: string) =>
       taken(
         api.POST("/api/v1/executions/{execution_id}/answer", {
-          params: { path: { execution_id: execution.id } },
+          params: { path: { execution_id: execution.id }, header: once(`Answer: ${answer.slice(0, 80)}`) },
           body: { answer, question_id: question.id },
         }),
       ),
@@ -39,7 +40,8 @@ export function AnswerPanel({ execution, question }: { execution: Execution; que
         cache.invalidateQueries({ queryKey: ["tasks"] }),
       ]),
   });
-  const said = question.answer ?? (answer.isError ? null : (answer.variables ?? null));
+  const refused = answer.isError && !(answer.error instanceof Kept);
+  const said = question.answer ?? (refused ? null : (answer.variables ?? null));
   const money = question.choices.includes("raise");
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -90,7 +92,7 @@ export function AnswerPanel({ execution, question }: { execution: Execution; que
         </form>
       ) : (
         <p role="status">
-          {answer.isPending ? "Sending" : "The worker goes on with"}: <strong>{plain(said)}</strong>
+          {answer.isIdle || answer.isSuccess ? "The worker goes on with" : "Sending"}: <strong>{plain(said)}</strong>
         </p>
       )}
       <Notice error={answer.error} />
