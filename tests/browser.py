@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pullyard.coordinator.pages import STATIC
-from tests.coordinator import RunningCoordinator
+from tests.coordinator import PATIENCE_SECONDS, RunningCoordinator
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -47,6 +47,8 @@ axe.run().then(found => found.violations.map(one => {
 @pytest.fixture
 async def browser() -> "AsyncIterator[Browser]":
     playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
+    # Its own limit is five seconds, for what a loaded machine may take longer to show.
+    playwright.expect.set_options(timeout=PATIENCE_SECONDS * 1000)
     async with playwright.async_playwright() as running:
         launched = await running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield launched
