@@ -59,7 +59,7 @@ def result(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", PARSING)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(lines=st.lists(LINES, max_size=8), piece_bytes=st.integers(1, 60), exit_code=st.integers(0, 255))
 def test_no_output_makes_an_agent_raise(
     name: str, lines: list[bytes], piece_bytes: int, exit_code: int

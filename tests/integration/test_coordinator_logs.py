@@ -164,7 +164,7 @@ async def test_many_writers_at_once_share_commits_and_mix_nothing_up(coordinator
 
     async def write(stream: str) -> bytes:
         whole = b""
-        for number in range(25):
+        for number in range(10):
             data = f"{stream} {number}\n".encode()
             answers = await asyncio.gather(
                 worker.log(grant, data, offset=len(whole), stream=stream),

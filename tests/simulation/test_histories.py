@@ -9,7 +9,7 @@ from simulation.history import run_history
 
 HISTORIES = 10_000
 CHUNKS = 50
-REPLAYED = 40
+REPLAYED = 14
 PROGRAM = """
 import hashlib, sys
 from simulation.history import run_history
