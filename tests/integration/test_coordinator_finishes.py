@@ -99,6 +99,19 @@ async def test_one_that_can_not_be_written_costs_no_other(database_url: str) -> 
         assert refused.status_code == 422
 
 
+async def test_who_is_told_of_finishes_and_fails_holds_up_no_answer(coordinator: RunningCoordinator) -> None:
+    worker = await coordinator.worker()
+    given = await grants(coordinator, worker, 1)
+
+    def broken(_ended: object) -> None:
+        raise LookupError("a bug")
+
+    coordinator.served.services.finishes.on_written = broken
+    async with asyncio.timeout(10):
+        answer = await worker.finish(given[0], phases=ALL_PHASES, change=change_of(given[0]))
+    assert answer.status_code == 200
+
+
 async def test_the_events_are_those_of_a_single_finish(coordinator: RunningCoordinator) -> None:
     worker = await coordinator.worker()
     (grant,) = await grants(coordinator, worker, 1)

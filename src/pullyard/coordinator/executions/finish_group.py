@@ -89,15 +89,16 @@ class FinishGroups:
             written: dict[int, Written] = {}
             try:
                 written = await self._write(group)
+                if written:
+                    self.on_written([one.ended for one in written.values()])
             except DATABASE_AWAY as error:
                 # One that can't be written must not cost the others: each now goes by itself.
                 logger.warning(
                     "a group of finishes failed", error=type(error).__name__, reason=str(error)[:300]
                 )
             except Exception:
+                # Also of those who are told: a worker that waits for its answer is not to wait for ever.
                 logger.exception("a bug in a group of finishes")
-            if written:
-                self.on_written([one.ended for one in written.values()])
             for place, finish in enumerate(group):
                 if not finish.written.done():
                     finish.written.set_result(written.get(place))
