@@ -20,9 +20,10 @@ class Server {
 
   read = async (first: number, last: number) => {
     this.reads.push([first, last]);
+    const read = this.data;
     await settled();
     if (this.away-- > 0) throw new Error("away");
-    const pieces = new TextDecoder().decode(this.data).split("\n");
+    const pieces = new TextDecoder().decode(read).split("\n");
     if (pieces.at(-1) === "") pieces.pop();
     let offset = 0;
     const lines = pieces.map((text, place) => {
@@ -115,6 +116,17 @@ test("no more is held than may be, and what is looked at stays", async () => {
   expect(log.line(log.total)?.text).toBe(`line ${log.total}`);
 });
 
+test("the end stays, whatever else is looked at", async () => {
+  const server = new Server(numbered(CHUNK_LINES * (CHUNKS + 5)));
+  const log = await opened(server);
+  for (let first = 1; first < CHUNK_LINES * (CHUNKS + 3); first += CHUNK_LINES) {
+    log.want(first, first);
+    while (!log.line(first)) await settled();
+  }
+  expect(log.line(1)).toBeUndefined();
+  expect(log.line(log.total)).toBeDefined();
+});
+
 test("only what is looked at last is fetched, few at a time", async () => {
   const server = new Server(numbered(CHUNK_LINES * 20));
   const log = await opened(server);
@@ -136,6 +148,7 @@ test("an answer to what was asked before it began anew counts no more", async ()
   server.follower?.refused("offset-ahead", "Subscribe from there at most.");
   while (!server.follower) await settled();
   expect(texts(log)).toEqual(["only this"]);
+  expect(log.line(2)).toBeUndefined();
 });
 
 test("what could not be read is asked for again", async () => {

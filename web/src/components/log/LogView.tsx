@@ -54,7 +54,8 @@ export function LogView({ executionId, stream, range, choose, hold }: Props) {
   const search = useLogSearch(executionId, stream);
   const ready = log?.ready ?? false;
 
-  useEffect(() => log?.want(first, last), [log, first, last]);
+  // Each time, or what is looked at for long would go to make room for what is appended.
+  useEffect(() => log?.want(first, last));
   // It goes there once a line is named, not as the log grows.
   useEffect(() => {
     if (ready && height && range) view.goTo(range.first);
