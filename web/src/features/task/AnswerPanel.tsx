@@ -92,7 +92,8 @@ export function AnswerPanel({ execution, question }: { execution: Execution; que
         </form>
       ) : (
         <p role="status">
-          {answer.isIdle || answer.isSuccess ? "The worker goes on with" : "Sending"}: <strong>{plain(said)}</strong>
+          {answer.isIdle || answer.isSuccess ? "The worker goes on with" : "Sending"}:{" "}
+          <strong>{plain(said)}</strong>
         </p>
       )}
       <Notice error={answer.error} />
