@@ -1,10 +1,14 @@
 """Which of a worker's sandboxes a task gets: what was measured counts, and not what labels say."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from pullyard.protocol.isolation import Isolation, Level, SandboxWish
 from pullyard.protocol.worker import Grant
+from pullyard.sandboxes.docker.engine import Engine, EngineLost
+from pullyard.sandboxes.docker.makers import Stock
 from pullyard.sandboxes.protocol import Probe, SandboxUnavailable
 from pullyard.worker.policy.decide import Decider, PolicyRefused
 from pullyard.worker.policy.load import read_policy
@@ -49,3 +53,14 @@ def test_the_owners_bounds_and_the_projects_level_hold_together() -> None:
         Decider(
             read_policy((MIXED + DOCKER.replace("docker", "bubblewrap")).encode(), "x"), None, PROBES
         ).permit(grant)
+
+
+async def test_what_needs_an_engine_that_is_away_is_not_offered(tmp_path: Path) -> None:
+    stock = Stock(Engine(tmp_path / "none.sock"), tmp_path / "environments", worker="", warm=0)
+    choice, alone = SandboxChoice(PROBES, stock=stock), SandboxChoice(PROBES[1:], stock=stock)
+    assert "sandbox=docker" in choice.labels()
+    with pytest.raises(EngineLost):
+        await stock.engine.call("GET", "/_ping")
+    assert choice.labels() == ["level=isolated", "sandbox=bubblewrap"]
+    assert (choice.ready(), alone.ready()) == (True, False)
+    await stock.engine.client.aclose()
