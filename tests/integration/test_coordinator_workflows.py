@@ -75,7 +75,8 @@ async def answer(coordinator: RunningCoordinator, grant: Grant, words: str, **fi
 
 async def test_the_built_in_workflows_are_shown(coordinator: RunningCoordinator) -> None:
     shown = {one["name"]: one for one in (await coordinator.get("/workflows"))["items"]}
-    assert set(shown) == {"code-change", "repository-initialization", "error-resolution", "review-response"}
+    on_changes = {"review-response", "change-update"}
+    assert set(shown) == {"code-change", "repository-initialization", "error-resolution", *on_changes}
     assert [node["name"] for node in shown["code-change"]["nodes"]] == [
         "prepare",
         "implement",
