@@ -137,6 +137,7 @@ function Head({ change, unseen }: { change: Change; unseen: number }) {
         <Link to="/tasks/$taskId" params={{ taskId: change.task_id }}>
           {plain(project?.name ?? "task")}#{change.task_number}
         </Link>
+        {change.repository && <span>in {plain(change.repository)}</span>}
         <span>
           <code>{plain(change.branch)}</code> → <code>{plain(change.base_branch)}</code>
         </span>

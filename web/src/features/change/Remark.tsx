@@ -33,8 +33,9 @@ export function RemarkBox({ changeId, remark, open, setOpen }: Props) {
         value={text}
         onChange={(event) => setText(event.currentTarget.value)}
         onKeyDown={(event) => {
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) done(text);
-          if (event.key === "Escape") setOpen(false);
+          // What was written is kept by Escape, too: it is gone by Cancel alone.
+          if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey)))
+            done(text);
         }}
       />
       <div className="row">

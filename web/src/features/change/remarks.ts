@@ -7,12 +7,19 @@ export type Remark = { path: string; side: Side; line: number; quote: string; te
 const MOST_CHANGES = 20;
 const NONE: Remark[] = [];
 
+const isRemark = (value: unknown) => {
+  const { path, line, quote, text } = (value ?? {}) as Record<keyof Remark, unknown>;
+  return [path, quote, text].every((one) => typeof one === "string") && typeof line === "number";
+};
+
 /** By change, what somebody at this browser has written at lines and not sent yet. */
 const remarks = kept(
   "remarks",
   {} as Record<string, Remark[]>,
   (value): value is Record<string, Remark[]> =>
-    typeof value === "object" && value !== null && Object.values(value).every(Array.isArray),
+    typeof value === "object" &&
+    value !== null &&
+    Object.values(value).every((its) => Array.isArray(its) && its.every(isRemark)),
 );
 
 export const useRemarks = (changeId: string): Remark[] => useStore(remarks)[changeId] ?? NONE;
