@@ -98,9 +98,8 @@ class Walk:
                 f"The workflow '{self._workflow.name}' can't be walked with this project's own steps: "
                 "look at them with 'pullyard project steps'.",
             )
-        node: Node | None = self._workflow.nodes[0]
-        if recovered:
-            node = await self._take_up(node)
+        first = self._workflow.nodes[0]
+        node: Node | None = await self._take_up(first) if recovered else first
         while node is not None:
             outcome = await self._settle(node)
             if not leads_on(node, outcome):
