@@ -11,6 +11,7 @@ class Server {
   final = false;
   reads: [number, number][] = [];
   away = 0;
+  status = 0;
   follower: Follower | undefined;
   from = -1;
 
@@ -22,7 +23,7 @@ class Server {
     this.reads.push([first, last]);
     const read = this.data;
     await settled();
-    if (this.away-- > 0) throw new Error("away");
+    if (this.away-- > 0) throw Object.assign(new Error("away"), { status: this.status });
     const pieces = new TextDecoder().decode(read).split("\n");
     if (pieces.at(-1) === "") pieces.pop();
     let offset = 0;
@@ -162,6 +163,24 @@ test("what could not be read is asked for again", async () => {
   while (!log.line(1)) await vi.advanceTimersByTimeAsync(500);
   vi.useRealTimers();
   expect(log.error).toBeNull();
+});
+
+test.each([0, 404])("no redraw asks at once for what has failed by %i", async (status) => {
+  const server = new Server(numbered(CHUNK_LINES * 3));
+  const log: SparseLog = new SparseLog(server, () => server.away > 0 && log.want(1, 40));
+  await log.open();
+  vi.useFakeTimers();
+  Object.assign(server, { away: 1_000, status, reads: [] });
+  log.want(1, 40);
+  await vi.advanceTimersByTimeAsync(1_900);
+  expect(server.reads).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(server.reads).toHaveLength(status ? 1 : 2);
+  server.away = 0;
+  if (status) log.want(1, 41);
+  await vi.advanceTimersByTimeAsync(2_000);
+  vi.useRealTimers();
+  expect(log.line(1)?.text).toBe("line 1");
 });
 
 test("a line of any length keeps its beginning alone", async () => {

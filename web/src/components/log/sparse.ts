@@ -65,6 +65,8 @@ export class SparseLog {
   #heard = 0;
   #stop: (() => void) | undefined;
   #again: ReturnType<typeof setTimeout> | undefined;
+  /** After a failed read none is made: until its time comes or, where it was refused, others are wanted. */
+  #paused: "failed" | "refused" | undefined;
   /** Grows when it ends or begins anew: answers to what was asked before count no more. */
   #life = 0;
 
@@ -89,6 +91,7 @@ export class SparseLog {
   close() {
     this.#life += 1;
     clearTimeout(this.#again);
+    this.#paused = undefined;
     this.#stop?.();
     this.#stop = undefined;
   }
@@ -99,7 +102,10 @@ export class SparseLog {
 
   /** These lines are looked at: they stay, and what is missing of them is fetched. */
   want(first: number, last: number) {
-    this.#wanted = [Math.max(1, first), Math.min(last, this.total)];
+    const wanted: [number, number] = [Math.max(1, first), Math.min(last, this.total)];
+    const others = wanted.some((end, place) => end !== this.#wanted[place]);
+    if (others && this.#paused === "refused") this.#paused = undefined;
+    this.#wanted = wanted;
     for (let index = chunkOf(this.#wanted[0]); index <= chunkOf(this.#wanted[1]); index++) {
       const chunk = this.#chunks.get(index);
       if (chunk) chunk.used = ++this.#clock;
@@ -212,7 +218,7 @@ export class SparseLog {
 
   #pump() {
     const [first, last] = this.#wanted;
-    if (!this.ready) return;
+    if (!this.ready || this.#paused) return;
     for (let index = chunkOf(first); index <= chunkOf(last); index++) {
       if (this.#reading.size >= READS_AT_ONCE) return;
       const missing = this.#missing(index);
@@ -249,10 +255,17 @@ export class SparseLog {
   /** `again` is tried later, where the same thing may do then. */
   #failed(problem: Error, again?: () => void) {
     this.error = problem;
-    this.#changed();
     const status = "status" in problem ? Number(problem.status) : 0;
-    if (!again || (status >= 400 && status < 500)) return;
-    clearTimeout(this.#again);
-    this.#again = setTimeout(again, AGAIN_MS);
+    const refused = status >= 400 && status < 500;
+    if (again) this.#paused = refused ? "refused" : "failed";
+    if (again && !refused) {
+      clearTimeout(this.#again);
+      this.#again = setTimeout(() => {
+        this.#paused = undefined;
+        again();
+      }, AGAIN_MS);
+    }
+    // Whoever hears of it may want lines at once.
+    this.#changed();
   }
 }
