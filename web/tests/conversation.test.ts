@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Conversation, readEntry, type Source, turnsOf } from "../src/features/task/conversation";
 
 const encoder = new TextEncoder();
@@ -48,6 +48,38 @@ test("what comes twice after a break counts once", async () => {
   follower?.bytes(encoder.encode(line("three").slice(0, 7)), data.length * 2);
   follower?.bytes(encoder.encode(line("three").slice(7)), data.length * 2 + 7);
   expect(said.entries.map((one) => one.text)).toEqual(["one", "two", "three"]);
+});
+
+test("a first read that failed is tried again, unless it was refused or nobody looks any more", async () => {
+  vi.useFakeTimers();
+  let status = 0;
+  let reads = 0;
+  let follows = 0;
+  const size = async () => {
+    reads += 1;
+    if (reads === 2) return 0;
+    throw Object.assign(new Error("away"), { status });
+  };
+  const follow = () => {
+    follows += 1;
+    return () => {};
+  };
+  const made = () => new Conversation("exec_1", { size, read: async () => new Uint8Array(), follow }, () => {});
+  const said = made();
+  await said.open();
+  expect([said.ready, said.error?.message]).toEqual([false, "away"]);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect([said.ready, said.error, follows]).toEqual([true, null, 1]);
+  status = 502;
+  const left = made();
+  await left.open();
+  left.close();
+  status = 404;
+  const refused = made();
+  await refused.open();
+  await vi.advanceTimersByTimeAsync(9_000);
+  vi.useRealTimers();
+  expect([reads, refused.ready, refused.error?.message]).toEqual([4, true, "away"]);
 });
 
 test.each([

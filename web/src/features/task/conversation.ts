@@ -8,6 +8,7 @@ export const STREAM = "conversation";
 const STEP_BYTES = 256 * 1024;
 const MOST_ENTRIES = 5_000;
 const LINE_BYTES = 4 << 20;
+const AGAIN_MS = 2_000;
 
 export type Entry = {
   /** Of its first byte in the log. */
@@ -97,6 +98,7 @@ export class Conversation {
   #heard = 0;
   #life = 0;
   #stop: (() => void) | undefined;
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   constructor(executionId: string, source: Source, changed: () => void) {
     this.#executionId = executionId;
@@ -113,14 +115,20 @@ export class Conversation {
     const life = this.#life;
     const size = await this.#source.size().catch((problem: Error) => problem);
     if (life !== this.#life) return;
-    if (size instanceof Error) this.error = size;
-    else this.#follow(Math.max(0, size - STEP_BYTES));
-    this.ready = true;
+    const failed = size instanceof Error;
+    this.error = failed ? size : null;
+    // What is refused now is refused later; all else may come.
+    const status = failed && "status" in size ? Number(size.status) : 0;
+    const later = failed && (status < 400 || status >= 500);
+    this.ready = !later;
+    if (later) this.#again = setTimeout(() => this.open(), AGAIN_MS);
+    if (!failed) this.#follow(Math.max(0, size - STEP_BYTES));
     this.#changed();
   }
 
   close() {
     this.#life += 1;
+    clearTimeout(this.#again);
     this.#stop?.();
     this.#stop = undefined;
   }
