@@ -61,7 +61,7 @@ async def respond_to_review(
 
 
 def response_wish(change: Change, original: Task, review: ReviewInput, workflow: str) -> TaskInput:
-    """As the task that made the change: same agent, same proof, same needs.
+    """As the task that made the change: same agent, same proof, same needs, and as much money of its own.
 
     What was wanted at first is told again: to the agent, and in the text that the change has after it.
     """
@@ -79,6 +79,8 @@ def response_wish(change: Change, original: Task, review: ReviewInput, workflow:
             "target_files": original.target_files,
             "verify_commands": proof,
             "priority": original.priority,
+            "budget_micros": original.budget_micros,
+            "budget_tokens": original.budget_tokens,
             "labels": original.labels,
             "base_branch": change.base_branch,
             "agent": original.agent,
