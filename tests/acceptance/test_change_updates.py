@@ -112,7 +112,7 @@ async def test_a_change_stays_as_it_was_where_it_can_not_be_brought_up_to_date(s
     await system.start_worker()
     both = "grep -q ^A$ shared.txt && grep -q ^B$ shared.txt && exit 1; exit 0"
     scenes = {
-        "left": (5, "sed -i '/^=======$/d' shared.txt", "agent_failed"),
+        "left": (5, "sed -i '/^=======$/d' shared.txt && mv shared.txt moved.txt", "agent_failed"),
         "nothing": (5, "true", "no_change"),
         "unproved": (9, "true", "verify_failed"),
     }

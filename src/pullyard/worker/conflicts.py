@@ -40,12 +40,9 @@ async def check_solved(context: Context, copy: Copy, commit: str) -> None:
     if merging is None or not merging.conflicts:
         return
     sought = [word for mark in marks(copy.start_commit, merging) for word in ("-e", mark)]
-    # A name that was made readable may be no path any more: then all files are looked at.
-    paths = [] if any("\\" in name for name in merging.conflicts) else merging.conflicts
+    # In all files: an agent may have moved one with its marks.
     done = await context.tools.git.run(
-        *("grep", "-l", "-z", "-a", "-F", *sought, commit, "--", *paths),
-        git_dir=copy.harvest,
-        environment={"GIT_LITERAL_PATHSPECS": "1"},
+        *("grep", "-l", "-z", "-a", "-F", *sought, commit), git_dir=copy.harvest
     )
     if done.exit_code not in (0, 1) or done.timed_out:
         raise GitFailed("grep", done.exit_code, done.stderr, timed_out=done.timed_out)
