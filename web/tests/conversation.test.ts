@@ -64,7 +64,8 @@ test("a first read that failed is tried again, unless it was refused or nobody l
     follows += 1;
     return () => {};
   };
-  const made = () => new Conversation("exec_1", { size, read: async () => new Uint8Array(), follow }, () => {});
+  const source: Source = { size, read: async () => new Uint8Array(), follow };
+  const made = () => new Conversation("exec_1", source, () => {});
   const said = made();
   await said.open();
   expect([said.ready, said.error?.message]).toEqual([false, "away"]);
