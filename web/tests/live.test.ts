@@ -128,3 +128,42 @@ test("a connection that is silent is given up", async () => {
   expect(now()).not.toBe(first);
   stop();
 });
+
+test("what could not be read while there was no connection is read once there is one again", async () => {
+  vi.resetModules();
+  const [live, { queryClient }, { QueryObserver }] = await Promise.all([
+    import("../src/api/live"),
+    import("../src/api/queries"),
+    import("@tanstack/react-query"),
+  ]);
+  const { mendBoards } = await import("../src/api/board");
+  mendBoards();
+  let there = true;
+  const reads: string[] = [];
+  const observe = (...queryKey: string[]) =>
+    new QueryObserver(queryClient, {
+      queryKey,
+      retry: false,
+      staleTime: Number.POSITIVE_INFINITY,
+      queryFn: async () => {
+        if (!there) throw new Error("no connection");
+        reads.push(queryKey.join());
+        return queryKey[0] === "board" ? { tasks: new Map(), executions: new Map() } : "read";
+      },
+    }).subscribe(() => undefined);
+  const stop = live.goLive();
+  const leave = [observe("board", ""), observe("executions", "task_1"), observe("workers")];
+  await settled();
+  there = false;
+  written = 1;
+  now().say({ type: "task-update", kind: "task.queued", cursor: 1, task_id: "task_1", payload: {} });
+  await settled();
+  now().close();
+  leave.push(observe("projects"));
+  await vi.advanceTimersByTimeAsync(100);
+  there = true;
+  reads.length = 0;
+  await settled();
+  expect(reads.sort()).toEqual(["board,", "executions,task_1", "projects"]);
+  for (const one of [...leave, stop]) one();
+});

@@ -174,6 +174,8 @@ async function flush() {
     run.filter((one) => !!one),
     gone,
   );
+  if ([...read, ...run, ...made].includes(undefined))
+    await queryClient.invalidateQueries({ queryKey: ["board"] });
 }
 
 /** Keeps the boards up to date; call it once. */

@@ -1,6 +1,6 @@
 import { store, useStore } from "../lib/stores";
 import { drain } from "./outbox";
-import { everythingIsStale, type News, newsMakesStale } from "./stale";
+import { everythingIsStale, type News, newsMakesStale, readWhatFailed } from "./stale";
 
 /** The one WebSocket: events refresh what is on the page, logs go to whoever follows them. */
 
@@ -49,7 +49,9 @@ function receive(raw: string) {
   const message = JSON.parse(raw);
   if (message.type === "ping") send({ type: "pong" });
   else if (message.type === "subscribed") {
-    if (message.cursor === null || cursor.get() !== null) return;
+    if (message.cursor === null) return;
+    // The feed goes on where it was; what it made pages read may have failed with the connection.
+    if (cursor.get() !== null) return readWhatFailed();
     cursor.set(message.cursor);
     // What changed before the first subscription stood is read anew.
     everythingIsStale();

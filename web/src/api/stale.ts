@@ -69,3 +69,11 @@ const isResponse = (taskId: string | null) =>
 export function everythingIsStale(name?: string) {
   queryClient.invalidateQueries(name ? { queryKey: [name] } : undefined);
 }
+
+/** Reads again what is shown and could not be read, or not since it changed. */
+export function readWhatFailed() {
+  void queryClient.refetchQueries({
+    type: "active",
+    predicate: ({ state }) => state.isInvalidated || state.status === "error",
+  });
+}
