@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { languageOf } from "../src/components/diff/highlight";
 import { parseDiff } from "../src/components/diff/parse";
 import { pairs, partsOf } from "../src/components/diff/words";
 
@@ -60,6 +61,19 @@ test("a file is another once its lines are, and not once its blobs are called ot
   const digest = (...lines: string[]) => diff(head("a"), ...lines)[0]?.digest;
   expect(digest("index 1..2", "@@ -1 +1 @@", "-x")).toBe(digest("index 1..3", "@@ -1 +1 @@", "-x"));
   expect(digest("@@ -1 +1 @@", "-x")).not.toBe(digest("@@ -1 +1 @@", "-y"));
+  expect(digest("@@ -1 +1 @@", "-x")).toMatch(/^[0-9a-f]{64}$/);
+  // Where the words don't tell all of the contents, the blob does.
+  for (const words of [["Binary files differ"], ["@@ -1 +1 @@", "-\ufffd"]])
+    expect(digest("index 1..2", ...words)).not.toBe(digest("index 1..3", ...words));
+});
+
+test("a language is one that is named, whatever a file is called", () => {
+  expect(["Makefile", "a/x.PY", "constructor", "__proto__"].map(languageOf)).toEqual([
+    "makefile",
+    "py",
+    "",
+    "",
+  ]);
 });
 
 test("what can reorder or hide text is named", () => {

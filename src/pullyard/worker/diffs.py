@@ -61,6 +61,8 @@ async def read_diff(
 ) -> tuple[str, bool]:
     """The unified diff, and whether it was cut, at a line end, to fit the limit; ``paths`` () is of all."""
     words = ("diff-tree", "-r", "-p", "-M", "-l1000", "--no-color", "--no-ext-diff", "--no-textconv")
+    # Who has looked at a file whose content is no text knows by its blob whether it is still the same.
+    words += ("--full-index",)
     named = ("--", *map(os.fsdecode, paths))
     plain = {"GIT_LITERAL_PATHSPECS": "1"}
     done = await git.run(

@@ -161,7 +161,10 @@ function changedParts(file: FileDiff): Map<Line, Part[]> {
 }
 
 function amongLines(event: KeyboardEvent<HTMLElement>) {
-  const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const by = new Map([
+    ["ArrowDown", 1],
+    ["ArrowUp", -1],
+  ]).get(event.key);
   const target = event.target as HTMLElement;
   if (!by || !target.matches("button.diff-number")) return;
   const all = [...event.currentTarget.querySelectorAll<HTMLElement>("button.diff-number")];

@@ -46,9 +46,10 @@ function begin(): Worker {
   return begun;
 }
 
-function languageOf(path: string): string {
+export function languageOf(path: string): string {
   const name = path.slice(path.lastIndexOf("/") + 1).toLowerCase();
-  return NAMES[name] ?? (name.includes(".") ? name.slice(name.lastIndexOf(".") + 1) : "");
+  const named = Object.hasOwn(NAMES, name) ? NAMES[name] : undefined;
+  return named ?? (name.includes(".") ? name.slice(name.lastIndexOf(".") + 1) : "");
 }
 
 /** The tokens of a file's lines; empty until they are known, and for what has none. */

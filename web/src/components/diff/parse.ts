@@ -1,3 +1,5 @@
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { plain } from "../plain";
 
 export type Line = {
@@ -20,7 +22,7 @@ export type FileDiff = {
   hunks: Hunk[];
   added: number;
   removed: number;
-  /** A short one of all of the file's lines, by which to know whether it is still the same. */
+  /** Of all of the file's lines, by which to know whether it is still the same. */
   digest: string;
 };
 
@@ -53,7 +55,7 @@ function parseFile(lines: string[]): FileDiff {
     hunks: [],
     added: 0,
     removed: 0,
-    digest: digestOf(lines),
+    digest: digestOf(lines, begin >= 0),
   };
   for (const line of head) readHead(file, line);
   if (begin >= 0) readHunks(file, lines.slice(begin));
@@ -128,15 +130,10 @@ function unquoted(name: string): string {
   return new TextDecoder().decode(new Uint8Array(bytes));
 }
 
-/** FNV-1a over the letters. */
-function digestOf(lines: string[]): string {
-  let sum = 0x811c9dc5;
-  for (const line of lines) {
-    // What blobs are called is told by what is in them.
-    if (line.startsWith("index ")) continue;
-    for (let place = 0; place < line.length; place++)
-      sum = Math.imul(sum ^ line.charCodeAt(place), 0x01000193);
-    sum = Math.imul(sum ^ 10, 0x01000193);
-  }
-  return (sum >>> 0).toString(36);
+/** SHA-256 of the lines: who wrote them may want another file to be taken for this one. */
+function digestOf(lines: string[], inWords: boolean): string {
+  // What blobs are called is told by what is in them, unless that is not shown, or not as it is.
+  const told = inWords && !lines.some((line) => line.includes("\ufffd"));
+  const text = lines.filter((line) => !told || !line.startsWith("index ")).join("\n");
+  return bytesToHex(sha256(utf8ToBytes(text)));
 }
