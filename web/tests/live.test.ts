@@ -7,6 +7,8 @@ const LOG = new TextEncoder().encode("a line of the log\n".repeat(500));
 const PIECE = 37;
 const SOCKETS: Socket[] = [];
 let written = 0;
+/** Nobody answers: a new connection is neither made nor refused. */
+let answers = true;
 
 class Socket {
   static OPEN = 1;
@@ -21,6 +23,7 @@ class Socket {
   constructor() {
     SOCKETS.push(this);
     queueMicrotask(() => {
+      if (!answers) return;
       this.readyState = 1;
       this.onopen?.();
     });
@@ -66,6 +69,7 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
   SOCKETS.length = 0;
   written = 0;
+  answers = true;
   vi.stubGlobal("WebSocket", Socket);
   vi.stubGlobal("location", { origin: "http://127.0.0.1:9", href: "http://127.0.0.1:9/" });
   vi.stubGlobal("window", new EventTarget());
@@ -127,6 +131,47 @@ test("a connection that is silent is given up", async () => {
   await vi.advanceTimersByTimeAsync(40_000);
   expect(now()).not.toBe(first);
   stop();
+});
+
+test("the late goodbye of a connection leaves the next one watched", async () => {
+  vi.resetModules();
+  const live = await import("../src/api/live");
+  const stop = live.goLive();
+  await vi.advanceTimersByTimeAsync(1);
+  const first = now();
+  const goodbye = first.onclose;
+  first.close();
+  answers = false;
+  await vi.advanceTimersByTimeAsync(700);
+  const second = now();
+  expect(second).not.toBe(first);
+  goodbye?.();
+  await settled();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(now()).not.toBe(second);
+  stop();
+});
+
+test("a connection that is long in the making is tried anew where somebody asks for it", async () => {
+  vi.resetModules();
+  const live = await import("../src/api/live");
+  let passed = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => passed);
+  answers = false;
+  const stop = live.goLive();
+  const first = now();
+  live.reconnect();
+  expect(now()).toBe(first);
+  passed = 5_000;
+  live.reconnect();
+  expect(now()).not.toBe(first);
+  expect(first.readyState).toBe(3);
+  const second = now();
+  passed = 10_000;
+  window.dispatchEvent(new Event("online"));
+  expect(now()).not.toBe(second);
+  stop();
+  vi.restoreAllMocks();
 });
 
 test("what could not be read while there was no connection is read once there is one again", async () => {

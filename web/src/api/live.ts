@@ -7,6 +7,8 @@ import { everythingIsStale, type News, newsMakesStale, readWhatFailed } from "./
 const BEAT_MS = 15_000;
 const SILENCE_MS = 10_000;
 const LONGEST_WAIT_MS = 10_000;
+/** A connection that is not made by then may be asked for once more. */
+const CONNECTS_MS = 3_000;
 
 type LogFollower = {
   execution_id: string;
@@ -19,6 +21,7 @@ type LogFollower = {
 };
 
 let socket: WebSocket | undefined;
+let openedAt = 0;
 let wanted = false;
 let failures = 0;
 let nextId = 0;
@@ -94,7 +97,10 @@ function open() {
   const address = new URL("/api/v1/stream", location.href);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   const mine = new WebSocket(address);
+  const old = socket;
   socket = mine;
+  openedAt = performance.now();
+  old?.close();
   listen();
   mine.onopen = () => {
     failures = 0;
@@ -111,8 +117,9 @@ function open() {
 
 /** Does not wait for a dead server's goodbye. */
 function lost(mine: WebSocket) {
+  if (socket !== mine) return;
   clearTimeout(silence);
-  if (socket !== mine || !wanted) return;
+  if (!wanted) return;
   socket = undefined;
   mine.close();
   if (offlineSince.get() === null) offlineSince.set(Date.now());
@@ -143,7 +150,7 @@ export function goLive(): () => void {
     if (document.visibilityState !== "visible") return;
     // Phones leave sockets behind that look open and are dead.
     if (socket?.readyState === WebSocket.OPEN) beat();
-    else if (socket?.readyState !== WebSocket.CONNECTING) open();
+    else if (!isUnderWay()) open();
   };
   document.addEventListener("visibilitychange", back);
   window.addEventListener("online", back);
@@ -161,8 +168,11 @@ export function goLive(): () => void {
 
 /** Tries at once, without waiting for the next try. */
 export function reconnect() {
-  if (wanted && !socket) open();
+  if (wanted && socket?.readyState !== WebSocket.OPEN && !isUnderWay()) open();
 }
+
+const isUnderWay = () =>
+  socket?.readyState === WebSocket.CONNECTING && performance.now() - openedAt < CONNECTS_MS;
 
 /** Hears every event from now on. Returns what stops it. */
 export function onNews(listener: (news: News) => void): () => void {
