@@ -22,6 +22,10 @@ class FaultProxy:
     refused: int = 0
     _refusal: asyncio.Event = field(default_factory=asyncio.Event)
     _flows: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _holds: bytes = b""
+    _held: asyncio.Event = field(default_factory=asyncio.Event)
+    _let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self) -> "FaultProxy":
         self._flows.set()
@@ -58,6 +62,22 @@ class FaultProxy:
         """Pass nothing on and say nothing, as a network does that has lost the other end."""
         self._flows.clear()
 
+    def hold_answer(self, request: bytes) -> None:
+        """Of the next connection on which ``request`` is sent, no answer passes until ``let_go``."""
+        self._holds = request
+
+    async def until_held(self) -> None:
+        await self._held.wait()
+
+    def let_go(self) -> None:
+        self._let_go.set()
+
+    async def until_sent(self, request: bytes, times: int) -> None:
+        """Return when it was sent so many times in all."""
+        while self.sent.count(request) < times:
+            self._news.clear()
+            await self._news.wait()
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.cut:
             self.refused += 1
@@ -78,9 +98,12 @@ class FaultProxy:
             writer.transport.abort()
             return
         self._open.add(outer)
+        passes = asyncio.Event()
+        passes.set()
         try:
             await asyncio.gather(
-                self._pump(reader, outer, record=True), self._pump(inner, writer, record=False)
+                self._pump(reader, outer, passes, record=True),
+                self._pump(inner, writer, passes, record=False),
             )
         finally:
             self._open -= {writer, outer}
@@ -88,12 +111,24 @@ class FaultProxy:
             outer.transport.abort()
 
     async def _pump(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, record: bool
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        passes: asyncio.Event,
+        *,
+        record: bool,
     ) -> None:
         try:
             while data := await source.read(PIECE_BYTES):
                 if record:
                     self.sent += data
+                    self._news.set()
+                    if self._holds and self._holds in data:
+                        self._holds = b""
+                        passes.clear()
+                        self._held.set()
+                elif not passes.is_set():
+                    await self._let_go.wait()
                 await self._flows.wait()
                 target.write(data)
                 await target.drain()

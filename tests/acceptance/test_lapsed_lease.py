@@ -26,6 +26,22 @@ async def brief_leases(
         await system.kill_worker()
 
 
+async def test_the_next_task_comes_with_an_answer_that_a_heartbeat_overtook(brief_leases: System) -> None:
+    system, proxy = brief_leases, brief_leases.proxy
+    await system.start_worker()
+    project = await system.project(system.repository(), verify_commands=[["true"]])
+    proxy.hold_answer(b"/finish HTTP/1.1")
+    tasks = [await system.task(project, f"echo {name} > {name}.txt") for name in ("first", "second")]
+    await proxy.until_held()
+    beats = proxy.sent.count(b"/worker/v1/heartbeat")
+    # The one before the second was sent after the finish, and is answered.
+    await proxy.until_sent(b"/worker/v1/heartbeat", beats + 3)
+    proxy.let_go()
+    for task in tasks:
+        assert (await system.ended(task))["state"] == "completed"
+    assert "given up" not in system.worker_log
+
+
 @pytest.mark.parametrize("phase", ["preparing", "implementing", "verifying"])
 async def test_work_lost_to_a_long_cut_is_delivered_once(brief_leases: System, phase: str) -> None:
     system, long = brief_leases, "echo reached; sleep 4"

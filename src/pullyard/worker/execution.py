@@ -15,7 +15,7 @@ from pullyard.lifecycle.reasons import Reason
 from pullyard.protocol.errors import LostLease, PullyardError
 from pullyard.protocol.worker import ClaimAnswer, FinishRequest
 from pullyard.telemetry.tracer import current
-from pullyard.worker.client import until_answered
+from pullyard.worker.client import CALL_SECONDS, until_answered
 from pullyard.worker.context import Context, Tools
 from pullyard.worker.effects import EFFECTS
 from pullyard.worker.failures import Stopped, as_failure
@@ -200,11 +200,13 @@ class Execution:
         """Send the rest of the log, then the end; wait out a coordinator that is away. False: it is lost."""
         finish = self._context.record.finish
         assert finish is not None
+        sending = asyncio.Event()
 
         async def deliver() -> None:
             await shipping
             await self._reports.sent()
             reached("finish-begins")
+            sending.set()
             # The same id however often it is sent: what was given for it comes again.
             told = msgspec.structs.replace(finish, next_request_id=self.next_request_id())
             answer = await until_answered(partial(self._context.tools.client.finish, self.id, told))
@@ -215,6 +217,9 @@ class Execution:
         lost = asyncio.ensure_future(self.stop.lost.wait())
         try:
             await asyncio.wait({delivering, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.is_set():
+                # An end that was taken is not this worker's any more either; its answer brings the next task.
+                await asyncio.wait({delivering}, timeout=CALL_SECONDS)
             if delivering.done():
                 delivering.result()
                 return True
