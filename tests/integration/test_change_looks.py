@@ -79,7 +79,9 @@ async def test_what_says_nothing_changes_nothing(
 async def test_a_persons_wish_takes_the_place_of_a_look(coordinator: RunningCoordinator) -> None:
     worker, change = await with_change(coordinator)
     look = await errand(worker)
-    await coordinator.post(f"/changes/{change['id']}/merge", status=202)
+    merging = f"/changes/{change['id']}/merge"
+    assert (await coordinator.post(merging, {"commit": "e" * 40}, 409))["code"] == "commit-moved"
+    await coordinator.post(merging, {"commit": change["commit"]}, 202)
     closed = ChangeLook(state=ChangeState.CLOSED, commit="b" * 40)
     assert await report(worker, look, closed) == 409
     merge = await errand(worker)

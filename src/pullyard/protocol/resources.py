@@ -437,9 +437,17 @@ class ChangeResponse(Resource):
     created_at: datetime
 
 
+_LookedAt = Annotated[str, StringConstraints(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
+
+
 class ApprovalInput(Input):
-    commit: Annotated[str, StringConstraints(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")] = Field(
-        description="the change's `commit` that was looked at"
+    commit: _LookedAt = Field(description="the change's `commit` that was looked at")
+
+
+class MergeInput(Input):
+    commit: _LookedAt | None = Field(
+        default=None,
+        description="the change's `commit` that was looked at: with another one by now it is not merged",
     )
 
 

@@ -3373,6 +3373,14 @@ export interface components {
              */
             running: number;
         };
+        /** MergeInput */
+        MergeInput: {
+            /**
+             * Commit
+             * @description the change's `commit` that was looked at: with another one by now it is not merged
+             */
+            commit?: string | null;
+        };
         /** MergedChange */
         MergedChange: {
             /** Change Id */
@@ -6267,7 +6275,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MergeInput"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {

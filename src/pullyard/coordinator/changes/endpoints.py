@@ -12,7 +12,7 @@ from pullyard.coordinator.paging import Cursor, Limit, before, page
 from pullyard.coordinator.services import Services, ServicesNeeded
 from pullyard.lifecycle.change import ChangeState, ErrandKind
 from pullyard.protocol.errors import NotFound
-from pullyard.protocol.resources import ApprovalInput, Change, ChangeErrand, Page
+from pullyard.protocol.resources import ApprovalInput, Change, ChangeErrand, MergeInput, Page
 from pullyard.store.queries import named
 
 router = APIRouter(prefix="/api/v1/changes", tags=["changes"])
@@ -74,9 +74,12 @@ async def approve_change(
 
 
 @router.post("/{change_id}/merge", status_code=202)
-async def merge(change_id: str, person: Person, services: ServicesNeeded) -> ChangeErrand:
+async def merge(
+    change_id: str, person: Person, services: ServicesNeeded, wish: MergeInput | None = None
+) -> ChangeErrand:
     """Asks a worker to merge; the change's `errand` tells how it went."""
-    return await ask(services, person.tenant_id, change_id, ErrandKind.MERGE)
+    commit = wish.commit if wish else None
+    return await ask(services, person.tenant_id, change_id, ErrandKind.MERGE, commit)
 
 
 @router.post("/{change_id}/close", status_code=202)
@@ -84,8 +87,10 @@ async def close(change_id: str, person: Person, services: ServicesNeeded) -> Cha
     return await ask(services, person.tenant_id, change_id, ErrandKind.CLOSE)
 
 
-async def ask(services: Services, tenant_id: str, change_id: str, kind: ErrandKind) -> ChangeErrand:
+async def ask(
+    services: Services, tenant_id: str, change_id: str, kind: ErrandKind, commit: str | None = None
+) -> ChangeErrand:
     async with services.database.transaction() as connection:
-        errand = await request_errand(connection, tenant_id, change_id, kind)
+        errand = await request_errand(connection, tenant_id, change_id, kind, commit)
     errands_changed(services)
     return errand

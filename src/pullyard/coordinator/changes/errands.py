@@ -21,11 +21,16 @@ _EVENTS = {ErrandKind.MERGE: ChangeEvent.MERGE, ErrandKind.CLOSE: ChangeEvent.CL
 
 
 async def request_errand(
-    connection: AsyncConnection, tenant_id: str, change_id: str, kind: ErrandKind
+    connection: AsyncConnection, tenant_id: str, change_id: str, kind: ErrandKind, commit: str | None = None
 ) -> ChangeErrand:
-    """Raises IllegalTransition where the change is not open; asking again gives the one under way."""
+    """Asking again gives the one under way.
+
+    Raises IllegalTransition where the change is not open, Conflict where it is at another than ``commit``.
+    """
     change = await lock_change(connection, tenant_id, change_id)
     step("change", CHANGE_TRANSITIONS, ChangeState(change.state), _EVENTS[kind])
+    if commit is not None and commit != change.commit:
+        raise Conflict("The change has a newer commit: look at it, then merge that.", code="commit-moved")
     if kind is ErrandKind.MERGE:
         await check_chosen(connection, change.task_id)
     row = (await connection.execute(named("errand_open"), {"change_id": change_id})).mappings().one_or_none()
