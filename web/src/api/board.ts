@@ -56,7 +56,7 @@ function unlessGone(problem: unknown): null | undefined {
   return problem instanceof ApiProblem && problem.status === 404 ? null : undefined;
 }
 
-const readTask = (task_id: string) =>
+export const readTask = (task_id: string) =>
   taken(api.GET("/api/v1/tasks/{task_id}", { params: { path: { task_id } } })).catch(unlessGone);
 const readExecution = (execution_id: string) =>
   taken(api.GET("/api/v1/executions/{execution_id}", { params: { path: { execution_id } } })).catch(

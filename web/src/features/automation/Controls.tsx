@@ -11,11 +11,6 @@ import { toastError } from "../../lib/toasts";
 
 type Deed = "pause" | "resume" | "stop";
 
-const WORDS: Record<Deed, string> = {
-  pause: "Pause the automation",
-  resume: "Resume the automation",
-  stop: "Stop the automation",
-};
 const DEFAULT_LIST = "task_lists.md";
 
 export function Controls({ automation }: { automation: Automation }) {
@@ -25,7 +20,7 @@ export function Controls({ automation }: { automation: Automation }) {
     mutationFn: (deed: Deed) =>
       taken(
         api.POST(`/api/v1/projects/{project_id}/automation/${deed}`, {
-          params: { path: { project_id }, header: once(WORDS[deed]) },
+          params: { path: { project_id }, header: once() },
         }),
       ),
     onSuccess: (now) => queryClient.setQueryData(automationQuery(project_id).queryKey, now),
