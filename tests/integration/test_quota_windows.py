@@ -114,6 +114,16 @@ async def test_requests_wait_for_a_near_reset_and_others_pass() -> None:
     assert not limited.seconds_left()
 
 
+async def test_a_short_limit_is_waited_for_as_often_as_it_comes() -> None:
+    ledger = Ledger(windows=Windows(), execution_id="one")
+    for seconds in ([0.05], [0.05], [0.05, 0.3]):
+        limits = [limit(one) for one in seconds]
+        for limited in limits:
+            ledger.fail(Failure(429, "anthropic answered 429.", limited))
+        await ledger.passes("anthropic")
+        assert not any(limited.seconds_left() for limited in limits)
+
+
 async def test_a_far_reset_ends_the_execution_and_is_told_once() -> None:
     told = asyncio.Event()
     windows = Windows(patience_seconds=60.0, on_closed=told.set)

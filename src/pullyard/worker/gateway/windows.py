@@ -51,8 +51,10 @@ class Windows:
         """A later end counts; a limit that names none is for the agent's own patience."""
         if not (seconds := limited.seconds_left()):
             return
-        known = self._closed.get(limited.credential)
-        if known is not None and (known.limited.seconds_left() or 0.0) >= seconds - 1.0:
+        known = self._open_window(limited.credential)
+        if known is not None and (left := known.limited.seconds_left() or 0.0) >= seconds - 1.0:
+            # Hardly later is waited for, and no news.
+            known.limited = limited if seconds > left else known.limited
             return
         self._closed[limited.credential] = Window(limited, execution_id)
         loop = asyncio.get_running_loop()
