@@ -16,6 +16,7 @@ import { useStore } from "../../lib/stores";
 import { useTitle } from "../../lib/title";
 import { Alerts, forgeLink } from "./Alerts";
 import { Decide } from "./Decide";
+import type { Looked } from "./doubts";
 import { Facts } from "./Facts";
 import { FileView } from "./Files";
 import { FileTree } from "./FileTree";
@@ -51,6 +52,7 @@ function Whole({ change }: { change: Change }) {
   const split = useSplit();
   const remarks = useRemarksByFile(change.id);
   const seen = files.filter(({ file }) => has(file)).length;
+  const cut = diff.data?.truncated ?? false;
   useKeys("Files", [
     { keys: "n", does: "Next file", run: () => goToNext(1) },
     { keys: "p", does: "Previous file", run: () => goToNext(-1) },
@@ -63,7 +65,7 @@ function Whole({ change }: { change: Change }) {
   ]);
   return (
     <div className="stack change-page">
-      <Head change={change} unseen={files.length - seen} />
+      <Head change={change} looked={{ read: diff.isSuccess, cut, unseen: files.length - seen }} />
       <Alerts change={change} />
       <Facts change={change} />
       <div className="files-head">
@@ -101,9 +103,7 @@ function Whole({ change }: { change: Change }) {
               remarks={change.state === "open" ? (remarks.get(file.path) ?? NONE) : null}
             />
           ))}
-          {diff.data?.truncated && (
-            <p className="empty">The diff is very long and cut here; read the rest on the branch.</p>
-          )}
+          {cut && <p className="empty">The diff is very long and cut here; read the rest on the branch.</p>}
         </div>
       </div>
     </div>
@@ -124,7 +124,7 @@ function useRemarksByFile(changeId: string): Map<string, Remark[]> {
   }, [remarks]);
 }
 
-function Head({ change, unseen }: { change: Change; unseen: number }) {
+function Head({ change, looked }: { change: Change; looked: Looked }) {
   const project = useQuery(projectsQuery).data?.find(({ id }) => id === change.project_id);
   const now = useNow(30);
   return (
@@ -146,7 +146,7 @@ function Head({ change, unseen }: { change: Change; unseen: number }) {
         {change.url && forgeLink(change.url, "on its forge")}
       </p>
       <ChangeMarks change={change} />
-      {change.state === "open" && <Decide change={change} unseen={unseen} />}
+      {change.state === "open" && <Decide change={change} looked={looked} />}
     </div>
   );
 }

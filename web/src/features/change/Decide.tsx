@@ -8,37 +8,37 @@ import { Confirm } from "../../components/Confirm";
 import { Dialog } from "../../components/Dialog";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
-import { collisions, problemsOf, respondingTask, underWay } from "../../lib/changes";
+import { respondingTask, underWay } from "../../lib/changes";
 import { useKeys } from "../../lib/keys";
 import { toast } from "../../lib/toasts";
+import { doubtsAbout, type Looked } from "./doubts";
 import { RequestChanges } from "./RequestChanges";
-import { type Remark, useRemarks } from "./remarks";
+import { useRemarks } from "./remarks";
 
 type Deed = "approve" | "merge" | "close";
 
-function ask(change: Change, deed: Deed): Promise<unknown> {
+/** `commit` is the one that was looked at. */
+function ask(change: Change, deed: Deed, commit: string): Promise<unknown> {
   // An approval is of a commit, and may be sent later; what merges or closes is asked for at once or not at all.
   const later = deed === "approve" ? `Approve #${change.task_number}: ${change.title}` : undefined;
   const params = { path: { change_id: change.id }, header: once(later) } as const;
   switch (deed) {
     case "approve":
-      return taken(
-        api.POST("/api/v1/changes/{change_id}/approve", { params, body: { commit: change.commit } }),
-      );
+      return taken(api.POST("/api/v1/changes/{change_id}/approve", { params, body: { commit } }));
     case "merge":
-      return taken(api.POST("/api/v1/changes/{change_id}/merge", { params }));
+      return taken(api.POST("/api/v1/changes/{change_id}/merge", { params, body: { commit } }));
     case "close":
       return taken(api.POST("/api/v1/changes/{change_id}/close", { params }));
   }
 }
 
-/** What can be done about an open change; `unseen` is how many of its files nobody looked at here. */
-export function Decide({ change, unseen }: { change: Change; unseen: number }) {
+/** What can be done about an open change. */
+export function Decide({ change, looked }: { change: Change; looked: Looked }) {
   const [opened, open] = useState<"merge" | "close" | "request" | null>(null);
   const remarks = useRemarks(change.id);
   const doing = useMutation({
-    mutationFn: (deed: Deed) => ask(change, deed),
-    onSuccess: (_, deed) => deed === "approve" && toast("Approved."),
+    mutationFn: ({ deed, commit }: { deed: Deed; commit: string }) => ask(change, deed, commit),
+    onSuccess: (_, { deed }) => deed === "approve" && toast("Approved."),
     onSettled: () => queryClient.invalidateQueries({ queryKey: ["changes"] }),
   });
   const busy = doing.isPending || underWay(change) !== null;
@@ -46,8 +46,10 @@ export function Decide({ change, unseen }: { change: Change; unseen: number }) {
   const start = (what: typeof opened) => () => {
     if (!busy) open(what);
   };
+  const approvable = !busy && !change.approval && (looked.read || !change.has_diff);
+  const decide = (deed: Deed, commit = change.commit) => doing.mutate({ deed, commit });
   const approve = () => {
-    if (!busy && !change.approval) doing.mutate("approve");
+    if (approvable) decide("approve");
   };
   useKeys("Decide", [
     { keys: "a", does: "Approve", run: approve },
@@ -72,7 +74,7 @@ export function Decide({ change, unseen }: { change: Change; unseen: number }) {
         <Button
           variant="default"
           leftSection={<IconCheck size={17} />}
-          disabled={busy || Boolean(change.approval)}
+          disabled={!approvable}
           onClick={approve}
         >
           {change.approval ? "Approved" : "Approve"}
@@ -90,9 +92,9 @@ export function Decide({ change, unseen }: { change: Change; unseen: number }) {
       {opened === "merge" && (
         <Merge
           change={change}
-          doubts={doubtsAbout(change, remarks, unseen)}
+          doubts={doubtsAbout(change, remarks.length, looked)}
           close={close}
-          merge={() => doing.mutate("merge")}
+          merge={(commit) => decide("merge", commit)}
         />
       )}
       {opened === "close" && (
@@ -101,7 +103,7 @@ export function Decide({ change, unseen }: { change: Change; unseen: number }) {
           text="Its branch is deleted, and its work is not merged."
           yes="Close the change"
           close={close}
-          confirm={() => doing.mutate("close")}
+          confirm={() => decide("close")}
         />
       )}
       {opened === "request" && <RequestChanges change={change} close={close} />}
@@ -109,22 +111,11 @@ export function Decide({ change, unseen }: { change: Change; unseen: number }) {
   );
 }
 
-function doubtsAbout(change: Change, remarks: Remark[], unseen: number): string[] {
-  const others = collisions(change).length;
-  return [
-    ...problemsOf(change),
-    ...(respondingTask(change) ? ["an agent is at it"] : []),
-    ...(others > 0
-      ? [`${others} other ${others === 1 ? "change has" : "changes have"} conflicts after it`]
-      : []),
-    ...(remarks.length > 0 ? [`${remarks.length} of your remarks are not sent`] : []),
-    ...(unseen > 0 ? [`${unseen} ${unseen === 1 ? "file" : "files"} not marked as viewed`] : []),
-  ];
-}
-
-type MergeProps = { change: Change; doubts: string[]; close: () => void; merge: () => void };
+type MergeProps = { change: Change; doubts: string[]; close: () => void; merge: (commit: string) => void };
 
 function Merge({ change, doubts, close, merge }: MergeProps) {
+  // What arrives while this is open was not decided about.
+  const [commit] = useState(change.commit);
   return (
     <Dialog close={close} title={`Merge into ${plain(change.base_branch)}?`} fullScreen={false} centered>
       <div className="stack">
@@ -142,7 +133,7 @@ function Merge({ change, doubts, close, merge }: MergeProps) {
             data-autofocus
             onClick={() => {
               close();
-              merge();
+              merge(commit);
             }}
           >
             Merge it
