@@ -1,5 +1,5 @@
 import createClient from "openapi-fetch";
-import { fetchOrKeep, Kept, mayBeKept } from "./outbox";
+import { fetchOrKeep, Kept, mayBeKept, NotKept } from "./outbox";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
@@ -39,10 +39,10 @@ export const api = createClient<paths>({
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
-/** The data of an answer; throws ApiProblem with the coordinator's own sentence, or Kept. */
+/** The data of an answer; throws ApiProblem with the coordinator's own sentence, or Kept or NotKept. */
 export async function taken<T>(asked: Promise<Answer<T>>): Promise<T> {
   const { data, error, response } = await asked.catch((problem) => {
-    if (problem instanceof Kept) throw problem;
+    if (problem instanceof Kept || problem instanceof NotKept) throw problem;
     throw new ApiProblem(0, "The coordinator can't be reached; try again.");
   });
   if (response.ok) return data as T;

@@ -23,22 +23,31 @@ export class Kept extends Error {
   }
 }
 
+/** It was neither sent nor kept. */
+export class NotKept extends Error {
+  constructor() {
+    super(NOT_KEPT);
+  }
+}
+
 const MOST = 100;
 const MOST_CHARACTERS = 300_000;
 /** The coordinator forgets keys after a day: what may have arrived before that is not sent by itself. */
 const SAFE_MS = 20 * 3_600_000;
 const AGAIN_MS = 15_000;
 const PATIENCE_MS = 30_000;
-const FULL = `${MOST} writes wait already, or this one is too long to be kept: send it once there is a connection.`;
+const NOT_KEPT = `It was not sent, and can't be kept on this device (${MOST} writes wait already, it is too long, or the browser keeps nothing): send it once there is a connection.`;
 const OLD = "It waited for very long and may have been done: look, then send it or remove it.";
 const WORKING = "idempotency-in-flight";
 /** The session is over, or there was too much at once. */
 const LATER = new Set([401, 408, 425, 429]);
 const SESSION = `${location.origin}/api/v1/session`;
 
-/** All that wait, and those that were refused, the oldest first. */
+/** All that have to wait, and those that were refused, the oldest first. */
 export const outbox = store<Waiting[]>([]);
 const words = new Map<string, string>();
+/** Those in this page who hope for an answer, by key: what they ask for is kept, and shown once it has to wait. */
+const callers = new Map<string, (answer?: Response) => void>();
 let owner: string | undefined;
 let draining: Promise<void> | undefined;
 let again: ReturnType<typeof setTimeout> | undefined;
@@ -55,15 +64,29 @@ export async function openOutbox(member: string) {
   void drain();
 }
 
+/** Of a browser that keeps nothing: none. */
+async function entries(): Promise<Waiting[]> {
+  try {
+    return (owner && (await get<Waiting[]>(place(owner)))) || [];
+  } catch {
+    return [];
+  }
+}
+
 async function look() {
-  if (owner) outbox.set((await get<Waiting[]>(place(owner))) ?? []);
+  const all = await entries();
+  if (owner) outbox.set(all.filter(({ key }) => !callers.has(key)));
+}
+
+async function tell() {
+  await look();
+  others.postMessage("changed");
 }
 
 async function change(how: (entries: Waiting[]) => Waiting[]) {
   if (!owner) return;
   await update<Waiting[]>(place(owner), (entries) => how(entries ?? []));
-  await look();
-  others.postMessage("changed");
+  await tell();
 }
 
 /** A request with this key may be kept, under this name. */
@@ -71,34 +94,75 @@ export function mayBeKept(key: string, what: string) {
   words.set(key, what);
 }
 
-/** `fetch`, but a request that may be kept is, where it can't be sent: then this throws Kept. */
+/** `fetch`, but a request that may be kept is, before it is sent: where that can't be done now, this throws Kept.
+ *
+ * Throws NotKept where it could neither be sent nor be kept. */
 export async function fetchOrKeep(request: Request): Promise<Response> {
   const key = request.headers.get("Idempotency-Key") ?? "";
   const what = words.get(key);
   if (what === undefined || !owner) return fetch(request);
   const { method, url } = request;
   const mine = { key, what, method, url, body: await request.clone().text(), at: Date.now(), refused: "" };
-  if (outbox.get().some(waits)) {
-    await drain();
-    // What was asked first happens first.
-    if (outbox.get().some(waits)) return keep(mine);
+  const hoped = hopeFor(key);
+  if (await put(mine).catch(() => false)) void sendFor(key);
+  else {
+    settle(key);
+    return sendAtOnce(request);
   }
-  const signal = AbortSignal.timeout(PATIENCE_MS);
-  const answer = await fetch(request, { signal }).catch(() => undefined);
-  if (!answer || isAway(answer.status)) return keep(mine);
-  words.delete(key);
-  return answer;
-}
-
-async function keep(mine: Waiting): Promise<never> {
-  let full = mine.body.length > MOST_CHARACTERS;
-  await change((entries) => {
-    full ||= entries.length >= MOST;
-    return full || entries.some(({ key }) => key === mine.key) ? entries : [...entries, mine];
-  });
-  if (full) throw new Error(FULL);
+  const answer = await hoped;
+  if (answer) {
+    words.delete(key);
+    return answer;
+  }
+  // Another tab has sent it: the same key gets the same answer.
+  if (owner && !(await entries()).some((entry) => entry.key === key)) return sendAtOnce(request);
+  await tell();
   sendLater();
   throw new Kept();
+}
+
+/** The answer to what this page has just asked for; undefined: it has to wait. */
+function hopeFor(key: string): Promise<Response | undefined> {
+  return new Promise((resolve) => {
+    const patience = setTimeout(() => settle(key), PATIENCE_MS);
+    callers.set(key, (answer) => {
+      clearTimeout(patience);
+      callers.delete(key);
+      resolve(answer);
+    });
+  });
+}
+
+const settle = (key: string, answer?: Response) => callers.get(key)?.(answer);
+
+/** False: it can't be kept. */
+async function put(mine: Waiting): Promise<boolean> {
+  if (!owner || mine.body.length > MOST_CHARACTERS) return false;
+  let fits = false;
+  await update<Waiting[]>(place(owner), (entries = []) => {
+    const there = entries.some(({ key }) => key === mine.key);
+    fits = there || entries.length < MOST;
+    return there || !fits ? entries : [...entries, mine];
+  });
+  return fits;
+}
+
+async function sendFor(key: string) {
+  await drain().catch(() => undefined);
+  // Those who were at it may have looked for the last time just before this one came.
+  if (callers.has(key)) await drain().catch(() => undefined);
+  settle(key);
+}
+
+/** What was asked first happens first all the same. */
+async function sendAtOnce(request: Request): Promise<Response> {
+  if ((await entries()).some(waits)) {
+    await drain();
+    if ((await entries()).some(waits)) throw new NotKept();
+  }
+  const answer = await fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => undefined);
+  if (!answer || isAway(answer.status)) throw new NotKept();
+  return answer;
 }
 
 const waits = ({ refused }: Waiting) => !refused;
@@ -118,7 +182,7 @@ export async function sendAgain(key: string) {
 
 /** Forgets all writes of whoever logs out, sent or not. */
 export async function clearOutbox() {
-  await change(() => []);
+  await change(() => []).catch(() => undefined);
   owner = undefined;
   outbox.set([]);
 }
@@ -137,19 +201,26 @@ const alone = (act: () => Promise<void>): Promise<void> =>
   globalThis.navigator?.locks ? navigator.locks.request("pullyard-outbox", act) : act();
 
 async function sendAll() {
-  await look();
-  if (!outbox.get().some(waits)) return;
-  if (!(await isMine())) return sendLater();
+  let sure = false;
   for (;;) {
-    await look();
-    const next = outbox.get().find(waits);
-    if (!next) return;
-    const refused = await send(next);
-    if (refused === undefined) return sendLater();
+    const next = (await entries()).find(waits);
+    if (!next) return look();
+    // Who has just asked for it is here.
+    const hoped = callers.has(next.key);
+    if (!hoped) sure ||= await isMine();
+    const sent = hoped || sure ? await send(next, hoped) : undefined;
+    if (!sent) return wait();
+    const { refused, answer } = sent;
     await change((entries) =>
       entries.flatMap((entry) => (entry.key !== next.key ? entry : refused ? { ...entry, refused } : [])),
-    );
+    ).finally(() => settle(next.key, answer));
   }
+}
+
+/** Nobody answers: all that is asked for has to wait. */
+function wait() {
+  for (const key of [...callers.keys()]) settle(key);
+  sendLater();
 }
 
 /** In another tab somebody else may have logged in since. */
@@ -164,16 +235,21 @@ function sendLater() {
   again = setTimeout(() => void drain(), AGAIN_MS);
 }
 
-/** Empty: it is done. Undefined: not now. */
-async function send({ key, method, url, body, at }: Waiting): Promise<string | undefined> {
-  if (Date.now() - at > SAFE_MS) return OLD;
+type Sent = { refused: string; answer?: Response };
+
+/** Undefined: not now. An answer that is hoped for is handed on, whatever it says. */
+async function send({ key, method, url, body, at }: Waiting, hoped: boolean): Promise<Sent | undefined> {
+  if (Date.now() - at > SAFE_MS) return { refused: OLD };
   const headers = { "Idempotency-Key": key, ...(body && { "Content-Type": "application/json" }) };
   const signal = AbortSignal.timeout(PATIENCE_MS);
   const answer = await fetch(url, { method, headers, body: body || undefined, signal }).catch(
     () => undefined,
   );
-  if (!answer || isAway(answer.status) || LATER.has(answer.status)) return undefined;
-  if (answer.ok) return "";
+  if (!answer || isAway(answer.status)) return undefined;
+  if (hoped) return { refused: "", answer };
+  if (LATER.has(answer.status)) return undefined;
+  if (answer.ok) return { refused: "" };
   const { detail, code } = await answer.json().catch(() => ({}));
-  return code === WORKING ? undefined : detail || `The coordinator refused it (${answer.status}).`;
+  if (code === WORKING) return undefined;
+  return { refused: detail || `The coordinator refused it (${answer.status}).` };
 }
