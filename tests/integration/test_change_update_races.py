@@ -1,7 +1,10 @@
 """What happens to a change while it is brought up to date, or waits for it."""
 
-from tests.coordinator import RunningCoordinator
+from sqlalchemy import text
+
+from tests.coordinator import RunningCoordinator, running_coordinator
 from tests.integration.test_change_conflicts import open_change, publish
+from tests.integration.test_comparisons import choose, compare
 from tests.integration.test_change_updates import RULES, merge, until
 
 
@@ -16,3 +19,48 @@ async def test_an_update_may_spend_what_the_change_itself_could(coordinator: Run
     change = await until(coordinator, late, because_of=[first])
     update = await coordinator.get(f"/tasks/{change['update']['task_id']}")
     assert {name: update[name] for name in limits} == limits
+
+
+# As many more that are behind as are looked at together, all older than those that are made next.
+TWENTY = """
+INSERT INTO changes SELECT made.* FROM changes c, generate_series(1, 20) AS n, jsonb_populate_record(
+    c, jsonb_build_object('id', concat(c.id, '-', n), 'repository', concat(n), 'repository_url', concat(n),
+        'behind', jsonb_build_array(c.id))
+) made WHERE c.task_id = :task_id
+"""
+# Their project is not found.
+OTHER = "INSERT INTO tenants (id, name) SELECT 'other', 'other' WHERE :task_id <> ''"
+SPOIL = "UPDATE changes SET tenant_id = 'other' WHERE task_id = :task_id AND repository IS NOT NULL"
+
+
+async def store(coordinator: RunningCoordinator, task_id: str, *statements: str) -> None:
+    async with coordinator.served.services.database.transaction() as connection:
+        for statement in statements:
+            await connection.execute(text(statement), {"task_id": task_id})
+
+
+async def test_candidates_that_were_not_chosen_are_in_nobodys_way(database_url: str) -> None:
+    async with running_coordinator(database_url, caretaker_seconds=3600) as coordinator:
+        project_id, worker = await coordinator.project(**RULES), await coordinator.worker(protocol=3)
+        comparison = await compare(coordinator, project_id)
+        for commit in "12":
+            await publish(worker, await worker.claim(), commit)
+        chosen, other = [one["task_id"] for one in comparison["candidates"]]
+        await coordinator.until_task(other, "completed")
+        assert (await choose(coordinator, comparison, chosen)).is_success
+        await store(coordinator, other, TWENTY)
+        [close] = (await worker.poll(slots=0, wait=10)).errands
+        assert close.kind.value == "close"
+        first, late = [await open_change(coordinator, worker, project_id, commit) for commit in "34"]
+        await merge(coordinator, worker, first)
+        await until(coordinator, late, because_of=[first])
+
+
+async def test_changes_that_can_not_be_judged_are_not_looked_at_alone(database_url: str) -> None:
+    async with running_coordinator(database_url, caretaker_seconds=0.05) as coordinator:
+        project_id, worker = await coordinator.project(**RULES), await coordinator.worker(protocol=3)
+        bad = await coordinator.get(f"/changes/{await open_change(coordinator, worker, project_id, '1')}")
+        await store(coordinator, bad["task_id"], TWENTY, OTHER, SPOIL)
+        first, late = [await open_change(coordinator, worker, project_id, commit) for commit in "23"]
+        await merge(coordinator, worker, first)
+        await until(coordinator, late, because_of=[first])

@@ -29,24 +29,26 @@ PAUSE_SECONDS = 0.2
 
 async def watch_overlaps(services: "Services") -> None:
     """Until cancelled."""
+    after = ""
     while True:
         with suppress(TimeoutError):
             async with asyncio.timeout(services.settings.caretaker_seconds):
                 await services.radar.news.wait()
         marked = services.radar.take()
         try:
-            await look(services, marked)
+            after = await look(services, marked, after)
         except DATABASE_AWAY as error:
             services.radar.mark(*marked)
             logger.warning("overlaps wait for the database", error=type(error).__name__)
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def look(services: "Services", marked: set[str]) -> None:
+async def look(services: "Services", marked: set[str], after: str) -> str:
+    """Up to which change those that are behind were judged; the next look begins ``after`` it."""
     async with services.database.transaction() as connection:
         freed = await connection.execute(named("overlap_freed"))
         project_ids = sorted({*marked, *(row.project_id for row in freed)})
-        behind = await changes_behind(connection)
+        behind = await changes_behind(connection, after=after)
         places = []
         if project_ids:
             places = (await connection.execute(named("overlap_places"), {"project_ids": project_ids})).all()
@@ -67,3 +69,4 @@ async def look(services: "Services", marked: set[str]) -> None:
             async with services.database.transaction() as connection:
                 moved = await settle_overlaps(connection, place.tenant_id, place.id)
             queue_changed(services) if moved else events_written(services)
+    return behind[-1].id if behind else ""

@@ -21,11 +21,15 @@ from pullyard.store.queries import named
 TITLE_CHARACTERS = 500
 MESSAGE_CHARACTERS = 1_000
 SHOWN_MERGES = 20
+MOST_AT_ONCE = 20
 
 
-async def changes_behind(connection: AsyncConnection, change_id: str | None = None) -> list[Any]:
-    """Those that are to be judged now, or the one, if it is to be."""
-    return list((await connection.execute(named("changes_behind"), {"id": change_id})).all())
+async def changes_behind(
+    connection: AsyncConnection, change_id: str | None = None, *, after: str = ""
+) -> list[Any]:
+    """``MOST_AT_ONCE`` of those that are to be judged now, from ``after`` on, or the one, if it is to be."""
+    wanted = {"id": change_id, "after": after, "most": MOST_AT_ONCE}
+    return list((await connection.execute(named("changes_behind"), wanted)).all())
 
 
 async def bring_up_to_date(connection: AsyncConnection, late: Any) -> bool:

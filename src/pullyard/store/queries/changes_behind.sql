@@ -1,6 +1,7 @@
 -- Changes of which it can be told now whether what was merged first matters to them: it touches the same files, or
--- a trial merge into the base branch has shown the rest. Not where somebody works on the change, or none of several
--- candidates is chosen yet, or a person was asked because it was brought up to date so often.
+-- a trial merge into the base branch has shown the rest. Not where somebody works on the change, or it is one of
+-- several candidates and not the chosen one, or a person was asked because it was brought up to date so often. Those
+-- after :after come first: however many can't be brought up to date now, the others get their turn.
 WITH late AS (
     SELECT c.id, c.tenant_id, c.project_id, c.task_id, c.execution_id, c.title, c.base_branch, c.updates,
         p.forge_events, c.compared_at IS NOT NULL AS compared,
@@ -13,10 +14,12 @@ WITH late AS (
             )) ORDER BY m.id), '[]')
             FROM changes m JOIN tasks mt ON mt.id = m.task_id WHERE m.id = ANY (c.behind)) AS merged
     FROM changes c JOIN projects p ON p.id = c.project_id JOIN tasks t ON t.id = c.task_id
-    WHERE c.state = 'open' AND c.behind <> '{}' AND p.change_rules ->> 'overlap' = 'update' AND NOT t.undecided
+    WHERE c.state = 'open' AND c.behind <> '{}' AND p.change_rules ->> 'overlap' = 'update'
+        AND (t.comparison_id IS NULL OR EXISTS (
+            SELECT 1 FROM comparisons k WHERE k.id = t.comparison_id AND k.chosen_task_id = t.id))
         AND (CAST(:id AS text) IS NULL OR c.id = :id)
         AND (c.attention IS NULL OR c.updates < CAST(coalesce(p.forge_events ->> 'rounds', '3') AS integer))
         AND NOT EXISTS (SELECT 1 FROM tasks r WHERE r.responds_to = c.id AND r.finished_at IS NULL)
 )
 SELECT * FROM late WHERE compared OR jsonb_path_exists(merged, '$[*] ? (@.shares == true)')
-ORDER BY id LIMIT 20
+ORDER BY id <= :after, id LIMIT CAST(:most AS integer)
