@@ -2,12 +2,14 @@ import { store } from "./stores";
 
 /** The service worker's side of the pages: the shell without a connection, and new versions of it. */
 
-/** Installed beside the one that runs; null: this is the newest. */
+/** Installed beside the one that runs, or taken by another tab since; null: this is the newest. */
 export const newVersion = store<ServiceWorker | null>(null);
 const LOOK_MS = 3_600_000;
 
 let lookedAt = 0;
 let wanted = false;
+/** Another tab has taken a new version: this page is of an old one. */
+let replaced = false;
 
 /** Installs it, where the browser has such a thing, once the page itself is there.
  *
@@ -15,7 +17,9 @@ let wanted = false;
 export function install(open: (address: string) => void) {
   if (!import.meta.env.PROD || !navigator.serviceWorker) return;
   navigator.serviceWorker.addEventListener("controllerchange", () => {
-    if (wanted) location.reload();
+    if (wanted) return location.reload();
+    replaced = true;
+    newVersion.set(navigator.serviceWorker.controller);
   });
   navigator.serviceWorker.addEventListener("message", ({ data }) => {
     if (typeof data?.open === "string") open(data.open);
@@ -41,10 +45,12 @@ async function register() {
 }
 
 function offer({ waiting }: ServiceWorkerRegistration) {
-  newVersion.set(waiting && navigator.serviceWorker.controller ? waiting : null);
+  if (!replaced) newVersion.set(waiting && navigator.serviceWorker.controller ? waiting : null);
 }
 
 export function takeNewVersion() {
+  const there = newVersion.get();
+  if (there?.state !== "installed") return location.reload();
   wanted = true;
-  newVersion.get()?.postMessage("take over");
+  there.postMessage("take over");
 }

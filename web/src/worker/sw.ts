@@ -45,7 +45,9 @@ self.addEventListener("fetch", (event) => {
   if (method !== "GET" || origin !== self.location.origin) return;
   if (mode === "navigate") {
     if (!/^\/(api|login|metrics)\b/.test(pathname)) event.respondWith(page(event.request));
-  } else if (FILES.includes(pathname)) event.respondWith(file(event.request));
+    // What an older page loads of itself is in an older shell.
+  } else if (pathname.startsWith("/assets/") || FILES.includes(pathname))
+    event.respondWith(file(event.request));
 });
 
 /** The newest page that there is: the shell that is kept is only for where nobody answers. */
