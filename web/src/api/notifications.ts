@@ -9,4 +9,4 @@ export const muted = kept<Kind[]>("muted", [], isKinds);
 /** Those that are told outside of the page, too, where the browser was allowed to. */
 export const onDesk = kept("desk", false, (value) => typeof value === "boolean");
 /** The newest one that was seen. */
-export const seen = kept("seen", 0, (value) => typeof value === "number");
+export const seen = kept("my.seen", 0, (value) => typeof value === "number");

@@ -1,5 +1,6 @@
 import { type DehydratedState, dehydrate, hydrate, type Query } from "@tanstack/react-query";
 import { del, get, set } from "idb-keyval";
+import { forgetMine, kept as keptHere } from "../lib/stores";
 import type { Session } from "./client";
 import { queryClient } from "./queries";
 
@@ -16,21 +17,27 @@ const MOST_DIFFS = 20;
 const LAYOUT = import.meta.url;
 
 let session: Session | undefined;
+/** Who was here last, although the session may be over; empty: nobody, or nobody since a logout and a reload. */
+const last = keptHere("my.name", "", (value) => typeof value === "string");
 let changed: ReturnType<typeof setTimeout> | undefined;
 
 /** Gives what was kept back to the pages, once. Returns when that was read; undefined: nothing was kept.
  *
  * `mine` is who is logged in; undefined where nobody can tell now, and then it is whoever was. */
 export async function recall(mine?: Session): Promise<number | undefined> {
-  if (session && mine && !isSame(session, mine)) {
-    // Somebody else has logged in, in another tab.
+  const who = mine && `${mine.tenant_id} ${mine.member_id}`;
+  if (who && last.get() && last.get() !== who) {
     await forget();
+    forgetMine();
+    last.set(who);
+    // What the page holds elsewhere in memory is not for the next one, either.
     location.reload();
   }
+  if (who) last.set(who);
   if (session) return undefined;
   const kept = await get<Record>(PLACE).catch(() => undefined);
   const fits = kept?.layout === LAYOUT && (!mine || isSame(kept.session, mine));
-  if (kept && !fits) await del(PLACE);
+  if (kept && !fits) await del(PLACE).catch(() => undefined);
   session = mine ?? (fits ? kept.session : undefined);
   if (!kept || !fits) return undefined;
   hydrate(queryClient, kept.state);

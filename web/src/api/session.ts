@@ -1,4 +1,5 @@
 import { queryOptions } from "@tanstack/react-query";
+import { forgetMine } from "../lib/stores";
 import { ApiProblem, api, type Session, taken } from "./client";
 import { offlineSince } from "./live";
 import { clearOutbox, openOutbox } from "./outbox";
@@ -38,6 +39,7 @@ async function whoWas(problem: unknown): Promise<Session> {
 export async function leave() {
   await taken(api.DELETE("/api/v1/session"));
   await forget();
+  forgetMine();
   await clearOutbox();
   await forgetDevice().catch(() => undefined);
 }

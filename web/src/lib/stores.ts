@@ -28,9 +28,13 @@ export function useStore<T>({ subscribe, get }: Store<T>): T {
   return useSyncExternalStore(subscribe, get);
 }
 
+const PREFIX = "pullyard.";
+/** So begin the names of what is of one person and not of the browser. */
+const MINE = "my.";
+
 /** A store that this browser remembers. What can't be read back is the first value again. */
 export function kept<T>(name: string, first: T, fits: (value: unknown) => value is T): Store<T> {
-  const key = `pullyard.${name}`;
+  const key = PREFIX + name;
   const inner = store(read(key, first, fits));
   return {
     ...inner,
@@ -43,6 +47,16 @@ export function kept<T>(name: string, first: T, fits: (value: unknown) => value 
       }
     },
   };
+}
+
+/** Removes what is of one person. The pages hold it in memory until they are loaded anew. */
+export function forgetMine() {
+  try {
+    for (const key of Object.keys(localStorage))
+      if (key.startsWith(PREFIX + MINE)) localStorage.removeItem(key);
+  } catch {
+    // What is forbidden keeps nothing.
+  }
 }
 
 function read<T>(key: string, first: T, fits: (value: unknown) => value is T): T {

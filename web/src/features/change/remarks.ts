@@ -14,7 +14,7 @@ const isRemark = (value: unknown) => {
 
 /** By change, what somebody at this browser has written at lines and not sent yet. */
 const remarks = kept(
-  "remarks",
+  "my.remarks",
   {} as Record<string, Remark[]>,
   (value): value is Record<string, Remark[]> =>
     typeof value === "object" &&

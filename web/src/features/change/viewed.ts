@@ -8,7 +8,7 @@ const MOST_CHANGES = 50;
 
 /** By change, the files that somebody at this browser has looked at, as they were then. */
 const viewed = kept(
-  "viewed",
+  "my.viewed",
   {} as Record<string, Digests>,
   (value): value is Record<string, Digests> =>
     typeof value === "object" && value !== null && !Array.isArray(value),
