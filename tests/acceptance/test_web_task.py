@@ -159,6 +159,8 @@ async def test_a_question_is_answered_and_work_is_steered(
     assert [one["host"] for one in project["isolation"]["network"]["hosts"]] == ["git.example.org"]
 
     await ask(scene, 1, "May the migration take a lock?", ["approve", "reject"])
+    await question.get_by_text("The work so far").wait_for()
+    await expect(question.locator("[data-kind=add]")).to_have_count(0)
     await question.get_by_text("The work so far").click()
     await expect(question.locator("[data-kind=add]")).to_contain_text("two")
     await question.get_by_role("button", name="Approve").press("Enter")

@@ -43,7 +43,7 @@ function HunkRows({ hunk, split, ...rest }: RowsProps) {
     first && lines.includes(first) ? { "data-row": "", tabIndex: rest.pick ? undefined : -1 } : {};
   return (
     <>
-      <p className="diff-head">{hunk.head}</p>
+      {hunk.head && <p className="diff-head">{hunk.head}</p>}
       {split
         ? pairs(hunk.lines).map(({ left, right }, place) => (
             <div key={place} {...mark(left, right)}>

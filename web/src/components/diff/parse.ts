@@ -102,7 +102,7 @@ function readHunks(file: FileDiff, lines: string[]) {
   }
 }
 
-const shown = (text: string) =>
+export const shown = (text: string) =>
   text.length > MOST_LETTERS
     ? `${plain(text.slice(0, MOST_LETTERS))}… and ${text.length - MOST_LETTERS} letters`
     : plain(text);

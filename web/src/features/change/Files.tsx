@@ -1,15 +1,15 @@
 import { Button } from "@mantine/core";
 import { IconChevronDown, IconChevronRight } from "@tabler/icons-react";
 import { memo, type ReactNode, useEffect, useRef, useState } from "react";
+import { cut, lineCount, MOST_LINES } from "../../components/diff/bounds";
 import { FileLines, type Side } from "../../components/diff/FileLines";
 import type { FileDiff, Line } from "../../components/diff/parse";
 import { plain } from "../../components/plain";
 import { RemarkBox } from "./Remark";
 import { type Remark, sameLine } from "./remarks";
 
-/** A file with more lines is shown once somebody asks for it, and of a very long one only so many. */
+/** A file with more lines is shown once somebody asks for it. */
 const FOLDED_LINES = 400;
-const MOST_LINES = 5_000;
 /** In pixels; what is that near to the window is put onto the page. */
 const NEAR = "1200px 0px";
 
@@ -64,7 +64,7 @@ export function FileView({ changeId, file, id, split, seen, mark, remarks }: Pro
 const whatOf = ({ what, from }: FileDiff) => (from === null ? what : `was ${plain(from)}`);
 
 function Body({ changeId, file, split, remarks }: Pick<Props, "changeId" | "file" | "split" | "remarks">) {
-  const count = file.hunks.reduce((sum, hunk) => sum + hunk.lines.length, 0);
+  const count = lineCount(file);
   const [asked, ask] = useState(count <= FOLDED_LINES && file.what !== "deleted");
   if (file.binary) return <p className="file-note">A binary file: look at it on the branch.</p>;
   if (count === 0 && file.notes.length === 0)
@@ -85,23 +85,6 @@ function Body({ changeId, file, split, remarks }: Pick<Props, "changeId" | "file
       )}
     </Near>
   );
-}
-
-const cuts = new WeakMap<FileDiff, FileDiff>();
-
-/** Of a very long file the first hunks, the same whenever it is asked for. */
-function cut(file: FileDiff): FileDiff {
-  const known = cuts.get(file);
-  if (known) return known;
-  let room = MOST_LINES;
-  const hunks = file.hunks.flatMap((hunk) => {
-    const lines = hunk.lines.slice(0, Math.max(0, room));
-    room -= lines.length;
-    return lines.length > 0 ? [{ ...hunk, lines }] : [];
-  });
-  const short = { ...file, hunks };
-  cuts.set(file, short);
-  return short;
 }
 
 /** Leaves room for so many lines until they are near the window. */

@@ -7,6 +7,7 @@ import { questionQuery } from "../../api/queries";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { Receipt } from "../../components/Receipt";
+import { Unfold } from "../../components/Unfold";
 import { ago, useNow } from "../../lib/format";
 import { Difference } from "./Difference";
 
@@ -58,10 +59,9 @@ export function AnswerPanel({ execution, question }: { execution: Execution; que
       <p className="text">{plain(question.question)}</p>
       {work?.receipt && <Receipt receipt={work.receipt} />}
       {work?.diff && (
-        <details>
-          <summary>The work so far{work.diff_truncated ? ", cut" : ""}</summary>
+        <Unfold summary={`The work so far${work.diff_truncated ? ", cut" : ""}`}>
           <Difference text={work.diff} />
-        </details>
+        </Unfold>
       )}
       {said === null ? (
         <form className="row" onSubmit={submit}>
@@ -71,7 +71,7 @@ export function AnswerPanel({ execution, question }: { execution: Execution; que
               variant={NO.has(choice) ? "default" : "filled"}
               onClick={() => answer.mutate(choice)}
             >
-              {NAMES[choice] ?? plain(choice)}
+              {Object.hasOwn(NAMES, choice) ? NAMES[choice] : plain(choice)}
             </Button>
           ))}
           {question.text && (

@@ -1,15 +1,30 @@
 import { useMemo } from "react";
+import { cut, lineCount, MOST_LETTERS, MOST_LINES } from "../../components/diff/bounds";
 import { FileLines } from "../../components/diff/FileLines";
-import { type FileDiff, type Line, parseDiff } from "../../components/diff/parse";
+import { type FileDiff, type Line, parseDiff, shown } from "../../components/diff/parse";
 import { plain } from "../../components/plain";
+import { Unfold } from "../../components/Unfold";
 
-/** A file with more of them is folded. */
-const MOST_LINES = 400;
+/** A file with more of them is folded, and so are the ones after so many lines of others. */
+const MOST_OPEN = 400;
+const MOST_OPEN_TOGETHER = 2_000;
+const MOST_FILES = 300;
 
 /** A unified diff, file by file. */
 export function Difference({ text }: { text: string }) {
-  const files = useMemo(() => parseDiff(text), [text]);
-  return files.map((file) => <OneFile key={file.path} file={file} />);
+  const files = useMemo(() => parseDiff(text.slice(0, MOST_LETTERS)), [text]);
+  let lines = 0;
+  return (
+    <>
+      {files.slice(0, MOST_FILES).map((file, place) => {
+        lines += lineCount(file);
+        return <OneFile key={place} file={file} open={lines <= MOST_OPEN_TOGETHER} />;
+      })}
+      {(text.length > MOST_LETTERS || files.length > MOST_FILES) && (
+        <p className="quiet">There is more of it than is shown here.</p>
+      )}
+    </>
+  );
 }
 
 type Edit = { path: string; before: string; after: string };
@@ -17,11 +32,7 @@ type Edit = { path: string; before: string; after: string };
 /** What an edit takes away and puts there; nobody said at which line. */
 export function Edited({ path, before, after }: Edit) {
   const file = useMemo(() => fileOf({ path, before, after }), [path, before, after]);
-  return (
-    <div className="difference">
-      <FileLines file={file} split={false} />
-    </div>
-  );
+  return <OneFile file={file} />;
 }
 
 /** Of a tool's arguments; undefined where they are no edit. */
@@ -39,34 +50,38 @@ function fileOf({ path, before, after }: Edit): FileDiff {
     text === ""
       ? []
       : text
+          .slice(0, MOST_LETTERS)
           .replace(/\n$/, "")
           .split("\n")
-          .map((line) => ({ kind, before: null, after: null, text: plain(line) }));
+          .map((line) => ({ kind, before: null, after: null, text: shown(line) }));
   const [removed, added] = [lines("remove", before), lines("add", after)];
   return {
-    path: plain(path),
+    path,
     from: null,
     what: "modified",
     binary: false,
     notes: [],
-    hunks: [{ head: plain(path), lines: [...removed, ...added] }],
+    hunks: [{ head: "", lines: [...removed, ...added] }],
     added: added.length,
     removed: removed.length,
     digest: "",
   };
 }
 
-function OneFile({ file }: { file: FileDiff }) {
-  const lines = file.hunks.reduce((sum, hunk) => sum + hunk.lines.length, 0);
+function OneFile({ file, open = true }: { file: FileDiff; open?: boolean }) {
+  const lines = lineCount(file);
+  const name = (
+    <>
+      <code>{plain(file.path)}</code>{" "}
+      <span className="quiet">
+        +{file.added} −{file.removed}
+      </span>
+    </>
+  );
   return (
-    <details className="difference" open={lines <= MOST_LINES}>
-      <summary>
-        <code>{file.path}</code>{" "}
-        <span className="quiet">
-          +{file.added} −{file.removed}
-        </span>
-      </summary>
-      <FileLines file={file} split={false} />
-    </details>
+    <Unfold className="difference" summary={name} open={open && lines <= MOST_OPEN}>
+      <FileLines file={cut(file)} split={false} />
+      {lines > MOST_LINES && <p className="quiet">{lines - MOST_LINES} more lines are not shown here.</p>}
+    </Unfold>
   );
 }

@@ -11,6 +11,7 @@ import {
 import { memo, type ReactNode, useState } from "react";
 import { logPart } from "../../components/log/source";
 import { plain } from "../../components/plain";
+import { Unfold } from "../../components/Unfold";
 import { bytes } from "../../lib/format";
 import type { Entry, Turn } from "./conversation";
 import { Difference, Edited, editOf } from "./Difference";
@@ -48,7 +49,7 @@ const FIRST_LINES = 14;
 export const TurnView = memo(
   function TurnView({ turn, executionId, live }: Props) {
     const { entry } = turn;
-    const Icon = ICONS[entry.kind] ?? IconInfoCircle;
+    const Icon = (Object.hasOwn(ICONS, entry.kind) && ICONS[entry.kind]) || IconInfoCircle;
     return (
       <article className="turn" data-kind={entry.kind} data-bad={entry.isError || undefined}>
         <Icon className="turn-icon" size={18} aria-hidden />
@@ -75,10 +76,9 @@ function bodyOf(turn: Turn, executionId: string, live: boolean): ReactNode {
       return <Prose text={entry.text} />;
     case "thought":
       return (
-        <details>
-          <summary>Thought: {plain(entry.text.slice(0, SHORT).split("\n")[0] ?? "")}</summary>
+        <Unfold summary={`Thought: ${plain(entry.text.slice(0, SHORT).split("\n")[0] ?? "")}`}>
           <Prose text={entry.text} />
-        </details>
+        </Unfold>
       );
     case "tool-call":
       return <Call turn={turn} executionId={executionId} live={live} />;
@@ -136,20 +136,23 @@ function Plan({ steps }: { steps: PlanStep[] }) {
 function Call({ turn: { entry, diffs, result }, executionId, live }: Props) {
   const edited = editOf(entry.data);
   const state = result ? (result.isError ? "failed" : "done") : live ? "running" : "no result";
+  const open = edited !== undefined || diffs.length > 0 || result?.isError || state === "running";
+  const summary = (
+    <>
+      <strong>{plain(entry.tool)}</strong> <code>{about(entry.data)}</code>{" "}
+      <span className="call-state" data-state={state}>
+        {state}
+      </span>
+    </>
+  );
   return (
-    <details open={edited !== undefined || diffs.length > 0 || result?.isError || state === "running"}>
-      <summary>
-        <strong>{plain(entry.tool)}</strong> <code>{about(entry.data)}</code>{" "}
-        <span className="call-state" data-state={state}>
-          {state}
-        </span>
-      </summary>
+    <Unfold open={open} summary={summary}>
       {diffs.length > 0
         ? diffs.map((diff) => <Difference key={diff.place} text={diff.text} />)
         : edited && <Edited {...edited} />}
       {!edited && !diffs.length && <Given data={entry.data} />}
       {result && (!edited || result.isError) && <Result entry={result} executionId={executionId} />}
-    </details>
+    </Unfold>
   );
 }
 
