@@ -356,7 +356,7 @@ def task_next_try(c: Connection, p: Parameters) -> Answer:
 def task_changes(c: Connection, p: Parameters) -> Answer:
     task = c.tables.tasks[p["id"]]
     change = c.tables.changes.get(task["responds_to"])
-    row = picked(task, "id", "number", "slug", "repositories", "responds_to")
+    row = picked(task, "id", "number", "slug", "repositories", "workflow", "responds_to")
     return Answer([{**row, "change_branch": change and change["branch"]}])
 
 

@@ -4,8 +4,8 @@ from sqlalchemy import text
 
 from tests.coordinator import RunningCoordinator, running_coordinator
 from tests.integration.test_change_conflicts import open_change, publish
-from tests.integration.test_comparisons import choose, compare
 from tests.integration.test_change_updates import RULES, merge, until
+from tests.integration.test_comparisons import choose, compare
 
 
 async def test_an_update_may_spend_what_the_change_itself_could(coordinator: RunningCoordinator) -> None:
@@ -64,3 +64,24 @@ async def test_changes_that_can_not_be_judged_are_not_looked_at_alone(database_u
         first, late = [await open_change(coordinator, worker, project_id, commit) for commit in "23"]
         await merge(coordinator, worker, first)
         await until(coordinator, late, because_of=[first])
+
+
+async def test_a_change_that_was_merged_is_not_brought_up_to_date_any_more(
+    coordinator: RunningCoordinator,
+) -> None:
+    project_id, worker = await coordinator.project(**RULES), await coordinator.worker(protocol=3)
+    first, second, late = [await open_change(coordinator, worker, project_id, commit) for commit in "123"]
+    await merge(coordinator, worker, first)
+    waiting = (await until(coordinator, late, because_of=[first]))["update"]["task_id"]
+    running = (await until(coordinator, second, because_of=[first]))["update"]["task_id"]
+    grant = await worker.claim()
+    assert grant.task.id == running
+    for change_id in (second, late):
+        await merge(coordinator, worker, change_id)
+    assert (await coordinator.get(f"/tasks/{waiting}"))["state"] == "cancelled"
+    # It is told to stop, and may be at its end before it hears of that.
+    await publish(worker, grant, "4")
+    ended = await coordinator.until_task(running, "completed")
+    assert ended["change_id"] is None
+    page = await coordinator.get(f"/changes?project_id={project_id}")
+    assert sorted(one["state"] for one in page["items"]) == ["merged"] * 3

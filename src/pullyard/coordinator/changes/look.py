@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.automation.list_errands import check_merged_items
+from pullyard.coordinator.changes.ended import change_ended
 from pullyard.coordinator.changes.feedback import hear_feedback
-from pullyard.coordinator.changes.rows import about, change_ended, lock_change, read_change_row
+from pullyard.coordinator.changes.rows import about, lock_change, read_change_row
 from pullyard.coordinator.comparisons.decide import choose_merged
 from pullyard.coordinator.errands.create import create_errand
 from pullyard.coordinator.events.write import tell

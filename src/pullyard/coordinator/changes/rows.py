@@ -5,11 +5,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.events.write import TaskNews
-from pullyard.coordinator.radar import Moved
 from pullyard.coordinator.tasks.transition import lock_project
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import Conflict, NotFound
-from pullyard.store.database import note
 from pullyard.store.queries import named
 
 
@@ -37,13 +35,6 @@ def check_open(change: Any) -> None:
             code="change-ended",
             details={"state": change.state},
         )
-
-
-async def change_ended(connection: AsyncConnection, change: Any) -> None:
-    """It is merged or closed: the others of its project are looked at again."""
-    await connection.execute(named("compare_again"), {"id": change.id})
-    await connection.execute(named("changes_fall_behind"), {"id": change.id})
-    note(connection, Moved(change.project_id))
 
 
 def about(change: Any) -> TaskNews:

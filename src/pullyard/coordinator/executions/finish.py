@@ -19,6 +19,7 @@ from pullyard.lifecycle.execution import ExecutionEvent, ExecutionState, Phase
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.lifecycle.machine import IllegalTransition
 from pullyard.lifecycle.reasons import REASONS
+from pullyard.lifecycle.workflows import CHANGE_UPDATE
 from pullyard.protocol.errors import LostLease, RequestError
 from pullyard.protocol.worker import FinishRequest, PhaseReport, PublishedChange, Receipt
 from pullyard.store.queries import named
@@ -76,6 +77,9 @@ async def record_changes(connection: AsyncConnection, execution: Any, request: F
         advanced = await advance_change(connection, execution, task.responds_to, changes[0], receipt)
         if advanced:
             return task.responds_to
+        if task.workflow == CHANGE_UPDATE.name:
+            # Nobody wants what is over to be up to date.
+            return None
     urls = {one["name"]: one["repository"] for one in task.repositories}
     recorded = [await record_change(connection, execution, change, urls) for change in changes]
     return recorded[0]
