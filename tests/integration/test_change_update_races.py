@@ -2,8 +2,9 @@
 
 from sqlalchemy import text
 
+from pullyard.protocol.errands import TrialResult
 from tests.coordinator import RunningCoordinator, running_coordinator
-from tests.integration.test_change_conflicts import open_change, publish
+from tests.integration.test_change_conflicts import comparison, open_change, publish, report
 from tests.integration.test_change_updates import RULES, merge, until
 from tests.integration.test_comparisons import choose, compare
 
@@ -85,3 +86,20 @@ async def test_a_change_that_was_merged_is_not_brought_up_to_date_any_more(
     assert ended["change_id"] is None
     page = await coordinator.get(f"/changes?project_id={project_id}")
     assert sorted(one["state"] for one in page["items"]) == ["merged"] * 3
+
+
+async def test_a_trial_merge_into_what_the_base_branch_was_says_nothing(
+    coordinator: RunningCoordinator,
+) -> None:
+    project_id, old = await coordinator.project(**RULES), await coordinator.worker(protocol=3)
+    first = await open_change(coordinator, old, project_id, "1", "a")
+    late = await open_change(coordinator, old, project_id, "2", "b")
+    worker = await coordinator.worker(protocol=4)
+    before = await comparison(worker)
+    await merge(coordinator, old, first)
+    assert before.compare is not None
+    places = range(len(before.compare.merges))
+    await report(worker, before, *(TrialResult(place=place, files=[], total=0) for place in places))
+    after = await comparison(worker)
+    await report(worker, after, TrialResult(place=0, files=["b"], total=1))
+    await until(coordinator, late, because_of=[first])
