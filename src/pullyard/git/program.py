@@ -298,10 +298,10 @@ class _Output:
         while piece := await process.stdout.read(1 << 18):
             room = self.limit_bytes - len(self.stdout)
             self.stdout += piece[:room]
-            if len(piece) > room:
+            if len(piece) > room and not self.truncated:
+                # What is left in the pipe is read and dropped: only at its end is the pipe closed.
                 self.truncated = True
                 _kill(process)
-                return
 
     async def read_errors(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
