@@ -6,6 +6,7 @@ the workspace may have taken it are its files counted. What is written until the
 """
 
 import asyncio
+import logging
 import os
 import subprocess
 import time
@@ -17,7 +18,6 @@ from pathlib import Path
 from pullyard.sandboxes.children import Child, Streams, readable
 from pullyard.sandboxes.protocol import Limits, SandboxSpec
 from pullyard.sandboxes.sizes import told_size
-from pullyard.telemetry.loops import keep_running
 
 LOOK_SECONDS = 0.25
 COUNT_SECONDS = (0.5, 10.0)
@@ -61,9 +61,12 @@ class DiskMeter:
         self.stop = stop
 
     async def run(self) -> None:
-        """Does nothing where neither is limited. What fails is tried again: it must unbound no sandbox."""
-        if self.most != (None, None):
-            await keep_running("disk meter", self.watch, again_seconds=LOOK_SECONDS)
+        """Does nothing where neither is limited. What fails is told and begins again: it unbounds nothing."""
+        while self.most != (None, None):
+            try:
+                await self.watch()
+            except Exception:
+                logging.getLogger(__name__).exception("a bug in the disk meter")
 
     async def watch(self) -> None:
         counting = None
