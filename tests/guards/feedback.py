@@ -32,8 +32,8 @@ GUARDS = (
     Guard(
         "who asks for work by a label",
         "forges/api_forge.py",
-        "        return giver is not None and await trust.has(giver)",
-        "        return giver is not None",
+        "        return bool(givers) and await trust.has(givers[-1])",
+        "        return bool(givers)",
         FORGES,
         "labelled_issues",
     ),
@@ -48,8 +48,8 @@ GUARDS = (
     Guard(
         "the commit that remarks are about",
         HEARD,
-        "    if look.asked != row.commit:",
-        "    if look.asked is None:",
+        "    return look.asked != row.commit or any(",
+        "    return look.asked is None or any(",
         ANSWERS,
         "meanwhile",
     ),
@@ -96,8 +96,8 @@ GUARDS = (
     Guard(
         "our change among those of forks",
         "forges/gitlab.py",
-        "for number in range(1, FIND_PAGES + 1):",
-        "for number in range(1, 2):",
+        "search(ask, PAGE, FIND_PAGES, ",
+        "search(ask, PAGE, 1, ",
         "tests/conformance/test_forges_api.py",
         "forks_hide",
     ),

@@ -16,8 +16,8 @@ GUARDS = (
     Guard(
         "the meter of disks",
         "sandboxes/disk_meter.py",
-        "        if self.most == (None, None):",
-        "        if self.most:",
+        "        while self.most != (None, None):",
+        "        while not self.most:",
         MACHINE,
         "full_disk and bubblewrap or many_files and docker",
     ),

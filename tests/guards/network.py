@@ -66,15 +66,15 @@ GUARDS = (
     Guard(
         "paths that can't be seen",
         "worker/gateway/rules.py",
-        "            if any(is_plain(rule) for rule in rules):",
-        "            if rules:",
+        "        if any(is_plain(rule) for rule in rules):",
+        "        if rules:",
         EGRESS,
         "host_with_paths",
     ),
     Guard(
         "no tunnel to port 80",
         "worker/gateway/rules.py",
-        "        if path is None and place[1] == HTTP_PORT:",
+        "        if place[1] == HTTP_PORT:",
         "        if place[1] < 0:",
         EGRESS,
         "port_80",

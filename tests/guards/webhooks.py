@@ -40,8 +40,8 @@ GUARDS = (
     Guard(
         "the bound on guesses at webhooks' addresses",
         f"{PLACE}/endpoints.py",
-        "        failures.count(key if row is not None else nobody)",
-        "        failures.count(key)",
+        "    failures.count(key if row is not None else nobody)",
+        "    failures.count(key)",
         ATTACKS,
         "guessing_of_addresses",
     ),
@@ -105,7 +105,7 @@ GUARDS = (
     Guard(
         "that words of an issue steer nothing",
         f"{PLACE}/issues.py",
-        '    return _STEERING.sub("\\ufffd", text.replace("\\r\\n", "\\n"))',
+        '    return STEERING.sub("\\ufffd", text.replace("\\r\\n", "\\n"))',
         '    return text.replace("\\x00", "")',
         ATTACKS,
         "hostile_words",

@@ -204,7 +204,7 @@ GUARDS = (
     Guard(
         "logs that steer no terminal",
         "cli/sanitise.py",
-        '    return _CONTROLS.sub("", _SEQUENCES.sub("", _without_redraws(text)))',
+        '    return STEERING.sub("", _SEQUENCES.sub("", _without_redraws(text)))',
         "    return _without_redraws(text)",
         "tests/unit/test_cli_sanitise.py",
     ),
