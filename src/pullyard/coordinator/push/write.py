@@ -43,6 +43,8 @@ async def put_device(
         "credential_id": person.credential_id,
         **wish.model_dump(),
     }
+    await connection.execute(named("push_devices_dead"))
+    await connection.execute(named("push_device_other"), row)
     await connection.execute(named("push_device_put"), row)
     devices = await _devices(connection, person)
     if len(devices) > DEVICES_A_MEMBER:
