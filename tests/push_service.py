@@ -63,6 +63,8 @@ class PushService:
     url: str = ""
     answers: list[int] = field(default_factory=list)
     came: "asyncio.Queue[tuple[dict[str, str], bytes]]" = field(default_factory=asyncio.Queue)
+    slow: asyncio.Event | None = None
+    """What comes to an address that ends in ``/slow`` is answered only after it."""
 
     @property
     def place(self) -> str:
@@ -72,9 +74,11 @@ class PushService:
         return await asyncio.wait_for(self.came.get(), 20)
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         body = await reader.readexactly(int(headers["content-length"]))
+        if self.slow is not None and first.split()[1].endswith("/slow"):
+            await self.slow.wait()
         status = self.answers.pop(0) if self.answers else 201
         writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
         await writer.drain()

@@ -1,11 +1,13 @@
 """Web Push: a device is told of what its owner wants to know, and nobody else can read it."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -46,6 +48,14 @@ class Scene:
     async def question(self) -> None:
         project = await self.coordinator.project()
         await asks(self.coordinator, await enrol(self.coordinator, "build-07"), project)
+
+
+async def rows_of(table: str, url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(f"SELECT count(*) FROM {table}")
+    finally:
+        await connection.close()
 
 
 @pytest.fixture
@@ -142,6 +152,63 @@ async def test_whoever_is_logged_out_is_told_nothing(scene: Scene) -> None:
     assert still.open(body)["kind"] == "execution.waiting_input"
     assert [one["endpoint"] for one in await scene.devices()] == [still.endpoint]
     assert scene.service.came.empty()
+
+
+async def test_a_slow_push_service_holds_up_nobody_elses_messages(scene: Scene) -> None:
+    slow = Device(f"{scene.service.url}/send/slow")
+    scene.service.slow = asyncio.Event()
+    await scene.add(slow)
+    await scene.add()
+    for _ in range(2):
+        await scene.question()
+        _, body = await scene.service.next()
+        assert scene.device.open(body)["kind"] == "execution.waiting_input"
+    # Had the second message waited for it, it would have been given up by now.
+    assert not any(one["problem"] for one in await scene.devices())
+    scene.service.slow.set()
+    assert [can_open(slow, (await scene.service.next())[1]) for _ in range(2)] == [True, True]
+
+
+async def test_a_device_that_could_not_be_told_is_left_alone_for_a_while(scene: Scene) -> None:
+    await scene.add()
+    scene.service.answers = [503]
+    await scene.question()
+    await scene.service.next()
+    await eventually(scene.problem)
+    other = Device(f"{scene.service.url}/send/other")
+    await scene.add(other)
+    await scene.question()
+    assert can_open(other, (await scene.service.next())[1])
+    assert scene.service.came.empty()
+    assert [bool(one["problem"]) for one in await scene.devices()] == [False, True]
+
+
+async def test_what_waits_for_a_device_is_not_for_who_has_it_next(scene: Scene, database_url: str) -> None:
+    before = await scene.add()
+    scene.service.answers = [503]
+    await scene.question()
+    await scene.service.next()
+    await eventually(scene.problem)
+    assert await rows_of("push_deliveries", database_url) == 1
+    again = await scene.add(Device(scene.device.endpoint))
+    assert again["id"] != before["id"]
+    assert not again["problem"]
+    assert await rows_of("push_deliveries", database_url) == 0
+
+
+async def test_devices_of_a_login_that_is_over_are_forgotten(scene: Scene, database_url: str) -> None:
+    await scene.add()
+    token = await scene.coordinator.served.api_token("another login")
+    there = scene.coordinator.client(token)
+    [mine] = [one for one in (await there.get("/api/v1/tokens")).json()["items"] if one["name"] == "tests"]
+    assert (await there.delete(f"/api/v1/tokens/{mine['id']}")).status_code == 204
+    scene.coordinator.http = there
+    await scene.coordinator.task(await scene.coordinator.project())
+
+    async def none_left() -> bool:
+        return await rows_of("push_devices", database_url) == 0
+
+    await eventually(none_left)
 
 
 async def test_private_addresses_are_not_written_to(coordinator: RunningCoordinator) -> None:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 TRIES = 7
 FIRST_RETRY_SECONDS = 20
 """Longer than one try takes; four times as long after each: the last one is after a good day."""
-AT_ONCE = 20
+QUIET_SECONDS = 320.0
+"""At most so long after a device could not be told the others of its messages wait, too."""
+AT_ONCE = 64
+"""More than one member has devices: of each one message is under way."""
 WAITING = 50
 """Messages to one device at most: of a storm the newest count."""
 IDLE_SECONDS = 30.0
@@ -35,76 +38,114 @@ logger = structlog.get_logger(__name__)
 
 
 class Pushes:
-    """A loop of its own, so that nothing waits for push services. Any number of replicas run one each."""
+    """Loops of their own, so that nothing waits for push services. Any number of replicas run them."""
 
     def __init__(self) -> None:
         self._woken = asyncio.Event()
+        self._due = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         """Says that there may be a device."""
         self._woken.set()
 
     async def run(self, services: "Services") -> None:
+        """Until cancelled. No message waits for another device's push service, and nor does the feed."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look(services))
+            while True:
+                structlog.contextvars.clear_contextvars()
+                self._due.clear()
+                pause = IDLE_SECONDS
+                try:
+                    pause = await self._send_due(services, group)
+                except DATABASE_AWAY as error:
+                    logger.warning("pushes wait for the database", error=type(error).__name__)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._due.wait()
+                await asyncio.sleep(PACE_SECONDS)
+
+    async def _look(self, services: "Services") -> None:
         """Until cancelled."""
         while True:
-            structlog.contextvars.clear_contextvars()
             self._woken.clear()
             cursor: int | None = None
-            pause = IDLE_SECONDS
             try:
-                cursor, pause = await self.round(services)
+                cursor = await self._round(services)
             except DATABASE_AWAY as error:
                 logger.warning("pushes wait for the database", error=type(error).__name__)
             with contextlib.suppress(TimeoutError, *DATABASE_AWAY):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(IDLE_SECONDS):
                     await (self._woken.wait() if cursor is None else services.feed.wait_beyond(cursor))
             await asyncio.sleep(PACE_SECONDS)
 
-    async def round(self, services: "Services") -> tuple[int | None, float]:
-        """Sends what is due. Returns up to where the feed was looked through, None where nobody has a device;
-        and the seconds until something is due again."""
+    async def _round(self, services: "Services") -> int | None:
+        """Up to where the feed was looked through, None where nobody has a device."""
         async with services.database.transaction() as connection:
+            await connection.execute(named("push_devices_dead"))
             cursor = await connection.scalar(named("push_look"))
         if cursor is None:
-            return None, IDLE_SECONDS
+            return None
         settled = await services.feed.position()
         if settled > cursor:
             async with services.database.transaction() as connection:
                 await look_through_feed(connection, settled)
-        while await self.send_due(services):
-            pass
-        async with services.database.transaction() as connection:
-            seconds = await connection.scalar(named("push_next_due"))
-        return settled, min(IDLE_SECONDS, max(0.0, float(seconds or IDLE_SECONDS)))
+            self._due.set()
+        return settled
 
-    async def send_due(self, services: "Services") -> bool:
-        """True where there was something."""
-        claim = {"limit": AT_ONCE, "first_retry_seconds": FIRST_RETRY_SECONDS}
+    async def _send_due(self, services: "Services", group: asyncio.TaskGroup) -> float:
+        """Begins with what is due. Returns the seconds until there is something again; the end of one that
+        is under way says so, too."""
+        claim = {
+            "limit": AT_ONCE - len(self._under_way),
+            "first_retry_seconds": FIRST_RETRY_SECONDS,
+            "quiet_seconds": QUIET_SECONDS,
+        }
         async with services.database.transaction() as connection:
             key = await connection.scalar(named("push_key"))
             rows = (await connection.execute(named("push_claim"), claim)).mappings().all()
-        if not rows or key is None:
-            return False
-        settings = services.settings
-        private = [read_private_place(text, "push_allow_private") for text in settings.push_allow_private]
-        contact = settings.push_contact or settings.public_url or "mailto:owner@localhost"
-        sender = Sender(read_key(key), contact, private)
-        await asyncio.gather(*(self._send(services, sender, row) for row in rows))
-        return True
+            seconds = await connection.scalar(named("push_next_due"))
+        if rows and key is not None:
+            sender = _sender(services, key)
+            for row in rows:
+                task = group.create_task(self._send(services, sender, row))
+                self._under_way.add(task)
+                task.add_done_callback(self._ended)
+        return min(IDLE_SECONDS, max(0.0, float(seconds or IDLE_SECONDS)))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._due.set()
 
     async def _send(self, services: "Services", sender: Sender, row: RowMapping) -> None:
-        outcome, problem = await sender.send(row["endpoint"], row["p256dh"], row["auth"], message_of(row))
-        over = outcome is not Outcome.LATER or row["attempts"] >= TRIES
-        told = {"device_id": row["device_id"], "cursor": row["cursor"], "problem": problem}
-        async with services.database.transaction() as connection:
-            if outcome is Outcome.GONE:
-                await connection.execute(named("push_device_gone"), {"id": row["device_id"]})
-                return
-            if over:
-                await connection.execute(named("push_over"), told)
-            await connection.execute(named("push_told"), told)
-        if problem:
-            logger.info("push not taken", device_id=row["device_id"], problem=problem, over=over)
+        """What is not noted is due again."""
+        try:
+            outcome, problem = await sender.send(row["endpoint"], row["p256dh"], row["auth"], message_of(row))
+            await _note(services, row, outcome, problem)
+        except Exception:
+            logger.exception("a push failed", device_id=row["device_id"])
+
+
+def _sender(services: "Services", key: str) -> Sender:
+    settings = services.settings
+    private = [read_private_place(text, "push_allow_private") for text in settings.push_allow_private]
+    contact = settings.push_contact or settings.public_url or "mailto:owner@localhost"
+    return Sender(read_key(key), contact, private)
+
+
+async def _note(services: "Services", row: RowMapping, outcome: Outcome, problem: str) -> None:
+    over = outcome is not Outcome.LATER or row["attempts"] >= TRIES
+    told = {"device_id": row["device_id"], "cursor": row["cursor"], "problem": problem}
+    async with services.database.transaction() as connection:
+        if outcome is Outcome.GONE:
+            await connection.execute(named("push_device_gone"), {"id": row["device_id"]})
+            return
+        if over:
+            await connection.execute(named("push_over"), told)
+        await connection.execute(named("push_told"), told)
+    if problem:
+        logger.info("push not taken", device_id=row["device_id"], problem=problem, over=over)
 
 
 async def look_through_feed(connection: AsyncConnection, settled: int) -> None:
