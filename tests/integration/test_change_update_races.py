@@ -1,9 +1,11 @@
 """What happens to a change while it is brought up to date, or waits for it."""
 
+import msgspec
 from sqlalchemy import text
 
 from pullyard.protocol.errands import TrialResult
-from tests.coordinator import RunningCoordinator, running_coordinator
+from pullyard.protocol.worker import Diffstat, FileChange
+from tests.coordinator import RunningCoordinator, change_of, running_coordinator
 from tests.integration.test_change_conflicts import comparison, open_change, publish, report
 from tests.integration.test_change_updates import RULES, merge, until
 from tests.integration.test_comparisons import choose, compare
@@ -103,3 +105,29 @@ async def test_a_trial_merge_into_what_the_base_branch_was_says_nothing(
     after = await comparison(worker)
     await report(worker, after, TrialResult(place=0, files=["b"], total=1))
     await until(coordinator, late, because_of=[first])
+
+
+async def test_what_an_update_has_brought_in_is_brought_in_once(coordinator: RunningCoordinator) -> None:
+    project_id, worker = await coordinator.project(**RULES), await coordinator.worker(protocol=3)
+    first = await open_change(coordinator, worker, project_id, "1", "a")
+    second = await open_change(coordinator, worker, project_id, "2", "b")
+    third = await open_change(coordinator, worker, project_id, "4", "b")
+    diffstat = [FileChange(path=path, status="modified") for path in "ab"]
+    task = await coordinator.task(project_id)
+    grant = await worker.claim()
+    await worker.walk(grant, "prepare", "implement", "verify", "publish")
+    both = msgspec.structs.replace(
+        change_of(grant), diffstat=Diffstat(files=diffstat, additions=1, deletions=0)
+    )
+    assert (await worker.finish(grant, change=both)).is_success
+    late = (await coordinator.until_task(task["id"], "completed"))["change_id"]
+    await merge(coordinator, worker, first)
+    await until(coordinator, late, because_of=[first])
+    # It waits in the queue meanwhile.
+    await merge(coordinator, worker, second)
+    grant = await worker.claim()
+    await merge(coordinator, worker, third)
+    change = msgspec.structs.replace(both, commit="3" * 40)
+    await worker.walk(grant, "prepare", "implement", "verify", "publish")
+    assert (await worker.finish(grant, change=change)).is_success
+    await until(coordinator, late, because_of=[third])

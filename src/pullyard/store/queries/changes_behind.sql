@@ -12,8 +12,12 @@ WITH late AS (
                 SELECT 1 FROM jsonb_array_elements(m.diffstat -> 'files') theirs
                 JOIN jsonb_array_elements(c.diffstat -> 'files') ours ON ours ->> 'path' = theirs ->> 'path'
             )) ORDER BY m.id), '[]')
-            FROM changes m JOIN tasks mt ON mt.id = m.task_id WHERE m.id = ANY (c.behind)) AS merged
+            FROM changes m JOIN tasks mt ON mt.id = m.task_id WHERE m.id = ANY (c.behind)
+                -- What was merged before the newest update began came with that.
+                AND (u.state IS DISTINCT FROM 'completed' OR m.updated_at >= (
+                    SELECT min(e.assigned_at) FROM task_executions e WHERE e.task_id = u.id))) AS merged
     FROM changes c JOIN projects p ON p.id = c.project_id JOIN tasks t ON t.id = c.task_id
+    LEFT JOIN tasks u ON u.id = c.update_task_id
     WHERE c.state = 'open' AND c.behind <> '{}' AND p.change_rules ->> 'overlap' = 'update'
         AND (t.comparison_id IS NULL OR EXISTS (
             SELECT 1 FROM comparisons k WHERE k.id = t.comparison_id AND k.chosen_task_id = t.id))
@@ -21,5 +25,5 @@ WITH late AS (
         AND (c.attention IS NULL OR c.updates < CAST(coalesce(p.forge_events ->> 'rounds', '3') AS integer))
         AND NOT EXISTS (SELECT 1 FROM tasks r WHERE r.responds_to = c.id AND r.finished_at IS NULL)
 )
-SELECT * FROM late WHERE compared OR jsonb_path_exists(merged, '$[*] ? (@.shares == true)')
+SELECT * FROM late WHERE compared OR merged = '[]' OR jsonb_path_exists(merged, '$[*] ? (@.shares == true)')
 ORDER BY id <= :after, id LIMIT CAST(:most AS integer)
