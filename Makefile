@@ -15,7 +15,7 @@ export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 
 WEB := src/pullyard/coordinator/static/index.html
 
-.PHONY: web web-if-possible demo up test attacks check bench simulate soak lock clean system system-for-tests
+.PHONY: web web-if-possible demo up test attacks check check-web bench simulate soak lock clean system system-for-tests
 
 demo: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard demo $(ARGS)
@@ -39,7 +39,15 @@ check: $(STAMP)
 	@$(BIN)/deptry src
 	@$(BIN)/vulture
 	@$(BIN)/python scripts/file_lengths.py
-	@[ ! -d web/node_modules ] || npm --prefix web run --silent check
+	@[ ! -d web/node_modules ] || $(MAKE) --no-print-directory check-web
+
+check-web: web/node_modules/.package-lock.json
+	@npm --prefix web run --silent check
+
+# A lock that has changed since brings packages that the code needs by now.
+web/node_modules/.package-lock.json: web/package-lock.json
+	@npm --prefix web ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+	@touch $@
 
 bench: $(STAMP) system $(if $(filter core,$(NAME)),$(PEERS_STAMP)) \
     $(if $(findstring --slow,$(ARGS)),$(PEERS_SLOW_STAMP))
