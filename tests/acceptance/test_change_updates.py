@@ -147,3 +147,4 @@ async def test_of_several_that_are_merged_at_once_none_is_missed(system: System)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while shown(repository, now["commit"]) != ["A", *LINES[1:4], "B", *LINES[5:8], "C"]:
             now = await updated(system, late, *([one] if now["commit"] == late["commit"] else [other]))
+    assert branches_of(repository)[late["branch"]] == now["commit"] != late["commit"]

@@ -66,7 +66,8 @@ async def test_changes_that_can_not_be_judged_are_not_looked_at_alone(database_u
         await store(coordinator, bad["task_id"], TWENTY, OTHER, SPOIL)
         first, late = [await open_change(coordinator, worker, project_id, commit) for commit in "23"]
         await merge(coordinator, worker, first)
-        await until(coordinator, late, because_of=[first])
+        updated = await until(coordinator, late, because_of=[first])
+        assert updated["update"]["task_id"] is not None
 
 
 async def test_a_change_that_was_merged_is_not_brought_up_to_date_any_more(

@@ -126,7 +126,7 @@ async def test_a_device_that_is_gone_is_forgotten(scene: Scene) -> None:
     scene.service.answers = [410]
     await scene.question()
     await scene.service.next()
-    await eventually(scene.is_alone)
+    assert await eventually(scene.is_alone)
 
 
 @pytest.mark.parametrize("status", [403, 503])

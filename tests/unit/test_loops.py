@@ -50,6 +50,7 @@ async def test_a_report_that_can_not_be_written_down_does_not_hold_up_the_end() 
         reports.begin(Phase.PREPARE, [], {"branch": "\ud800"})
     async with asyncio.timeout(PATIENCE_SECONDS):
         await reports.sent()
+    assert not running.done(), "the next report will be sent"
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await client.close()
