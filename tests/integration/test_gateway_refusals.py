@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pullyard.worker.gateway.provider import Passed, Refused
@@ -273,7 +273,14 @@ def read(way: Way, body: bytes) -> Passed | None:
     return PROVIDERS[way.provider].read("POST", path, parameters, body)
 
 
+def holds_nothing(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return all(holds_nothing(one) for one in (value.values() if isinstance(value, dict) else value))
+    return not value
+
+
 @given(st.sampled_from(WAYS), st.dictionaries(st.sampled_from(FIELD_NAMES), JSON, max_size=6))
+@example(BY_NAME["gemini"], {"generation_config": {"": None}})
 def test_any_request_passes_as_it_is_or_is_refused(way: Way, more: dict[str, Any]) -> None:
     body = {**way.body, **more}
     try:
@@ -287,7 +294,7 @@ def test_any_request_passes_as_it_is_or_is_refused(way: Way, more: dict[str, Any
             # What is empty within may be left out of it.
             assert kept[name] == value or way.provider == "gemini"
         elif name not in kept:
-            assert not value
+            assert holds_nothing(value)
     assert passed.metered is None or passed.metered.most.prompt > 0
 
 
