@@ -79,7 +79,7 @@ async def test_a_change_is_reviewed_and_merged_by_keyboard(
 
     await send_back(page, scene.worker)
 
-    await expect(page.get_by_role("button", name="Merge")).to_be_enabled()
+    await expect(page.get_by_role("button", name="Approve", exact=True)).to_be_enabled()
     await keys.press("a")
     await expect(page.get_by_text("approved by owner")).to_be_visible()
     await expect(page.get_by_role("button", name="Merge")).to_be_enabled()
