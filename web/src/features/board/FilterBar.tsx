@@ -1,7 +1,7 @@
-import { Button, NativeSelect, TextInput } from "@mantine/core";
-import { IconSearch } from "@tabler/icons-react";
+import { Button, NativeSelect } from "@mantine/core";
 import { useMemo } from "react";
 import type { Project, Task } from "../../api/client";
+import { ProjectSelect, SearchInput } from "../../components/FilterInputs";
 import { plain } from "../../components/plain";
 import { agentOf, type Filters } from "./columns";
 
@@ -25,24 +25,11 @@ export function FilterBar({ filters, projects, tasks, byId, change }: Props) {
   const set = Object.values(filters).some(Boolean);
   return (
     <search className="filters">
-      <TextInput
-        aria-label="Search the tasks"
-        placeholder="Search the tasks"
-        data-search
-        leftSection={<IconSearch size={16} />}
-        rightSection={<kbd>/</kbd>}
-        value={filters.q ?? ""}
-        maxLength={200}
-        onChange={(event) => change({ q: event.currentTarget.value || undefined })}
-      />
-      <NativeSelect
-        aria-label="Project"
-        value={filters.project ?? ""}
-        onChange={(event) => change({ project: event.currentTarget.value || undefined })}
-        data={[
-          { value: "", label: "Any project" },
-          ...projects.map((one) => ({ value: one.id, label: plain(one.name) })),
-        ]}
+      <SearchInput label="Search the tasks" value={filters.q} change={(q) => change({ q })} />
+      <ProjectSelect
+        projects={projects}
+        value={filters.project}
+        change={(project) => change({ project })}
       />
       <Among name="agent" all={agents} chosen={filters.agent} choose={(agent) => change({ agent })} />
       <Among name="label" all={labels} chosen={filters.label} choose={(label) => change({ label })} />

@@ -1,11 +1,11 @@
-import { Button, NativeSelect, TextInput } from "@mantine/core";
-import { IconSearch } from "@tabler/icons-react";
+import { Button, NativeSelect } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import type { Change, Comparison, Project } from "../../api/client";
 import { comparisonsQuery, openChangesQuery, projectsQuery } from "../../api/queries";
 import { ChangeMarks } from "../../components/ChangeMarks";
+import { ProjectSelect, SearchInput } from "../../components/FilterInputs";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { ago, dollars, useNow } from "../../lib/format";
@@ -58,24 +58,11 @@ type BarProps = { filters: Filters; projects: Project[]; change: (changed: Parti
 function Bar({ filters, projects, change }: BarProps) {
   return (
     <search className="filters">
-      <TextInput
-        aria-label="Search the changes"
-        placeholder="Search the changes"
-        data-search
-        leftSection={<IconSearch size={16} />}
-        rightSection={<kbd>/</kbd>}
-        value={filters.q ?? ""}
-        maxLength={200}
-        onChange={(event) => change({ q: event.currentTarget.value || undefined })}
-      />
-      <NativeSelect
-        aria-label="Project"
-        value={filters.project ?? ""}
-        onChange={(event) => change({ project: event.currentTarget.value || undefined })}
-        data={[
-          { value: "", label: "Any project" },
-          ...projects.map((one) => ({ value: one.id, label: plain(one.name) })),
-        ]}
+      <SearchInput label="Search the changes" value={filters.q} change={(q) => change({ q })} />
+      <ProjectSelect
+        projects={projects}
+        value={filters.project}
+        change={(project) => change({ project })}
       />
       <NativeSelect
         aria-label="What to show"
