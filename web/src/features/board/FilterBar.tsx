@@ -26,11 +26,7 @@ export function FilterBar({ filters, projects, tasks, byId, change }: Props) {
   return (
     <search className="filters">
       <SearchInput label="Search the tasks" value={filters.q} change={(q) => change({ q })} />
-      <ProjectSelect
-        projects={projects}
-        value={filters.project}
-        change={(project) => change({ project })}
-      />
+      <ProjectSelect projects={projects} value={filters.project} change={(project) => change({ project })} />
       <Among name="agent" all={agents} chosen={filters.agent} choose={(agent) => change({ agent })} />
       <Among name="label" all={labels} chosen={filters.label} choose={(label) => change({ label })} />
       {set && (

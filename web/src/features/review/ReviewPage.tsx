@@ -59,11 +59,7 @@ function Bar({ filters, projects, change }: BarProps) {
   return (
     <search className="filters">
       <SearchInput label="Search the changes" value={filters.q} change={(q) => change({ q })} />
-      <ProjectSelect
-        projects={projects}
-        value={filters.project}
-        change={(project) => change({ project })}
-      />
+      <ProjectSelect projects={projects} value={filters.project} change={(project) => change({ project })} />
       <NativeSelect
         aria-label="What to show"
         value={filters.show ?? ""}
