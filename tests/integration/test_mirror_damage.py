@@ -142,18 +142,22 @@ async def test_locks_of_a_dead_git_are_broken(kept: Kept) -> None:
 
 async def test_a_fetch_killed_in_the_middle_is_made_up_for(kept: Kept) -> None:
     commit_files(kept.repository, {f"{number}.bin": os.urandom(20_000) for number in range(200)})
+    # The other side stalls in the middle of the pack, so that the fetch can't be over before it is killed.
+    stalling = kept.data / "stalling-upload-pack"
+    stalling.write_text('#!/bin/sh\ngit-upload-pack "$@" | { dd bs=4096 count=300 status=none; exec sleep 600; }\n')
+    stalling.chmod(0o755)
     program = (
         "git", f"--git-dir={kept.mirror.path}", "-c", "fetch.unpackLimit=1", "fetch", "-q",
-        str(kept.repository), "+refs/heads/*:refs/heads/*",
+        f"--upload-pack={stalling}", str(kept.repository), "+refs/heads/*:refs/heads/*",
     )  # fmt: skip
     fetching = await asyncio.create_subprocess_exec(*program, start_new_session=True)
-    async with asyncio.timeout(30):
-        while not list((kept.mirror.path / "objects" / "pack").glob("tmp_pack*")):
-            if fetching.returncode is not None:
-                pytest.fail("the fetch was over before it could be killed")
-            await asyncio.sleep(0)
-    os.killpg(fetching.pid, signal.SIGKILL)
-    await fetching.wait()
+    try:
+        async with asyncio.timeout(60):
+            while not list((kept.mirror.path / "objects" / "pack").glob("tmp_pack*")):
+                await asyncio.sleep(0.01)
+    finally:
+        os.killpg(fetching.pid, signal.SIGKILL)
+        await fetching.wait()
     assert await kept.is_there()
     mirror = await kept.mirrors.refresh(str(kept.repository))
     assert "199.bin" in await mirror.top_names(mirror.resolve(None)[1])
