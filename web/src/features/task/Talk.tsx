@@ -11,7 +11,7 @@ const SHOWN = 200;
 const NEAR_PIXELS = 60;
 
 /** What the agent said and did, live. */
-export function Talk({ execution }: { execution: Execution }) {
+export default function Talk({ execution }: { execution: Execution }) {
   const said = useConversation(execution.id);
   const entries = said?.entries;
   const turns = useMemo(() => turnsOf(entries ?? []), [entries]);

@@ -1,7 +1,7 @@
 import { NativeSelect, Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useLocation } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { lazy, type ReactNode, Suspense } from "react";
 import type { Execution, Task } from "../../api/client";
 import { executionsQuery, nodesQuery, taskQuery } from "../../api/queries";
 import { Copyable } from "../../components/Copyable";
@@ -19,10 +19,10 @@ import { Facts } from "./Facts";
 import { Network } from "./Network";
 import { Phases } from "./Phases";
 import { currentPhase, PHASES, type Phase } from "./phases";
-import { Talk } from "./Talk";
 import "./task.css";
 
 const route = getRouteApi("/tasks/$taskId");
+const Talk = lazy(() => import("./Talk"));
 
 export function TaskPage() {
   const { taskId } = route.useParams();
@@ -180,7 +180,9 @@ function Work({ execution, all }: { execution: Execution; all: Execution[] }) {
         />
       </Tabs.Panel>
       <Tabs.Panel value="conversation">
-        <Talk execution={execution} />
+        <Suspense fallback={<p className="quiet">Opening…</p>}>
+          <Talk execution={execution} />
+        </Suspense>
       </Tabs.Panel>
     </Tabs>
   );

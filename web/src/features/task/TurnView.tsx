@@ -1,4 +1,3 @@
-import { Button } from "@mantine/core";
 import {
   IconBulb,
   IconChecklist,
@@ -8,13 +7,15 @@ import {
   IconReportMoney,
   IconTool,
 } from "@tabler/icons-react";
-import { memo, type ReactNode, useState } from "react";
+import { memo, type ReactNode } from "react";
 import { logPart } from "../../components/log/source";
 import { plain } from "../../components/plain";
 import { Unfold } from "../../components/Unfold";
 import { bytes } from "../../lib/format";
+import { Code } from "./Code";
 import type { Entry, Turn } from "./conversation";
 import { Difference, Edited, editOf } from "./Difference";
+import { Markdown } from "./Markdown";
 import { took } from "./Phases";
 
 type Props = { turn: Turn; executionId: string; live: boolean };
@@ -42,8 +43,6 @@ const ABOUT = [
   "prompt",
 ];
 const SHORT = 160;
-/** Of what a program printed. */
-const FIRST_LINES = 14;
 
 /** One thing that was said or done. Agents pair new objects to the same place, so what they hold decides. */
 export const TurnView = memo(
@@ -73,11 +72,11 @@ function bodyOf(turn: Turn, executionId: string, live: boolean): ReactNode {
     case "message":
     case "plan":
     case "question":
-      return <Prose text={entry.text} />;
+      return <Markdown text={entry.text} />;
     case "thought":
       return (
         <Unfold summary={`Thought: ${plain(entry.text.slice(0, SHORT).split("\n")[0] ?? "")}`}>
-          <Prose text={entry.text} />
+          <Markdown text={entry.text} />
         </Unfold>
       );
     case "tool-call":
@@ -89,26 +88,6 @@ function bodyOf(turn: Turn, executionId: string, live: boolean): ReactNode {
     default:
       return <p className="quiet">{plain(entry.text)}</p>;
   }
-}
-
-/** Text with its code set apart: fences and ticks; all else of Markdown stays as it was written. */
-function Prose({ text }: { text: string }) {
-  return plain(text)
-    .split(/^```[^\n]*\n?/m)
-    .map((part, place) =>
-      place % 2 ? (
-        <Code key={place} text={part} />
-      ) : (
-        part.trim() && (
-          <p key={place} className="text">
-            {part
-              .trim()
-              .split("`")
-              .map((piece, at) => (at % 2 ? <code key={at}>{piece}</code> : piece))}
-          </p>
-        )
-      ),
-    );
 }
 
 type PlanStep = { text: string; status: string };
@@ -168,25 +147,6 @@ function Given({ data }: { data: Record<string, unknown> }) {
     .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join("\n");
   return <Code text={text} />;
-}
-
-/** What programs print, the beginning first. */
-function Code({ text, bad }: { text: string; bad?: boolean }) {
-  const [whole, setWhole] = useState(false);
-  const lines = plain(text).replace(/\n+$/, "").split("\n");
-  const more = whole ? 0 : Math.max(0, lines.length - FIRST_LINES);
-  return (
-    <>
-      <pre className="turn-code" data-bad={bad || undefined}>
-        {(more ? lines.slice(0, FIRST_LINES) : lines).join("\n")}
-      </pre>
-      {more > 0 && (
-        <Button className="turn-more" variant="subtle" size="compact-xs" onClick={() => setWhole(true)}>
-          {more} more {more === 1 ? "line" : "lines"}
-        </Button>
-      )}
-    </>
-  );
 }
 
 function Result({ entry, executionId }: { entry: Entry; executionId: string }) {
