@@ -25,7 +25,7 @@ up: $(STAMP) system web-if-possible
 
 test: $(STAMP) system-for-tests web-if-possible
 	@[ ! -d web/node_modules ] || npm --prefix web run --silent test
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --once-more $(ARGS)
 
 # The tests of the attack catalogue alone, and a table of what held in which sandbox.
 attacks: $(STAMP) system-for-tests

@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.docker_engine",
     "tests.cli_program",
     "tests.attack_report",
+    "tests.once_more",
 ]
 PROCESS_BYTES = 1 << 30
 """What one process of pytest takes at most, with what its tests start beside it."""

@@ -144,7 +144,9 @@ async def test_a_fetch_killed_in_the_middle_is_made_up_for(kept: Kept) -> None:
     commit_files(kept.repository, {f"{number}.bin": os.urandom(20_000) for number in range(200)})
     # The other side stalls in the middle of the pack, so that the fetch can't be over before it is killed.
     stalling = kept.data / "stalling-upload-pack"
-    stalling.write_text('#!/bin/sh\ngit-upload-pack "$@" | { dd bs=4096 count=300 status=none; exec sleep 600; }\n')
+    stalling.write_text(
+        '#!/bin/sh\ngit-upload-pack "$@" | { dd bs=4096 count=300 status=none; sleep 600; }\n'
+    )
     stalling.chmod(0o755)
     program = (
         "git", f"--git-dir={kept.mirror.path}", "-c", "fetch.unpackLimit=1", "fetch", "-q",
@@ -153,7 +155,7 @@ async def test_a_fetch_killed_in_the_middle_is_made_up_for(kept: Kept) -> None:
     fetching = await asyncio.create_subprocess_exec(*program, start_new_session=True)
     try:
         async with asyncio.timeout(60):
-            while not list((kept.mirror.path / "objects" / "pack").glob("tmp_pack*")):
+            while not list((kept.mirror.path / "objects" / "pack").glob("tmp_pack*")):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     finally:
         os.killpg(fetching.pid, signal.SIGKILL)

@@ -98,7 +98,7 @@ async def test_a_request_that_never_ends_is_cut_off(
 ) -> None:
     loop = asyncio.get_running_loop()
     with socket.socket() as link:
-        link.setblocking(False)
+        link.settimeout(0)
         await loop.sock_connect(link, ("127.0.0.1", bounded.served.port))
         await loop.sock_sendall(link, begin)
         dripping = asyncio.create_task(drip(link, piece))
