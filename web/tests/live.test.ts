@@ -212,3 +212,19 @@ test("what could not be read while there was no connection is read once there is
   expect(reads.sort()).toEqual(["board,", "executions,task_1", "projects"]);
   for (const one of [...leave, stop]) one();
 });
+
+test("who works where decides what tasks are told that wait for a worker", async () => {
+  const live = await import("../src/api/live");
+  const { queryClient } = await import("../src/api/queries");
+  const { mendBoards } = await import("../src/api/board");
+  mendBoards();
+  const shown = [["board", ""], ["tasks", "task_1"], ["workers"]];
+  for (const key of shown) queryClient.setQueryData(key, []);
+  const stop = live.goLive();
+  await settled();
+  for (const key of shown) queryClient.setQueryData(key, []);
+  now().say({ type: "worker-update", kind: "worker.offline", cursor: 1, payload: {} });
+  await settled();
+  expect(shown.filter((key) => !queryClient.getQueryState(key)?.isInvalidated)).toEqual([]);
+  stop();
+});

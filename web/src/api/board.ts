@@ -130,7 +130,8 @@ function hear({ type, kind, task_id, execution_id, payload }: News) {
   } else if (type === "task-update" || type === "execution-update" || type === "change-update") {
     if (task_id) burst.tasks.add(task_id);
     if (execution_id) burst.executions.add(execution_id);
-  } else if (type === "automation-update" || kind === "worker.relabelled") burst.all = true;
+    // Which labels workers have decides what tasks are told that wait for one.
+  } else if (type === "automation-update" || type === "worker-update") burst.all = true;
   else return;
   if (type === "change-update" && typeof payload.change_id === "string") burst.changes.add(payload.change_id);
   if (waits) return;

@@ -49,8 +49,10 @@ export function newsMakesStale({ type, task_id, execution_id, project_id }: News
     case "project-update":
       return add(["projects"]);
     case "execution-update":
-    case "worker-update":
       return add(["workers"]);
+    case "worker-update":
+      // A task that waits tells which of its labels no worker has.
+      return add(["workers"], ["tasks"]);
     case "change-update":
       return add(["changes"], ["comparisons"]);
     case "notification":
