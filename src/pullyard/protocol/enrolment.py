@@ -5,31 +5,6 @@ from typing import Any
 import msgspec
 
 
-class EnrolRequest(msgspec.Struct, kw_only=True):
-    """``POST /worker/v1/enrol``, with the enrolment token as the bearer."""
-
-    name: str
-    protocol_versions: list[int]
-    software_version: str
-    labels: list[str] = []
-    slots: int = 1
-    arch: str = ""
-    facts: dict[str, Any] = {}
-    """What was measured on the machine: sandbox backends and their start times, programs, disk."""
-
-
-class Enrolment(msgspec.Struct, kw_only=True):
-    worker_id: str
-    credential: str
-    """A secret; the coordinator keeps only its hash. Renewed by ``POST /worker/v1/credential``."""
-    credential_seconds: int
-    protocol_version: int
-    heartbeat_seconds: float
-    lease_seconds: float
-    public_url: str | None = None
-    """Where people find the coordinator, where its owner said so."""
-
-
 class ConnectRequest(msgspec.Struct, kw_only=True):
     """``POST /worker/v1/connect``: a worker (re)starts with the credential that it has."""
 
@@ -39,6 +14,7 @@ class ConnectRequest(msgspec.Struct, kw_only=True):
     slots: int = 1
     arch: str = ""
     facts: dict[str, Any] = {}
+    """What was measured on the machine: sandbox backends and their start times, programs, disk."""
 
 
 class Connected(msgspec.Struct, kw_only=True):
@@ -50,6 +26,22 @@ class Connected(msgspec.Struct, kw_only=True):
     """Where people find the coordinator, where its owner said so."""
 
 
+class EnrolRequest(ConnectRequest, kw_only=True):
+    """``POST /worker/v1/enrol``, with the enrolment token as the bearer: a worker comes for the first time."""
+
+    name: str
+
+
+class Enrolment(Connected, kw_only=True):
+    """How a new worker stands, with what it shows from now on."""
+
+    credential: str
+    """A secret; the coordinator keeps only its hash. Renewed by ``POST /worker/v1/credential``."""
+    credential_seconds: int
+
+
 class Credential(msgspec.Struct, kw_only=True):
+    """The next credential of a worker, as in ``Enrolment``."""
+
     credential: str
     credential_seconds: int

@@ -66,18 +66,9 @@ class Identity:
         return await until_answered(self._enrol)
 
     async def _connect(self) -> Connected:
-        labels = self._offer.labels()
-        connected = await self._client.connect(
-            ConnectRequest(
-                protocol_versions=VERSIONS,
-                software_version=__version__,
-                labels=labels,
-                slots=self._settings.slots,
-                arch=self._settings.arch,
-                facts=self._facts,
-            )
-        )
-        self._offer.told(labels)
+        described = self._described()
+        connected = await self._client.connect(ConnectRequest(**described))
+        self._offer.told(described["labels"])
         return connected
 
     async def _enrol(self) -> Connected:
@@ -88,27 +79,24 @@ class Identity:
                 "it as PULLYARD_WORKER_ENROLMENT_TOKEN.",
                 code="not-enrolled",
             )
-        labels = self._offer.labels()
+        described = self._described()
         enrolment = await self._client.enrol(
-            token.get_secret_value(),
-            EnrolRequest(
-                name=self._settings.name,
-                protocol_versions=VERSIONS,
-                software_version=__version__,
-                labels=labels,
-                slots=self._settings.slots,
-                arch=self._settings.arch,
-                facts=self._facts,
-            ),
+            token.get_secret_value(), EnrolRequest(name=self._settings.name, **described)
         )
-        self._offer.told(labels)
+        self._offer.told(described["labels"])
         self._keep(enrolment.worker_id, enrolment.credential, enrolment.credential_seconds)
-        return Connected(
-            worker_id=enrolment.worker_id,
-            protocol_version=enrolment.protocol_version,
-            heartbeat_seconds=enrolment.heartbeat_seconds,
-            lease_seconds=enrolment.lease_seconds,
-        )
+        return enrolment
+
+    def _described(self) -> dict[str, Any]:
+        """What each of its requests tells of this worker."""
+        return {
+            "protocol_versions": VERSIONS,
+            "software_version": __version__,
+            "labels": self._offer.labels(),
+            "slots": self._settings.slots,
+            "arch": self._settings.arch,
+            "facts": self._facts,
+        }
 
     async def keep_fresh(self) -> None:
         """Renew the credential at half its life, for ever."""

@@ -1,5 +1,7 @@
 """A worker joins: an enrolment token becomes a short-lived credential of its own."""
 
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.auth.credentials import CredentialKind, Issued, issue
@@ -55,13 +57,9 @@ async def enrol_worker(
     payload = {"worker_id": worker_id, "name": request.name, "state": WorkerState.IDLE}
     await tell(connection, "worker.enrolled", TaskNews(tenant_id), payload)
     return Enrolment(
-        worker_id=worker_id,
+        **terms(worker_id, version, settings),
         credential=issued.secret,
         credential_seconds=settings.worker_credential_seconds,
-        protocol_version=version,
-        heartbeat_seconds=settings.heartbeat_seconds,
-        lease_seconds=settings.lease_seconds,
-        public_url=settings.public_url,
     )
 
 
@@ -88,13 +86,18 @@ async def connect_worker(
     await connection.execute(named("errands_let_go"), {"id": worker_id})
     payload = {"worker_id": worker_id, "software_version": request.software_version}
     await tell(connection, "worker.connected", TaskNews(tenant_id), payload)
-    return Connected(
-        worker_id=worker_id,
-        protocol_version=version,
-        heartbeat_seconds=settings.heartbeat_seconds,
-        lease_seconds=settings.lease_seconds,
-        public_url=settings.public_url,
-    )
+    return Connected(**terms(worker_id, version, settings))
+
+
+def terms(worker_id: str, version: int, settings: CoordinatorSettings) -> dict[str, Any]:
+    """What a worker goes by until it connects again: the fields of ``Connected``."""
+    return {
+        "worker_id": worker_id,
+        "protocol_version": version,
+        "heartbeat_seconds": settings.heartbeat_seconds,
+        "lease_seconds": settings.lease_seconds,
+        "public_url": settings.public_url,
+    }
 
 
 async def issue_worker_credential(
@@ -109,7 +112,7 @@ async def issue_worker_credential(
     )
 
 
-def measured(request: EnrolRequest | ConnectRequest, version: int) -> dict[str, object]:
+def measured(request: ConnectRequest, version: int) -> dict[str, object]:
     if not 1 <= request.slots <= 10_000:
         raise RequestError("A worker has between 1 and 10000 slots.")
     check_labels(request.labels)
