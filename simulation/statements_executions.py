@@ -331,9 +331,10 @@ def worker_beat(c: Connection, p: Parameters) -> Answer:
     c.update(
         "workers", p["id"], state=state, seen_at=now, lease_expires_at=lasts, drains_itself=drains_itself
     )
+    known = {"state": state, **picked(worker, "labels", "protocol_version")}
     mine = [
         {
-            "state": state,
+            **known,
             **picked(one, "id", "fence", "cancel_requested"),
             "acknowledged": one["acknowledged_at"] is not None,
             "answered": answered(one["question"]),
@@ -341,7 +342,7 @@ def worker_beat(c: Connection, p: Parameters) -> Answer:
         for one in live(c)
         if one["worker_id"] == p["id"]
     ]
-    return Answer(mine or [{"state": state, "id": None}], len(mine) or 1)
+    return Answer(mine or [{**known, "id": None}], len(mine) or 1)
 
 
 def answered(question: Row | None) -> Row | None:

@@ -220,6 +220,8 @@ class Dispatcher:
         # In turn with the claims: one that is answered meanwhile would lose what it is given here.
         async with self._claiming:
             waiters = [one for one in waiters if self._is_open(one)]
+            if not waiters:
+                return
             with offering(waiters):
                 given = await self._claim_errands(tenant_id, waiters)
                 for waiter in waiters:

@@ -13,6 +13,7 @@ from pullyard.lifecycle.worker import WorkerState
 from pullyard.protocol.errors import NotFound
 from pullyard.protocol.versions import WORKFLOW_VERSION
 from pullyard.protocol.worker import HeartbeatAnswer, HeartbeatRequest, PersonAnswer
+from pullyard.store.hot import HotConnections
 from pullyard.store.queries import named
 
 
@@ -34,11 +35,10 @@ async def beat(services: Services, tenant_id: str, worker_id: str, request: Hear
     if not rows:
         raise NotFound("worker")
     if request.labels is not None:
-        await relabel(services, tenant_id, worker_id, request.labels)
+        await relabel(services, tenant_id, worker_id, rows[0], request.labels)
     live = [one for one in rows if one.id is not None]
     mine = {one.id: one for one in live if held.get(one.id) == one.fence}
-    if fresh := [one.id for one in mine.values() if not one.acknowledged]:
-        await hot.fetch("grants_acknowledge", {"ids": fresh})
+    await acknowledge(hot, mine.values())
     answer = HeartbeatAnswer(
         lease_seconds=lease_seconds,
         lost=sorted(held.keys() - mine.keys()),
@@ -51,18 +51,29 @@ async def beat(services: Services, tenant_id: str, worker_id: str, request: Hear
     return Beat(answer, services.forgotten.note(worker_id, missing))
 
 
-async def relabel(services: Services, tenant_id: str, worker_id: str, labels: list[str]) -> None:
-    """What a running worker can do may have changed, such as by an engine that is away. Repeatable."""
+async def acknowledge(hot: HotConnections, executions: Collection[Any]) -> None:
+    """Their worker names them, so it has its grants."""
+    if fresh := [one.id for one in executions if not one.acknowledged]:
+        await hot.fetch("grants_acknowledge", {"ids": fresh})
+
+
+async def relabel(services: Services, tenant_id: str, worker_id: str, known: Any, labels: list[str]) -> None:
+    """What a running worker can do may have changed, such as by an engine that is away. Repeatable.
+
+    ``known`` is its row. Once something has changed it says so with each heartbeat, and most are no news.
+    """
     check_labels(labels)
+    wanted = with_needs(labels, needed=known.protocol_version >= WORKFLOW_VERSION)
+    if wanted == known.labels:
+        return
     wish = {
         "id": worker_id,
         "tenant_id": tenant_id,
-        "workflow_version": WORKFLOW_VERSION,
-        "newer": with_needs(labels, needed=True),
-        "older": with_needs(labels, needed=False),
+        "labels": wanted,
+        "protocol_version": known.protocol_version,
     }
     async with services.database.transaction() as connection:
-        if not (await connection.execute(named("worker_relabel"), wish)).all():
+        if not (await connection.execute(named("worker_relabel"), wish)).rowcount:
             return
         payload = {"worker_id": worker_id, "labels": labels}
         await tell(connection, "worker.relabelled", TaskNews(tenant_id), payload)

@@ -14,8 +14,8 @@ WITH beat AS (
             ELSE 'idle'
         END
     WHERE id = :id AND tenant_id = :tenant_id
-    RETURNING id, state
+    RETURNING id, state, labels, protocol_version
 )
-SELECT beat.state, e.id, e.fence, e.cancel_requested, e.acknowledged_at IS NOT NULL AS acknowledged,
+SELECT beat.state, beat.labels, beat.protocol_version, e.id, e.fence, e.cancel_requested, e.acknowledged_at IS NOT NULL AS acknowledged,
     CASE WHEN e.question ? 'answer' AND NOT e.question ? 'taken' THEN e.question END AS answered
 FROM beat LEFT JOIN task_executions e ON e.worker_id = beat.id AND e.finished_at IS NULL

@@ -1,10 +1,4 @@
--- What a worker's version can do is a label too, one that only newer versions have. No row where nothing changed.
-UPDATE workers w SET labels = wanted.labels
-FROM (
-    SELECT id, CASE
-        WHEN protocol_version >= :workflow_version THEN CAST(:newer AS text[]) ELSE CAST(:older AS text[])
-    END AS labels
-    FROM workers WHERE id = :id AND tenant_id = :tenant_id FOR UPDATE
-) wanted
-WHERE w.id = wanted.id AND w.labels <> wanted.labels
-RETURNING w.id
+-- What a worker's version can do is a label too, so that these are right for that version alone.
+UPDATE workers SET labels = CAST(:labels AS text[])
+WHERE id = :id AND tenant_id = :tenant_id AND protocol_version = :protocol_version
+    AND labels <> CAST(:labels AS text[])
