@@ -15,6 +15,7 @@ from pullyard.worker.gateway.egress import Egress
 from pullyard.worker.gateway.pinned import Dialer
 from pullyard.worker.gateway.rules import allowed
 from pullyard.worker.gateway.serve import Gateway
+from tests.tcp import answer_to
 
 HOST = "files.example"
 """Allowed, and known to the owner's setting as an address of this machine."""
@@ -84,13 +85,4 @@ def opened(port: int, *names: str) -> Dialer:
 
 async def ask(port: int, raw: bytes) -> bytes:
     """Everything that the proxy answers to these bytes, until it closes; the client says no more."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(raw)
-        writer.write_eof()
-        async with asyncio.timeout(10):
-            return await reader.read()
-    except ConnectionResetError:
-        return b""
-    finally:
-        writer.close()
+    return await answer_to(raw, port, ends=True)

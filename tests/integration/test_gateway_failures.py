@@ -20,11 +20,13 @@ from pullyard.worker.gateway.providers import PROVIDERS
 from pullyard.worker.gateway.serve import Gateway
 from tests.gateways import BARE_STREAM, WAYS, Way, gateway_by
 from tests.model_server import Broken, ModelServer, Raw, Slow, Text
+from tests.tcp import nobody
 
 BY_NAME = {way.name: way for way in WAYS}
 TURN = Text("Good morning.", input_tokens=1000, output_tokens=200)
 COSTS = {"anthropic": 6000, "openai": 3600, "gemini": 800, "vertex": 6000, "bedrock": 6000}
 """Of that turn, in millionths of a dollar."""
+PATIENCE_SECONDS = 60
 ERRORS = [
     ("anthropic, streamed", '{"type": "error", "error": {"type": "overloaded_error"}}', 529),
     ("anthropic, streamed", '{"type": "error", "error": {"type": "rate_limit_error"}}', 429),
@@ -60,12 +62,11 @@ async def test_a_slow_answer_passes_whole(way: Way) -> None:
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 async def test_a_provider_that_is_away_is_a_clear_error(way: Way) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        nobody = f"http://127.0.0.1:{held.getsockname()[1]}"
-    async with gateway_by(way, nobody) as (gateway, client):
-        assert (await client.post(way.path, json=way.body)).status_code == 502
-        assert gateway.ledger.requests == 0
-        assert gateway.ledger.verdict().reason is Reason.PROVIDER_FAILED
+    with nobody() as away:
+        async with gateway_by(way, away) as (gateway, client):
+            assert (await client.post(way.path, json=way.body)).status_code == 502
+            assert gateway.ledger.requests == 0
+            assert gateway.ledger.verdict().reason is Reason.PROVIDER_FAILED
 
 
 async def leave(gateway: Gateway, way: Way, asked: Event, *, reset: bool) -> None:
@@ -76,7 +77,8 @@ async def leave(gateway: Gateway, way: Way, asked: Event, *, reset: bool) -> Non
     )
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(head.encode() + body)
-    await asyncio.wait_for(asked.wait(), 10)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asked.wait()
     if reset:
         linger = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -87,7 +89,8 @@ async def leave(gateway: Gateway, way: Way, asked: Event, *, reset: bool) -> Non
 async def served() -> None:
     """Returns when the gateway is done with all its connections."""
     serving = [task for task in asyncio.all_tasks() if "Gateway._talk" in repr(task)]
-    await asyncio.wait_for(asyncio.gather(*serving), 10)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.gather(*serving)
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
@@ -166,7 +169,8 @@ async def silent_provider(*, hangs: bool) -> AsyncIterator[str]:
 async def test_a_request_that_gets_no_answer_is_counted_as_the_most(way: Way, *, hangs: bool) -> None:
     async with silent_provider(hangs=hangs) as address, gateway_by(way, address) as (gateway, client):
         assert gateway.upstream is not None
-        gateway.upstream.client.timeout = httpx.Timeout(0.1 if hangs else 10)
+        # The answer's alone: what never got as far as the provider would cost nothing.
+        gateway.upstream.client.timeout = httpx.Timeout(PATIENCE_SECONDS, read=0.1 if hangs else None)
         assert (await client.post(way.path, content=json.dumps(way.body))).status_code == 502
         assert counts_the_most(gateway, way)
         assert gateway.ledger.verdict().reason is Reason.PROVIDER_FAILED

