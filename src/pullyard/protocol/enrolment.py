@@ -27,7 +27,7 @@ class Connected(msgspec.Struct, kw_only=True):
 
 
 class EnrolRequest(ConnectRequest, kw_only=True):
-    """``POST /worker/v1/enrol``, with the enrolment token as the bearer: a worker comes for the first time."""
+    """``POST /worker/v1/enrol``, with the enrolment token as the bearer."""
 
     name: str
 
