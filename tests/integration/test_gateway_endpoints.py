@@ -1,6 +1,8 @@
 """Named endpoints: addresses, keys and prices of theirs, and streams that tell their tokens unasked."""
 
+import asyncio
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -177,6 +179,28 @@ async def test_a_key_that_can_t_be_had_is_told_without_a_word_of_it(
     printed = "".join(capsys.readouterr())
     assert "gateway.no_key" in printed
     assert not any(secret in printed for secret in ("sk-secret", "two words"))
+
+
+async def test_a_command_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    # Whatever runs in the command has the other end of this open.
+    source = KeySource(command=["sh", "-c", f"exec 3>{held}; sleep 60 & echo begun >&3; wait"])
+    asking = asyncio.create_task(source.key())
+    with await asyncio.to_thread(held.open, "rb", 0) as end:
+        assert await asyncio.to_thread(end.readline) == b"begun\n"
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert await asyncio.wait_for(asyncio.to_thread(end.read), 30) == b""
+
+
+async def test_a_key_is_not_waited_for_longer_than_its_command_runs(tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    source = KeySource(command=["sh", "-c", f"cat {held} & echo sk-one"])
+    assert await source.key() == "sk-one"
+    await asyncio.to_thread(held.write_bytes, b"")
 
 
 async def test_a_command_has_nothing_of_the_workers_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,9 @@ again when what it printed is old or was refused.
 
 import asyncio
 import os
+import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,29 +96,32 @@ async def _run(command: Sequence[str]) -> str:
     """What it printed; nothing where it failed, whose reasons are its own and may hold secrets."""
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     quiet = asyncio.subprocess.DEVNULL
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=quiet, stdout=asyncio.subprocess.PIPE, stderr=quiet, env=environment
-        )
-    except OSError as error:
-        logger.warning("gateway.no_key", source=command[0], problem=error.strerror)
-        return ""
-    assert process.stdout is not None
+    # No pipe: its end would only come once whatever the command has left running has ended, too.
+    with os.fdopen(os.memfd_create("key"), "rb") as printed:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=quiet, stdout=printed, stderr=quiet, env=environment, start_new_session=True
+            )
+        except OSError as error:
+            logger.warning("gateway.no_key", source=command[0], problem=error.strerror)
+            return ""
+        if problem := await _problem_of(process):
+            logger.warning("gateway.no_key", source=command[0], problem=problem)
+            return ""
+        printed.seek(0)
+        return _first_line(printed.read(KEY_BYTES), command[0])
+
+
+async def _problem_of(process: asyncio.subprocess.Process) -> str:
+    """Empty where it has ended well; of one that is given up nothing of its process group is left."""
     try:
         async with asyncio.timeout(COMMAND_SECONDS):
-            printed = b""
-            # What is there at one time may be half a key.
-            while len(printed) < KEY_BYTES and (piece := await process.stdout.read(KEY_BYTES)):
-                printed += piece
             code = await process.wait()
     except TimeoutError:
-        logger.warning("gateway.no_key", source=command[0], problem=f"it took over {COMMAND_SECONDS:.0f} s")
-        return ""
+        return f"it took over {COMMAND_SECONDS:.0f} s"
     finally:
         if process.returncode is None:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-    if code != 0:
-        logger.warning("gateway.no_key", source=command[0], problem=f"exit code {code}")
-        return ""
-    return _first_line(printed, command[0])
+    return f"exit code {code}" if code else ""
