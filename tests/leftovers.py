@@ -33,26 +33,38 @@ def ended(process: int) -> bool:
 
 def left_by(data: Path) -> Left:
     """Everything with the mark of the worker that has this data directory, and what is in its groups."""
-    mark = (data / "mark").read_text().split()[0]
-    groups = {
+    own = Path(tempfile.mkdtemp(prefix=f"pullyard-{mark_of(data)}-"))
+    (data / "tmp" / "left").touch()
+    return Left(opened(processes_of(data)), groups_of(data), {own, data / "tmp" / "left"})
+
+
+def mark_of(data: Path) -> str:
+    return (data / "mark").read_text().split()[0]
+
+
+def groups_of(data: Path) -> set[Path]:
+    """The control groups of its sandboxes."""
+    return {
         Path(parent) / name
         for parent, names, _ in os.walk("/sys/fs/cgroup")
         for name in names
-        if name.startswith(f"pullyard-{mark}-")
+        if name.startswith(f"pullyard-{mark_of(data)}-")
     }
+
+
+def processes_of(data: Path) -> set[int]:
+    """The numbers of those with its mark, and of those in its groups."""
     numbers: set[int] = set()
-    for group in groups:
+    for group in groups_of(data):
         with suppress(OSError):
             numbers |= set(map(int, (group / "cgroup.procs").read_text().split()))
-    signs = (f"PULLYARD_SANDBOX={mark}-".encode(), f"HOME={data}/executions/".encode())
+    signs = (f"PULLYARD_SANDBOX={mark_of(data)}-".encode(), f"HOME={data}/executions/".encode())
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             environment = (place / "environ").read_bytes()
             if any(sign in environment for sign in signs):
                 numbers.add(int(place.name))
-    own = Path(tempfile.mkdtemp(prefix=f"pullyard-{mark}-"))
-    (data / "tmp" / "left").touch()
-    return Left(opened(numbers), groups, {own, data / "tmp" / "left"})
+    return numbers
 
 
 def opened(numbers: set[int]) -> dict[str, int]:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.agent_plays import FIX, PLAYS, programs_for
 from tests.agent_programs import shelf_with
+from tests.canaries import everything_kept, files_under, leaks
 from tests.cli_program import PROGRAM
 from tests.model_server import ModelServer, Text, ToolUse
 from tests.repositories import git_in
@@ -82,6 +83,8 @@ async def test_leave_to_run_a_command_is_given_after_its_worker_was_killed(syste
         last = server.model_requests()[-1].body.decode()
     assert ended["state"] == "completed", (ended["message"], system.worker_log[-3000:])
     assert "A person allows this" in last, "the session itself went on"
+    kept = await everything_kept(system)
+    assert leaks([KEY, "*" * len(KEY)], {**kept, **files_under(system.root)}) == []
     change = await system.change(ended)
     assert git_in(repository, "show", f"{change['branch']}:greeting.txt") == "hello world"
 

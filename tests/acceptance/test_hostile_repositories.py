@@ -2,18 +2,15 @@
 
 import asyncio
 import json
-import subprocess
 from collections.abc import Coroutine, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pullyard.lifecycle.reasons import Reason
-from tests.acceptance.test_what_leaves import everything_sent
 from tests.attack_catalogue import ISOLATED
 from tests.bad_runs import nothing_left
-from tests.canaries import database_dump, leaks
+from tests.canaries import everything_kept, leaks
 from tests.docker_engine import BASE_IMAGE, DockerEngine
 from tests.hostile_repositories import Hostile, make_collection
 from tests.repositories import HttpServer, serve_http
@@ -152,23 +149,6 @@ async def run(system: System, repository: str, script: str, **fields: Any) -> di
     return await system.ended(await system.task(project, script))
 
 
-async def everything_kept(system: System) -> dict[str, bytes]:
-    """What the coordinator has, what the worker sent and said, and what the repositories were given."""
-    places = {
-        "the database": await database_dump(system.coordinator.served.services.database),
-        "the worker's log": system.worker_log.encode(),
-        "what the worker sent": everything_sent(system),
-    }
-    for execution in (await system.coordinator.get("/executions?limit=200"))["items"]:
-        for stream in (await system.coordinator.get(f"/executions/{execution['id']}/logs"))["items"]:
-            name = stream["stream"]
-            places[f"{name} of {execution['task_id']}"] = await system.log(execution["id"], name)
-    for repository in system.root.glob("**/*.git"):
-        if not repository.is_relative_to(system.worker_data):
-            places[str(repository)] = pushed(repository)
-    return places
-
-
 def layers_of(engine: DockerEngine) -> dict[str, bytes]:
     """Every file of every image and container that the engine has, but for the base image's own."""
     found: dict[str, bytes] = {}
@@ -177,9 +157,3 @@ def layers_of(engine: DockerEngine) -> dict[str, bytes]:
             files = (path for path in layer.rglob("*") if path.is_file() and not path.is_symlink())
             found |= {str(path): path.read_bytes() for path in files}
     return found
-
-
-def pushed(repository: Path) -> bytes:
-    """All that is on the branches that Pullyard made, with its commits' words."""
-    words = ["git", "-C", str(repository), "log", "-p", "--text", "--branches=pullyard/*"]
-    return subprocess.run(words, capture_output=True, check=True).stdout

@@ -1,29 +1,13 @@
 """What leaves the worker's network: a recording of every byte between worker and coordinator."""
 
-import re
 from typing import Any
 
-import zstandard
-
+from tests.canaries import everything_sent
 from tests.system import System
 
 SECRET_SOURCE = "canary_7f3a_never_printed"
 PRINTED = "canary_51bc_printed_by_the_agent"
 ADDED = "canary_90de_added_by_the_agent"
-
-
-def everything_sent(system: System) -> bytes:
-    """The recording, and beside it whatever in it was compressed."""
-    raw = bytes(system.proxy.sent)
-    unpacked = b""
-    for found in re.finditer(re.escape(zstandard.FRAME_HEADER), raw):
-        reader = zstandard.ZstdDecompressor().decompressobj()
-        try:
-            unpacked += reader.decompress(raw[found.start() :])
-        except zstandard.ZstdError:
-            # Four bytes that only look like the beginning of a frame.
-            continue
-    return raw + unpacked
 
 
 async def run_task(system: System, **policy: Any) -> bytes:

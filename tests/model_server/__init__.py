@@ -5,12 +5,13 @@ without streaming, and with tool calls, errors, limits, slow answers and broken 
 """
 
 from tests.model_server.anthropic import stream_events
-from tests.model_server.script import Broken, Failure, Raw, Recorded, Slow, Text, ToolUse, Turn
+from tests.model_server.script import Broken, Failure, Held, Raw, Recorded, Slow, Text, ToolUse, Turn
 from tests.model_server.server import ModelServer
 
 __all__ = [
     "Broken",
     "Failure",
+    "Held",
     "ModelServer",
     "Raw",
     "Recorded",

@@ -1,8 +1,9 @@
 """What the scripted model answers, turn by turn, in any provider's words."""
 
+import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -54,6 +55,15 @@ class Slow:
 
 
 @dataclass(frozen=True)
+class Held:
+    """The turn, once somebody lets it go; ``asked`` is set when the model was asked for it."""
+
+    turn: Text | ToolUse
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
 class Broken:
     """The turn's answer as it begins; then the connection is closed without an end."""
 
@@ -61,7 +71,7 @@ class Broken:
     after_bytes: int
 
 
-Turn = Text | ToolUse | Failure | Raw | Slow | Broken
+Turn = Text | ToolUse | Failure | Raw | Slow | Held | Broken
 Spoken = Text | ToolUse
 
 

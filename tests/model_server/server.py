@@ -17,6 +17,7 @@ from tests.model_server.script import (
     Broken,
     Failure,
     Format,
+    Held,
     Raw,
     Recorded,
     Reply,
@@ -105,6 +106,10 @@ class ModelServer:
             turn = aside
         else:
             turn = next(self._turns)
+        if isinstance(turn, Held):
+            turn.asked.set()
+            await turn.release.wait()
+            turn = turn.turn
         seconds = turn.seconds if isinstance(turn, Slow) else 0.0
         turn = turn.turn if isinstance(turn, Slow) else turn
         for event in _events(turn, spoken, request, len(self.requests)):
