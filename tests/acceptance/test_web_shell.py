@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser import BROWSER_TEST, browser, open_page
 from tests.coordinator import RunningCoordinator
-from tests.web_scene import asks, enrol
+from tests.web_scene import asks, delivered, enrol
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.async_api import Browser, expect
@@ -22,6 +22,7 @@ async def test_everything_is_found_and_reached_by_keys(
     browser: Browser, coordinator: RunningCoordinator
 ) -> None:
     project = await coordinator.project(name="shop")
+    await delivered(coordinator, await enrol(coordinator, "build-07"), project, "Paint the wall")
     await coordinator.task(project, title="Mend the roof")
     page, complaints = await open_page(browser, coordinator, color_scheme="light")
     for key, heading in (
@@ -52,6 +53,11 @@ async def test_everything_is_found_and_reached_by_keys(
     await expect(page.get_by_role("listbox").get_by_role("option").first).to_contain_text("Mend the roof")
     await search.press("Enter")
     await expect(page.get_by_role("heading", name="Mend the roof")).to_be_visible()
+    await page.keyboard.press("Control+k")
+    await search.fill("change wall")
+    await search.press("Enter")
+    await expect(page.get_by_role("heading", name="Paint the wall")).to_be_visible()
+    await expect(page.get_by_role("button", name="Merge")).to_be_visible()
     await page.reload()
     await expect(page.locator("html[data-mantine-color-scheme=dark]")).to_have_count(1)
     assert complaints == []

@@ -2,6 +2,7 @@ import { CloseButton, useMantineColorScheme } from "@mantine/core";
 import {
   IconArrowRight,
   IconFolder,
+  IconGitPullRequest,
   IconMoon,
   IconPlus,
   IconSearch,
@@ -13,17 +14,18 @@ import {
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from "react";
-import { newestTasksQuery, projectsQuery, workersQuery } from "../api/queries";
+import { newestTasksQuery, openChangesQuery, projectsQuery, workersQuery } from "../api/queries";
 import { Dialog } from "../components/Dialog";
 import { plain } from "../components/plain";
 import { openDialog } from "../lib/dialogs";
+import { seeker } from "../lib/search";
 import { words } from "../lib/words";
 import { PAGES } from "./pages";
 
 type Found = { id: string; title: string; about: string; icon: TablerIcon; run: () => void };
 const MOST = 12;
 
-/** Finds pages, actions, tasks, projects and workers by a few letters, and goes there. */
+/** Finds pages, actions, tasks, open changes, projects and workers by a few letters, and goes there. */
 export default function Palette({ close }: { close: () => void }) {
   const [text, setText] = useState("");
   const [place, setPlace] = useState(0);
@@ -66,7 +68,7 @@ export default function Palette({ close }: { close: () => void }) {
             aria-controls={`${id}-list`}
             aria-activedescendant={chosen && `${id}-${chosen.id}`}
             aria-label="Search or jump to"
-            placeholder="A page, a task or its number, a project, a worker…"
+            placeholder="A page, a task or its number, a change, a project, a worker…"
             value={text}
             maxLength={200}
             onChange={(event) => {
@@ -107,6 +109,7 @@ function useEverything(): Found[] {
   const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const projects = useQuery(projectsQuery).data;
   const tasks = useQuery(newestTasksQuery).data;
+  const changes = useQuery(openChangesQuery).data;
   const workers = useQuery(workersQuery).data;
   return useMemo(() => {
     const names = new Map(projects?.map((one) => [one.id, one.name]));
@@ -132,6 +135,13 @@ function useEverything(): Found[] {
         icon: IconSquareRoundedLetterT,
         run: () => void navigate({ to: "/tasks/$taskId", params: { taskId: task.id } }),
       })),
+      ...(changes ?? []).map((change) => ({
+        id: change.id,
+        title: change.title,
+        about: `change of ${names.get(change.project_id) ?? ""}#${change.task_number}`,
+        icon: IconGitPullRequest,
+        run: () => void navigate({ to: "/changes/$changeId", params: { changeId: change.id } }),
+      })),
       ...(projects ?? []).map((project) => ({
         id: project.id,
         title: project.name,
@@ -154,23 +164,17 @@ function useEverything(): Found[] {
         run: () => setColorScheme(scheme),
       })),
     ];
-  }, [navigate, setColorScheme, projects, tasks, workers]);
+  }, [navigate, setColorScheme, projects, tasks, changes, workers]);
 }
 
 /** Those that hold every word, with the words at the beginning of the title first. */
 function matching(all: Found[], text: string): Found[] {
-  const sought = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (sought.length === 0) return all.slice(0, MOST);
-  const rank = ({ title, about }: Found) => {
-    const [name, whole] = [title.toLowerCase(), `${title} ${about}`.toLowerCase()];
-    if (!sought.every((word) => whole.includes(word))) return 3;
-    const first = sought[0] ?? "";
+  const sought = seeker(text);
+  const first = text.trim().toLowerCase().split(/\s/)[0] ?? "";
+  const rank = ({ title }: Found) => {
+    const name = title.toLowerCase();
     return name.startsWith(first) ? 0 : name.includes(` ${first}`) ? 1 : 2;
   };
-  return all
-    .map((one) => ({ one, at: rank(one) }))
-    .filter(({ at }) => at < 3)
-    .sort((left, right) => left.at - right.at)
-    .slice(0, MOST)
-    .map(({ one }) => one);
+  const found = all.filter(({ title, about }) => sought(`${title} ${about}`));
+  return (first ? found.sort((left, right) => rank(left) - rank(right)) : found).slice(0, MOST);
 }

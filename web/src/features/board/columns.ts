@@ -1,5 +1,6 @@
 import type { Board } from "../../api/board";
 import type { Project, Task, TaskState } from "../../api/client";
+import { seeker } from "../../lib/search";
 
 export const COLUMNS = ["Backlog", "Queued", "Running", "Needs you", "In review", "Done", "Failed"] as const;
 export type Column = (typeof COLUMNS)[number];
@@ -49,16 +50,15 @@ export const agentOf = (task: Task, project: Project | undefined) =>
   task.agent?.name ?? project?.agent.name ?? "";
 
 export function filtered(board: Board, projects: Map<string, Project>, filters: Filters): Task[] {
-  const sought = filters.q?.toLowerCase().split(/\s+/).filter(Boolean) ?? [];
+  const sought = seeker(filters.q);
   return [...board.tasks.values()].filter((task) => {
-    if (filters.project && task.project_id !== filters.project) return false;
     const project = projects.get(task.project_id);
-    if (filters.agent && agentOf(task, project) !== filters.agent) return false;
-    if (filters.label && !task.labels.includes(filters.label)) return false;
-    if (sought.length === 0) return true;
-    const whole =
-      `${task.title} ${project?.name ?? ""}#${task.number} ${task.labels.join(" ")}`.toLowerCase();
-    return sought.every((word) => whole.includes(word));
+    return (
+      (!filters.project || task.project_id === filters.project) &&
+      (!filters.agent || agentOf(task, project) === filters.agent) &&
+      (!filters.label || task.labels.includes(filters.label)) &&
+      sought(`${task.title} ${project?.name ?? ""}#${task.number} ${task.labels.join(" ")}`)
+    );
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Change, Comparison } from "../../api/client";
 import { collisions, problemsOf, respondingTask, underWay } from "../../lib/changes";
+import { seeker } from "../../lib/search";
 
 /** What becomes of a change next, and thus who has to look at it. */
 export const GROUPS = [
@@ -24,13 +25,10 @@ const byUrgency = (left: Change, right: Change) =>
 export type Filters = { project?: string; show?: string; q?: string };
 
 export function queued(changes: Change[], filters: Filters, name: (projectId: string) => string) {
-  const sought = filters.q?.toLowerCase().split(/\s+/).filter(Boolean) ?? [];
-  const fits = (change: Change) => {
-    if (filters.project && change.project_id !== filters.project) return false;
-    const whole =
-      `${change.title} ${name(change.project_id)}#${change.task_number} ${change.branch}`.toLowerCase();
-    return sought.every((word) => whole.includes(word));
-  };
+  const sought = seeker(filters.q);
+  const fits = ({ project_id, title, task_number, branch }: Change) =>
+    (!filters.project || project_id === filters.project) &&
+    sought(`${title} ${name(project_id)}#${task_number} ${branch}`);
   const groups = new Map<GroupId, Change[]>(GROUPS.map(({ id }) => [id, []]));
   // Candidates are looked at side by side.
   for (const change of changes)
@@ -40,10 +38,12 @@ export function queued(changes: Change[], filters: Filters, name: (projectId: st
 }
 
 /** Those in which there is something to choose, now or soon. */
-export const toChoose = (comparisons: Comparison[], { project, q = "" }: Filters) =>
-  comparisons.filter(
+export function toChoose(comparisons: Comparison[], { project, q }: Filters) {
+  const sought = seeker(q);
+  return comparisons.filter(
     (one) =>
       (one.state === "ready" || one.state === "running") &&
       (!project || one.project_id === project) &&
-      one.title.toLowerCase().includes(q.toLowerCase()),
+      sought(one.title),
   );
+}
