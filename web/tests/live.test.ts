@@ -228,3 +228,31 @@ test("who works where decides what tasks are told that wait for a worker", async
   expect(shown.filter((key) => !queryClient.getQueryState(key)?.isInvalidated)).toEqual([]);
   stop();
 });
+
+test("what could not be read by bad luck is read again, and what was refused is not", async () => {
+  vi.resetModules();
+  const [live, { queryClient }, { ApiProblem }, { QueryObserver }] = await Promise.all([
+    import("../src/api/live"),
+    import("../src/api/queries"),
+    import("../src/api/client"),
+    import("@tanstack/react-query"),
+  ]);
+  const stop = live.goLive();
+  await settled();
+  const reads: number[] = [];
+  const observe = (status: number) =>
+    new QueryObserver(queryClient, {
+      queryKey: [status],
+      retry: false,
+      queryFn: () => {
+        reads.push(status);
+        throw new ApiProblem(status, "not now");
+      },
+    }).subscribe(() => undefined);
+  const leave = [0, 429, 404, 500].map(observe);
+  await vi.advanceTimersByTimeAsync(100);
+  expect(reads).toEqual([0, 429, 404, 500]);
+  await settled();
+  expect(reads.slice(4)).toEqual([0, 429, 500]);
+  for (const one of [...leave, stop]) one();
+});

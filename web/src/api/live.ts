@@ -1,6 +1,6 @@
 import { store, useStore } from "../lib/stores";
 import { drain } from "./outbox";
-import { everythingIsStale, type News, newsMakesStale, readWhatFailed } from "./stale";
+import { everythingIsStale, type News, newsMakesStale, readWhatFailed, readWhatMayPass } from "./stale";
 
 /** The one WebSocket: events refresh what is on the page, logs go to whoever follows them. */
 
@@ -36,6 +36,11 @@ const listeners = new Set<(news: News) => void>();
 
 function send(message: object) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ v: 1, ...message }));
+}
+
+/** With what they are about, so that a hundred pages don't ask for it at the same time. */
+function subscribeEvents() {
+  send({ type: "subscribe-events", id: "events", cursor: cursor.get(), resources: true });
 }
 
 function subscribeLog(id: string, { execution_id, stream, offset }: LogFollower) {
@@ -88,7 +93,7 @@ function receiveError({ code, subscription, message }: Record<string, string>) {
   } else if (code === "cursor-ahead") {
     // The database was restored from a backup: nothing that is known here counts any more.
     cursor.set(null);
-    send({ type: "subscribe-events", id: "events", cursor: null });
+    subscribeEvents();
   } else if (code === "interrupted" && socket) lost(socket);
 }
 
@@ -106,7 +111,7 @@ function open() {
     failures = 0;
     offlineSince.set(null);
     void drain();
-    send({ type: "subscribe-events", id: "events", cursor: cursor.get() });
+    subscribeEvents();
     for (const [id, log] of logs) subscribeLog(id, log);
   };
   mine.onmessage = (event) => {
@@ -139,6 +144,7 @@ function beat() {
   if (socket?.readyState !== WebSocket.OPEN) return;
   send({ type: "ping" });
   listen();
+  readWhatMayPass();
 }
 
 /** Begins to listen; call it once somebody is logged in. Returns what stops it. */

@@ -1,6 +1,7 @@
 import type { QueryKey } from "@tanstack/react-query";
-import type { Change } from "./client";
-import { queryClient } from "./queries";
+import { mayPass } from "../lib/problems";
+import type { Change, Execution, Task } from "./client";
+import { queryClient, waitingQuery } from "./queries";
 
 /** One event of the feed, as the stream brings it. */
 export type News = {
@@ -12,6 +13,9 @@ export type News = {
   execution_id: string | null;
   payload: Record<string, unknown>;
   at: string;
+  /** As they are now, where they came with it. */
+  task?: Task;
+  execution?: Execution;
 };
 
 /** The first of a burst refreshes at once, the rest of it together. */
@@ -36,15 +40,16 @@ function add(...added: QueryKey[]) {
 }
 
 /** The lists and single things that an event may have changed; what no page shows is only marked. */
-export function newsMakesStale({ type, task_id, execution_id, project_id }: News) {
-  if (task_id) add(["tasks", task_id], ["tasks", "list"], ["executions", task_id]);
+export function newsMakesStale(news: News) {
+  const { type, task_id, execution_id, project_id } = news;
+  if (task_id) add(...staleTasks(task_id, news.task), ["executions", task_id]);
   if (execution_id) add(["executions", execution_id]);
   if (project_id) add(["automation", project_id]);
   switch (type) {
     case "task-update":
       add(["queue"], ["comparisons"]);
       if (isResponse(task_id)) add(["changes"]);
-      return add(["projects"]);
+      return add(["projects", "standings"]);
     case "automation-update":
     case "project-update":
       return add(["projects"]);
@@ -58,6 +63,21 @@ export function newsMakesStale({ type, task_id, execution_id, project_id }: News
     case "notification":
       return add(["budgets"], ["keys"], ["costs"], ["comparisons"]);
   }
+}
+
+/** What came with the news is put where it belongs (see board.ts): only lists may have to be read. */
+function staleTasks(taskId: string, task: Task | undefined): QueryKey[] {
+  if (!task)
+    return [
+      ["tasks", taskId],
+      ["tasks", "list"],
+    ];
+  const stale: QueryKey[] = [["tasks", "list", "newest"]];
+  // An answer that is on its way may be older than the news.
+  if (queryClient.isFetching({ queryKey: ["tasks", taskId] })) stale.push(["tasks", taskId]);
+  const waited = queryClient.getQueryData(waitingQuery.queryKey)?.some(({ id }) => id === taskId);
+  if (waited || task.state === "waiting") stale.push(waitingQuery.queryKey);
+  return stale;
 }
 
 /** Whether a change that is kept here shows the task as one that goes on with it. */
@@ -78,4 +98,12 @@ export function readWhatFailed() {
     type: "active",
     predicate: ({ state }) => state.isInvalidated || state.status === "error",
   });
+}
+
+/** Reads again what is shown and could not be read, although there is a connection. */
+export function readWhatMayPass() {
+  void queryClient.refetchQueries(
+    { type: "active", predicate: ({ state: { error } }) => error !== null && mayPass(error) },
+    { cancelRefetch: false },
+  );
 }

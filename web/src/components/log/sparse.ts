@@ -1,3 +1,4 @@
+import { mayPass } from "../../lib/problems";
 import { LineCutter } from "./cutter";
 
 /** A log of any length: of its lines only those near to what is looked at, and the newest, are here. */
@@ -255,8 +256,7 @@ export class SparseLog {
   /** `again` is tried later, where the same thing may do then. */
   #failed(problem: Error, again?: () => void) {
     this.error = problem;
-    const status = "status" in problem ? Number(problem.status) : 0;
-    const refused = status >= 400 && status < 500;
+    const refused = !mayPass(problem);
     if (again) this.#paused = refused ? "refused" : "failed";
     if (again && !refused) {
       clearTimeout(this.#again);

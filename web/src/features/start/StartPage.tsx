@@ -29,7 +29,7 @@ export function StartPage() {
         <h1>Set up Pullyard</h1>
       </div>
       <p className="quiet">Tasks go in, pull requests come out. These four things have to be there.</p>
-      <Notice error={projects.error ?? workers.error} />
+      <Notice error={projects.error ?? workers.error ?? tasks.error} />
       <ol className="steps">
         <Step done={!!project} title="A repository">
           {project && (
@@ -55,7 +55,7 @@ export function StartPage() {
               {there.reduce((sum, worker) => sum + worker.slots, 0)} slots.
             </p>
           ) : (
-            <p>No worker is connected. It runs on a machine that reaches your repository.</p>
+            workers.data && <p>No worker is connected. It runs on a machine that reaches your repository.</p>
           )}
           <Button component={Link} to="/workers" hash="add" variant={there.length > 0 ? "default" : "filled"}>
             Add a worker
@@ -98,7 +98,7 @@ function Step({ done, title, children }: StepProps) {
 }
 
 function AgentStep({ project, workers }: { project: Project; workers: Worker[] }) {
-  const keys = useQuery(keysQuery).data ?? [];
+  const { data: keys = [], error } = useQuery(keysQuery);
   const agent = AGENTS.find((one) => one.name === project.agent.name);
   const name = plain(project.agent.name);
   const lacking =
@@ -130,6 +130,7 @@ function AgentStep({ project, workers }: { project: Project; workers: Worker[] }
             here; you can also seal one to it, so that the coordinator can't read it:
           </p>
           <Copyable label="Copy the command" text={`pullyard key add ${agent.provider}`} />
+          <Notice error={error} />
         </>
       )}
     </Step>

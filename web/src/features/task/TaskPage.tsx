@@ -32,7 +32,13 @@ export function TaskPage() {
   const all = executions.data ?? [];
   const execution = all.find((one) => one.id === search.try) ?? all[0];
   useTitle(task.data ? `#${task.data.number} ${plain(task.data.title)}` : "Task");
-  if (!task.data) return <Notice error={task.error} />;
+  if (!task.data)
+    return (
+      <div className="stack">
+        <h1>Task</h1>
+        <Notice error={task.error} />
+      </div>
+    );
   const question = execution?.state === "waiting_input" ? execution.question : null;
   return (
     <div className="stack">
@@ -44,13 +50,14 @@ export function TaskPage() {
         <Deeds task={task.data} executions={all} />
       </div>
       <Why task={task.data} execution={execution} />
+      <Notice error={executions.error} />
       {execution && question && <AnswerPanel key={question.id} execution={execution} question={question} />}
       <div className="task-columns">
         <div className="stack">
           {execution ? (
             <Work key={execution.id} execution={execution} all={all} />
           ) : (
-            <p className="empty">{executions.data && "No worker has taken this task yet."}</p>
+            executions.data && <p className="empty">No worker has taken this task yet.</p>
           )}
         </div>
         <div className="stack task-side">

@@ -1,5 +1,6 @@
 import type { followLog } from "../../api/live";
 import { LineCutter } from "../../components/log/cutter";
+import { mayPass } from "../../lib/problems";
 
 /** What an agent said and did, from the log stream of that name: JSON lines of any program's making. */
 
@@ -117,9 +118,7 @@ export class Conversation {
     if (life !== this.#life) return;
     const failed = size instanceof Error;
     this.error = failed ? size : null;
-    // What is refused now is refused later; all else may come.
-    const status = failed && "status" in size ? Number(size.status) : 0;
-    const later = failed && (status < 400 || status >= 500);
+    const later = failed && mayPass(size);
     this.ready = !later;
     if (later) this.#again = setTimeout(() => this.open(), AGAIN_MS);
     if (!failed) this.#follow(Math.max(0, size - STEP_BYTES));
