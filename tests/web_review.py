@@ -103,7 +103,8 @@ async def delivered(coordinator: RunningCoordinator, worker: WireWorker, project
 
 
 async def make_review(coordinator: RunningCoordinator) -> Review:
-    project = await coordinator.project(name="acme/shop", max_running=9)
+    rules = {"overlap": "update"}
+    project = await coordinator.project(name="acme/shop", max_running=9, change_rules=rules)
     worker = await enrol(coordinator, "build-07")
     await delivered(coordinator, worker, project, title=f"Name the titles {HOSTILE}")
     change = await delivered(

@@ -24,6 +24,17 @@ NETWORK = {
     "<b>not a host</b>": {"requests": 0, "refused": 1},
 }
 RESULT = "\n".join(f"tests/test_totals.py::test_{number} PASSED" for number in range(40))
+SUMMARY = f"""## What is different
+The cents that are left over go to the **first** shares ([why](https://docs.example/rounding)):
+
+- `totals.py` divides without rounding
+- two tests, each way
+
+| Amount | Shares |
+| --- | --- |
+| 100.00 | 33.34, 33.33, 33.33 |
+| {HOSTILE} | [none](javascript:alert(1)) ![seen](https://pictures.example/1.png) |
+"""
 SAID: list[dict[str, Any]] = [
     {"kind": "note", "at": 0.1, "text": "Claude Code 2.1.0, model claude"},
     {"kind": "thought", "at": 1.0, "text": "Rounding happens once, and then the share is repeated."},
@@ -62,6 +73,7 @@ SAID: list[dict[str, Any]] = [
     },
     {"kind": "tool-result", "at": 12.2, "call_id": "b", "text": "The file was edited."},
     {"kind": "tool-call", "at": 13.0, "tool": HOSTILE, "call_id": "c", "data": {"path": HOSTILE}},
+    {"kind": "message", "at": 74.0, "text": SUMMARY},
     {"kind": "message", "at": 75.0, "text": HOSTILE},
 ]
 

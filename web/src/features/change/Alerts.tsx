@@ -6,6 +6,7 @@ import type { Change } from "../../api/client";
 import { openChangesQuery } from "../../api/queries";
 import { plain } from "../../components/plain";
 import { collisions, respondingTask } from "../../lib/changes";
+import { MergedFirst } from "./MergedFirst";
 
 const ERRANDS: Record<string, string> = {
   requested: "A worker was asked to",
@@ -43,33 +44,18 @@ export function Alerts({ change }: { change: Change }) {
       )}
       {responding && (
         <Alert icon={<IconRobot size={18} aria-hidden />}>
-          {change.update?.task_id === responding.task_id ? (
-            <BroughtUpToDate change={change} />
-          ) : (
-            "An agent is at it: "
-          )}
+          An agent is at it:{" "}
           <Link to="/tasks/$taskId" params={{ taskId: responding.task_id }}>
             #{responding.number} {plain(responding.title)}
           </Link>
+          {change.update?.task_id === responding.task_id && (
+            <>
+              , since <MergedFirst {...change.update} /> came into <code>{plain(change.base_branch)}</code>{" "}
+              first
+            </>
+          )}
         </Alert>
       )}
-    </>
-  );
-}
-
-function BroughtUpToDate({ change: { base_branch, update } }: { change: Change }) {
-  return (
-    <>
-      It is brought up to date with <code>{plain(base_branch)}</code>, since others were merged first:{" "}
-      {update?.because_of.map((one) => (
-        <span key={one.change_id}>
-          <Link to="/changes/$changeId" params={{ changeId: one.change_id }}>
-            #{one.task_number} {plain(one.title)}
-          </Link>
-          {", "}
-        </span>
-      ))}
-      by{" "}
     </>
   );
 }

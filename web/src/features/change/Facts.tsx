@@ -3,11 +3,13 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Change } from "../../api/client";
 import { taskQuery } from "../../api/queries";
+import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { Receipt } from "../../components/Receipt";
 import { StateMark } from "../../components/StateMark";
 import { ago, useNow } from "../../lib/format";
 import { evidenceOf } from "./criteria";
+import { MergedFirst } from "./MergedFirst";
 
 /** What was wanted, what proves that it was done, and how often it was gone on with. */
 export function Facts({ change }: { change: Change }) {
@@ -24,12 +26,13 @@ export function Facts({ change }: { change: Change }) {
 }
 
 function Wanted({ change }: { change: Change }) {
-  const task = useQuery(taskQuery(change.task_id)).data;
+  const { data: task, error } = useQuery(taskQuery(change.task_id));
   const criteria = task?.acceptance_criteria ?? [];
   return (
     <section className="panel">
       <h2>What was wanted</h2>
-      <p className="text">{plain(task?.description ?? "") || "Only what the title says."}</p>
+      <Notice error={error} />
+      {task && <p className="text">{plain(task.description) || "Only what the title says."}</p>}
       {criteria.length > 0 && (
         <ul className="criteria" aria-label="Acceptance criteria">
           {criteria.map((one) => (
@@ -72,12 +75,12 @@ function Criterion({ text, evidence }: { text: string; evidence: string | null }
   );
 }
 
-function Rounds({ change: { responses = [] } }: { change: Change }) {
+function Rounds({ change: { responses = [], update } }: { change: Change }) {
   const now = useNow(30);
   if (responses.length === 0) return null;
   return (
     <section className="panel">
-      <h2>Responses to reviews</h2>
+      <h2>What was done since</h2>
       <ol className="rounds">
         {responses.map((one) => (
           <li key={one.task_id}>
@@ -86,6 +89,11 @@ function Rounds({ change: { responses = [] } }: { change: Change }) {
               #{one.number} {plain(one.title)}
             </Link>
             <span className="quiet">{ago(one.created_at, now)}</span>
+            {update?.task_id === one.task_id && (
+              <span className="because">
+                Merged first: <MergedFirst {...update} />
+              </span>
+            )}
           </li>
         ))}
       </ol>
