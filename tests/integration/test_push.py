@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from pullyard.coordinator.push.deliver import AT_ONCE_A_MEMBER
 from pullyard.coordinator.push.encryption import decode, encode, read_key, sealed
 from tests.coordinator import RunningCoordinator, coordinator, running_coordinator
 from tests.eventually import eventually
@@ -54,6 +55,19 @@ async def rows_of(table: str, url: str) -> int:
     connection = await asyncpg.connect(url)
     try:
         return await connection.fetchval(f"SELECT count(*) FROM {table}")
+    finally:
+        await connection.close()
+
+
+async def give_to_another_member(device_id: str, url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "WITH other AS (INSERT INTO members (id, tenant_id, name, role) "
+            "SELECT 'mem_2', tenant_id, 'two', 'member' FROM push_devices WHERE id = $1 RETURNING id) "
+            "UPDATE push_devices SET member_id = other.id FROM other WHERE push_devices.id = $1",
+            device_id,
+        )
     finally:
         await connection.close()
 
@@ -167,6 +181,21 @@ async def test_a_slow_push_service_holds_up_nobody_elses_messages(scene: Scene) 
     assert not any(one["problem"] for one in await scene.devices())
     scene.service.slow.set()
     assert [can_open(slow, (await scene.service.next())[1]) for _ in range(2)] == [True, True]
+
+
+async def test_one_members_slow_devices_leave_places_for_the_others(scene: Scene, database_url: str) -> None:
+    """Of the first member's devices the last one has to wait for one of the slow ones before it."""
+    scene.service.slow = asyncio.Event()
+    for number in range(AT_ONCE_A_MEMBER):
+        await scene.add(Device(f"{scene.service.url}/send/{number}/slow"))
+    await scene.add()
+    other = Device(f"{scene.service.url}/send/other")
+    await give_to_another_member((await scene.add(other))["id"], database_url)
+    for _ in range(2):
+        await scene.question()
+        assert can_open(other, (await scene.service.next())[1])
+    assert scene.service.came.empty()
+    scene.service.slow.set()
 
 
 async def test_a_device_that_could_not_be_told_is_left_alone_for_a_while(scene: Scene) -> None:

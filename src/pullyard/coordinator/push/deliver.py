@@ -25,7 +25,8 @@ FIRST_RETRY_SECONDS = 20
 QUIET_SECONDS = 320.0
 """At most so long after a device could not be told the others of its messages wait, too."""
 AT_ONCE = 64
-"""More than one member has devices: of each one message is under way."""
+AT_ONCE_A_MEMBER = 4
+"""Of a device's messages one is under way: however slow one member's are, the others' have places."""
 WAITING = 50
 """Messages to one device at most: of a storm the newest count."""
 IDLE_SECONDS = 30.0
@@ -43,7 +44,8 @@ class Pushes:
     def __init__(self) -> None:
         self._woken = asyncio.Event()
         self._due = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], str] = {}
+        """By the member whose device it is."""
 
     def wake(self) -> None:
         """Says that there may be a device."""
@@ -99,6 +101,8 @@ class Pushes:
         is under way says so, too."""
         claim = {
             "limit": AT_ONCE - len(self._under_way),
+            "of_a_member": AT_ONCE_A_MEMBER,
+            "under_way": list(self._under_way.values()),
             "first_retry_seconds": FIRST_RETRY_SECONDS,
             "quiet_seconds": QUIET_SECONDS,
         }
@@ -110,12 +114,12 @@ class Pushes:
             sender = _sender(services, key)
             for row in rows:
                 task = group.create_task(self._send(services, sender, row))
-                self._under_way.add(task)
+                self._under_way[task] = row["member_id"]
                 task.add_done_callback(self._ended)
         return min(IDLE_SECONDS, max(0.0, float(seconds or IDLE_SECONDS)))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        del self._under_way[task]
         self._due.set()
 
     async def _send(self, services: "Services", sender: Sender, row: RowMapping) -> None:
