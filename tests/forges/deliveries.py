@@ -253,6 +253,7 @@ def bitbucket_touching(branch: str, commit: str) -> dict[str, tuple[str, Any]]:
     status = {"state": "FAILED", "refname": branch, "commit": {"hash": commit}}
     return {
         "approved": ("pullrequest:approved", bitbucket(pullrequest=request, approval={})),
+        "merged": ("pullrequest:fulfilled", bitbucket(pullrequest=request)),
         "status": ("repo:commit_status_updated", bitbucket(commit_status=status)),
     }
 
