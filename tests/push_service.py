@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from pullyard.coordinator.push.encryption import encode, point
+from pullyard.coordinator.push.encryption import point
+from pullyard.protocol.web_tokens import encode
 
 KINDS = ["execution.waiting_input", "task.failed", "change.open"]
 

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from pullyard.coordinator.push.deliver import AT_ONCE_A_MEMBER
-from pullyard.coordinator.push.encryption import decode, encode, read_key, sealed
+from pullyard.coordinator.push.encryption import read_key, sealed
+from pullyard.protocol.web_tokens import decode, encode
 from tests.coordinator import RunningCoordinator, coordinator, running_coordinator
 from tests.eventually import eventually
 from tests.postgres import database_url, postgres_server

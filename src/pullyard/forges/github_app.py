@@ -1,8 +1,6 @@
 """A GitHub App's way in: a signed statement of who it is, for a token of one hour and one repository."""
 
 import asyncio
-import base64
-import json
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +14,7 @@ from msgspec import Struct
 from pullyard.forges.api import Api
 from pullyard.forges.errors import ForgeNotConfigured
 from pullyard.forges.sites import App, Place
+from pullyard.protocol.web_tokens import web_token
 
 STATEMENT_SECONDS = 540
 EARLY_SECONDS = 300.0
@@ -70,9 +69,4 @@ def statement(app: App, now: float) -> str:
         raise ForgeNotConfigured("The GitHub App's private key is no RSA key: make one on the App's page.")
     # A minute back, for clocks that differ.
     claims = {"iat": int(now) - 60, "exp": int(now) + STATEMENT_SECONDS, "iss": app.id}
-    signed = ".".join(_part(json.dumps(one).encode()) for one in ({"alg": "RS256", "typ": "JWT"}, claims))
-    return f"{signed}.{_part(key.sign(signed.encode(), PKCS1v15(), hashes.SHA256()))}"
-
-
-def _part(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    return web_token("RS256", claims, lambda signed: key.sign(signed, PKCS1v15(), hashes.SHA256()))

@@ -7,7 +7,6 @@ the coordinator. What a part holds is read from the grant; what has its usual va
 so that a later version of Pullyard with more settings checks an older signature in the same way.
 """
 
-import base64
 import binascii
 import hashlib
 import re
@@ -22,6 +21,7 @@ from pullyard.lifecycle.workflows import CODE_CHANGE
 from pullyard.protocol import signing
 from pullyard.protocol.isolation import Isolation
 from pullyard.protocol.signing import canonical, public_text
+from pullyard.protocol.web_tokens import decode, encode
 from pullyard.protocol.worker import ChangeRules, Grant, TextPolicy
 
 PREFIX = "pullyard-task.1"
@@ -105,8 +105,8 @@ def sign(grant: Grant, key: Ed25519PrivateKey, *, nonce: str, expires_at: int) -
     payload = Payload(
         key=public_text(key.public_key()), nonce=nonce, expires_at=expires_at, parts=digests_of(grant)
     )
-    signed = f"{PREFIX}.{_encode(canonical(msgspec.to_builtins(payload)))}"
-    return f"{signed}.{_encode(key.sign(signed.encode()))}"
+    signed = f"{PREFIX}.{encode(canonical(msgspec.to_builtins(payload)))}"
+    return f"{signed}.{encode(key.sign(signed.encode()))}"
 
 
 def check_signature(text: str | None, grant: Grant, keys: Sequence[str], now: float) -> Payload:
@@ -151,8 +151,8 @@ def read_signature(text: str) -> tuple[Payload, bytes, bytes]:
     try:
         if len(text) > MAX_CHARACTERS or prefix != PREFIX:
             raise SignatureRefused("The task's signature is of an unknown kind: sign the task again.")
-        payload = msgspec.json.decode(_decode(body), type=Payload)
-        return _checked(payload), head.encode(), _decode(signature)
+        payload = msgspec.json.decode(decode(body), type=Payload)
+        return _checked(payload), head.encode(), decode(signature)
     except (binascii.Error, msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise SignatureRefused("The task's signature can't be read: sign the task again.") from error
 
@@ -172,14 +172,3 @@ def read_public(text: str) -> Ed25519PublicKey:
         raise SignatureRefused(
             f"{text[:60]!r} is no public key: it is what 'pullyard sign keygen' prints, such as ed25519:…"
         ) from error
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decode(text: str) -> bytes:
-    data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    if _encode(data) != text:
-        raise binascii.Error("another spelling")
-    return data

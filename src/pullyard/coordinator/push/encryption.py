@@ -1,9 +1,10 @@
-"""Messages that only the device can read (RFC 8291), and our name to its push service (RFC 8292)."""
+"""Messages that only the device can read (RFC 8291), and our name to its push service (RFC 8292).
 
-import base64
-import json
+By no library: pywebpush sends by itself, without a look at where, and brings two HTTP clients for that;
+http-ece, which it goes by, comes as source alone and cuts what is too long into records that no browser takes.
+"""
+
 import os
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pullyard.protocol.errors import RequestError
+from pullyard.protocol.web_tokens import decode, encode, web_token
 
 CURVE = ec.SECP256R1()
 RECORD_BYTES = 4096
@@ -22,14 +24,6 @@ PLAIN_BYTES = 3993
 """The longest message (RFC 8291, section 4)."""
 TOKEN_SECONDS = 12 * 3600
 """A push service takes no more than a day."""
-
-
-def encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def new_key() -> str:
@@ -42,12 +36,13 @@ def read_key(text: str) -> ec.EllipticCurvePrivateKey:
     return ec.derive_private_key(int.from_bytes(decode(text), "big"), CURVE)
 
 
-def read_public(p256dh: str) -> ec.EllipticCurvePublicKey:
-    """Raises RequestError where it is no point of the curve."""
+def read_keys(p256dh: str, auth: str) -> tuple[ec.EllipticCurvePublicKey, bytes]:
+    """Of a device, as its browser has them, with padding or without. Raises RequestError."""
     try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(CURVE, decode(p256dh))
+        point_bytes, secret = (decode(text.rstrip("=")) for text in (p256dh, auth))
+        return ec.EllipticCurvePublicKey.from_encoded_point(CURVE, point_bytes), secret
     except ValueError as error:
-        raise RequestError("The device's key is no point of P-256.", code="invalid-push-key") from error
+        raise RequestError("The device's keys are none of a browser's.", code="invalid-push-key") from error
 
 
 def point(key: ec.EllipticCurvePublicKey) -> bytes:
@@ -56,8 +51,8 @@ def point(key: ec.EllipticCurvePublicKey) -> bytes:
 
 def encrypt(message: bytes, p256dh: str, auth: str) -> bytes:
     """A body in the coding ``aes128gcm``. ``message`` has at most PLAIN_BYTES. Raises RequestError."""
-    theirs = read_public(p256dh)
-    return sealed(message, theirs, decode(auth), ec.generate_private_key(CURVE), os.urandom(16))
+    theirs, secret = read_keys(p256dh, auth)
+    return sealed(message, theirs, secret, ec.generate_private_key(CURVE), os.urandom(16))
 
 
 def sealed(
@@ -87,11 +82,10 @@ def authorization(key: ec.EllipticCurvePrivateKey, endpoint: str, contact: str, 
     """The header's value for one push service. ``contact`` is a ``mailto:`` or ``https:`` address."""
     parts = urlsplit(endpoint)
     claims = {"aud": f"{parts.scheme}://{parts.netloc}", "exp": int(now) + TOKEN_SECONDS, "sub": contact}
-    signed = f"{_json({'typ': 'JWT', 'alg': 'ES256'})}.{_json(claims)}"
-    r, s = decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(SHA256())))
-    signature = encode(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
-    return f"vapid t={signed}.{signature}, k={encode(point(key.public_key()))}"
+    token = web_token("ES256", claims, lambda signed: _signature(key, signed))
+    return f"vapid t={token}, k={encode(point(key.public_key()))}"
 
 
-def _json(value: Mapping[str, object]) -> str:
-    return encode(json.dumps(value, separators=(",", ":")).encode())
+def _signature(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
+    r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(SHA256())))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")

@@ -5,10 +5,11 @@ from urllib.parse import urlsplit
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.coordinator.auth.identify import Principal
-from pullyard.coordinator.push.encryption import encode, new_key, point, read_key, read_public
+from pullyard.coordinator.push.encryption import new_key, point, read_key, read_keys
 from pullyard.lifecycle.ids import Kind, new_id
 from pullyard.protocol.errors import NotFound, RequestError
 from pullyard.protocol.push import Push, PushDevice, PushDeviceInput
+from pullyard.protocol.web_tokens import encode
 from pullyard.store.queries import named
 
 DEVICES_A_MEMBER = 20
@@ -34,7 +35,7 @@ async def put_device(
 ) -> PushDevice:
     """Of the login that asks: the same endpoint is the same device, whoever's it was. Raises RequestError."""
     check_endpoint(wish.endpoint, plain_http=plain_http)
-    read_public(wish.p256dh)
+    read_keys(wish.p256dh, wish.auth)
     await private_key(connection)
     row = {
         "id": new_id(Kind.DEVICE),
