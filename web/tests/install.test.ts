@@ -7,7 +7,7 @@ class Workers extends EventTarget {
     waiting: { state: "installed", postMessage: vi.fn() },
     installing: null as EventTarget | null,
   });
-  register = async () => this.registration;
+  register = vi.fn(async () => this.registration);
 }
 
 let workers: Workers;
@@ -27,6 +27,8 @@ afterEach(() => {
   vi.unstubAllEnvs();
   vi.unstubAllGlobals();
 });
+
+const registered = () => vi.waitFor(() => workers.register.mock.results[0]?.value);
 
 async function installed() {
   const pages = await import("../src/lib/install");
@@ -66,17 +68,35 @@ test("a worker that waits no more is not waited for", async () => {
   expect(reload).toHaveBeenCalledOnce();
 });
 
-test("what an older page loads of itself comes from the shell that was kept of it", async () => {
-  const old = "https://pullyard.test/assets/old-1.js";
-  vi.stubGlobal("FILES", ["/"]);
-  vi.stubGlobal("VERSION", "new");
-  const self = Object.assign(new EventTarget(), { location });
-  vi.stubGlobal("self", self);
-  vi.stubGlobal("caches", { match: async ({ url }: Request) => (url === old ? new Response("kept") : null) });
-  await import("../src/worker/sw");
-  const answers: Promise<Response>[] = [];
-  const respondWith = (answer: Promise<Response>) => answers.push(answer);
-  const event = Object.assign(new Event("fetch"), { request: new Request(old), respondWith });
-  self.dispatchEvent(event);
-  expect(await (await answers[0])?.text()).toBe("kept");
+test("the first version of all is no new one", async () => {
+  Object.assign(workers, { controller: null });
+  const pages = await import("../src/lib/install");
+  pages.install(() => undefined);
+  await registered();
+  workers.registration.dispatchEvent(new Event("updatefound"));
+  expect(pages.newVersion.get()).toBeNull();
+});
+
+test("a page that was open for long looks for a new version once somebody comes back", async () => {
+  await installed();
+  const update = vi.fn(async () => undefined);
+  Object.assign(workers.registration, { update });
+  const back = () => document.dispatchEvent(new Event("visibilitychange"));
+  Object.assign(document, { visibilityState: "visible" });
+  back();
+  expect(update).not.toHaveBeenCalled();
+  const hours = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 2 * 3_600_000);
+  back();
+  back();
+  expect(update).toHaveBeenCalledOnce();
+  hours.mockRestore();
+});
+
+test("a notification leads a page that is open to its address", async () => {
+  const opened: string[] = [];
+  const pages = await import("../src/lib/install");
+  pages.install((address) => opened.push(address));
+  for (const data of [{ open: "/tasks/task_1" }, { open: 1 }, null])
+    workers.dispatchEvent(Object.assign(new Event("message"), { data }));
+  expect(opened).toEqual(["/tasks/task_1"]);
 });

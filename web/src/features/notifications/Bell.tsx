@@ -17,7 +17,7 @@ import { addressOf, KINDS, type Kind, type Told } from "../../api/told";
 import { plain } from "../../components/plain";
 import { ago, useNow } from "../../lib/format";
 import { useStore } from "../../lib/stores";
-import { startTelling, told } from "./store";
+import { startTelling, told, wanted } from "./store";
 import "./notifications.css";
 
 const ICONS: Record<Kind, typeof IconBell> = {
@@ -37,8 +37,7 @@ export default function Bell() {
   const seenTo = useStore(seen);
   const [open, setOpen] = useState(false);
   useEffect(startTelling, []);
-  const shown = all.filter((one) => !silent.includes(one.kind));
-  const fresh = shown.filter((one) => one.id > seenTo).length;
+  const { shown, fresh } = wanted(all, silent, seenTo);
   useEffect(() => {
     navigator.setAppBadge?.(fresh).catch(() => undefined);
   }, [fresh]);

@@ -2,7 +2,7 @@ import { api, taken } from "../../api/client";
 import { cursor, onNews } from "../../api/live";
 import { muted, onDesk } from "../../api/notifications";
 import { goOnTelling, isTold } from "../../api/push";
-import { addressOf, KINDS, type Told, toldBy } from "../../api/told";
+import { addressOf, KINDS, type Kind, type Told, toldBy } from "../../api/told";
 import { plain } from "../../components/plain";
 import { store } from "../../lib/stores";
 
@@ -13,6 +13,12 @@ const PAGE = 200;
 
 /** The newest first. */
 export const told = store<Told[]>([]);
+
+/** Those that are wanted, and how many of them nobody has seen yet. */
+export function wanted(all: Told[], silent: Kind[], seenTo: number) {
+  const shown = all.filter(({ kind }) => !silent.includes(kind));
+  return { shown, fresh: shown.filter(({ id }) => id > seenTo).length };
+}
 
 function add(found: Told[]) {
   if (found.length === 0) return;
