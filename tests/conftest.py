@@ -4,6 +4,7 @@ import gc
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "tests.postgres",
@@ -15,6 +16,9 @@ pytest_plugins = [
     "tests.attack_report",
     "tests.once_more",
 ]
+# How long one example takes is up to how busy the machine is.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 PROCESS_BYTES = 1 << 30
 """What one process of pytest takes at most, with what its tests start beside it."""
 
