@@ -9,7 +9,7 @@ Where workers ask for more in the place of what they finish, a claim for them is
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -38,6 +38,7 @@ from pullyard.store.errors import DATABASE_AWAY
 
 logger = structlog.get_logger(__name__)
 MOST_FINISHES = 200
+GATHER_SECONDS = 0.004
 NOTHING_SPENT = Usage()
 HELD_BY = ("id", "tenant_id", "worker_id", "fence")
 # A longer diff is not worth its way through JSON in the database.
@@ -67,6 +68,10 @@ class FinishGroups:
         self.on_written: Callable[[Sequence[Ended]], None] = unheard
         """Is told of each group that is committed."""
         self._waiting: list[Finish] = []
+        self._expected = 0
+        """So many wait once everybody of the last group is back."""
+        self._ended_at = 0.0
+        self._gathered = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
     async def write(
@@ -77,14 +82,15 @@ class FinishGroups:
             return None
         written: asyncio.Future[Written | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(Finish(tenant_id, worker_id, execution_id, request, written))
+        if len(self._waiting) >= self._expected:
+            self._gathered.set()
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_all(), name="finishes")
         return await written
 
     async def _write_all(self) -> None:
-        # What came in the same tick comes along with the first.
-        await asyncio.sleep(0)
         while self._waiting:
+            await self._gather()
             group, self._waiting = self._waiting[:MOST_FINISHES], self._waiting[MOST_FINISHES:]
             written: dict[int, Written] = {}
             try:
@@ -99,9 +105,25 @@ class FinishGroups:
             except Exception:
                 # Also of those who are told: a worker that waits for its answer is not to wait for ever.
                 logger.exception("a bug in a group of finishes")
+            self._ended_at = asyncio.get_running_loop().time()
+            self._expected = min(MOST_FINISHES, len(group) + len(self._waiting))
             for place, finish in enumerate(group):
                 if not finish.written.done():
                     finish.written.set_result(written.get(place))
+
+    async def _gather(self) -> None:
+        """The first after a silence goes at once, with what came in the same tick.
+
+        Those of a burst wait a moment for the last group's workers, which may have ended what they were given:
+        one large group costs much less than two small ones.
+        """
+        await asyncio.sleep(0)
+        seconds = self._ended_at + GATHER_SECONDS - asyncio.get_running_loop().time()
+        if seconds > 0 and len(self._waiting) < self._expected:
+            self._gathered.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._gathered.wait()
 
     async def _write(self, group: Sequence[Finish]) -> dict[int, Written]:
         """By place in the group; all that is returned is committed."""
