@@ -87,7 +87,10 @@ class CoordinatorSettings(BaseSettings):
         256, ge=1, description="live connections of one person to one coordinator at most"
     )
     push_contact: str | None = Field(
-        None, description="`mailto:` or `https:`, for push services that have a question; null: `public_url`"
+        None,
+        pattern=r"^(?:mailto:|https://)",
+        description="`mailto:` or `https:`, for push services that have a question; null: `public_url`, where "
+        "it is `https:`",
     )
     push_allow_private: tuple[str, ...] = Field(
         (), description="where push services may be besides the internet, such as `10.1.0.0/16:443`"

@@ -134,7 +134,9 @@ class Pushes:
 def _sender(services: "Services", key: str) -> Sender:
     settings = services.settings
     private = [read_private_place(text, "push_allow_private") for text in settings.push_allow_private]
-    contact = settings.push_contact or settings.public_url or "mailto:owner@localhost"
+    here = settings.public_url or ""
+    # A push service may refuse any other kind.
+    contact = settings.push_contact or (here if here.startswith("https://") else "mailto:owner@localhost")
     return Sender(read_key(key), contact, private)
 
 

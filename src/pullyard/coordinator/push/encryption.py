@@ -1,7 +1,7 @@
 """Messages that only the device can read (RFC 8291), and our name to its push service (RFC 8292).
 
 By no library: pywebpush sends by itself, without a look at where, and brings two HTTP clients for that;
-http-ece, which it goes by, comes as source alone and cuts what is too long into records that no browser takes.
+http-ece, which it goes by, comes as source alone, and cuts what is too long into records no browser takes.
 """
 
 import os

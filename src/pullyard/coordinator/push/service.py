@@ -50,8 +50,8 @@ class Sender:
             "ttl": str(KEPT_SECONDS),
             "urgency": "high",
         }
+        body = encrypt(message, p256dh, auth)
         try:
-            body = encrypt(message, p256dh, auth)
             async with (
                 asyncio.timeout(SECONDS),
                 self._client(endpoint) as client,
