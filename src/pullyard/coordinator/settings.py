@@ -89,8 +89,8 @@ class CoordinatorSettings(BaseSettings):
     push_contact: str | None = Field(
         None,
         pattern=r"^(?:mailto:|https://)",
-        description="`mailto:` or `https:`, for push services that have a question; null: `public_url`, where "
-        "it is `https:`",
+        description="`mailto:` or `https:`, for push services that have a question; null: `public_url`, "
+        "where it is `https:`",
     )
     push_allow_private: tuple[str, ...] = Field(
         (), description="where push services may be besides the internet, such as `10.1.0.0/16:443`"
