@@ -114,8 +114,8 @@ class FinishGroups:
     async def _gather(self) -> None:
         """The first after a silence goes at once, with what came in the same tick.
 
-        Those of a burst wait a moment for the last group's workers, which may have ended what they were given:
-        one large group costs much less than two small ones.
+        Those of a burst wait a moment for the last group's workers, which may have ended what they were
+        given: one large group costs much less than two small ones.
         """
         await asyncio.sleep(0)
         seconds = self._ended_at + GATHER_SECONDS - asyncio.get_running_loop().time()
