@@ -58,6 +58,40 @@ async def test_a_client_that_asks_for_tokens_gets_them() -> None:
         assert b'"choices": [], "usage": {"prompt_tokens": 1000' in answer.content
 
 
+UNKNOWN = Failure(422, message="Unknown parameter: 'stream_options'.")
+ASKING = {**STREAM, "stream_options": {"include_usage": True, "include_obfuscation": False}}
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(STREAM, None), (ASKING, {"include_obfuscation": False})])
+@pytest.mark.parametrize("refusal", [UNKNOWN, replace(UNKNOWN, status=400)])
+async def test_a_server_that_does_not_know_the_wish_for_tokens_is_asked_once(
+    asked: dict[str, Any], kept: Any, refusal: Failure
+) -> None:
+    async with ModelServer([refusal, TURN]) as server, gateway_by(CHAT, server) as (gateway, client):
+        answers = [await client.post(CHAT.path, json=asked) for _ in range(2)]
+        assert all(b"Good" in answer.content for answer in answers)
+        wishes = [request.json.get("stream_options") for request in server.requests]
+        assert wishes == [{**(kept or {}), "include_usage": True}, kept, kept]
+        assert gateway.ledger.usage.output_tokens > 0, "an estimate"
+        assert gateway.ledger.failure is None
+
+
+@pytest.mark.parametrize(
+    "refusal", [Failure(400, message="The prompt is too long."), replace(UNKNOWN, status=404)]
+)
+async def test_another_refusal_is_the_clients(refusal: Failure) -> None:
+    async with ModelServer([refusal, TURN]) as server, gateway_by(CHAT, server) as (_, client):
+        answer = await client.post(CHAT.path, json=STREAM)
+        assert (answer.status_code, len(server.requests)) == (refusal.status, 1)
+        assert refusal.message in answer.text
+
+
+async def test_a_server_that_refuses_it_either_way_is_asked_for_tokens_again() -> None:
+    async with ModelServer([UNKNOWN, UNKNOWN, TURN]) as server, gateway_by(CHAT, server) as (_, client):
+        assert [(await client.post(CHAT.path, json=STREAM)).status_code for _ in range(2)] == [422, 200]
+        assert ["stream_options" in request.json for request in server.requests] == [True, False, True]
+
+
 def trimmed(stream: bytes, *cuts: int) -> bytes:
     trim, passed, begin = UsageTrim(), b"", 0
     for end in [*sorted(cuts), len(stream)]:

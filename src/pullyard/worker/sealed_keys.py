@@ -57,7 +57,7 @@ class SealedKeys:
         chosen = upstream.settings.get(name, ProviderSettings())
         credential = answer.id if is_id(answer.id, Kind.KEY) else NAME
         own = replace(chosen, key=SecretStr(key), source=None, keyless=False, credential=credential)
-        return Upstream({**upstream.settings, name: own}, upstream.client, upstream.prices)
+        return upstream.changed(name, own)
 
 
 def load_sealing_key(data_directory: Path, file: Path | None) -> PrivateKey:

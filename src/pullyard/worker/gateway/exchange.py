@@ -33,8 +33,16 @@ READ_ON_SECONDS = 60.0
 LIMITED_TRIES = 5
 """Of one request, each after the end of the limit before; the last one's answer is passed as it is."""
 MODEL_CHARACTERS = 100
+READ_FIRST = (400, 422, RATE_LIMITED)
+"""Refusals whose words decide whether the client sees them."""
+WISH = b"stream_options"
+"""A server that refuses a request for it names it."""
 
 logger = structlog.get_logger(__name__)
+
+
+class WishRefused(Exception):
+    """The server refused the request for its wish to be told the tokens."""
 
 
 class Exchange:
@@ -56,6 +64,7 @@ class Exchange:
         self._connection = connection
         self._reader, self._writer = streams
         self._without_body = False
+        self._wish_refused = False
 
     async def run(self, request: h11.Request, body: bytes) -> None:
         """Always answers, unless the client is gone: then ConnectionError rises."""
@@ -66,13 +75,20 @@ class Exchange:
             passed = self._provider.read(method, path, query, body)
             if passed is None:
                 raise Malformed(404, f"The gateway does not pass {method} {path}.")
+            if passed.unasked is not None and self._provider.name in self._upstream.unwilling:
+                passed = passed.unasked()
             outgoing = self._build(request, method, passed, query)
         except Malformed as error:
             await self._answer_error(error.status, str(error))
         except Refused as error:
             await self._answer_error(400, str(error))
         else:
-            await self._forward(outgoing, passed.metered)
+            try:
+                await self._forward(outgoing, passed)
+            except WishRefused:
+                assert passed.unasked is not None
+                passed = passed.unasked()
+                await self._forward(self._build(request, method, passed, query), passed)
 
     def _build(
         self, request: h11.Request, method: str, passed: Passed, query: Mapping[str, str]
@@ -103,9 +119,11 @@ class Exchange:
             self._fail(Failure(401, missing))
         return missing
 
-    async def _forward(self, outgoing: httpx.Request, metered: Metered | None) -> None:
+    async def _forward(self, outgoing: httpx.Request, passed: Passed) -> None:
+        """Raises WishRefused, with nothing said to the client, where there is a wish."""
+        metered = passed.metered
         if metered is None:
-            await self._pass(outgoing, None, hold=False)
+            await self._pass(outgoing, passed, hold=False)
             return
         price = self._upstream.price(self._provider, metered, metered.model)
         most = metered.most
@@ -116,37 +134,43 @@ class Exchange:
                     if self._reader.at_eof():
                         # It may have waited long, and nobody would read what is paid for.
                         raise ConnectionResetError("The client gave up while its request waited.")
-                    if await self._pass(outgoing, metered, hold=left > 0):
+                    if await self._pass(outgoing, passed, hold=left > 0):
                         return
         except BudgetSpent as spent:
             await self._answer_error(402, str(spent), retry=False)
         except QuotaReached as reached:
             await self._answer_error(RATE_LIMITED, str(reached), retry=False)
 
-    async def _pass(self, outgoing: httpx.Request, metered: Metered | None, *, hold: bool) -> bool:
+    async def _pass(self, outgoing: httpx.Request, passed: Passed, *, hold: bool) -> bool:
         """Whether the client has its answer. With ``hold`` a limit whose end is known is none: it is waited
         for.
         """
         if not await self._authenticate(outgoing):
             return True
-        answer = await self._ask(outgoing, metered)
+        answer = await self._ask(outgoing, passed.metered)
         if answer is None:
             return True
         try:
-            pieces = answer.aiter_raw()
-            refusal = await beginning(pieces) if answer.status_code == RATE_LIMITED else b""
-            limited = self._judge(answer, refusal)
-            if hold and limited is not None and limited.seconds_left():
-                return False
-            if metered is None or not answer.is_success:
-                await self._relay_plain(answer, refusal, pieces)
-            else:
-                await self._relay(answer, pieces, metered)
+            return await self._pass_back(answer, passed, hold=hold)
         except httpx.HTTPError as error:
             self._fail(Failure(0, f"{self._provider.name} broke off its answer ({type(error).__name__})."))
             raise ConnectionResetError("The provider broke off its answer.") from error
         finally:
             await answer.aclose()
+
+    async def _pass_back(self, answer: httpx.Response, passed: Passed, *, hold: bool) -> bool:
+        pieces = answer.aiter_raw()
+        refusal = await beginning(pieces) if answer.status_code in READ_FIRST else b""
+        if passed.unasked is not None and answer.status_code != RATE_LIMITED and WISH in refusal:
+            self._wish_refused = True
+            raise WishRefused
+        limited = self._judge(answer, refusal)
+        if hold and limited is not None and limited.seconds_left():
+            return False
+        if passed.metered is None or not answer.is_success:
+            await self._relay_plain(answer, refusal, pieces)
+        else:
+            await self._relay(answer, pieces, passed.metered)
         await self._send(h11.EndOfMessage())
         return True
 
@@ -237,12 +261,15 @@ class Exchange:
             self._record(metered, metered.open_meter(""), metered.most)
 
     def _judge(self, answer: httpx.Response, refusal: bytes) -> RateLimited | None:
-        """Before the client sees the answer; ``refusal`` is the beginning of a limit's body."""
+        """Before the client sees the answer; ``refusal`` is the beginning of its body, where it is one."""
         status, name = answer.status_code, self._provider.name
         if status in KEY_REFUSED:
             self._upstream.key_refused(self._provider)
         if answer.is_success:
             self._ledger.went_well()
+            if self._wish_refused:
+                # Only now is it sure that the wish was all that it refused.
+                self._upstream.unwilling.add(self._provider.name)
         if status not in FAILED and status < 500:
             return None
         limited = rate_limited(self._upstream.credential(self._provider), status, answer.headers, refusal)

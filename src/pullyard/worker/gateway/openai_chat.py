@@ -1,10 +1,12 @@
 """Chat Completions: what may pass of a request, and what its answers tell of tokens.
 
 A stream tells its tokens only where it is asked to. Where the client did not ask, the gateway does, and takes
-the one event that answers it out again; all others pass as they are.
+the one event that answers it out again; all others pass as they are. A server that does not know the wish
+gets the request without it.
 """
 
 import re
+from dataclasses import replace
 
 import msgspec
 
@@ -129,15 +131,14 @@ def read(asked: Asked) -> Passed:
     size = len(asked.body)
     limit = read_number(fields, "max_completion_tokens", "max_tokens") or MOST_OUTPUT_TOKENS
     output = limit * max(1, read_number(fields, "n"))
-    body = _asking_usage(fields) if given(fields, "stream") else None
     metered = Metered(
         model=model,
         most=Tokens(cache_write_5m=size // 2 + 1, output=output),
         open_meter=lambda content_type: open_meter(model, size, content_type),
         prices="openai",
-        open_trim=None if body is None else UsageTrim,
     )
-    return Passed(asked.named["path"], asked.body if body is None else body, metered)
+    passed = Passed(asked.named["path"], asked.body, metered)
+    return _asking_usage(passed, fields) if given(fields, "stream") else passed
 
 
 def _check(fields: Fields) -> None:
@@ -167,13 +168,21 @@ def _part_fetches(part: _Part) -> bool:
     return part.type not in _DATA_PARTS
 
 
-def _asking_usage(fields: Fields) -> bytes | None:
-    """The body with a wish for the tokens; None where the client has it already."""
+def _asking_usage(passed: Passed, fields: Fields) -> Passed:
+    """The same with a wish for the tokens, which the client may have already."""
     options = decode_value(fields, "stream_options", decode_fields) or {}
     if options.get("include_usage") == msgspec.Raw(b"true"):
-        return None
-    asking = {**options, "include_usage": msgspec.Raw(b"true")}
-    return encode_fields({**fields, "stream_options": msgspec.Raw(encode_fields(asking))})
+        others = {name: value for name, value in options.items() if name != "include_usage"}
+        return replace(passed, unasked=lambda: replace(passed, body=_with_options(fields, others)))
+    body = _with_options(fields, {**options, "include_usage": msgspec.Raw(b"true")})
+    assert passed.metered is not None
+    metered = replace(passed.metered, open_trim=UsageTrim)
+    return replace(passed, body=body, metered=metered, unasked=lambda: passed)
+
+
+def _with_options(fields: Fields, options: Fields) -> bytes:
+    kept = {name: value for name, value in fields.items() if name != "stream_options"}
+    return encode_fields(kept | ({"stream_options": msgspec.Raw(encode_fields(options))} if options else {}))
 
 
 def open_meter(model: str, request_bytes: int, content_type: str) -> AnswerMeter:

@@ -83,6 +83,8 @@ class Passed:
     path: str
     body: bytes
     metered: Metered | None = None
+    unasked: "Callable[[], Passed] | None" = None
+    """The same without the wish for tokens, for a server that does not know it; None where there is none."""
 
 
 @dataclass(frozen=True)

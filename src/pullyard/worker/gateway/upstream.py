@@ -49,6 +49,13 @@ class Upstream:
     client: httpx.AsyncClient = field(repr=False)
     prices: PriceBook = field(default_factory=PriceBook, repr=False)
     _sources: dict[str, KeySource] = field(default_factory=dict[str, KeySource], repr=False)
+    unwilling: set[str] = field(default_factory=set[str], repr=False)
+    """Names of endpoints that refuse a request for the wish to be told its tokens."""
+
+    def changed(self, name: str, chosen: ProviderSettings) -> "Upstream":
+        """The same way but for one provider's settings."""
+        settings = {**self.settings, name: chosen}
+        return Upstream(settings, self.client, self.prices, unwilling=self.unwilling)
 
     def provider(self, name: str) -> Provider:
         """By the name of a provider or an endpoint. Raises RequestError."""
