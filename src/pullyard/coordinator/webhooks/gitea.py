@@ -5,25 +5,16 @@ from collections.abc import Mapping
 import msgspec
 
 from pullyard.coordinator.webhooks import github_shapes as shapes
-from pullyard.coordinator.webhooks.github_shapes import login_of, read_issue
-from pullyard.coordinator.webhooks.payloads import anything_of, branch_of, json_of, moment, path_of, present
-from pullyard.coordinator.webhooks.protocol import Account, Comment, Labelled, Nothing, Subject, Told, Touched
+from pullyard.coordinator.webhooks.github_shapes import login_of, read_comment, read_issue
+from pullyard.coordinator.webhooks.payloads import anything_of, json_of, present
+from pullyard.coordinator.webhooks.protocol import Account, Labelled, Nothing, Subject, Told, Touched
 from pullyard.coordinator.webhooks.signatures import is_hex_signature
 
 _SIGNATURES = ("x-gitea-signature", "x-forgejo-signature", "x-hub-signature-256")
 
 
-class _Payload(msgspec.Struct):
-    action: str = ""
-    repository: shapes.Repository | None = None
-    sender: shapes.User | None = None
-    issue: shapes.Issue | None = None
-    comment: shapes.Comment | None = None
-    pull_request: shapes.Pull | None = None
-    workflow_run: shapes.Checked | None = None
+class _Payload(shapes.Payload):
     is_pull: bool = False
-    ref: str = ""
-    sha: str = ""
 
 
 class GiteaReader:
@@ -45,9 +36,7 @@ class GiteaReader:
 
     def read(self, event: str, body: bytes) -> Told:
         payload = msgspec.json.decode(json_of(body), type=_Payload)
-        repository = payload.repository or shapes.Repository()
-        names = present(repository.full_name, path_of(repository.html_url))
-        return Told(frozenset(names), subject_of(event, payload))
+        return payload.told(subject_of(event, payload))
 
 
 def subject_of(event: str, payload: _Payload) -> Subject:
@@ -55,14 +44,7 @@ def subject_of(event: str, payload: _Payload) -> Subject:
         return commented(payload, payload.issue, payload.comment)
     if payload.issue:
         return labelled(payload, payload.issue)
-    run = payload.workflow_run or shapes.Checked()
-    return anything_of(
-        Touched(
-            urls=present(payload.pull_request.html_url) if payload.pull_request else (),
-            branches=branch_of(payload.ref) + present(run.head_branch or ""),
-            commits=present(run.head_sha, payload.sha if event == "status" else ""),
-        )
-    )
+    return anything_of(payload.touched(event, payload.workflow_run))
 
 
 def labelled(payload: _Payload, issue: shapes.Issue) -> Subject:
@@ -79,6 +61,5 @@ def commented(payload: _Payload, issue: shapes.Issue, comment: shapes.Comment) -
     change = Touched(urls=present(page, issue.html_url)) if is_change else Touched()
     if payload.action != "created":
         return change if is_change else Nothing("Only new comments ask for anything.")
-    by = Account((login_of(comment.user),))
     about = None if is_change else read_issue(issue)
-    return Comment(f"comment-{comment.id}", comment.body or "", by, moment(comment.created_at), about, change)
+    return read_comment(comment, Account((login_of(comment.user),)), about, change)

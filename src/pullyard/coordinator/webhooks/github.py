@@ -5,28 +5,19 @@ from collections.abc import Mapping
 import msgspec
 
 from pullyard.coordinator.webhooks import github_shapes as shapes
-from pullyard.coordinator.webhooks.github_shapes import login_of, read_issue
-from pullyard.coordinator.webhooks.payloads import anything_of, branch_of, json_of, moment, path_of, present
-from pullyard.coordinator.webhooks.protocol import Account, Comment, Labelled, Nothing, Subject, Told, Touched
+from pullyard.coordinator.webhooks.github_shapes import login_of, read_comment, read_issue
+from pullyard.coordinator.webhooks.payloads import anything_of, json_of
+from pullyard.coordinator.webhooks.protocol import Account, Labelled, Nothing, Subject, Told, Touched
 from pullyard.coordinator.webhooks.signatures import is_hex_signature
 
 # Anybody of the organisation, and who was invited to read alone: of them only the forge can tell.
 _PERHAPS = frozenset({"MEMBER", "COLLABORATOR"})
 
 
-class _Payload(msgspec.Struct):
-    action: str = ""
-    repository: shapes.Repository | None = None
-    sender: shapes.User | None = None
-    issue: shapes.Issue | None = None
+class _Payload(shapes.Payload):
     label: shapes.Label | None = None
-    comment: shapes.Comment | None = None
-    pull_request: shapes.Pull | None = None
     check_suite: shapes.Checked | None = None
     check_run: shapes.Checked | None = None
-    workflow_run: shapes.Checked | None = None
-    ref: str | None = None
-    sha: str | None = None
 
 
 class GitHubReader:
@@ -48,9 +39,7 @@ class GitHubReader:
 
     def read(self, event: str, body: bytes) -> Told:
         payload = msgspec.json.decode(json_of(body), type=_Payload)
-        repository = payload.repository or shapes.Repository()
-        names = present(repository.full_name, path_of(repository.html_url))
-        return Told(frozenset(names), subject_of(event, payload))
+        return payload.told(subject_of(event, payload))
 
 
 def subject_of(event: str, payload: _Payload) -> Subject:
@@ -60,16 +49,8 @@ def subject_of(event: str, payload: _Payload) -> Subject:
         return labelled(payload, payload.issue)
     if event == "issue_comment" and payload.issue and payload.comment:
         return commented(payload, payload.issue, payload.comment)
-    return anything_of(touched_by(payload, (event == "status" and payload.sha) or ""))
-
-
-def touched_by(payload: _Payload, commit: str) -> Touched:
-    checked = payload.check_suite or payload.check_run or payload.workflow_run or shapes.Checked()
-    return Touched(
-        urls=present(payload.pull_request.html_url) if payload.pull_request else (),
-        branches=branch_of(payload.ref or "") + present(checked.head_branch or ""),
-        commits=present(checked.head_sha, commit),
-    )
+    checked = payload.check_suite or payload.check_run or payload.workflow_run
+    return anything_of(payload.touched(event, checked))
 
 
 def labelled(payload: _Payload, issue: shapes.Issue) -> Subject:
@@ -97,5 +78,4 @@ def commented(payload: _Payload, issue: shapes.Issue, comment: shapes.Comment) -
     if payload.action != "created":
         return change if issue.pull_request else Nothing("Only new comments ask for anything.")
     by = Account((login_of(comment.user),), is_member(comment.author_association))
-    about = None if issue.pull_request else read_issue(issue)
-    return Comment(f"comment-{comment.id}", comment.body or "", by, moment(comment.created_at), about, change)
+    return read_comment(comment, by, None if issue.pull_request else read_issue(issue), change)
