@@ -57,8 +57,7 @@ async def test_a_new_task_reaches_a_poll_that_waits(coordinator: RunningCoordina
     project_id = await coordinator.project()
     poll = asyncio.create_task(worker.poll(wait=20))
     task = await coordinator.task(project_id)
-    async with asyncio.timeout(15):
-        assert (await poll).grants[0].task.id == task["id"]
+    assert (await poll).grants[0].task.id == task["id"]
 
 
 async def test_the_same_request_gets_the_same_grant_until_a_heartbeat_names_it(
@@ -87,8 +86,9 @@ async def test_a_poll_that_hung_up_swallows_no_task(coordinator: RunningCoordina
     worker = await coordinator.worker()
     project_id = await coordinator.project()
     wish = ClaimRequest(request_id="gone", slots=1, wait_seconds=30)
+    gives_up = httpx.Timeout(30, read=0.3)
     with pytest.raises(httpx.ReadTimeout):
-        await worker.http.post("/worker/v1/claim", content=msgspec.json.encode(wish), timeout=0.3)
+        await worker.http.post("/worker/v1/claim", content=msgspec.json.encode(wish), timeout=gives_up)
     task = await coordinator.task(project_id)
     other = await coordinator.worker()
     assert (await other.claim(wait=5)).task.id == task["id"]

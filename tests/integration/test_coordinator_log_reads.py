@@ -142,11 +142,11 @@ async def test_a_million_lines_answer_any_range_at_once(coordinator: RunningCoor
     line = b"%07d the quick brown fox jumps over the lazy dog\n"
     for start in range(0, 1_000_000, 20_000):
         await log.write(b"".join(line % number for number in range(start + 1, start + 20_001)))
-    began = time.monotonic()
+    began = time.process_time()
     for number in (1, 120, 500_000, 999_999, 1_000_000):
         answer = await log.ask("/lines", lines=f"{number}-{number + 20}")
         assert answer["lines"][0]["text"].startswith(f"{number:07d} ")
     answer = await log.ask("/search", q="0999999 the", limit=1)
     assert answer["matches"][0]["line"] == 999_999
-    # A scan for each of the ranges would take ten times as long.
-    assert time.monotonic() - began < 5
+    # A scan for each of the ranges would take ten times as long. The coordinator is a part of this process.
+    assert time.process_time() - began < 5

@@ -39,8 +39,7 @@ async def test_a_project_with_more_room_gives_more_at_once(coordinator: RunningC
     assert len((await worker.poll(slots=2, wait=5)).grants) == 1
     poll = asyncio.create_task(worker.poll(slots=2, wait=20))
     await coordinator.http.patch(f"/api/v1/projects/{project_id}", json={"max_running": 2})
-    async with asyncio.timeout(15):
-        assert len((await poll).grants) == 1
+    assert len((await poll).grants) == 1
 
 
 async def test_what_no_worker_can_meet_is_shown_until_one_connects_with_it(

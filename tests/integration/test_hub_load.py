@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket as sockets
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from tests.coordinator import RunningCoordinator, running_coordinator
 from tests.live import begin, hear, listening, say, subscribe, until
 
 PIECE = b"0123456789abcde\n" * (2**16 - 1)
+SILENCE_SECONDS = 3600.0
 # One message more than the bound, and what the frames around it take.
 MOST_BUFFERED = BEHIND_BYTES + 600 * 1024
 
@@ -107,9 +109,11 @@ async def test_a_client_that_never_reads_is_cut_off(database_url: str) -> None:
             about = {"execution_id": grant.execution_id, "stream": "implement"}
             for number in range(20):
                 shout(writer, "subscribe-log", id=str(number), **about)
+            most = 0
             for number in range(3):
                 await worker.log(grant, PIECE, offset=number * len(PIECE))
-            await until(lambda: buffered(coordinator) > 0)
+                most = max(most, buffered(coordinator))
+            await until(lambda: max(most, buffered(coordinator)) > 0)
             # What it says does not count while it takes nothing.
             while len(coordinator.served.services.hub):
                 shout(writer, "ping")
@@ -145,19 +149,22 @@ async def test_empty_fragments_without_end_close_the_connection(coordinator: Run
 
 
 async def test_both_sides_give_signs_of_life(database_url: str) -> None:
-    settings = {"stream_ping_seconds": 0.1, "stream_silence_seconds": 0.6}
+    settings = {"stream_ping_seconds": 0.1, "stream_silence_seconds": SILENCE_SECONDS}
     async with (
         running_coordinator(database_url, **settings) as coordinator,
         listening(coordinator) as silent,
         listening(coordinator) as lively,
     ):
         await subscribe(lively, "subscribe-events")
+        began = time.monotonic()
         for _ in range(12):
             message = json.loads(await lively.recv())
             assert message["type"] == "ping"
             await say(lively, "pong")
         assert message["cursor"] is not None
-        # The other one has had its pings too, and the end after them.
+        # As if so much time had passed since the silent one was last heard; it has had its pings too.
+        for client in coordinator.served.services.hub.clients:
+            client.beat(began + SILENCE_SECONDS)
         with pytest.raises(ConnectionClosed):
             await hear(silent)
         await say(lively, "ping")

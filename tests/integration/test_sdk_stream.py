@@ -2,15 +2,16 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from pullyard.protocol.errors import RequestError
 from pullyard.protocol.resources import TaskInput
-from pullyard.protocol.stream import ExecutionUpdate, SubscribeEvents
+from pullyard.protocol.stream import ExecutionUpdate, Subscribed, SubscribeEvents
 from pullyard.sdk import stream as sdk_stream
 from pullyard.sdk.stream import Stream
-from tests.coordinator import RunningCoordinator, running_coordinator
+from tests.coordinator import PATIENCE_SECONDS, RunningCoordinator, running_coordinator
 from tests.fault_proxy import FaultProxy
 from tests.live import until
 
@@ -36,9 +37,9 @@ async def test_what_is_heard_goes_on_after_every_break(coordinator: RunningCoord
             await coordinator.task(project_id)
             if number % 4 == 0:
                 proxy.break_off()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await listening
-    stored = (await coordinator.get(f"/events?project_id={project_id}&limit=500"))["items"]
+    stored = await coordinator.events(project_id)
     assert heard == [one["cursor"] for one in stored]
 
 
@@ -55,12 +56,14 @@ async def test_a_coordinator_that_froze_is_left_for_a_new_connection(
             with Stream(url, coordinator.token) as stream:
                 stream.subscribe(SubscribeEvents(id="events", project_id=project_id))
                 for one in stream.hear(0.1):
-                    live.set()
+                    if isinstance(one, Subscribed):
+                        # From now on it knows where to go on.
+                        live.set()
                     if isinstance(one, ExecutionUpdate):
                         heard.set()
                         return
 
-        async with FaultProxy(coordinator.url) as proxy, asyncio.timeout(20):
+        async with FaultProxy(coordinator.url) as proxy, asyncio.timeout(PATIENCE_SECONDS):
             listening = asyncio.create_task(asyncio.to_thread(listen, proxy.url))
             await asyncio.to_thread(live.wait)
             hub = coordinator.served.services.hub
@@ -71,24 +74,31 @@ async def test_a_coordinator_that_froze_is_left_for_a_new_connection(
             proxy.mend()
             await listening
             assert heard.is_set()
-            assert before[0] not in hub.clients
+            await until(lambda: before[0] not in hub.clients)
 
 
 async def test_a_client_that_answers_the_pings_stays(database_url: str) -> None:
-    settings = {"stream_ping_seconds": 0.1, "stream_silence_seconds": 0.5}
+    silence = 3600.0
+    settings = {"stream_ping_seconds": 0.1, "stream_silence_seconds": silence}
     async with running_coordinator(database_url, **settings) as coordinator:
-        connections: set[object] = set()
+        hub, loop = coordinator.served.services.hub, asyncio.get_running_loop()
 
-        def listen() -> int:
+        def listen() -> None:
             with Stream(coordinator.url, coordinator.token) as stream:
                 stream.subscribe(SubscribeEvents(id="events"))
                 silences = stream.hear(0.1)
-                for _ in range(15):
+                while not hub.clients:
                     next(silences)
-                    connections.update(coordinator.served.services.hub.clients)
-            return len(connections)
+                first, began = hub.clients, time.monotonic()
+                for _ in range(10):
+                    next(silences)
+                # As if so much time had passed since then, and all before its first answer were forgotten.
+                loop.call_soon_threadsafe(first[0].beat, began + silence)
+                for _ in range(5):
+                    next(silences)
+                assert hub.clients == first
 
-        assert await asyncio.to_thread(listen) == 1
+        await asyncio.to_thread(listen)
 
 
 async def test_a_task_is_asked_for_once_over_a_break(coordinator: RunningCoordinator) -> None:
@@ -109,7 +119,7 @@ async def test_a_task_is_asked_for_once_over_a_break(coordinator: RunningCoordin
                     return made
             return []
 
-    async with FaultProxy(coordinator.url) as proxy, asyncio.timeout(30):
+    async with FaultProxy(coordinator.url) as proxy, asyncio.timeout(PATIENCE_SECONDS):
         asking = asyncio.create_task(asyncio.to_thread(ask, proxy.url))
         for number in range(8):
             await asyncio.wait([asking], timeout=0.02 * number)

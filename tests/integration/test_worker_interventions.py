@@ -41,7 +41,7 @@ async def test_a_worker_that_fails_three_tasks_in_a_row_takes_itself_out(
     assert not (await worker.poll(wait=0.3)).grants
     await worker.beat()
     assert (await shown(coordinator, worker))["state"] == "quarantined"
-    events = (await coordinator.get("/events?limit=500"))["items"]
+    events = await coordinator.events()
     assert [one["payload"]["worker_id"] for one in events if one["kind"] == "worker.quarantined"] == [
         worker.id
     ]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.coordinator import RunningCoordinator, running_coordinator
+from tests.tcp import all_from, answer_to, connected, send
 
 LIMIT = 20
 QUICK = {"max_connections": LIMIT, "request_head_seconds": 1.0, "request_body_seconds": 1.0}
@@ -29,7 +30,7 @@ async def connect(coordinator: RunningCoordinator) -> Streams:
 async def rest(streams: Streams) -> bytes:
     """All that comes until the other side closes, which it has to do."""
     reader, writer = streams
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         try:
             data = await reader.read()
         except ConnectionResetError:
@@ -54,32 +55,16 @@ async def drip(link: socket.socket, piece: bytes) -> None:
         return
 
 
-async def all_from(link: socket.socket) -> bytes:
-    """What has arrived before the end, or before a reset, which takes nothing from what came before it.
-
-    A stream of asyncio's forgets what it holds when a write to the closed connection fails first.
-    """
-    loop = asyncio.get_running_loop()
-    data = b""
-    try:
+async def test_one_connection_too_many_is_told_so_and_there_is_room_again_later(database_url: str) -> None:
+    # None of them says anything, and none is cut off for it meanwhile.
+    async with running_coordinator(database_url, max_connections=LIMIT) as coordinator:
+        held = [await connect(coordinator) for _ in range(LIMIT)]
+        assert code_of(await answer_to(b"", coordinator.served.port)) == (503, "connection-many")
+        for _, writer in held:
+            writer.transport.abort()
         async with asyncio.timeout(60):
-            while piece := await loop.sock_recv(link, 65_536):
-                data += piece
-    except ConnectionError:
-        pass
-    return data
-
-
-async def test_one_connection_too_many_is_told_so_and_there_is_room_again_later(
-    bounded: RunningCoordinator,
-) -> None:
-    held = [await connect(bounded) for _ in range(LIMIT)]
-    assert code_of(await rest(await connect(bounded))) == (503, "connection-many")
-    for _, writer in held:
-        writer.transport.abort()
-    async with asyncio.timeout(60):
-        while (await bounded.client().get("/healthz")).status_code != 200:
-            pass
+            while (await coordinator.client().get("/healthz")).status_code != 200:
+                pass
 
 
 @pytest.mark.parametrize(
@@ -96,11 +81,8 @@ async def test_one_connection_too_many_is_told_so_and_there_is_room_again_later(
 async def test_a_request_that_never_ends_is_cut_off(
     bounded: RunningCoordinator, begin: bytes, piece: bytes
 ) -> None:
-    loop = asyncio.get_running_loop()
-    with socket.socket() as link:
-        link.settimeout(0)
-        await loop.sock_connect(link, ("127.0.0.1", bounded.served.port))
-        await loop.sock_sendall(link, begin)
+    async with connected(bounded.served.port) as link:
+        await send(link, begin, ends=False)
         dripping = asyncio.create_task(drip(link, piece))
         assert code_of(await all_from(link)) == (408, "connection-slow")
         dripping.cancel()
@@ -125,14 +107,10 @@ async def test_a_head_without_end_is_cut_off_before_it_fills_memory(
 
 
 async def test_trailers_without_end_are_not_kept(bounded: RunningCoordinator) -> None:
-    streams = await connect(bounded)
-    streams[1].write(HEAD + b"transfer-encoding: chunked\r\n\r\n0\r\n")
-    for number in range(1000):
-        streams[1].write(b"t%d: %s\r\n" % (number, b"x" * 1000))
-    streams[1].write(b"connection: close\r\n\r\n")
-    answer = await asyncio.wait_for(streams[0].readuntil(b"\r\n\r\n"), 10)
+    trailers = b"".join(b"t%d: %s\r\n" % (number, b"x" * 1000) for number in range(1000))
+    head = HEAD + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    answer = await answer_to(head + b"0\r\n" + trailers + b"\r\n", bounded.served.port)
     assert answer.startswith(b"HTTP/1.1 4")
-    streams[1].transport.abort()
 
 
 async def test_what_is_slow_but_honest_passes(bounded: RunningCoordinator) -> None:

@@ -13,15 +13,15 @@ PassTime = Callable[[float], None]
 
 @pytest.fixture
 async def pass_time(monkeypatch: pytest.MonkeyPatch) -> PassTime:
-    """The loop's clock, ahead by so many seconds more: what is due by then comes in the next turns."""
+    """The loop's clock, which stands still but for this: what is due by then comes in the next turns."""
     loop = asyncio.get_running_loop()
-    real, ahead = loop.time, 0.0
+    now = loop.time()
 
     def advance(seconds: float) -> None:
-        nonlocal ahead
-        ahead += seconds
+        nonlocal now
+        now += seconds
 
-    monkeypatch.setattr(loop, "time", lambda: real() + ahead)
+    monkeypatch.setattr(loop, "time", lambda: now)
     return advance
 
 
