@@ -51,6 +51,9 @@ class SubscribeEvents(Message):
     snapshot: bool = Field(
         default=False, description="send what is there first: the named projects, task or execution"
     )
+    resources: bool = Field(
+        default=False, description="send with an event its task and its execution, as they are now"
+    )
 
     @model_validator(mode="after")
     def one_filter(self) -> "SubscribeEvents":
@@ -135,6 +138,10 @@ class ExecutionUpdate(Told):
     execution_id: str | None
     payload: dict[str, Any]
     at: str = Field(description="ISO 8601, by the database's clock")
+    task: Task | None = Field(default=None, description="with `resources`, as it is now, or left out")
+    execution: Execution | None = Field(
+        default=None, description="with `resources`, as it is now, or left out"
+    )
 
 
 class ExecutionLog(Told):

@@ -115,49 +115,61 @@ function putChanges(changed: Change[], gone: string[]) {
   }
 }
 
-const burst = {
-  tasks: new Set<string>(),
-  executions: new Set<string>(),
+/** Undefined: it did not come with the news, and has to be read. */
+type Told<One> = Map<string, One | undefined>;
+
+const newBurst = () => ({
+  tasks: new Map() as Told<Task>,
+  executions: new Map() as Told<Execution>,
   changes: new Set<string>(),
   all: false,
-};
-let waits = false;
+});
+let burst: ReturnType<typeof newBurst> | undefined;
+let busy = false;
 let flushedAt = 0;
 
-function hear({ type, kind, task_id, execution_id, payload }: News) {
-  if (kind === "execution.usage" || kind === "execution.node") {
-    if (execution_id) burst.executions.add(execution_id);
-  } else if (type === "task-update" || type === "execution-update" || type === "change-update") {
-    if (task_id) burst.tasks.add(task_id);
-    if (execution_id) burst.executions.add(execution_id);
-    // Which labels workers have decides what tasks are told that wait for one.
-  } else if (type === "automation-update" || type === "worker-update") burst.all = true;
-  else return;
+function hear({ type, kind, task_id, execution_id, payload, task, execution }: News) {
+  const ofExecution = kind === "execution.usage" || kind === "execution.node";
+  const ofTask = type === "task-update" || type === "execution-update" || type === "change-update";
+  // Which labels workers have decides what tasks are told that wait for one.
+  const ofAll = type === "automation-update" || type === "worker-update";
+  if (!ofTask && !ofAll) return;
+  if (!burst) schedule();
+  burst ??= newBurst();
+  if (ofAll) burst.all = true;
+  if (ofTask && !ofExecution && task_id) burst.tasks.set(task_id, task);
+  if (ofTask && execution_id) burst.executions.set(execution_id, execution);
   if (type === "change-update" && typeof payload.change_id === "string") burst.changes.add(payload.change_id);
-  if (waits) return;
-  waits = true;
-  setTimeout(flush, Math.max(0, flushedAt + BURST_MS - performance.now()));
 }
 
+function schedule() {
+  if (!busy) setTimeout(flush, Math.max(0, flushedAt + BURST_MS - performance.now()));
+}
+
+/** One after the other, so that nothing older is put over what is newer. */
 async function flush() {
-  waits = false;
+  const heard = burst ?? newBurst();
+  burst = undefined;
+  busy = true;
   flushedAt = performance.now();
-  const tasks = [...burst.tasks];
-  const executions = [...burst.executions];
-  const changes = [...burst.changes];
-  const all = burst.all || Math.max(tasks.length, executions.length, changes.length) > SINGLY;
-  burst.tasks.clear();
-  burst.executions.clear();
-  burst.changes.clear();
-  burst.all = false;
-  if (all) {
-    // Whoever made that many will make more: wait a little longer with the next ones.
-    flushedAt += 1_000;
-    await queryClient.invalidateQueries({ queryKey: ["board"] });
-    return;
-  }
-  if (queryClient.getQueryCache().findAll({ queryKey: ["board"], type: "active" }).length === 0) {
-    await queryClient.invalidateQueries({ queryKey: ["board"] });
+  await mend(heard);
+  busy = false;
+  if (burst) schedule();
+}
+
+const known = <One>(told: Told<One>): One[] => [...told.values()].flatMap((one) => one ?? []);
+const unknown = (told: Told<unknown>) => [...told].filter(([, one]) => !one).map(([id]) => id);
+
+async function mend(heard: NonNullable<typeof burst>) {
+  const told = { tasks: known(heard.tasks), executions: known(heard.executions) };
+  const [tasks, executions, changes] = [unknown(heard.tasks), unknown(heard.executions), [...heard.changes]];
+  const many = heard.all || Math.max(tasks.length, executions.length, changes.length) > SINGLY;
+  // Whoever made that many will make more: wait a little longer with the next ones.
+  if (many) flushedAt += 1_000;
+  const shown = queryClient.getQueryCache().findAll({ queryKey: ["board"], type: "active" }).length > 0;
+  if (many || !shown) {
+    putTasks(told.tasks, told.executions);
+    void queryClient.invalidateQueries({ queryKey: ["board"] });
     return;
   }
   const [read, run, made] = await Promise.all([
@@ -171,12 +183,12 @@ async function flush() {
     changes.filter((_, place) => made[place] === null),
   );
   putTasks(
-    read.filter((one) => !!one),
-    run.filter((one) => !!one),
+    [...told.tasks, ...read.filter((one) => !!one)],
+    [...told.executions, ...run.filter((one) => !!one)],
     gone,
   );
   if ([...read, ...run, ...made].includes(undefined))
-    await queryClient.invalidateQueries({ queryKey: ["board"] });
+    void queryClient.invalidateQueries({ queryKey: ["board"] });
 }
 
 /** Keeps the boards up to date; call it once. */

@@ -23,6 +23,13 @@ export const projectsQuery = queryOptions({
   queryFn: async () => (await taken(api.GET("/api/v1/projects", most))).items,
 });
 
+/** The same with what changes with every task: how many wait and run, and what they have cost today. */
+export const standingsQuery = queryOptions({
+  ...projectsQuery,
+  queryKey: ["projects", "standings"],
+  placeholderData: () => queryClient.getQueryData(projectsQuery.queryKey),
+});
+
 /** The newest tasks that wait for a person. */
 export const waitingQuery = queryOptions({
   queryKey: ["tasks", "list", "waiting"],

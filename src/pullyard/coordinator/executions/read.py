@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pullyard.lifecycle.execution import ExecutionState
@@ -10,6 +10,10 @@ from pullyard.lifecycle.reasons import REASONS, Reason
 from pullyard.protocol.errors import NotFound, RequestError
 from pullyard.protocol.resources import Execution, Salvage
 from pullyard.store.queries import named
+
+_SOME = text(
+    named("executions_list").text.partition("\n    AND (")[0] + "\n    AND id = ANY(CAST(:ids AS text[]))"
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,12 @@ async def read_execution(connection: AsyncConnection, tenant_id: str, execution_
     if not rows:
         raise NotFound("execution")
     return execution_resource(rows[0])
+
+
+async def executions_by_id(connection: AsyncConnection, tenant_id: str, ids: list[str]) -> list[Execution]:
+    """Those that there are, in no order."""
+    rows = await connection.execute(_SOME, {"tenant_id": tenant_id, "ids": ids})
+    return [execution_resource(row) for row in rows.mappings()]
 
 
 async def read_salvage(connection: AsyncConnection, tenant_id: str, execution_id: str) -> Salvage:

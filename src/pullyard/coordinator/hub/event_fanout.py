@@ -2,15 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
-from pullyard.coordinator.hub.frames import event_message
+from pullyard.coordinator.hub.current import Current, read_current
+from pullyard.coordinator.hub.frames import NO_RESOURCES, Shared, event_message
 from pullyard.coordinator.hub.outlets import BEHIND_BYTES
 from pullyard.coordinator.hub.subscriptions import EventKey, EventSubscription, keys_of
+from pullyard.coordinator.services import Services
 from pullyard.store.errors import DATABASE_AWAY
-from pullyard.store.feed import Feed, StoredEvent
+from pullyard.store.feed import StoredEvent
 
 EVENTS_AT_ONCE = 500
 DELIVERIES_AT_ONCE = 2_000
@@ -27,8 +29,9 @@ class EventFanout:
     join again. So nothing is kept for it here, and nothing is passed over.
     """
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._feed = services.feed
         self._live: dict[EventKey, dict[EventSubscription, None]] = {}
         self._wanted = asyncio.Event()
         self.on_delivery: Callable[[float], None] = unheard
@@ -71,8 +74,9 @@ class EventFanout:
         deliveries = 0
         while self._live and self.cursor is not None:
             events, following = await self._feed.read(self.cursor, EVENTS_AT_ONCE)
+            current = await self._current(events)
             for event in events:
-                deliveries += self._deliver(event)
+                deliveries += self._deliver(event, current)
                 self.cursor = event.cursor
                 if deliveries > DELIVERIES_AT_ONCE:
                     deliveries = 0
@@ -84,24 +88,32 @@ class EventFanout:
         self.cursor = None
         self._wanted.clear()
 
-    def _deliver(self, event: StoredEvent) -> int:
-        message = None
+    async def _current(self, events: Sequence[StoredEvent]) -> Current:
+        """What the events are about, where somebody wants it with them."""
+        wanting = {key[0] for key, live in self._live.items() if any(one.resources for one in live)}
+        concerned = [event for event in events if event.tenant_id in wanting]
+        return await read_current(self._services, concerned) if concerned else Current()
+
+    def _deliver(self, event: StoredEvent, current: Current) -> int:
+        messages: dict[bool, Shared] = {}
         deliveries = 0
         for key in keys_of(event):
             live = self._live.get(key)
             if not live:
                 continue
-            message = message or event_message(event)
             for subscription in tuple(live):
                 if subscription.cursor >= event.cursor:
                     continue
+                wish = subscription.resources
+                if wish not in messages:
+                    messages[wish] = event_message(event, current.of(event) if wish else NO_RESOURCES)
                 outlet = subscription.subscriber.outlet
                 if outlet.buffered_bytes > BEHIND_BYTES:
                     subscription.cursor = event.cursor - 1
                     self.leave(subscription)
                     subscription.subscriber.fall_behind(subscription)
                 else:
-                    outlet.write(message, subscription.label)
+                    outlet.write(messages[wish], subscription.label)
                     subscription.cursor = event.cursor
                     deliveries += 1
         if deliveries:

@@ -1,6 +1,8 @@
 """Messages encoded once for everybody who gets them, and framed without a copy for each."""
 
 import base64
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from pullyard.store.feed import StoredEvent
 
 # Of pieces this long the frame's head is sent apart, so that a thousand sockets share the bytes.
 SHARED_BYTES = 16 * 1024
+NO_RESOURCES: Mapping[str, msgspec.Raw] = MappingProxyType({})
 _encode = msgspec.json.Encoder().encode
 _TYPES = {
     "task": "task-update",
@@ -64,7 +67,8 @@ def label_of(subscription: str) -> bytes:
     return _encode(subscription)
 
 
-def event_message(event: StoredEvent) -> Shared:
+def event_message(event: StoredEvent, resources: Mapping[str, msgspec.Raw] = NO_RESOURCES) -> Shared:
+    """``resources`` are further fields, as JSON."""
     return Shared(
         _TYPES.get(event.kind.partition(".")[0], "notification"),
         event.cursor,
@@ -76,6 +80,7 @@ def event_message(event: StoredEvent) -> Shared:
             "execution_id": event.execution_id,
             "payload": event.payload,
             "at": event.at.isoformat(),
+            **resources,
         },
     )
 

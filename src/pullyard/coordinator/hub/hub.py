@@ -56,7 +56,7 @@ class Hub:
         self._of_member: Counter[str] = Counter()
         blocks = LogBlocks(services)
         self.watched = Watched(services.bus)
-        self.events = EventFanout(services.feed)
+        self.events = EventFanout(services)
         self.logs = LogFanout(services, blocks)
         self.log_news = LogNews(services.bus, self.logs, self.watched)
         self.followings = Followings(services, self.events, self.logs, blocks, self.watched)

@@ -172,7 +172,7 @@ class Subscriber:
         subscription: Subscription
         if isinstance(wish, SubscribeEvents):
             keys: tuple[EventKey, ...] = tuple((self.tenant_id, one) for one in greeting.ids or ("",))
-            subscription = EventSubscription(self, label, keys, greeting.position)
+            subscription = EventSubscription(self, label, keys, greeting.position, wish.resources)
             self._name(subscription, wish.id)
             self._events_behind[subscription] = None
         else:

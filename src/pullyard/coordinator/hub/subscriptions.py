@@ -24,6 +24,8 @@ class EventSubscription:
     label: bytes
     keys: tuple[EventKey, ...]
     cursor: int
+    resources: bool = False
+    """Wants what an event is about with it, where that is at hand."""
 
 
 @dataclass(eq=False, slots=True)

@@ -12,7 +12,9 @@ from pullyard.protocol.resources import Task
 from pullyard.store.queries import named
 
 # Without the list's filters it has one plan for all tasks, and is not planned anew for each.
-_ONE = text(named("tasks_list").text.partition("\n    AND (")[0] + "\n    AND t.id = :id")
+_ALL = named("tasks_list").text.partition("\n    AND (")[0]
+_ONE = text(_ALL + "\n    AND t.id = :id")
+_SOME = text(_ALL + "\n    AND t.id = ANY(CAST(:ids AS text[]))")
 _WAITING = frozenset({TaskState.PENDING, TaskState.QUEUED})
 
 
@@ -76,3 +78,10 @@ async def read_task(connection: AsyncConnection, tenant_id: str, task_id: str) -
     if not rows:
         raise NotFound("task")
     return (await task_builder(connection, tenant_id, rows))(rows[0])
+
+
+async def tasks_by_id(connection: AsyncConnection, tenant_id: str, ids: list[str]) -> list[Task]:
+    """Those that there are, in no order."""
+    rows = list((await connection.execute(_SOME, {"tenant_id": tenant_id, "ids": ids})).mappings())
+    build = await task_builder(connection, tenant_id, rows)
+    return [build(row) for row in rows]

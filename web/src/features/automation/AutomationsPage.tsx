@@ -2,7 +2,7 @@ import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Project } from "../../api/client";
-import { projectsQuery } from "../../api/queries";
+import { standingsQuery } from "../../api/queries";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { StateMark } from "../../components/StateMark";
@@ -10,7 +10,7 @@ import { useTitle } from "../../lib/title";
 import "./automation.css";
 
 export function AutomationsPage() {
-  const projects = useQuery(projectsQuery);
+  const projects = useQuery(standingsQuery);
   useTitle("Automation");
   return (
     <div className="stack">

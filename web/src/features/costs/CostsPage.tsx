@@ -4,7 +4,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, type Budget, type Project, taken } from "../../api/client";
-import { budgetsQuery, projectsQuery, queryClient, tenantQuery } from "../../api/queries";
+import { budgetsQuery, queryClient, standingsQuery, tenantQuery } from "../../api/queries";
 import { Confirm } from "../../components/Confirm";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
@@ -17,7 +17,7 @@ import "./costs.css";
 
 export function CostsPage() {
   const tenant = useQuery(tenantQuery);
-  const projects = useQuery(projectsQuery);
+  const projects = useQuery(standingsQuery);
   const budgets = useQuery(budgetsQuery);
   const [editing, setEditing] = useState<Budget | "new" | null>(null);
   useTitle("Costs");

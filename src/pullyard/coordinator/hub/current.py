@@ -1,0 +1,55 @@
+"""What events are about, as it is now: read once for all who are told of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from pullyard.coordinator.executions.read import executions_by_id
+from pullyard.coordinator.services import Services
+from pullyard.coordinator.tasks.read import tasks_by_id
+from pullyard.protocol.resources import Execution, Task
+from pullyard.store.feed import StoredEvent
+
+MOST = 50
+"""Of the tasks of one look at the feed; whoever is told of more reads them as lists."""
+LONGEST_BYTES = 8 * 1024
+"""A task with a longer text is read by who shows it."""
+
+
+@dataclass(frozen=True)
+class Current:
+    """By their ids, as JSON."""
+
+    tasks: dict[str, msgspec.Raw] = field(default_factory=dict[str, msgspec.Raw])
+    executions: dict[str, msgspec.Raw] = field(default_factory=dict[str, msgspec.Raw])
+
+    def of(self, event: StoredEvent) -> dict[str, msgspec.Raw]:
+        """The fields ``task`` and ``execution`` of the event's message, as far as they are here."""
+        found = {
+            "task": self.tasks.get(event.task_id or ""),
+            "execution": self.executions.get(event.execution_id or ""),
+        }
+        return {name: one for name, one in found.items() if one is not None}
+
+
+async def read_current(services: Services, events: Sequence[StoredEvent]) -> Current:
+    """Two statements for each tenant, or none where there is too much to read."""
+    tasks = {(event.tenant_id, event.task_id) for event in events if event.task_id is not None}
+    executions = {(event.tenant_id, event.execution_id) for event in events if event.execution_id is not None}
+    found = Current()
+    if max(len(tasks), len(executions)) > MOST:
+        return found
+    for tenant_id in sorted({tenant_id for tenant_id, _ in tasks}):
+        task_ids, execution_ids = (
+            [one for owner, one in ids if owner == tenant_id] for ids in (tasks, executions)
+        )
+        async with services.database.transaction() as connection:
+            found.tasks.update(short(await tasks_by_id(connection, tenant_id, task_ids)))
+            found.executions.update(short(await executions_by_id(connection, tenant_id, execution_ids)))
+    return found
+
+
+def short(resources: Sequence[Task | Execution]) -> dict[str, msgspec.Raw]:
+    written = {one.id: one.model_dump_json().encode() for one in resources}
+    return {name: msgspec.Raw(text) for name, text in written.items() if len(text) <= LONGEST_BYTES}
