@@ -1,4 +1,5 @@
-import { useEffect, useState } from "react";
+import { useSyncExternalStore } from "react";
+import { type Store, store } from "./stores";
 
 /** Millionths of a dollar as "$0.42"; below a cent with four digits, so that nothing looks free. */
 export function dollars(micros: number): string {
@@ -36,12 +37,43 @@ export function bytes(count: number): string {
   return `${value >= 100 || power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
 }
 
+type Clock = Pick<Store<number>, "get" | "subscribe">;
+
+const clocks = new Map<number, Clock>();
+
+/** One for all that show the time, so that a list of hundreds is drawn anew once. */
+export function clockOf(seconds: number): Clock {
+  const known = clocks.get(seconds);
+  if (known) return known;
+  const time = store(Date.now());
+  let watchers = 0;
+  let ticking: ReturnType<typeof setInterval> | undefined;
+  const tick = () => time.set(Date.now());
+  const clock: Clock = {
+    get: () => {
+      // Nobody has looked at it for long.
+      if (!watchers && Date.now() - time.get() > seconds * 1000) tick();
+      return time.get();
+    },
+    subscribe: (watcher) => {
+      watchers += 1;
+      ticking ??= setInterval(tick, seconds * 1000);
+      const leave = time.subscribe(watcher);
+      return () => {
+        leave();
+        watchers -= 1;
+        if (watchers) return;
+        clearInterval(ticking);
+        ticking = undefined;
+      };
+    },
+  };
+  clocks.set(seconds, clock);
+  return clock;
+}
+
 /** The time, a new one every `seconds`. */
 export function useNow(seconds: number): number {
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
-    const ticking = setInterval(() => setNow(Date.now()), seconds * 1000);
-    return () => clearInterval(ticking);
-  }, [seconds]);
-  return now;
+  const { subscribe, get } = clockOf(seconds);
+  return useSyncExternalStore(subscribe, get);
 }
