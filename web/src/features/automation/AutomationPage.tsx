@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { Automation } from "../../api/client";
-import { automationQuery, projectsQuery } from "../../api/queries";
+import { useProject } from "../../api/projects";
+import { automationQuery } from "../../api/queries";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { StateMark } from "../../components/StateMark";
@@ -19,7 +20,7 @@ const route = getRouteApi("/automation/$projectId");
 export function AutomationPage() {
   const { projectId } = route.useParams();
   const automation = useQuery(automationQuery(projectId));
-  const project = useQuery(projectsQuery).data?.find((one) => one.id === projectId);
+  const project = useProject(projectId);
   useTitle(project && `Automation of ${project.name}`);
   if (!automation.data)
     return (

@@ -6,10 +6,10 @@ import type { Column } from "./columns";
 /** What can be done to tasks by their place on the board, and to several at once. */
 
 /** Up or down by one among those that wait in its project. */
-export function step(task: Task, order: Task[], by: -1 | 1) {
+export async function step(task: Task, order: Task[], by: -1 | 1) {
   const mine = order.filter((one) => one.project_id === task.project_id);
   const beside = mine[mine.findIndex((one) => one.id === task.id) + by];
-  if (beside) void moveBeside(task, beside, by < 0 ? "before" : "after");
+  if (beside) await moveBeside(task, beside, by < 0 ? "before" : "after");
 }
 
 export const moveBeside = (task: Task, beside: Task, place: "before" | "after") =>

@@ -4,7 +4,8 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import type { Change } from "../../api/client";
-import { changeQuery, diffQuery, projectsQuery } from "../../api/queries";
+import { useProject } from "../../api/projects";
+import { changeQuery, diffQuery } from "../../api/queries";
 import { ChangeMarks } from "../../components/ChangeMarks";
 import { parseDiff } from "../../components/diff/parse";
 import { Notice } from "../../components/Notice";
@@ -125,7 +126,7 @@ function useRemarksByFile(changeId: string): Map<string, Remark[]> {
 }
 
 function Head({ change, looked }: { change: Change; looked: Looked }) {
-  const project = useQuery(projectsQuery).data?.find(({ id }) => id === change.project_id);
+  const project = useProject(change.project_id);
   const now = useNow(30);
   return (
     <div className="change-top">

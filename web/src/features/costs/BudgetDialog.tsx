@@ -4,40 +4,34 @@ import { type FormEvent, useState } from "react";
 import { api, type Budget, type Project, taken } from "../../api/client";
 import { queryClient } from "../../api/queries";
 import { Dialog } from "../../components/Dialog";
+import { DollarInput, dollarsOf, microsOf } from "../../components/DollarInput";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 
 type Props = { budget: Budget | null; projects: Project[]; close: () => void };
 
-const MICROS = 1_000_000;
-const asNumber = (value: number | string) => (value === "" ? null : Number(value));
-
 export function BudgetDialog({ budget, projects, close }: Props) {
   const [scope, setScope] = useState<Budget["scope"]>(budget?.scope ?? "project");
   const [project, setProject] = useState(budget?.project_id ?? (budget ? "" : (projects[0]?.id ?? "")));
   const [period, setPeriod] = useState<Budget["period"]>(budget?.period ?? "day");
-  const [money, setMoney] = useState<number | string>(
-    budget?.limit_micros != null ? budget.limit_micros / MICROS : "",
-  );
+  const [money, setMoney] = useState(dollarsOf(budget?.limit_micros));
   const [tokens, setTokens] = useState<number | string>(budget?.limit_tokens ?? "");
   const [warn, setWarn] = useState<number | string>(budget?.warn_percent ?? 80);
   const single = scope === "task" || scope === "execution";
   const put = useMutation({
-    mutationFn: () => {
-      const amount = asNumber(money);
-      return taken(
+    mutationFn: () =>
+      taken(
         api.PUT("/api/v1/budgets", {
           body: {
             scope,
             project_id: scope === "tenant" ? null : project || null,
             period: single ? "total" : period,
-            limit_micros: amount === null ? null : Math.round(amount * MICROS),
-            limit_tokens: asNumber(tokens),
+            limit_micros: microsOf(money),
+            limit_tokens: tokens === "" ? null : Number(tokens),
             warn_percent: Number(warn),
           },
         }),
-      );
-    },
+      ),
     onSuccess: () => {
       void queryClient.invalidateQueries({ queryKey: ["budgets"] });
       close();
@@ -88,16 +82,7 @@ export function BudgetDialog({ budget, projects, close }: Props) {
             ]}
           />
         )}
-        <NumberInput
-          label="Dollars"
-          description="Empty: no limit of money"
-          value={money}
-          onChange={setMoney}
-          min={0}
-          decimalScale={6}
-          prefix="$"
-          data-autofocus
-        />
+        <DollarInput description="Empty: no limit of money" value={money} change={setMoney} data-autofocus />
         <NumberInput
           label="Tokens"
           description="Input and output together. Empty: no limit"

@@ -9,6 +9,7 @@ import { projectsQuery, queryClient, workersQuery } from "../../api/queries";
 import { Dialog } from "../../components/Dialog";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
+import { linesOf } from "../../lib/lines";
 import { kept } from "../../lib/stores";
 import { toast, toastError } from "../../lib/toasts";
 import { candidateOf, More, NO_WISH, type Wish } from "./More";
@@ -162,11 +163,7 @@ function overlapsOf({ overlaps = [], waits_for }: Task): string {
 }
 
 function textsOf(fields: FormData) {
-  const lines = (name: string) =>
-    String(fields.get(name) ?? "")
-      .split("\n")
-      .map((line) => line.trim())
-      .filter(Boolean);
+  const lines = (name: string) => linesOf(String(fields.get(name) ?? ""));
   return {
     title: String(fields.get("title")),
     description: String(fields.get("description")),

@@ -1,12 +1,10 @@
-import { Button } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { api, taken } from "../../api/client";
 import { keysQuery, projectsQuery, queryClient } from "../../api/queries";
-import { Confirm } from "../../components/Confirm";
 import { Copyable } from "../../components/Copyable";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
+import { SureButton } from "../../components/SureButton";
 import { ago, useNow } from "../../lib/format";
 import { toastError } from "../../lib/toasts";
 
@@ -15,7 +13,6 @@ export function Keys() {
   const keys = useQuery(keysQuery);
   const projects = useQuery(projectsQuery).data;
   const now = useNow(60);
-  const [doomed, setDoomed] = useState<string | null>(null);
   const remove = useMutation({
     mutationFn: (key_id: string) =>
       taken(api.DELETE("/api/v1/keys/{key_id}", { params: { path: { key_id } } })),
@@ -44,26 +41,16 @@ export function Keys() {
                 {`, to ${key.sealed_to.length} workers, ${ago(key.updated_at, now)}`}
               </span>
             </span>
-            <Button
-              size="compact-sm"
-              variant="default"
-              onClick={() => setDoomed(key.id)}
-              aria-label={`Remove the key of ${plain(key.provider)}`}
-            >
-              Remove
-            </Button>
+            <SureButton
+              word="Remove"
+              label={`Remove the key of ${plain(key.provider)}`}
+              title="Remove this key?"
+              text="What runs goes on with it; what begins later does without."
+              run={() => remove.mutate(key.id)}
+            />
           </li>
         ))}
       </ul>
-      {doomed && (
-        <Confirm
-          title="Remove this key?"
-          text="What runs goes on with it; what begins later does without."
-          yes="Remove"
-          close={() => setDoomed(null)}
-          confirm={() => remove.mutate(doomed)}
-        />
-      )}
     </section>
   );
 }

@@ -5,8 +5,10 @@ import { type FormEvent, useState } from "react";
 import { api, type Project, taken } from "../../api/client";
 import { projectsQuery, queryClient } from "../../api/queries";
 import { Dialog } from "../../components/Dialog";
+import { DollarInput, dollarsOf, microsOf } from "../../components/DollarInput";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
+import { commandsOf, textOf } from "../../lib/lines";
 import { toast } from "../../lib/toasts";
 
 export function Projects() {
@@ -48,22 +50,6 @@ export function Projects() {
   );
 }
 
-const text = (commands: string[][] | null) =>
-  commands
-    ?.map((argv) => (argv[0] === "sh" && argv[1] === "-c" && argv.length === 3 ? argv[2] : argv.join(" ")))
-    .join("\n") ?? "";
-
-/** Lines that were not changed stay the very arguments that they were. */
-function commands(written: string, before: string[][] | null): string[][] | null {
-  if (written === text(before)) return before;
-  const lines = written
-    .split("\n")
-    .map((line) => line.trim())
-    .filter(Boolean);
-  if (lines.length === 0) return null;
-  return lines.map((line) => (/^[\w./=@:+ -]+$/.test(line) ? line.split(/ +/) : ["sh", "-c", line]));
-}
-
 type OverlapRule = NonNullable<Project["change_rules"]["overlap"]>;
 
 const OVERLAP: Record<OverlapRule, string> = {
@@ -74,11 +60,9 @@ const OVERLAP: Record<OverlapRule, string> = {
 
 function EditProject({ project, close }: { project: Project; close: () => void }) {
   const [name, setName] = useState(project.name);
-  const [verify, setVerify] = useState(text(project.verify_commands));
+  const [verify, setVerify] = useState(textOf(project.verify_commands));
   const [running, setRunning] = useState<number | string>(project.max_running);
-  const [budget, setBudget] = useState<number | string>(
-    project.daily_budget_micros === null ? "" : project.daily_budget_micros / 1e6,
-  );
+  const [budget, setBudget] = useState(dollarsOf(project.daily_budget_micros));
   const [overlap, setOverlap] = useState<OverlapRule>(project.change_rules.overlap);
   const save = useMutation({
     mutationFn: () =>
@@ -87,9 +71,10 @@ function EditProject({ project, close }: { project: Project; close: () => void }
           params: { path: { project_id: project.id }, header: { "if-match": `"${project.version}"` } },
           body: {
             name,
-            verify_commands: commands(verify, project.verify_commands),
+            // Lines that were not changed stay the very arguments that they were.
+            ...(verify !== textOf(project.verify_commands) && { verify_commands: commandsOf(verify) }),
             max_running: Number(running) || 1,
-            daily_budget_micros: budget === "" ? null : Math.round(Number(budget) * 1e6),
+            daily_budget_micros: microsOf(budget),
             ...(overlap !== project.change_rules.overlap && {
               change_rules: { ...project.change_rules, overlap },
             }),
@@ -126,14 +111,11 @@ function EditProject({ project, close }: { project: Project; close: () => void }
           onChange={(event) => setVerify(event.currentTarget.value)}
         />
         <NumberInput label="Tasks at once" min={1} max={1000} value={running} onChange={setRunning} />
-        <NumberInput
+        <DollarInput
           label="Dollars a day"
           description="By UTC. Empty: no limit"
-          min={0}
-          decimalScale={6}
-          prefix="$"
           value={budget}
-          onChange={setBudget}
+          change={setBudget}
         />
         <NativeSelect
           label="When tasks are about the same files"

@@ -3,11 +3,11 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, taken } from "../../api/client";
 import { queryClient, tokensQuery } from "../../api/queries";
-import { Confirm } from "../../components/Confirm";
 import { Copyable } from "../../components/Copyable";
 import { Dialog } from "../../components/Dialog";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
+import { SureButton } from "../../components/SureButton";
 import { ago, useNow } from "../../lib/format";
 import { toastError } from "../../lib/toasts";
 
@@ -17,7 +17,6 @@ export function Tokens() {
   const tokens = useQuery(tokensQuery);
   const now = useNow(60);
   const [making, setMaking] = useState(false);
-  const [doomed, setDoomed] = useState<string | null>(null);
   const revoke = useMutation({
     mutationFn: (token_id: string) =>
       taken(api.DELETE("/api/v1/tokens/{token_id}", { params: { path: { token_id } } })),
@@ -45,27 +44,17 @@ export function Tokens() {
                 {token.expires_at && `, until ${new Date(token.expires_at).toLocaleString()}`}
               </span>
             </span>
-            <Button
-              size="compact-sm"
-              variant="default"
-              onClick={() => setDoomed(token.id)}
-              aria-label={`Revoke ${plain(token.name)}`}
-            >
-              Revoke
-            </Button>
+            <SureButton
+              word="Revoke"
+              label={`Revoke ${plain(token.name)}`}
+              title="Revoke this token?"
+              text="Whatever uses it is refused from now on, for good."
+              run={() => revoke.mutate(token.id)}
+            />
           </li>
         ))}
       </ul>
       {making && <MakeToken close={() => setMaking(false)} />}
-      {doomed && (
-        <Confirm
-          title="Revoke this token?"
-          text="Whatever uses it is refused from now on, for good."
-          yes="Revoke"
-          close={() => setDoomed(null)}
-          confirm={() => revoke.mutate(doomed)}
-        />
-      )}
     </section>
   );
 }

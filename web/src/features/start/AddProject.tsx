@@ -5,21 +5,13 @@ import { api, once, taken } from "../../api/client";
 import { queryClient } from "../../api/queries";
 import { Notice } from "../../components/Notice";
 import { AGENTS } from "../../lib/agents";
+import { commandsOf } from "../../lib/lines";
 import { toast } from "../../lib/toasts";
 
 /** The last part of an address, as a project's name. */
 export function nameOf(repository: string): string {
   const last = repository.trim().replace(/\/+$/, "").split(/[/:]/).at(-1) ?? "";
   return last.replace(/\.git$/, "").replace(/[^\w.-]+/g, "-");
-}
-
-/** A shell line a row; a line without signs of the shell is the command itself. */
-export function commandsOf(text: string): string[][] | null {
-  const lines = text.split("\n").map((line) => line.trim());
-  const commands = lines
-    .filter(Boolean)
-    .map((line) => (/^[\w./=@:+ -]+$/.test(line) ? line.split(/ +/) : ["sh", "-c", line]));
-  return commands.length > 0 ? commands : null;
 }
 
 export function AddProject({ done }: { done: () => void }) {

@@ -1,29 +1,17 @@
 import { ActionIcon, Button, Menu } from "@mantine/core";
-import {
-  IconArrowBarToDown,
-  IconArrowBarToUp,
-  IconChevronsDown,
-  IconChevronsUp,
-  IconClockPause,
-  IconDots,
-  IconPlayerPlay,
-  IconRestore,
-} from "@tabler/icons-react";
+import { IconArrowBarToDown, IconArrowBarToUp, IconDots, IconRestore } from "@tabler/icons-react";
 import { useState } from "react";
 import type { Execution, Task } from "../../api/client";
 import * as act from "../../api/tasks";
-import { Confirm } from "../../components/Confirm";
-
-const STEP = 10;
+import { SureButton } from "../../components/SureButton";
+import { priorityRows, type Row, turnRows } from "../../components/taskRows";
 
 /** What can be done with the task as it stands now: the likely things as buttons, the others in a menu. */
 export function Deeds({ task, executions }: { task: Task; executions: Execution[] }) {
   const [busy, setBusy] = useState(false);
-  const [cancelling, setCancelling] = useState(false);
   const run = async (deed: () => Promise<unknown>) => {
     setBusy(true);
-    await deed();
-    setBusy(false);
+    await deed().finally(() => setBusy(false));
   };
   const saved = executions.some((one) => one.salvage_ref);
   const rows = menuOf(task);
@@ -49,9 +37,15 @@ export function Deeds({ task, executions }: { task: Task; executions: Execution[
         </Button>
       )}
       {act.canCancel(task) && (
-        <Button variant="default" disabled={busy} onClick={() => setCancelling(true)}>
-          Cancel
-        </Button>
+        <SureButton
+          size="sm"
+          disabled={busy}
+          word="Cancel"
+          title="Cancel this task?"
+          text="An execution that runs is stopped, and its unfinished work is saved."
+          yes="Cancel the task"
+          run={() => void run(() => act.cancel(task))}
+        />
       )}
       {rows.length > 0 && (
         <Menu position="bottom-end" width={250} shadow="md">
@@ -61,7 +55,7 @@ export function Deeds({ task, executions }: { task: Task; executions: Execution[
             </ActionIcon>
           </Menu.Target>
           <Menu.Dropdown>
-            {rows.map(({ icon: Icon, text, deed }) => (
+            {rows.map(({ icon: Icon, text, run: deed }) => (
               <Menu.Item key={text} leftSection={<Icon size={17} stroke={1.7} />} onClick={() => run(deed)}>
                 {text}
               </Menu.Item>
@@ -69,46 +63,19 @@ export function Deeds({ task, executions }: { task: Task; executions: Execution[
           </Menu.Dropdown>
         </Menu>
       )}
-      {cancelling && (
-        <Confirm
-          title="Cancel this task?"
-          text="An execution that runs is stopped, and its unfinished work is saved."
-          yes="Cancel the task"
-          close={() => setCancelling(false)}
-          confirm={() => void run(() => act.cancel(task))}
-        />
-      )}
     </div>
   );
 }
 
-type Row = { icon: typeof IconDots; text: string; deed: () => Promise<unknown> };
-
 function menuOf(task: Task): Row[] {
-  const { priority, state } = task;
-  const rows: Row[] = [];
-  if (state === "running" || state === "waiting")
-    rows.push({ icon: IconRestore, text: "Take it back and queue it again", deed: () => act.requeue(task) });
-  if (task.pending_reason === "overlap" || task.pending_reason === "backoff")
-    rows.push({ icon: IconPlayerPlay, text: "Run it all the same", deed: () => act.requeue(task) });
-  if (state === "queued")
-    rows.push(
-      { icon: IconArrowBarToUp, text: "First in the queue", deed: () => act.moveToEdge(task, "front") },
-      { icon: IconArrowBarToDown, text: "Last in the queue", deed: () => act.moveToEdge(task, "end") },
-      { icon: IconClockPause, text: "Back to the backlog", deed: () => act.holdBack(task) },
-    );
-  if (act.canMove(task))
-    rows.push(
-      {
-        icon: IconChevronsUp,
-        text: `Priority ${priority + STEP}`,
-        deed: () => act.setPriority(task, Math.min(1000, priority + STEP)),
-      },
-      {
-        icon: IconChevronsDown,
-        text: `Priority ${priority - STEP}`,
-        deed: () => act.setPriority(task, Math.max(-1000, priority - STEP)),
-      },
-    );
+  const rows = [...turnRows(task), ...priorityRows(task)];
+  if (task.state === "queued")
+    return [
+      { icon: IconArrowBarToUp, text: "First in the queue", run: () => act.moveToEdge(task, "front") },
+      { icon: IconArrowBarToDown, text: "Last in the queue", run: () => act.moveToEdge(task, "end") },
+      ...rows,
+    ];
+  if (task.state === "running" || task.state === "waiting")
+    return [{ icon: IconRestore, text: "Take it back and queue it again", run: () => act.requeue(task) }];
   return rows;
 }

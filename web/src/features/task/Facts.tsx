@@ -1,22 +1,22 @@
-import { Button, NumberInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { putTasks } from "../../api/board";
 import { api, type Execution, type Task, taken } from "../../api/client";
-import { projectsQuery, workersQuery } from "../../api/queries";
+import { useProject } from "../../api/projects";
+import { workersQuery } from "../../api/queries";
 import { Dialog } from "../../components/Dialog";
+import { DollarInput, dollarsOf, microsOf } from "../../components/DollarInput";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { ago, dollars, useNow } from "../../lib/format";
 import { took } from "./Phases";
 import { isLive } from "./phases";
 
-const MICROS = 1_000_000;
-
 /** What the task costs and where it runs, ticking while it does. */
 export function Facts({ task, execution, all }: { task: Task; execution?: Execution; all: Execution[] }) {
-  const project = useQuery(projectsQuery).data?.find((one) => one.id === task.project_id);
+  const project = useProject(task.project_id);
   const worker = useQuery(workersQuery).data?.find((one) => one.id === execution?.worker_id);
   const [raising, setRaising] = useState(false);
   const cost = all.reduce((sum, one) => sum + one.cost_micros, 0);
@@ -81,15 +81,13 @@ function Elapsed({ execution }: { execution: Execution }) {
 }
 
 function BudgetOfTask({ task, close }: { task: Task; close: () => void }) {
-  const [money, setMoney] = useState<number | string>(
-    task.budget_micros == null ? "" : task.budget_micros / MICROS,
-  );
+  const [money, setMoney] = useState(dollarsOf(task.budget_micros));
   const set = useMutation({
     mutationFn: () =>
       taken(
         api.PATCH("/api/v1/tasks/{task_id}", {
           params: { path: { task_id: task.id } },
-          body: { budget_micros: money === "" ? null : Math.round(Number(money) * MICROS) },
+          body: { budget_micros: microsOf(money) },
         }),
       ),
     onSuccess: (changed) => {
@@ -104,14 +102,10 @@ function BudgetOfTask({ task, close }: { task: Task; close: () => void }) {
   return (
     <Dialog close={close} title="What this task may cost" fullScreen={false}>
       <form className="stack" onSubmit={submit}>
-        <NumberInput
-          label="Dollars"
+        <DollarInput
           description="With all its tries. Empty: the limit of each task of the project, where it has one"
           value={money}
-          onChange={setMoney}
-          min={0}
-          decimalScale={6}
-          prefix="$"
+          change={setMoney}
           data-autofocus
         />
         <Notice error={set.error} />

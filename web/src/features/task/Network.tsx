@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, type Execution, type Project, taken } from "../../api/client";
-import { projectsQuery } from "../../api/queries";
+import { useProject } from "../../api/projects";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { bytes } from "../../lib/format";
@@ -32,8 +32,7 @@ export function reachedOf(facts: Record<string, unknown>): Reached[] {
 
 /** What an execution reached over the network, and what was refused, to be allowed with a click. */
 export function Network({ execution }: { execution: Execution }) {
-  const projects = useQuery(projectsQuery);
-  const project = projects.data?.find((one) => one.id === execution.project_id);
+  const project = useProject(execution.project_id);
   const reached = reachedOf(execution.facts);
   const allow = useAllow(project);
   if (!reached.length) return null;
