@@ -198,6 +198,8 @@ async def test_a_key_that_was_refused_is_printed_anew(tmp_path: Path) -> None:
         KeySource(command=["/nowhere/there-is-none"]),
         KeySource(command=["printf", "two words"]),
         KeySource(command=["printf", "a\\001b"]),
+        # For ever: it is cut off, long before its time is over.
+        KeySource(command=["yes", "sk-secret"]),
         KeySource(file=Path("/nowhere/key")),
     ],
 )
