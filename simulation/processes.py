@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
@@ -19,6 +20,7 @@ from pullyard.store.database import Database
 
 PATIENCE_SECONDS = 90.0
 LOOK_SECONDS = 0.05
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 # To read the authorities anew for each request takes longer than the request.
 AUTHORITIES = httpx.create_ssl_context()
 QUICK = {
@@ -34,6 +36,19 @@ WORKER = {
     # The process ends with its standard input, so that none outlives whoever started it.
     "PULLYARD_WORKER_EXIT_WITH_PARENT": "true",
 }
+
+
+def free_port() -> int:
+    """Of this machine, for a process that opens it later.
+
+    It is none of those that the system chooses from for others, so that it stays free meanwhile.
+    """
+    least, _ = map(int, EPHEMERAL.read_text().split())
+    while True:
+        port = random.randrange(min(10_000, least - 1), least)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def until(look: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
@@ -133,11 +148,8 @@ class Site:
                 ]
         finally:
             await database.close()
-        with socket.socket() as chosen:
-            chosen.bind(("127.0.0.1", 0))
-            port = chosen.getsockname()[1]
         api, enrolment = (one.secret for one in tokens)
-        return cls(root, database_url, port, api, enrolment, settings)
+        return cls(root, database_url, free_port(), api, enrolment, settings)
 
     @property
     def url(self) -> str:

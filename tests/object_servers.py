@@ -1,7 +1,6 @@
 """Object storages for tests: a directory, and moto's S3 server as a process of its own."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from simulation.processes import free_port
 
 BUCKET = "pullyard"
 
@@ -19,9 +19,7 @@ class S3Server:
     """Begins with one empty bucket. ``stop`` and ``start`` again lose everything, but not the address."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -4,7 +4,6 @@ import base64
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
+
+from simulation.processes import free_port
 
 PERSON = {
     "GIT_AUTHOR_NAME": "Test",
@@ -179,9 +180,7 @@ def serve_ssh(directory: Path) -> Iterator[SshServer]:
     for name in ("host", "user"):
         key = str(directory / name)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = free_port()
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
     (directory / "config").write_text(

@@ -1,6 +1,7 @@
 """How an execution ends, and what its task does then."""
 
 import pytest
+from sqlalchemy import text
 
 from pullyard.coordinator.maintenance import running_database
 from pullyard.store.queries import named
@@ -60,11 +61,13 @@ async def test_success_needs_all_phases(coordinator: RunningCoordinator) -> None
 
 async def test_a_failed_try_waits_and_is_tried_again(coordinator: RunningCoordinator) -> None:
     worker = await coordinator.worker()
-    retry = {"max_tries": 2, "backoff_seconds": 0.2}
+    retry = {"max_tries": 2, "backoff_seconds": 1000}
     task = await coordinator.task(await coordinator.project(retry=retry))
     await worker.finish(await worker.claim(), reason="agent_failed", message="Exit 1.")
     held = await coordinator.get(f"/tasks/{task['id']}")
     assert (held["state"], held["pending_reason"], held["tries"]) == ("pending", "backoff", 1)
+    async with coordinator.served.services.database.transaction() as connection:
+        await connection.execute(text("UPDATE tasks SET not_before = now()"))
     await worker.finish(await worker.claim(wait=5), reason="agent_failed", message="Exit 1.")
     failed = await coordinator.get(f"/tasks/{task['id']}")
     assert (failed["state"], failed["reason"], failed["message"]) == ("failed", "agent_failed", "Exit 1.")

@@ -1,6 +1,7 @@
 """A grant reaches the worker that asks again while the claim of its first question is under way."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
@@ -13,6 +14,13 @@ SAME = "the-same-question"
 WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 LOCK = text("SELECT pg_advisory_xact_lock(:lock)")
 PATIENCE_SECONDS = 60
+
+
+@pytest.fixture
+async def prompt(database_url: str) -> AsyncIterator[RunningCoordinator]:
+    """Claims where there is a reason to, and not by a slow poll in the middle of a test."""
+    async with running_coordinator(database_url, slow_poll_seconds=3600) as running:
+        yield running
 
 
 async def test_a_claim_for_a_poll_that_hung_up_goes_to_the_one_that_asks_again(
@@ -58,24 +66,24 @@ async def test_a_poll_whose_time_is_over_during_its_claim_gets_what_it_was_given
 
 
 async def test_a_claim_that_waited_its_turn_gives_nothing_to_a_poll_that_was_answered_meanwhile(
-    coordinator: RunningCoordinator,
+    prompt: RunningCoordinator,
 ) -> None:
-    services, worker = coordinator.served.services, await coordinator.worker("gpu")
+    services, worker = prompt.served.services, await prompt.worker("gpu")
     polling = asyncio.create_task(worker.poll(wait=30))
     async with services.database.transaction() as blocker:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not services.dispatcher.waiting_count:
                 await blocker.scalar(WAITING)
         # Meanwhile the claim that the poll came with is over.
-        one, other = await coordinator.project(), await coordinator.project()
+        one, other = await prompt.project(), await prompt.project()
         await blocker.execute(LOCK, {"lock": CLAIM_LOCK})
         # The first task's claim is a part of its own commit; that for the second waits for its turn. Those of
         # one project, or for the same workers, would wait for each other before.
-        first = asyncio.create_task(coordinator.task(one))
+        first = asyncio.create_task(prompt.task(one))
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not await blocker.scalar(WAITING):
                 assert not first.done()
-        second = await coordinator.task(other, labels=["gpu"])
+        second = await prompt.task(other, labels=["gpu"])
     granted = [grant.task.id for grant in (await polling).grants]
     assert granted == [(await first)["id"]]
     assert [grant.task.id for grant in (await worker.poll(wait=10)).grants] == [second["id"]]
