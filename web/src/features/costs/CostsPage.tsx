@@ -5,9 +5,9 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, type Budget, type Project, taken } from "../../api/client";
 import { budgetsQuery, queryClient, standingsQuery, tenantQuery } from "../../api/queries";
-import { Confirm } from "../../components/Confirm";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
+import { SureButton } from "../../components/SureButton";
 import { dollars } from "../../lib/format";
 import { useTitle } from "../../lib/title";
 import { toastError } from "../../lib/toasts";
@@ -118,7 +118,6 @@ const PERIODS: Record<Budget["period"], string> = { day: "a day", month: "a mont
 type RowProps = { budget: Budget; project: Project | undefined; edit: () => void };
 
 function BudgetRow({ budget, project, edit }: RowProps) {
-  const [sure, setSure] = useState(false);
   const remove = useMutation({
     mutationFn: () =>
       taken(api.DELETE("/api/v1/budgets/{budget_id}", { params: { path: { budget_id: budget.id } } })),
@@ -139,9 +138,12 @@ function BudgetRow({ budget, project, edit }: RowProps) {
           <Button size="compact-sm" variant="default" onClick={edit}>
             Change
           </Button>
-          <Button size="compact-sm" variant="default" onClick={() => setSure(true)}>
-            Remove
-          </Button>
+          <SureButton
+            word="Remove"
+            title="Remove this budget?"
+            text="What it held back goes on, and nothing is bounded by it any more."
+            run={() => remove.mutate()}
+          />
         </span>
       </div>
       <Limit
@@ -158,15 +160,6 @@ function BudgetRow({ budget, project, edit }: RowProps) {
         warn={budget.warn_percent}
         said={(count) => `${count.toLocaleString("en")} tokens`}
       />
-      {sure && (
-        <Confirm
-          title="Remove this budget?"
-          text="What it held back goes on, and nothing is bounded by it any more."
-          yes="Remove"
-          close={() => setSure(false)}
-          confirm={() => remove.mutate()}
-        />
-      )}
     </li>
   );
 }
