@@ -1,20 +1,26 @@
 """The page of a task in a real browser: its live log, what the agent said, and what people do there."""
 
+import asyncio
+import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pullyard.protocol.worker import AskRequest
 from tests.browser import BROWSER_TEST, browser, open_page
-from tests.coordinator import RunningCoordinator
+from tests.coordinator import PATIENCE_SECONDS, RunningCoordinator
+from tests.fault_proxy import FaultProxy
+from tests.live import data_of
 from tests.web_task_scene import LINES, NEEDLE, RESULT, TaskScene, make_task_scene
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.async_api import Browser, expect
 
 if TYPE_CHECKING:
-    from playwright.async_api import Locator, Page, WebSocketRoute
+    from playwright.async_api import Locator, Page, WebSocket
 
 pytestmark = BROWSER_TEST
 __all__ = ["browser"]
@@ -78,30 +84,80 @@ async def test_a_live_log_is_followed_read_searched_and_linked(
     assert complaints == []
 
 
-async def test_a_log_misses_and_doubles_nothing_over_lost_connections(
+@dataclass
+class Heard:
+    """What the page was told over all of its connections, in the order that it came."""
+
+    log: bytes = b""
+    log_ends: int = 0
+    cursors: list[int] = field(default_factory=list[int])
+    begins: int = 0
+    wrong_offsets: list[int] = field(default_factory=list[int])
+    sockets: list["WebSocket"] = field(default_factory=list["WebSocket"])
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def listen(self, socket: "WebSocket") -> None:
+        self.sockets.append(socket)
+        socket.on("framereceived", lambda frame: self.take(json.loads(frame)))
+        socket.on("close", lambda _: self.news.set())
+
+    def take(self, message: dict[str, Any]) -> None:
+        if message["type"] == "execution-log":
+            if self.log and message["offset"] != self.log_ends:
+                self.wrong_offsets.append(message["offset"])
+            self.log += data_of(message)
+            self.log_ends = message["offset"] + message["size_bytes"]
+        elif message["type"] == "subscribed" and message["cursor"] is not None:
+            self.begins = self.begins or message["cursor"]
+        elif "kind" in message:
+            self.cursors.append(message["cursor"])
+        self.news.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not condition():
+                self.news.clear()
+                await self.news.wait()
+
+
+async def test_nothing_is_missed_or_doubled_over_a_hundred_lost_connections(
     browser: Browser, coordinator: RunningCoordinator
 ) -> None:
     scene = await make_task_scene(coordinator, lines=3)
     page, _ = await open_page(browser, coordinator)
-    routes: list[WebSocketRoute] = []
-
-    def stand_between(route: "WebSocketRoute") -> None:
-        routes.append(route)
-        route.connect_to_server()
-
-    await page.route_web_socket("**/api/v1/stream", stand_between)
-    await page.goto(coordinator.url + scene.path)
-    await expect(row(page, 3)).to_be_visible()
-    for number in range(4, 8):
-        await scene.print(f"half of {number}")
-        await expect(row(page, number)).to_contain_text(f"half of {number}")
-        await routes[-1].close()
-        await scene.print(f", and the rest of {number}\n")
-        await expect(row(page, number)).to_contain_text(f"half of {number}, and the rest of {number}")
-    await expect(page.locator(".log-count")).to_have_text("7 lines")
-    texts = await page.locator(".log-text").all_inner_texts()
-    assert texts[3:] == [f"half of {number}, and the rest of {number}" for number in range(4, 8)]
-    assert len(routes) == 5
+    heard = Heard()
+    async with FaultProxy(coordinator.url) as line:
+        page.on("websocket", heard.listen)
+        await page.goto(line.url + scene.path)
+        await expect(row(page, 3)).to_be_visible()
+        for number in range(4, 104):
+            # While the page hears it, while it is on its way, or while there is no connection.
+            if number % 3:
+                await scene.print(f"half of {number}")
+            if number % 3 == 1:
+                await heard.until(lambda: heard.log_ends >= scene.size_bytes)
+                await scene.worker.beat()
+            lost = heard.sockets[-1]
+            line.break_off()
+            if number % 3 == 0:
+                await scene.print(f"half of {number}")
+            if number % 2:
+                await coordinator.task(scene.task["project_id"], title=f"Task {number}")
+            await heard.until(lost.is_closed)
+            # As a phone says that is back; else the page would wait a while before it tries.
+            await page.evaluate("dispatchEvent(new Event('online'))")
+            await heard.until(lambda lost=lost: heard.sockets[-1] is not lost)
+            await scene.print(f", and the rest of {number}\n")
+        await expect(row(page, 103)).to_contain_text("half of 103, and the rest of 103")
+        await expect(page.locator(".log-count")).to_have_text("103 lines")
+        stored = [one["cursor"] for one in await coordinator.events() if one["cursor"] > heard.begins]
+        await heard.until(lambda: heard.cursors[-1] >= stored[-1])
+    assert heard.cursors[: len(stored)] == stored
+    assert heard.wrong_offsets == []
+    said = [f"half of {number}, and the rest of {number}\n" for number in range(4, 104)]
+    assert heard.log.decode().endswith("".join(said))
+    shown = await page.locator(".log-text").all_inner_texts()
+    assert "\n".join(shown) + "\n" == "".join(said[-len(shown) :])
 
 
 async def test_what_an_agent_said_and_did_is_told(browser: Browser, coordinator: RunningCoordinator) -> None:
