@@ -5,12 +5,13 @@ from pathlib import Path
 from pullyard.forges.access import Access
 from pullyard.forges.protocol import ChangeStatus, Offer, RemoteChange
 from pullyard.git.addresses import Address, read_address
-from pullyard.git.commits import commit_tree
-from pullyard.git.errors import BaseBranchMissing, GitFailed, PushRefused
+from pullyard.git.commits import commit_tree, is_ancestor
+from pullyard.git.errors import BaseBranchMissing, PushRefused
 from pullyard.git.names import check_branch, check_object_id
 from pullyard.git.program import Git
 from pullyard.git.provenance import read_provenance
 from pullyard.git.remotes import HEADS, Push, Remotes
+from pullyard.git.trial_merge import MERGE_SECONDS, try_merge
 from pullyard.lifecycle.change import ChangeState
 from pullyard.protocol.errors import Conflict
 from pullyard.protocol.feedback import Heed, LabelledIssue, Remark
@@ -83,10 +84,10 @@ class BareForge:
         check_object_id(commit)
         for attempt in range(1, MERGE_TRIES + 1):
             base = await self._fetch(repository, address, branch, base_branch, commit)
-            if await self._contains(repository, base, commit):
+            if await is_ancestor(self.git, repository, commit, base):
                 return await self._merge_of(repository, base, commit)
             result = commit
-            if not await self._contains(repository, commit, base):
+            if not await is_ancestor(self.git, repository, base, commit):
                 result = await self._merge_commit(repository, base, commit, f"{title.strip()}\n")
             try:
                 await self.remotes.push(address, repository, Push(base_branch, base, result))
@@ -129,7 +130,7 @@ class BareForge:
         if wanted:
             await self.remotes.fetch(address, repository, *wanted)
         known = await self.git.run("cat-file", "-e", f"{commit}^{{commit}}", git_dir=repository)
-        if base and not known.exit_code and await self._contains(repository, base, commit):
+        if base and not known.exit_code and await is_ancestor(self.git, repository, commit, base):
             merged = await self._merge_of(repository, base, commit)
             return ChangeStatus(ChangeState.MERGED, commit, merged)
         return ChangeStatus(ChangeState.OPEN, there) if there else ChangeStatus(ChangeState.CLOSED, commit)
@@ -166,13 +167,6 @@ class BareForge:
             )
         return branches[base_branch]
 
-    async def _contains(self, repository: Path, descendant: str, ancestor: str) -> bool:
-        words = ("merge-base", "--is-ancestor", ancestor, descendant)
-        done = await self.git.run(*words, git_dir=repository)
-        if done.exit_code not in (0, 1):
-            raise GitFailed("merge-base", done.exit_code, done.stderr)
-        return done.exit_code == 0
-
     async def _merge_of(self, repository: Path, base: str, commit: str) -> str:
         """The commit that brought ``commit`` into ``base``: its merge, or itself by fast-forward."""
         words = ("rev-list", "--first-parent", "--merges", "--parents", "--reverse", f"{commit}..{base}")
@@ -183,20 +177,21 @@ class BareForge:
         return commit
 
     async def _merged_tree(self, repository: Path, base: str, commit: str) -> str:
-        words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", base, commit)
-        done = await self.git.run(*words, git_dir=repository)
-        fields = done.stdout.decode("utf-8", "backslashreplace").split("\0")
-        if done.exit_code == 1:
-            names = sorted({name for name in fields[1:] if name})
+        """By the same rules as it was tried before, so that what was told of it is true."""
+        tried = await try_merge(self.git, repository, base, commit, seconds=MERGE_SECONDS)
+        if tried is None:
+            raise Conflict(
+                "The change is too far apart from its base branch to be merged by git: merge it yourself.",
+                code="merge-conflict",
+            )
+        if names := tried.conflicts:
             raise Conflict(
                 f"The change can't be merged cleanly, both sides changed {', '.join(names[:10])}: "
                 "bring the branch up to date by hand, or retry the task.",
                 code="merge-conflict",
                 details={"files": names[:200]},
             )
-        if done.exit_code:
-            raise GitFailed("merge-tree", done.exit_code, done.stderr)
-        return check_object_id(fields[0].strip())
+        return tried.tree
 
     async def _merge_commit(self, repository: Path, base: str, commit: str, message: str) -> str:
         tree = await self._merged_tree(repository, base, commit)

@@ -1,8 +1,9 @@
-"""Commits that the worker makes itself: by whom, and signed where its owner gave a key."""
+"""Commits that the worker makes itself, by whom, signed where its owner gave a key; and what they hold."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from pullyard.git.errors import GitFailed
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git
 
@@ -33,3 +34,12 @@ async def commit_tree(
     words = (*signing, "commit-tree", *(["-S"] if key else []), check_object_id(tree), *before, "-F", "-")
     made = await git.ok(*words, git_dir=repository, environment=person, stdin=message)
     return check_object_id(made.decode().strip())
+
+
+async def is_ancestor(git: Git, repository: Path, ancestor: str, descendant: str) -> bool:
+    """Whether ``descendant`` has all of ``ancestor``, as each has all of itself. Raises GitFailed."""
+    words = ("merge-base", "--is-ancestor", check_object_id(ancestor), check_object_id(descendant))
+    done = await git.run(*words, git_dir=repository)
+    if done.exit_code not in (0, 1) or done.timed_out:
+        raise GitFailed("merge-base", done.exit_code, done.stderr, timed_out=done.timed_out)
+    return done.exit_code == 0

@@ -27,6 +27,11 @@ class TriedMerge:
     def names(self) -> list[bytes]:
         return sorted({line.partition(b"\t")[2] for line in self.stages})
 
+    @property
+    def conflicts(self) -> list[str]:
+        """``names`` for people."""
+        return sorted(map(readable, self.names))
+
 
 async def try_merge(
     git: Git, repository: Path, one: str, other: str, *, into: Path | None = None, seconds: float
@@ -66,7 +71,7 @@ async def conflicting_files(
     (scratch / "info").mkdir(parents=True, exist_ok=True)
     (scratch / "info" / "alternates").write_bytes(os.fsencode(repository.resolve() / "objects") + b"\n")
     tried = await try_merge(git, repository, one, other, into=scratch, seconds=seconds)
-    return None if tried is None else sorted(map(readable, tried.names))
+    return None if tried is None else tried.conflicts
 
 
 def readable(name: bytes) -> str:

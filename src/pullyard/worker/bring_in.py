@@ -1,7 +1,8 @@
 """The base branch as it is now, brought into a change: committed at once, or left to an agent to solve."""
 
 from pullyard.git.bare import make_bare, object_format
-from pullyard.git.trial_merge import MERGE_SECONDS, readable, try_merge
+from pullyard.git.commits import is_ancestor
+from pullyard.git.trial_merge import MERGE_SECONDS, try_merge
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
@@ -23,8 +24,7 @@ async def bring_in_base(context: Context, copy: Copy) -> None:
     record, git, log = copy.record, context.tools.git, context.log(Phase.PREPARE)
     record.merging = record.harvested = None
     branch, base = copy.mirror.resolve(record.base_branch)
-    known = ("merge-base", "--is-ancestor", base, copy.start_commit)
-    if not (await git.run(*known, git_dir=copy.mirror.path)).exit_code:
+    if await is_ancestor(git, copy.mirror.path, base, copy.start_commit):
         log.line(f"The change has all of {branch} already, up to {base[:12]}.")
         return
     make_bare(copy.harvest, borrows=[copy.mirror.path / "objects"], object_format=object_format(base))
@@ -35,10 +35,9 @@ async def bring_in_base(context: Context, copy: Copy) -> None:
             Reason.BASE_BRANCH_MISSING, f"{branch} can't be merged into the change, {far}: merge it yourself."
         )
     record.base_commit = base
-    names = [readable(name) for name in tried.names]
-    record.merging = Merging(commit=base, tree=tried.tree, conflicts=names)
+    record.merging = Merging(commit=base, tree=tried.tree, conflicts=tried.conflicts)
     copy.unmerged = index_lines(tried.stages, tried.names, len(base))
-    where = f" but in {harmless(', '.join(names[:20]))}" if names else ""
+    where = f" but in {harmless(', '.join(tried.conflicts[:20]))}" if tried.stages else ""
     log.line(f"{branch} at {base[:12]} goes together with the change{where}.")
 
 

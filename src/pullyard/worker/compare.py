@@ -54,7 +54,7 @@ async def compare(
                 left = end - time.monotonic()
                 if left <= 0:
                     break
-                trying = try_merge(git, mirror, Path(scratch), place, merge, left)
+                trying = try_one(git, mirror, Path(scratch), place, merge, left)
                 result = await within(Path(scratch), most_bytes, trying)
                 if result is None:
                     break
@@ -80,7 +80,7 @@ async def within(
         await in_thread(trees.empty, scratch)
 
 
-async def try_merge(
+async def try_one(
     git: Git, mirror: Mirror, scratch: Path, place: int, merge: TrialMerge, seconds: float
 ) -> TrialResult:
     """What can't be told, such as of a branch that is gone, is no conflict."""
@@ -88,9 +88,7 @@ async def try_merge(
     if not other:
         return TrialResult(place=place)
     one, other = check_object_id(merge.commit), check_object_id(other)
-    found = (
-        await conflicting_files(git, mirror.path, scratch, one, other, seconds=min(seconds, MERGE_SECONDS))
-        or []
-    )
+    most = min(seconds, MERGE_SECONDS)
+    found = await conflicting_files(git, mirror.path, scratch, one, other, seconds=most) or []
     files = [name[:SHOWN_CHARACTERS] for name in found[:SHOWN_FILES]]
     return TrialResult(place=place, files=files, total=len(found))

@@ -2,9 +2,11 @@
 
 from contextlib import suppress
 
+from pullyard.git.commits import is_ancestor
 from pullyard.git.errors import RepositoryUnreachable
 from pullyard.git.names import check_object_id
 from pullyard.git.remotes import Remotes
+from pullyard.git.trial_merge import MERGE_SECONDS, try_merge
 from pullyard.lifecycle.execution import Phase
 from pullyard.protocol.signed_tasks import digest_of_wish
 from pullyard.worker.context import Context
@@ -36,13 +38,12 @@ async def find_resumed(context: Context, copy: Copy) -> str | None:
     if begun_at is None or begun_at == copy.start_commit:
         return kept
     # As it is, the work would take back whatever came to the base since.
-    words = ("merge-tree", "--write-tree", "--no-messages", copy.start_commit, kept)
-    done = await git.run(*words, git_dir=mirror.path)
-    if done.exit_code == 0:
+    tried = await try_merge(git, mirror.path, copy.start_commit, kept, seconds=MERGE_SECONDS)
+    if tried is not None and not tried.stages:
         log.line("The base has moved on since the work to go on from was begun: both are put together.")
-        return check_object_id(done.text)
-    asked = ("merge-base", "--is-ancestor", begun_at, copy.start_commit)
-    if copy.record.start_commit is not None or (await git.run(*asked, git_dir=mirror.path)).exit_code:
+        return tried.tree
+    on_base = copy.record.start_commit is None
+    if not (on_base and await is_ancestor(git, mirror.path, begun_at, copy.start_commit)):
         log.line("The work to go on from does not fit what is there now: starting without it.")
         return None
     log.line(f"The base has changed the same lines since: going on from where it was then, {begun_at[:12]}.")
