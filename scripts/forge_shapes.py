@@ -23,6 +23,7 @@ OPERATIONS = (
     (f"{REPOSITORY}/issues/{{issue_number}}/comments", "get"),
     (f"{REPOSITORY}/issues/{{issue_number}}/comments", "post"),
     (f"{REPOSITORY}/pulls/{{pull_number}}/comments", "get"),
+    (f"{REPOSITORY}/pulls/{{pull_number}}/comments/{{comment_id}}/replies", "post"),
     (f"{REPOSITORY}/issues", "get"),
     (f"{REPOSITORY}/issues/{{issue_number}}/events", "get"),
     (f"{REPOSITORY}/collaborators/{{username}}/permission", "get"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.coordinator import RunningCoordinator, running_coordinator
+from tests.forges import gitea
 from tests.forges.kinds import KINDS, make_server
 from tests.forges.server import REASON, TOKEN, ForgeServer, Spoken, serve_forge
 from tests.repositories import branches_of, git_in, make_bare_clone, make_repository
@@ -105,6 +106,9 @@ async def test_an_issue_becomes_a_merged_change_with_a_round_of_review(
     assert "Say it twice." in said
     assert "And mind the README." in said
     assert "Take it all out." not in response["description"]
+    # So does each remark's own thread; Gitea's API knows no replies.
+    assert sorted(offered.replies) == ([] if server.api == gitea.API else [1, 2])
+    assert all(change["commit"] in text for [text] in offered.replies.values())
     offered.reviews = [("ada", "approved")]
     await until_approved(system, task)
     made = server.merge(offered, "By hand")

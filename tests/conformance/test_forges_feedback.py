@@ -77,6 +77,22 @@ def heed_of(**other: Any) -> Heed:
     return Heed(**(wish | other))
 
 
+async def test_a_remark_is_answered_in_its_own_thread_once(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    change, said = server.changes[0], f"Done (`{MARK}`)."
+    change.spoken = [Spoken("ada", "Say it twice."), Spoken("ada", "Mind the README.")]
+    change.comments, change.speakers = ["/pullyard And well."], {0: "ada"}
+    told = await feedback(forge, site)
+    [page] = [one.url for one in told if one.text == "Mind the README." and one.url]
+    for _ in range(2):
+        await forge.reply(site.url, branch=BRANCH, pages={page}, text=said, mark=MARK)
+    # Gitea's API knows no replies.
+    assert change.replies == ({} if site.kind == "gitea" else {1: [said]})
+    assert change.comments == ["/pullyard And well."]
+    assert await feedback(forge, site) == told
+
+
 async def test_a_review_that_asks_for_changes_says_what(
     forge: Forge, site: Site, server: ForgeServer
 ) -> None:

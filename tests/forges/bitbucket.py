@@ -160,6 +160,9 @@ def list_comments(server: ForgeServer, asked: Asked, values: list[str]) -> tuple
             inline = {"inline": {"path": one.path, "to": one.line, "from": None}}
             resolution = {"resolution": {"type": "x"} if one.resolved else None}
             said.append(words(server, 2000 + place, one.who, one.text) | inline | resolution)
+    for place, texts in thing.replies.items() if isinstance(thing, Change) else ():
+        parent = {"parent": {"id": 2000 + place}}
+        said += [words(server, 3000 + place, OWN, text) | parent for text in texts]
     return 200, {"values": paged(newest_first(said, asked), asked, "pagelen")}
 
 
@@ -169,7 +172,11 @@ def newest_first(items: list[Any], asked: Asked) -> list[Any]:
 
 
 def add_comment(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
-    server.discussed(values[2]).comments.append(asked.body["content"]["raw"])
+    thing, text = server.discussed(values[2]), asked.body["content"]["raw"]
+    if isinstance(thing, Change) and "parent" in asked.body:
+        server.reply(thing, asked.body["parent"]["id"] - 2000, text)
+    else:
+        thing.comments.append(text)
     return 201, words(server, 1, OWN, asked.body["content"]["raw"])
 
 
@@ -229,7 +236,13 @@ answer = answerer(
         Route("POST", f"{ONE}/decline", decline_pull, answer=PULL),
         Route("GET", f"{ONE}/statuses", list_statuses, PAGES),
         Route("GET", f"{ONE}/comments", list_comments, PAGES | {"sort"}),
-        Route("POST", f"{ONE}/comments", add_comment, body={"content": dict}, needed=frozenset({"content"})),
+        Route(
+            "POST",
+            f"{ONE}/comments",
+            add_comment,
+            body={"content": dict, "parent": dict},
+            needed=frozenset({"content"}),
+        ),
         Route("GET", f"{ONE}/tasks", list_tasks, PAGES | {"q", "sort"}),
         Route("GET", f"{R}/permissions-config/users/{{selected_user_id}}", permission),
         Route("GET", f"{R}/issues", list_issues, PAGES | {"q", "sort"}),

@@ -258,14 +258,28 @@ def list_reviews(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[
 
 def list_line_comments(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
     assert (asked.query["sort"], asked.query["direction"]) == ("created", "desc")
+    change = server.numbered(values[2])
     said = [
         words(server, "pull-request-review-comment", one.who, one.text, 3000 + place)
         | {"path": one.path, "line": one.line}
-        for place, one in enumerate(server.numbered(values[2]).spoken)
+        for place, one in enumerate(change.spoken)
         # It does not tell which ones are resolved.
         if one.kind == "line"
     ]
+    said += [reply(server, place, text) for place, all_of in change.replies.items() for text in all_of]
     return 200, paged(said[::-1], asked, "per_page")
+
+
+def reply(server: ForgeServer, place: int, text: str) -> dict[str, Any]:
+    made = words(server, "pull-request-review-comment", OWN, text, 4000 + place)
+    return made | {"in_reply_to_id": 3000 + place}
+
+
+def reply_to_line(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    # Nobody replies to a reply.
+    place = int(values[3]) - 3000
+    server.reply(server.numbered(values[2]), place, asked.body["body"])
+    return 201, reply(server, place, asked.body["body"])
 
 
 def list_issues(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
@@ -366,6 +380,7 @@ HANDLERS = {
     ("GET", f"{R}/issues/{{issue_number}}/comments"): list_comments,
     ("POST", f"{R}/issues/{{issue_number}}/comments"): add_comment,
     ("GET", f"{R}/pulls/{{pull_number}}/comments"): list_line_comments,
+    ("POST", f"{R}/pulls/{{pull_number}}/comments/{{comment_id}}/replies"): reply_to_line,
     ("GET", f"{R}/issues"): list_issues,
     ("GET", f"{R}/issues/{{issue_number}}/events"): list_events,
     ("GET", f"{R}/collaborators/{{username}}/permission"): permission,

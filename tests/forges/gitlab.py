@@ -158,7 +158,7 @@ def list_discussions(server: ForgeServer, asked: Asked, values: list[str]) -> tu
         for place, text in enumerate(change.comments)
     ]
     plain.append(note(server, 999, "ada", "added 1 commit") | {"system": True})
-    threads = [
+    spoken = [
         note(server, 2000 + place, one.who, one.text)
         | {
             "resolvable": True,
@@ -168,7 +168,22 @@ def list_discussions(server: ForgeServer, asked: Asked, values: list[str]) -> tu
         for place, one in enumerate(change.spoken)
         if one.kind == "line"
     ]
-    return 200, paged([{"id": "x", "notes": [one]} for one in plain + threads], asked, "per_page")
+    threads = [
+        {"id": f"d{one['id']}", "notes": [one, *replies_to(server, change, one["id"] - 2000)]}
+        for one in plain + spoken
+    ]
+    return 200, paged(threads, asked, "per_page")
+
+
+def replies_to(server: ForgeServer, change: Change, place: int) -> list[dict[str, Any]]:
+    texts = change.replies.get(place, [])
+    return [note(server, 3000 + place, OWN, text) | {"resolvable": True} for text in texts]
+
+
+def reply(server: ForgeServer, asked: Asked, values: list[str]) -> tuple[int, Any]:
+    place = int(values[2].removeprefix("d")) - 2000
+    server.reply(server.numbered(values[1]), place, asked.body["body"])
+    return 201, note(server, 3000 + place, OWN, asked.body["body"])
 
 
 def note(server: ForgeServer, number: int, who: str, text: str) -> dict[str, Any]:
@@ -266,6 +281,13 @@ answer = answerer(
         Route("GET", f"{ONE}/notes", list_notes, PAGES | {"sort", "order_by"}),
         Route("POST", f"{ONE}/notes", add_note, body={"body": str}, needed=frozenset({"body"})),
         Route("GET", f"{ONE}/discussions", list_discussions, PAGES),
+        Route(
+            "POST",
+            f"{ONE}/discussions/{{discussion_id}}/notes",
+            reply,
+            body={"body": str},
+            needed=frozenset({"body"}),
+        ),
         Route("GET", "/projects/{id}/members/all/{user_id}", show_member),
         Route("GET", "/projects/{id}/pipelines/{pipeline_id}/jobs", list_jobs, PAGES | {"scope[]"}),
         Route("GET", "/projects/{id}/jobs/{job_id}/trace", show_trace),

@@ -83,6 +83,8 @@ class Change:
     checks: list[str] = field(default_factory=list)
     """``passing``, ``failing`` or ``pending``."""
     spoken: list[Spoken] = field(default_factory=list)
+    replies: dict[int, list[str]] = field(default_factory=dict)
+    """Of the worker's own account, by the place of what was spoken."""
     speakers: dict[int, str] = field(default_factory=dict)
     """Of the comments, by their place; all others are by the worker's own account."""
 
@@ -197,6 +199,12 @@ class ForgeServer:
     def discussed(self, number: str | int) -> Change | Issue:
         """What has comments by its number, which issues and changes share on some forges."""
         return next((one for one in self.issues if one.number == int(number)), None) or self.numbered(number)
+
+    def reply(self, change: Change, place: int, text: str) -> None:
+        """Refused where nobody spoke there at a line."""
+        if not (0 <= place < len(change.spoken) and change.spoken[place].kind == "line"):
+            raise Refused(404, {"message": "Not Found"})
+        change.replies.setdefault(place, []).append(text)
 
     def issue(self, who: str, **more: Any) -> Issue:
         made = Issue(101 + len(self.issues), who, **more)

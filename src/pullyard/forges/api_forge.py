@@ -5,7 +5,7 @@ which order, and what a lost answer means, is the same for all of them and stand
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pullyard.forges.feedback import (
     Labelling,
     OpenIssue,
     Said,
+    Thread,
     Trust,
     bounded,
     cut,
@@ -122,6 +123,14 @@ class ApiForge(ABC):
 
         ``trust`` is asked by whom each is all the same; here it spares what is asked for in vain.
         """
+
+    async def threads(self, api: Api, place: Place, found: Found) -> list[Thread]:
+        """Those that ``say_in`` can answer; none where the forge's API knows no answers."""
+        del api, place, found
+        return []
+
+    async def say_in(self, api: Api, place: Place, found: Found, thread: Thread, text: str) -> None:
+        raise NotImplementedError(f"{self.name} has told of no threads.")
 
     @abstractmethod
     async def failing(self, api: Api, place: Place, found: Found) -> list[FailedCheck]:
@@ -262,6 +271,15 @@ class ApiForge(ABC):
             await once(
                 api, mark, lambda: self.comments(api, place, found), lambda: self.say(api, place, found, text)
             )
+
+    async def reply(self, url: str, *, branch: str, pages: Collection[str], text: str, mark: str) -> None:
+        api, place = self._access.open(self.name, url)
+        found = await self.find(api, place, branch)
+        if found is None:
+            return
+        for thread in await self.threads(api, place, found):
+            if not thread.pages.isdisjoint(pages) and not any(mark in said for said in thread.texts):
+                await self.say_in(api, place, found, thread, text)
 
     async def feedback(self, url: str, *, branch: str, commit: str, heed: Heed) -> list[Remark]:
         api, place = self._access.open(self.name, url)

@@ -1,5 +1,6 @@
 """A plain git repository as a forge: a change is a branch there and our own record of it here."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from pullyard.forges.access import Access
@@ -136,6 +137,9 @@ class BareForge:
         return ChangeStatus(ChangeState.OPEN, there) if there else ChangeStatus(ChangeState.CLOSED, commit)
 
     async def comment(self, url: str, *, branch: str, text: str, mark: str) -> None:
+        """There is nowhere to say it."""
+
+    async def reply(self, url: str, *, branch: str, pages: Collection[str], text: str, mark: str) -> None:
         """There is nowhere to say it."""
 
     async def feedback(self, url: str, *, branch: str, commit: str, heed: Heed) -> list[Remark]:

@@ -10,7 +10,17 @@ from msgspec import Struct, field
 from pullyard.forges.api import Api
 from pullyard.forges.api_forge import AlreadyThere, ApiForge, Found, checks_of, open_first, tried
 from pullyard.forges.errors import ForgeRefused
-from pullyard.forges.feedback import Account, FailedCheck, Labelling, OpenIssue, Said, Trust, page_url
+from pullyard.forges.feedback import (
+    Account,
+    FailedCheck,
+    Labelling,
+    OpenIssue,
+    Said,
+    Thread,
+    Trust,
+    page_url,
+    thread_of,
+)
 from pullyard.forges.pages import Ask, read_page, read_pages, search
 from pullyard.forges.protocol import Checks, Offer
 from pullyard.forges.sites import Place
@@ -119,8 +129,13 @@ class _Inline(Struct):
     from_: int | None = field(default=None, name="from")
 
 
+class _Parent(Struct):
+    id: int = 0
+
+
 class _Comment(Struct):
     id: int = 0
+    parent: _Parent | None = None
     content: _Said = field(default_factory=_Said)
     user: _User | None = None
     inline: _Inline | None = None
@@ -279,6 +294,19 @@ class BitbucketForge(ApiForge):
             if one.state == "UNRESOLVED"
         ]
         return said
+
+    async def threads(self, api: Api, place: Place, found: Found) -> list[Thread]:
+        threads: dict[int, list[_Comment]] = {}
+        for one in await comments_of(api, pull_of(place, found)):
+            threads.setdefault(one.parent.id if one.parent else one.id, []).append(one)
+        return [
+            thread_of(str(key), [(one.links.html.href, one.content.raw) for one in said])
+            for key, said in threads.items()
+        ]
+
+    async def say_in(self, api: Api, place: Place, found: Found, thread: Thread, text: str) -> None:
+        wish = {"content": {"raw": text}, "parent": {"id": int(thread.key)}}
+        await api.ask("POST", f"{pull_of(place, found)}/comments", _Comment, body=wish)
 
     async def failing(self, api: Api, place: Place, found: Found) -> list[FailedCheck]:
         statuses = await self._statuses(api, place, found)

@@ -51,6 +51,22 @@ class Said:
     url: str | None = None
 
 
+@dataclass(frozen=True)
+class Thread:
+    """A remark with the answers to it."""
+
+    key: str
+    pages: frozenset[str | None]
+    """Of each remark in it."""
+    texts: tuple[str, ...]
+
+
+def thread_of(key: str, said: Iterable[tuple[str | None, str | None]]) -> Thread:
+    """``said``: where each remark stands, and its text."""
+    places, texts = zip(*said, strict=True)
+    return Thread(key, frozenset(places), tuple(text or "" for text in texts))
+
+
 def said_in_review(key: str, text: str, who: Account, url: str, *, wants_changes: bool) -> Said:
     kind = RemarkKind.REVIEW if wants_changes else RemarkKind.COMMENT
     return Said(key, text, who, kind, plain=not wants_changes, url=url)

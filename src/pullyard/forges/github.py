@@ -14,9 +14,11 @@ from pullyard.forges.feedback import (
     Labelling,
     OpenIssue,
     Said,
+    Thread,
     Trust,
     page_url,
     said_in_review,
+    thread_of,
 )
 from pullyard.forges.pages import asks, read_page, read_pages, read_whole
 from pullyard.forges.protocol import Checks, Offer
@@ -115,6 +117,7 @@ class _LineComment(_Words):
     path: str = ""
     line: int | None = None
     original_line: int | None = None
+    in_reply_to_id: int | None = None
 
 
 class _Issue(_Words):
@@ -322,8 +325,6 @@ class GitHubForge(ApiForge):
             for one in await self._reviews(api, place, found)
             if one.state in ("CHANGES_REQUESTED", "COMMENTED")
         ]
-        path = f"/repos/{place.path}/pulls/{found.number}/comments"
-        newest = asks(api, path, _LineComment, sort="created", direction="desc")
         lines = [
             Said(
                 f"line-{one.id}",
@@ -333,13 +334,31 @@ class GitHubForge(ApiForge):
                 line=one.line or one.original_line,
                 url=one.html_url,
             )
-            for one in await read_pages(newest, PAGE, LINE_COMMENT_PAGES, newest_first=True)
+            for one in await self._line_comments(api, place, found)
         ]
         plain = [
             Said(f"comment-{one.id}", one.body or "", one.who(), plain=True, url=one.html_url)
             for one in await self._comments(api, place, found.number)
         ]
-        return [*reviews, *reversed(lines), *plain]
+        return [*reviews, *lines, *plain]
+
+    async def threads(self, api: Api, place: Place, found: Found) -> list[Thread]:
+        threads: dict[int, list[_LineComment]] = {}
+        for one in await self._line_comments(api, place, found):
+            threads.setdefault(one.in_reply_to_id or one.id, []).append(one)
+        return [
+            thread_of(str(key), [(one.html_url, one.body) for one in said]) for key, said in threads.items()
+        ]
+
+    async def say_in(self, api: Api, place: Place, found: Found, thread: Thread, text: str) -> None:
+        path = f"/repos/{place.path}/pulls/{found.number}/comments/{thread.key}/replies"
+        await api.ask("POST", path, _Words, body={"body": text})
+
+    async def _line_comments(self, api: Api, place: Place, found: Found) -> list[_LineComment]:
+        """The newest of them, oldest first."""
+        path = f"/repos/{place.path}/pulls/{found.number}/comments"
+        newest = asks(api, path, _LineComment, sort="created", direction="desc")
+        return (await read_pages(newest, PAGE, LINE_COMMENT_PAGES, newest_first=True))[::-1]
 
     async def failing(self, api: Api, place: Place, found: Found) -> list[FailedCheck]:
         status, runs = await self._status(api, place, found), await self._runs(api, place, found)

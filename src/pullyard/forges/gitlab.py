@@ -14,8 +14,10 @@ from pullyard.forges.feedback import (
     Labelling,
     OpenIssue,
     Said,
+    Thread,
     Trust,
     page_url,
+    thread_of,
 )
 from pullyard.forges.pages import asks, read_pages, read_whole, search
 from pullyard.forges.protocol import Checks, Offer
@@ -117,6 +119,7 @@ class _Note(Struct):
 
 
 class _Discussion(Struct):
+    id: str = ""
     notes: list[_Note] = []
 
 
@@ -255,14 +258,28 @@ class GitLabForge(ApiForge):
 
     async def said(self, api: Api, place: Place, found: Found, trust: Trust) -> list[Said]:
         del trust
-        path = f"{request_of(place, found)}/discussions"
         return [
             said_in(note, found)
-            for one in await read_pages(asks(api, path, _Discussion), PAGE, COMMENT_PAGES)
+            for one in await self._discussions(api, place, found)
             for note in one.notes
             # What is made of it is for everybody who may read the repository.
             if not (note.system or note.internal or (note.resolvable and note.resolved))
         ]
+
+    async def threads(self, api: Api, place: Place, found: Found) -> list[Thread]:
+        return [
+            thread_of(one.id, [(page_of(note, found), note.body) for note in one.notes])
+            for one in await self._discussions(api, place, found)
+            if one.notes
+        ]
+
+    async def say_in(self, api: Api, place: Place, found: Found, thread: Thread, text: str) -> None:
+        path = f"{request_of(place, found)}/discussions/{quote(thread.key, safe='')}/notes"
+        await api.ask("POST", path, _Note, body={"body": text})
+
+    async def _discussions(self, api: Api, place: Place, found: Found) -> list[_Discussion]:
+        path = f"{request_of(place, found)}/discussions"
+        return await read_pages(asks(api, path, _Discussion), PAGE, COMMENT_PAGES)
 
     async def failing(self, api: Api, place: Place, found: Found) -> list[FailedCheck]:
         now = await api.ask("GET", request_of(place, found), _Request)
@@ -324,8 +341,12 @@ def said_in(note: _Note, found: Found) -> Said:
         plain=not note.resolvable,
         path=at.new_path or at.old_path or "",
         line=at.new_line or at.old_line,
-        url=f"{found.url}#note_{note.id}" if found.url else None,
+        url=page_of(note, found),
     )
+
+
+def page_of(note: _Note, found: Found) -> str | None:
+    return f"{found.url}#note_{note.id}" if found.url else None
 
 
 async def notes_of(api: Api, thing: str) -> list[str]:

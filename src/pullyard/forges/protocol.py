@@ -1,5 +1,6 @@
 """What every forge offers the worker. Every method is repeatable and runs with the worker's credentials."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -103,6 +104,13 @@ class Forge(Protocol):
 
     async def comment(self, url: str, *, branch: str, text: str, mark: str) -> None:
         """Say something at the change, once for each ``mark``, which ``text`` holds. Bare: nothing."""
+        ...
+
+    async def reply(self, url: str, *, branch: str, pages: Collection[str], text: str, mark: str) -> None:
+        """As ``comment``, in the thread of every remark that stands at one of these pages.
+
+        Nothing where the forge's API has no threads. Bare: nothing.
+        """
         ...
 
     async def feedback(self, url: str, *, branch: str, commit: str, heed: Heed) -> list[Remark]:

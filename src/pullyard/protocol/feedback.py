@@ -19,6 +19,7 @@ MOST_ISSUES = 20
 ISSUE_CHARACTERS = 60_000
 LINE_CHARACTERS = 500
 URL_CHARACTERS = 1_000
+_ANSWERED = re.compile(r"^[0-9]+\. .* \((https?://\S+)\):$", re.MULTILINE)
 _CHECKS = re.compile(r"^([0-9]+\. Checks of .* failed):\n\n(?:>.*(?:\n|\Z))+", re.MULTILINE)
 
 
@@ -80,6 +81,11 @@ class IssueComment(msgspec.Struct, kw_only=True, frozen=True):
 
 def checks_heading(commit: str) -> str:
     return f"Checks of {commit[:12]} failed"
+
+
+def pages_answered(text: str) -> frozenset[str]:
+    """Of a response's text: where on the forge the remarks stand that it quotes."""
+    return frozenset(_ANSWERED.findall(text))
 
 
 def without_checks(text: str) -> str:

@@ -117,9 +117,7 @@ def own_text(context: Context, copy: Copy, receipt: Receipt) -> str:
     if beside := [one.label for one in context.changed if one is not copy]:
         parts.append(f"Belongs to the change in {', '.join(beside)}, on a branch of the same name.")
     maker = f"the agent `{grant.agent.name}`" if uses_agent(context) else "Pullyard itself"
-    task = f"task {grant.task.number}"
-    if link := task_link(context.tools.client.public_url, grant.task.id):
-        task = f"[{task}]({link})"
+    task = task_name(context.tools.client.public_url, grant.task.id, grant.task.number)
     parts.append(
         f"Made by {maker} for {task} of {harmless(grant.project_name)} (`{grant.execution_id}`)"
         f"{cost_text(context.record.usage)}."
@@ -181,10 +179,20 @@ def task_link(public_url: str | None, task_id: str) -> str | None:
     return f"{public_url.rstrip('/')}/tasks/{task_id}"
 
 
+def task_name(public_url: str | None, task_id: str, number: int) -> str:
+    link = task_link(public_url, task_id)
+    return f"[task {number}]({link})" if link else f"task {number}"
+
+
 def issue_text(comment: IssueComment, public_url: str | None) -> str:
-    link = task_link(public_url, comment.task_id)
-    task = f"[task {comment.task_number}]({link})" if link else f"task {comment.task_number}"
+    task = task_name(public_url, comment.task_id, comment.task_number)
     return f"Pullyard works on this as {task} (`{comment.task_id}`)."
+
+
+def reply_text(context: Context, commit: str) -> str:
+    grant = context.grant
+    task = task_name(context.tools.client.public_url, grant.task.id, grant.task.number)
+    return f"Pullyard responded to this with {commit}, by {task} (`{grant.execution_id}`)."
 
 
 def cost_text(usage: Usage) -> str:

@@ -13,9 +13,10 @@ from pullyard.lifecycle.crash_points import reached
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.workflows import Node, NodeOutcome
 from pullyard.protocol.errors import PullyardError, RemoteFailure
+from pullyard.protocol.feedback import pages_answered
 from pullyard.protocol.worker import PublishedChange
 from pullyard.worker.change_template import TEMPLATE_PLACES, read_template
-from pullyard.worker.change_text import change_body, change_title, harmless
+from pullyard.worker.change_text import change_body, change_title, harmless, reply_text
 from pullyard.worker.context import Context
 from pullyard.worker.copies import Copy
 from pullyard.worker.failures import PhaseFailed, as_failure
@@ -116,6 +117,9 @@ async def deliver(
     mark = context.grant.execution_id
     try:
         await forge.comment(copy.url, branch=offer.branch, text=offer.body, mark=mark)
+        if pages := pages_answered(context.grant.task.description):
+            said = reply_text(context, offer.commit)
+            await forge.reply(copy.url, branch=offer.branch, pages=pages, text=said, mark=mark)
     except RemoteFailure as failure:
         # The commits are there, and worth more than the words about them.
         note = f"It could not be said at the change: {failure.message}"
