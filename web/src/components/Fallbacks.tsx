@@ -1,5 +1,6 @@
 import { Button } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
+import { Notice } from "./Notice";
 import { plain } from "./plain";
 
 export function NoSuchPage() {
@@ -7,6 +8,16 @@ export function NoSuchPage() {
     <div className="empty">
       <strong>There is nothing at this address.</strong>
       <Link to="/">Go to the board</Link>
+    </div>
+  );
+}
+
+/** Instead of a page until what it is about was read, and what keeps it from being read. */
+export function Unread({ what, error }: { what: string; error: Error | null }) {
+  return (
+    <div className="stack">
+      <h1>{what}</h1>
+      <Notice error={error} />
     </div>
   );
 }

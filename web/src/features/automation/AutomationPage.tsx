@@ -3,7 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import type { Automation } from "../../api/client";
 import { useProject } from "../../api/projects";
 import { automationQuery } from "../../api/queries";
-import { Notice } from "../../components/Notice";
+import { Unread } from "../../components/Fallbacks";
 import { plain } from "../../components/plain";
 import { StateMark } from "../../components/StateMark";
 import { ago, useNow } from "../../lib/format";
@@ -22,13 +22,7 @@ export function AutomationPage() {
   const automation = useQuery(automationQuery(projectId));
   const project = useProject(projectId);
   useTitle(project && `Automation of ${project.name}`);
-  if (!automation.data)
-    return (
-      <div className="stack">
-        <h1>Automation</h1>
-        <Notice error={automation.error} />
-      </div>
-    );
+  if (!automation.data) return <Unread what="Automation" error={automation.error} />;
   const it = automation.data;
   return (
     <div className="stack">

@@ -8,6 +8,7 @@ import { useProject } from "../../api/projects";
 import { changeQuery, diffQuery } from "../../api/queries";
 import { ChangeMarks } from "../../components/ChangeMarks";
 import { parseDiff } from "../../components/diff/parse";
+import { Unread } from "../../components/Fallbacks";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { StateMark } from "../../components/StateMark";
@@ -33,13 +34,7 @@ export function ChangePage() {
   const { changeId } = route.useParams();
   const change = useQuery(changeQuery(changeId));
   useTitle(change.data?.title ?? "Change");
-  if (!change.data)
-    return (
-      <div className="stack">
-        <h1>Change</h1>
-        <Notice error={change.error} />
-      </div>
-    );
+  if (!change.data) return <Unread what="Change" error={change.error} />;
   return <Whole key={changeId} change={change.data} />;
 }
 

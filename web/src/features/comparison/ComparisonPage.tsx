@@ -6,6 +6,7 @@ import { api, type Candidate, type Comparison, once, taken } from "../../api/cli
 import { comparisonQuery, queryClient } from "../../api/queries";
 import { AgentMark } from "../../components/AgentMark";
 import { Confirm } from "../../components/Confirm";
+import { Unread } from "../../components/Fallbacks";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { StateMark } from "../../components/StateMark";
@@ -31,13 +32,7 @@ export function ComparisonPage() {
   const [asked, ask] = useState<Candidate | "none" | null>(null);
   useTitle(it?.title ?? "Comparison");
   const decide = useDecision(comparisonId);
-  if (!it)
-    return (
-      <div className="stack">
-        <h1>Comparison</h1>
-        <Notice error={error} />
-      </div>
-    );
+  if (!it) return <Unread what="Comparison" error={error} />;
   const open = it.decided_at === null;
   return (
     <div className="stack">

@@ -5,6 +5,7 @@ import { lazy, type ReactNode, Suspense } from "react";
 import type { Execution, Task } from "../../api/client";
 import { executionsQuery, nodesQuery, taskQuery } from "../../api/queries";
 import { Copyable } from "../../components/Copyable";
+import { Unread } from "../../components/Fallbacks";
 import { hashOf, type Range, rangeOf } from "../../components/log/LogView";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
@@ -32,13 +33,7 @@ export function TaskPage() {
   const all = executions.data ?? [];
   const execution = all.find((one) => one.id === search.try) ?? all[0];
   useTitle(task.data ? `#${task.data.number} ${plain(task.data.title)}` : "Task");
-  if (!task.data)
-    return (
-      <div className="stack">
-        <h1>Task</h1>
-        <Notice error={task.error} />
-      </div>
-    );
+  if (!task.data) return <Unread what="Task" error={task.error} />;
   const question = execution?.state === "waiting_input" ? execution.question : null;
   return (
     <div className="stack">
