@@ -21,6 +21,7 @@ from pullyard.coordinator.caretakers.loop import Caretakers
 from pullyard.coordinator.caretakers.overlaps import watch_overlaps
 from pullyard.coordinator.changes import endpoints as changes
 from pullyard.coordinator.comparisons import endpoints as comparisons
+from pullyard.coordinator.compression import Compressed
 from pullyard.coordinator.costs import costs_endpoints
 from pullyard.coordinator.costs import endpoints as costs
 from pullyard.coordinator.events import endpoints as events
@@ -110,6 +111,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     app.include_router(metrics.metrics)
     app.include_router(metrics.queue)
     app.add_middleware(Changes)
+    app.add_middleware(Compressed)
     app.add_middleware(Boundary)
     problems.install(app)
     describe_keys(app)
