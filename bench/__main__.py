@@ -1,7 +1,7 @@
 """``python -m bench NAME [WORDS]``: measure, print a table, write ``bench/results/NAME.json``.
 
 Exit code 0 whether the goals are met or not, for a goal that is missed is a result; 1 where something failed
-and could not be measured, which costs nothing else; 2 for words that name nothing. ``core`` takes
+and could not be measured, which costs nothing else; 2 for words that name nothing. ``core`` and ``web`` take
 ``--only ROW`` (repeatable), ``--slow`` and ``--list``; ``sandbox`` takes ``--only ROW``, and ``agents`` takes
 ``--only AGENT``.
 """
@@ -9,15 +9,17 @@ and could not be measured, which costs nothing else; 2 for words that name nothi
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from bench import agents, core, main_job, report, sandbox
+from bench import agents, main_job, report, rows, sandbox
 from bench.conditions import conditions
 from bench.figures import Figure
 
 Measure = Callable[[Sequence[str]], Sequence[Figure]]
 BENCHES: dict[str, Measure] = {
     "main": main_job.measure,
-    "core": core.measure,
+    "core": partial(rows.measure, "core"),
+    "web": partial(rows.measure, "web"),
     "sandbox": sandbox.measure,
     "agents": agents.measure,
 }

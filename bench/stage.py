@@ -1,4 +1,4 @@
-"""What the rows of ``core`` share: a place on the disk, one durable Postgres, coordinators as processes."""
+"""What rows share: a place on the disk, one durable Postgres, coordinators as processes."""
 
 import asyncio
 import json
@@ -35,6 +35,8 @@ class Coordinator:
     url: str
     token: str
     """An API token of the owner."""
+    session: dict[str, str]
+    """The owner's cookies, for a browser."""
     database_url: str
 
     @property
@@ -126,7 +128,8 @@ class Stage:
             if not line:
                 raise BenchFailed(Path(log.name).read_text()[-2000:])
             said = json.loads(line)
-            yield Coordinator(process, said["url"], log_in(said["login_url"]), database_url)
+            token, session = log_in(said["login_url"])
+            yield Coordinator(process, said["url"], token, session, database_url)
         finally:
             process.terminate()
             try:
@@ -143,13 +146,13 @@ def stage(*, slow: bool) -> Iterator[Stage]:
         yield Stage(place, slow, closing)
 
 
-def log_in(login_url: str) -> str:
-    """Exchanges the one-time link of a first start for an API token."""
+def log_in(login_url: str) -> tuple[str, dict[str, str]]:
+    """Exchanges the one-time link of a first start for an API token and the cookies of a session."""
     base, _, link = login_url.partition("/login?token=")
     with httpx.Client(base_url=base, headers={"origin": base}, verify=False, timeout=30) as client:
         client.post("/api/v1/session", json={"link_token": link}).raise_for_status()
         answer = client.post("/api/v1/tokens", json={"name": "bench", "kind": "api"})
-        return answer.raise_for_status().json()["secret"]
+        return answer.raise_for_status().json()["secret"], dict(client.cookies)
 
 
 async def execute(url: str, *statements: str) -> None:

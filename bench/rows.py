@@ -1,4 +1,4 @@
-"""The durable core: every module ``bench/core_ROW.py`` is a row, or a few, measured on one stage.
+"""Benchmarks of rows: of NAME every module ``bench/NAME_ROW.py`` is a row, or a few, measured on one stage.
 
 Such a module has a first line of docstring that says what it measures, and a function
 ``measure(stage: Stage) -> list[Figure]``. Where it only runs with ``--slow`` it has ``SLOW = True``.
@@ -20,14 +20,13 @@ from bench.figures import Figure, failed, not_measured
 from bench.installation import BenchFailed
 from bench.stage import Stage, stage
 
-PREFIX = "core_"
 ROW_SECONDS = 900
 """A row that takes longer hangs."""
 
 
-def measure(words: Sequence[str]) -> list[Figure]:
-    rows = find_rows()
-    wish = parse(words, rows)
+def measure(bench_name: str, words: Sequence[str]) -> list[Figure]:
+    rows = find_rows(f"{bench_name}_")
+    wish = parse(bench_name, words, rows)
     if wish.list:
         for name, module in rows.items():
             sys.stdout.write(f"{name:14} {(module.__doc__ or '').splitlines()[0]}\n")
@@ -40,10 +39,10 @@ def measure(words: Sequence[str]) -> list[Figure]:
             if is_slow(module) and not wish.slow:
                 figures.append(not_measured(name, "takes --slow"))
                 continue
-            sys.stderr.write(f"bench core: {name} ...\n")
+            sys.stderr.write(f"bench {bench_name}: {name} ...\n")
             row = measure_row(name, module, set_up)
             # At once, for the whole may take half an hour and be ended from outside.
-            report.table(f"core: {name}", row)
+            report.table(f"{bench_name}: {name}", row)
             figures += row
     return figures
 
@@ -65,19 +64,19 @@ def give_up(*_: object) -> NoReturn:
     raise BenchFailed(f"It did not end within {ROW_SECONDS} s.")
 
 
-def find_rows() -> dict[str, ModuleType]:
+def find_rows(prefix: str) -> dict[str, ModuleType]:
     names = sorted(
-        module.name for module in pkgutil.iter_modules(bench.__path__) if module.name.startswith(PREFIX)
+        module.name for module in pkgutil.iter_modules(bench.__path__) if module.name.startswith(prefix)
     )
-    return {name.removeprefix(PREFIX): importlib.import_module(f"bench.{name}") for name in names}
+    return {name.removeprefix(prefix): importlib.import_module(f"bench.{name}") for name in names}
 
 
 def is_slow(module: ModuleType) -> bool:
     return bool(getattr(module, "SLOW", False))
 
 
-def parse(words: Sequence[str], rows: dict[str, ModuleType]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("make bench NAME=core ARGS=...")
+def parse(bench_name: str, words: Sequence[str], rows: dict[str, ModuleType]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(f"make bench NAME={bench_name} ARGS=...")
     parser.add_argument("--only", action="append", choices=list(rows), help="run this row; repeatable")
     parser.add_argument("--slow", action="store_true", help="also what takes many minutes")
     parser.add_argument("--list", action="store_true", help="name the rows and end")
