@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pullyard.coordinator.caretakers.apart import apart
-from pullyard.coordinator.changes.compare import request_comparisons
+from pullyard.coordinator.changes.compare import request_comparisons, wanted_comparisons
 from pullyard.coordinator.changes.update import bring_up_to_date, changes_behind
 from pullyard.coordinator.news import errands_changed, events_written, queue_changed
 from pullyard.coordinator.tasks.settle_overlaps import settle_overlaps
@@ -45,18 +45,20 @@ async def watch_overlaps(services: "Services") -> None:
 
 async def look(services: "Services", marked: set[str], after: str) -> str:
     """Up to which change those that are behind were judged; the next look begins ``after`` it."""
-    async with services.database.transaction() as connection:
+    async with services.database.reading() as connection:
         freed = await connection.execute(named("overlap_freed"))
         project_ids = sorted({*marked, *(row.project_id for row in freed)})
         behind = await changes_behind(connection, after=after)
         places = []
         if project_ids:
             places = (await connection.execute(named("overlap_places"), {"project_ids": project_ids})).all()
-    with apart():
-        async with services.database.transaction() as connection:
-            asked = await request_comparisons(connection)
-        if asked:
-            errands_changed(services)
+        untried = await wanted_comparisons(connection)
+    if untried:
+        with apart():
+            async with services.database.transaction() as connection:
+                asked = await request_comparisons(connection)
+            if asked:
+                errands_changed(services)
     for late in behind:
         with apart():
             async with services.database.transaction() as connection:

@@ -24,13 +24,18 @@ from pullyard.store.queries import named
 MOST_CHANGES = 20
 
 
+async def wanted_comparisons(connection: AsyncConnection) -> list[Any]:
+    """Projects with a change that was not tried yet."""
+    return list((await connection.execute(named("compare_wanted"))).all())
+
+
 async def request_comparisons(connection: AsyncConnection) -> bool:
     """Whether a worker is asked now, for any project with a change that was not tried yet. Repeatable."""
-    wanted = (await connection.execute(named("compare_wanted"))).all()
+    wanted = await wanted_comparisons(connection)
     for row in wanted:
         await lock_project(connection, row.tenant_id, row.project_id)
     # Another replica may have asked before the lock was ours.
-    still = (await connection.execute(named("compare_wanted"))).all() if wanted else []
+    still = await wanted_comparisons(connection) if wanted else []
     unasked = [one for one in still if one in wanted]
     for row in unasked:
         await create_errand(connection, row.tenant_id, row.project_id, ErrandKind.COMPARE)

@@ -179,27 +179,26 @@ def is_plain(request: FinishRequest) -> bool:
 
 
 def wish_of(place: int, finish: Finish) -> Mapping[str, Any]:
+    """Only what a worker has written is made storable."""
     request = finish.request
     change = msgspec.to_builtins(request.change) if request.change else None
-    return storable(
-        {
-            "place": place,
-            "id": finish.execution_id,
-            "tenant_id": finish.tenant_id,
-            "worker_id": finish.worker_id,
-            "fence": request.fence,
-            "from_states": from_states(tuple(request.phases), published=change is not None),
-            "message": request.message,
-            "facts": request.facts,
-            "phase_seconds": request.phase_seconds,
-            "receipt": msgspec.to_builtins(request.receipt),
-            "input_tokens": request.usage.input_tokens,
-            "output_tokens": request.usage.output_tokens,
-            "cost_micros": request.usage.cost_micros,
-            "nodes": node_rows(request.nodes),
-            "change": {**change, "id": new_id(Kind.CHANGE)} if change else None,
-        }
-    )
+    return {
+        "place": place,
+        "id": storable(finish.execution_id),
+        "tenant_id": finish.tenant_id,
+        "worker_id": finish.worker_id,
+        "fence": request.fence,
+        "from_states": from_states(tuple(request.phases), published=change is not None),
+        "message": storable(request.message),
+        "facts": storable(request.facts),
+        "phase_seconds": storable(request.phase_seconds),
+        "receipt": storable(msgspec.to_builtins(request.receipt)),
+        "input_tokens": request.usage.input_tokens,
+        "output_tokens": request.usage.output_tokens,
+        "cost_micros": request.usage.cost_micros,
+        "nodes": storable(node_rows(request.nodes)),
+        "change": storable({**change, "id": new_id(Kind.CHANGE)}) if change else None,
+    }
 
 
 @cache
