@@ -187,12 +187,19 @@ async def test_a_change_is_opened_once(site: Site, forge: ForgeServer, point: st
     assert branches == {change["branch"]: change["commit"]}
 
 
-@pytest.mark.parametrize("point", ["update-before-commit", "update-after-commit"])
-async def test_a_change_is_brought_up_to_date_once(site: Site, point: str) -> None:
+@pytest.mark.parametrize(
+    ("process", "point"),
+    [
+        *(("coordinator", "update-before-commit"), ("coordinator", "update-after-commit")),
+        # The third execution is the update: with the merge under way, and with its push done.
+        *(("worker", "phase-answered:10"), ("worker", "published:3")),
+    ],
+)
+async def test_a_change_is_brought_up_to_date_once(site: Site, process: str, point: str) -> None:
     author = make_repository(site.root / "work", {"a.txt": "".join(f"{line}\n" for line in range(9))})
     repository = make_bare_clone(author, site.root / "example.git")
-    coordinator = await site.start_coordinator(point)
-    await site.start_worker()
+    coordinator = await site.start_coordinator(point if process == "coordinator" else None)
+    worker = await site.start_worker(point if process == "worker" else None)
     wish = {"name": "crash", "repository": str(repository), "verify_commands": [["true"]]}
     wish |= {"change_rules": {"overlap": "update"}}
     project = await site.post("/projects", wish, "project")
@@ -202,7 +209,7 @@ async def test_a_change_is_brought_up_to_date_once(site: Site, point: str) -> No
         await ended(site, await site.post(f"/projects/{project['id']}/tasks", wish, f"line-{line}"))
     late, first = (await site.get("/changes"))["items"]
     assert (await site.ask("POST", f"/api/v1/changes/{first['id']}/merge")).is_success
-    await started_again(coordinator, site, "coordinator")
+    await started_again(coordinator if process == "coordinator" else worker, site, process)
 
     async def updated() -> bool:
         update = (await site.get(f"/changes/{late['id']}"))["update"]
