@@ -8,7 +8,7 @@ import {
   IconSearch,
   IconTextWrap,
 } from "@tabler/icons-react";
-import { type KeyboardEvent, type MouseEvent, useCallback, useEffect, useRef } from "react";
+import { type KeyboardEvent, type MouseEvent, type ReactNode, useCallback, useEffect, useRef } from "react";
 import { kept, useStore } from "../../lib/stores";
 import { LogRow } from "./LogRow";
 import { useLogSearch } from "./search";
@@ -91,48 +91,16 @@ export function LogView({ executionId, stream, range, choose, hold }: Props) {
   const live = ready && !log?.final;
   return (
     <div className="log">
-      <div className="log-head">
-        <span className="log-state" data-live={live || undefined}>
-          {live ? (view.following ? "live" : "paused") : ready ? "complete" : "opening"}
-        </span>
-        <span className="log-count">
-          {total.toLocaleString("en")} {total === 1 ? "line" : "lines"}
-        </span>
+      <Head
+        executionId={executionId}
+        stream={stream}
+        state={!ready ? "opening" : !live ? "complete" : view.following ? "live" : "paused"}
+        total={total}
+        follow={() => view.setFollowing(true)}
+        pause={view.stay}
+      >
         <Search search={search} field={field} leave={() => box.current?.focus()} />
-        <span className="log-tools">
-          <ActionIcon
-            variant={wraps ? "filled" : "default"}
-            size={34}
-            aria-label="Wrap long lines"
-            aria-pressed={wraps}
-            onClick={() => wrapping.set(!wraps)}
-          >
-            <IconTextWrap size={18} />
-          </ActionIcon>
-          <ActionIcon
-            component="a"
-            variant="default"
-            size={34}
-            href={`/api/v1/executions/${executionId}/logs/${stream}/raw`}
-            download={`${stream}.log`}
-            aria-label="Download the raw log"
-          >
-            <IconDownload size={18} />
-          </ActionIcon>
-          <Button
-            className="log-follow"
-            variant="default"
-            size="compact-sm"
-            h={34}
-            leftSection={
-              view.following && live ? <IconPlayerPause size={16} /> : <IconArrowBarToDown size={16} />
-            }
-            onClick={() => (view.following && live ? view.stay() : view.setFollowing(true))}
-          >
-            {view.following && live ? "Pause" : live ? "Follow" : "End"}
-          </Button>
-        </span>
-      </div>
+      </Head>
       {(log?.error ?? search.error) && (
         <p className="log-error" role="alert">
           {(log?.error ?? search.error)?.message}
@@ -171,6 +139,60 @@ export function LogView({ executionId, stream, range, choose, hold }: Props) {
         </div>
         {total === 0 && <p className="log-empty">{emptyWords(ready, live)}</p>}
       </section>
+    </div>
+  );
+}
+
+type HeadProps = Pick<Props, "executionId" | "stream"> & {
+  state: "opening" | "live" | "paused" | "complete";
+  total: number;
+  follow: () => void;
+  pause: () => void;
+  children: ReactNode;
+};
+
+function Head({ executionId, stream, state, total, follow, pause, children }: HeadProps) {
+  const wraps = useStore(wrapping);
+  return (
+    <div className="log-head">
+      <span className="log-state" data-live={state === "live" || state === "paused" || undefined}>
+        {state}
+      </span>
+      <span className="log-count">
+        {total.toLocaleString("en")} {total === 1 ? "line" : "lines"}
+      </span>
+      {children}
+      <span className="log-tools">
+        <ActionIcon
+          variant={wraps ? "filled" : "default"}
+          size={34}
+          aria-label="Wrap long lines"
+          aria-pressed={wraps}
+          onClick={() => wrapping.set(!wraps)}
+        >
+          <IconTextWrap size={18} />
+        </ActionIcon>
+        <ActionIcon
+          component="a"
+          variant="default"
+          size={34}
+          href={`/api/v1/executions/${executionId}/logs/${stream}/raw`}
+          download={`${stream}.log`}
+          aria-label="Download the raw log"
+        >
+          <IconDownload size={18} />
+        </ActionIcon>
+        <Button
+          className="log-follow"
+          variant="default"
+          size="compact-sm"
+          h={34}
+          leftSection={state === "live" ? <IconPlayerPause size={16} /> : <IconArrowBarToDown size={16} />}
+          onClick={state === "live" ? pause : follow}
+        >
+          {state === "live" ? "Pause" : state === "paused" ? "Follow" : "End"}
+        </Button>
+      </span>
     </div>
   );
 }

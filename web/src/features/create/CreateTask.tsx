@@ -49,23 +49,12 @@ function Form({ projects, chosen, close }: FormProps) {
   const [another, setAnother] = useState(false);
   // Sent again after a broken connection it must not become two tasks.
   const key = useRef<ReturnType<typeof once>>(null);
-  const send = (fields: FormData): Promise<Task | Comparison> => {
-    const { priority, labels, agents } = wish;
-    const texts = textsOf(fields);
-    key.current ??= once(`New task: ${texts.title}`);
-    const params = { path: { project_id: project }, header: key.current };
-    const body = { ...texts, priority: Number(priority) || 0, labels };
-    return agents.length > 0
-      ? taken(
-          api.POST("/api/v1/projects/{project_id}/comparisons", {
-            params,
-            body: { ...body, candidates: agents.map(candidateOf) } as never,
-          }),
-        )
-      : taken(api.POST("/api/v1/projects/{project_id}/tasks", { params, body: body as never }));
-  };
   const create = useMutation({
-    mutationFn: send,
+    mutationFn: (fields: FormData) => {
+      const texts = textsOf(fields);
+      key.current ??= once(`New task: ${texts.title}`);
+      return make(project, texts, wish, key.current);
+    },
     onSuccess: (made) => {
       void queryClient.invalidateQueries({ queryKey: ["tasks", "list"] });
       if ("candidates" in made) {
@@ -153,6 +142,23 @@ function Form({ projects, chosen, close }: FormProps) {
         </Button>
       </div>
     </form>
+  );
+}
+
+/** A task, or a comparison where several agents are to do the same. */
+function make(
+  project_id: string,
+  texts: ReturnType<typeof textsOf>,
+  { priority, labels, agents }: Wish,
+  header: ReturnType<typeof once>,
+): Promise<Task | Comparison> {
+  const params = { path: { project_id }, header };
+  const body = { ...texts, priority: Number(priority) || 0, labels };
+  if (agents.length === 0)
+    return taken(api.POST("/api/v1/projects/{project_id}/tasks", { params, body: body as never }));
+  const candidates = agents.map(candidateOf);
+  return taken(
+    api.POST("/api/v1/projects/{project_id}/comparisons", { params, body: { ...body, candidates } as never }),
   );
 }
 
