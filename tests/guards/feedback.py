@@ -94,6 +94,14 @@ GUARDS = (
         "mended_once",
     ),
     Guard(
+        "a thread that was answered",
+        "forges/api_forge.py",
+        "not any(mark in said for said in thread.texts)",
+        "thread",
+        FORGES,
+        "own_thread",
+    ),
+    Guard(
         "our change among those of forks",
         "forges/gitlab.py",
         "search(ask, PAGE, FIND_PAGES, ",
