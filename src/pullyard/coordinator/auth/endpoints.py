@@ -5,7 +5,7 @@ from starlette.responses import HTMLResponse
 
 from pullyard.coordinator.auth.credentials import CredentialKind, issue
 from pullyard.coordinator.auth.identify import Person, Principal, cookie_name, is_https, remember_caller
-from pullyard.coordinator.auth.login_page import LOGIN_PAGE, LOGIN_SCRIPT
+from pullyard.coordinator.auth.login_page import LOGIN_PAGE, LOGIN_SCRIPT, LOGIN_STYLE
 from pullyard.coordinator.auth.sessions import describe_session, exchange_link
 from pullyard.coordinator.news import credentials_revoked
 from pullyard.coordinator.paging import Cursor, Limit, before, page
@@ -26,6 +26,11 @@ async def login_page() -> HTMLResponse:
 @pages.get("/login.js")
 async def login_script() -> Response:
     return Response(LOGIN_SCRIPT, media_type="text/javascript")
+
+
+@pages.get("/login.css")
+async def login_style() -> Response:
+    return Response(LOGIN_STYLE, media_type="text/css")
 
 
 @router.post("/session", status_code=201)
