@@ -2,6 +2,7 @@
 export function LoginPage() {
   return (
     <main className="login">
+      <img src="/mark.svg" width={44} height={44} alt="" />
       <h1>Pullyard</h1>
       <p>You are not logged in. Open the login link that the coordinator printed when it started.</p>
       <p className="quiet">
