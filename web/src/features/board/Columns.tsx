@@ -1,5 +1,5 @@
 import { Button } from "@mantine/core";
-import { memo, useCallback, useRef, useState } from "react";
+import { memo, useCallback, useLayoutEffect, useRef, useState } from "react";
 import { type Board, readMore } from "../../api/board";
 import type { Project, Task } from "../../api/client";
 import { toastError } from "../../lib/toasts";
@@ -22,6 +22,9 @@ type Props = {
 
 export function Columns(props: Props) {
   const scroller = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    if (scroller.current) beginWithTasks(scroller.current);
+  }, []);
   return (
     <>
       <nav className="column-tabs" aria-label="Columns">
@@ -47,6 +50,13 @@ export function Columns(props: Props) {
       </div>
     </>
   );
+}
+
+/** Where one column fills the window, an empty one looks like an empty board. */
+function beginWithTasks(scroller: HTMLElement) {
+  const first = scroller.querySelector<HTMLElement>('[data-empty="false"]');
+  if (first && first.offsetWidth * 2 > scroller.clientWidth)
+    scroller.scrollLeft = first.offsetLeft - scroller.offsetLeft;
 }
 
 type BoxProps = Omit<Props, "columns"> & { column: Column; tasks: Task[] };
