@@ -15,7 +15,7 @@ test.each([
   ["execution.waiting_input", { question: "May I?" }, "task_1", "May I?", "/tasks/task_1"],
   ["change.needs-person", { change_id: "chg_1", attention: "Look" }, "task_1", "Look", "/changes/chg_1"],
   ["change.open", { change_id: "chg_1", branch: "b" }, "task_1", "b", "/changes/chg_1"],
-  ["comparison.ready", { comparison_id: "cmp_1" }, null, "ready", "/comparisons/cmp_1"],
+  ["comparison.ready", { comparison_id: "cmp_1" }, null, "candidates to choose from", "/comparisons/cmp_1"],
   ["task.failed", { reason: "verify_failed" }, "task_1", "verify failed", "/tasks/task_1"],
   ["automation.halted", { message: "Three failed." }, null, "Three failed.", "/automation/proj_1"],
   ["worker.offline", { name: "build-07" }, null, "build-07", "/workers"],

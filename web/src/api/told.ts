@@ -54,6 +54,7 @@ export function toldBy({ kind, cursor, payload, at, task_id, project_id }: Omit<
     words(said(payload.reason)) ||
     said(payload.name) ||
     said(payload.branch) ||
+    (kind === "comparison.ready" ? "candidates to choose from" : "") ||
     words(kind.split(".").at(-1) ?? "");
   return {
     id: cursor,

@@ -12,7 +12,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { muted, seen } from "../../api/notifications";
-import { newestTasksQuery } from "../../api/queries";
+import { comparisonsQuery, newestTasksQuery } from "../../api/queries";
 import { addressOf, KINDS, type Kind, type Told } from "../../api/told";
 import { plain } from "../../components/plain";
 import { ago, useNow } from "../../lib/format";
@@ -96,7 +96,9 @@ export default function Bell() {
 function Row({ one, fresh, close }: { one: Told; fresh: boolean; close: () => void }) {
   const now = useNow(30);
   const tasks = useQuery({ ...newestTasksQuery, enabled: one.taskId !== null }).data;
-  const task = tasks?.find(({ id }) => id === one.taskId);
+  const comparisons = useQuery({ ...comparisonsQuery, enabled: one.comparisonId !== null }).data;
+  const subject =
+    tasks?.find(({ id }) => id === one.taskId) ?? comparisons?.find(({ id }) => id === one.comparisonId);
   const Icon = ICONS[one.kind];
   return (
     <li data-fresh={fresh} data-kind={one.kind}>
@@ -105,7 +107,7 @@ function Row({ one, fresh, close }: { one: Told; fresh: boolean; close: () => vo
         <span className="bell-text">
           <strong>
             {KINDS.find(({ kind }) => kind === one.kind)?.name}
-            {task && `: ${plain(task.title)}`}
+            {subject && `: ${plain(subject.title)}`}
           </strong>
           <span className="quiet">
             {plain(one.text).slice(0, 160)} · {ago(one.at, now)}
