@@ -30,6 +30,9 @@ QUICK = {
     "PULLYARD_WORKER_MINIMUM_FREE_BYTES": "0",
     "PULLYARD_WORKER_DRAIN_SECONDS": "20",
 }
+# The mirror's objects are what every sandbox sees from outside, so that is where it is told to go on.
+HELD = 'echo reached; until [ -e "$(cat .git/objects/info/alternates)/go" ]; do sleep 0.1; done'
+"""A command of a task that lasts until ``System.go_on``, however busy the machine is."""
 
 
 @dataclass
@@ -81,6 +84,11 @@ class System:
         self.worker.send_signal(number)
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.worker.wait()
+
+    def go_on(self) -> None:
+        """Whatever is ``HELD``, here or by a later worker of this directory, ends."""
+        for objects in self.worker_data.glob("mirrors/*/repository.git/objects"):
+            (objects / "go").touch()
 
     def repository(self, files: dict[str, str | bytes] | None = None, name: str = "example") -> Path:
         """A bare repository with one commit on ``main``."""
@@ -156,6 +164,14 @@ class System:
                     message = json.loads(await socket.recv())
                     if message["type"] == "execution-log":
                         seen += message["data"].encode()
+
+    async def until_heard(self) -> None:
+        """Return once the worker has had the answer to a heartbeat that it sends from now on."""
+        beat = b"/worker/v1/heartbeat"
+        sent = self.proxy.sent.count(beat)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            # It sends one after the other, and one may be under way.
+            await self.proxy.until_sent(beat, sent + 2)
 
     async def worker_waits(self) -> None:
         """Return when the worker has tried in vain to reach the coordinator, twice at least."""

@@ -18,7 +18,7 @@ STEPS = [
 
 def until_state(program: Program, task: str, *states: str) -> None:
     """Waits on the program's own answer."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while (found := program.json("task", "show", task)["task"]["state"]) not in states:
         assert time.monotonic() < deadline, found
 

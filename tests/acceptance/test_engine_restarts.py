@@ -17,11 +17,9 @@ from tests.bad_runs import processes
 from tests.docker_engine import DockerEngine
 from tests.leftovers import ended
 from tests.repositories import branches_of, git_in
-from tests.system import System
+from tests.system import HELD, System
 
 pytestmark = pytest.mark.slow
-# The mirror's objects are the one place outside that a sandbox sees, so that is where it is told to go on.
-WAIT = 'echo reached; until [ -e "$(cat .git/objects/info/alternates)/go" ]; do sleep 0.2; done'
 HALF_ONCE = "[ -e half.txt ] || { echo half >half.txt; echo reached; sleep 900; }; echo done >result.txt"
 PASSES = [["true"]]
 RETRY = {"max_tries": 1, "resume": True}
@@ -51,8 +49,7 @@ def hold_pushes(repository: Path, released: Path) -> None:
 
 
 def go_on(system: System) -> None:
-    for objects in system.worker_data.glob("mirrors/*/repository.git/objects"):
-        (objects / "go").touch()
+    system.go_on()
     (system.root / "released").touch()
 
 
@@ -84,7 +81,7 @@ def mounts(engine: DockerEngine) -> set[str]:
 
 async def gone(system: System, engine: DockerEngine, containers: set[str]) -> None:
     """Once the engine has none of the containers any more: the worker looks every other second."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for _ in awatch(engine.directory, yield_on_timeout=True, rust_timeout=200):
             if containers.isdisjoint(on_engine(system, engine)["containers"]):
                 return
@@ -106,9 +103,9 @@ async def worked(own_engine: DockerEngine, system: System) -> AsyncIterator[Dock
 async def test_an_engine_that_is_killed_at_every_phase(worked: DockerEngine, system: System) -> None:
     engine = worked
     await system.start_worker(sandbox="docker", docker_image=engine.image, slots="4")
-    preparing = await in_containers(system, engine, "preparing", setup_commands=[["sh", "-c", WAIT]])
+    preparing = await in_containers(system, engine, "preparing", setup_commands=[["sh", "-c", HELD]])
     at_work = await in_containers(system, engine, "at-work", command=HALF_ONCE)
-    verifying = await in_containers(system, engine, "verifying", verify_commands=[["sh", "-c", WAIT]])
+    verifying = await in_containers(system, engine, "verifying", verify_commands=[["sh", "-c", HELD]])
     publishing = await in_containers(system, engine, "publishing")
     hold_pushes(system.root / "publishing.git", system.root / "released")
     await reached(system, preparing, "preparing", "prepare")
@@ -161,7 +158,7 @@ async def test_what_needs_an_engine_waits_for_it_while_other_tasks_go_on(
 async def until_relabelled(system: System, times: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     cursor = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(found) < times:
             page = await system.coordinator.get(f"/events?cursor={cursor}&limit=500&wait=5")
             cursor = int(page["next"])
@@ -172,7 +169,7 @@ async def until_relabelled(system: System, times: int) -> list[dict[str, Any]]:
 async def test_an_engine_that_is_stopped_for_a_while(worked: DockerEngine, system: System) -> None:
     engine = worked
     await system.start_worker(sandbox="docker", docker_image=engine.image, docker_patience_seconds="0.5")
-    task = await in_containers(system, engine, "stopped", command=f"echo half >half.txt; {WAIT}")
+    task = await in_containers(system, engine, "stopped", command=f"echo half >half.txt; {HELD}")
     await reached(system, task, "implementing", "implement")
     had = on_engine(system, engine)["containers"]
     await asyncio.to_thread(engine.stop)

@@ -8,7 +8,7 @@ import pytest
 from tests.coordinator import running_coordinator
 from tests.fault_proxy import FaultProxy
 from tests.repositories import branches_of
-from tests.system import System
+from tests.system import HELD, System
 from tests.warm import Warm
 
 
@@ -18,7 +18,7 @@ async def brief_leases(
 ) -> AsyncIterator[System]:
     root: Path = tmp_path_factory.mktemp("lapsed")
     async with (
-        running_coordinator(database_url, lease_seconds=2.0, heartbeat_seconds=0.5) as coordinator,
+        running_coordinator(database_url, lease_seconds=4.0, heartbeat_seconds=0.5) as coordinator,
         FaultProxy(coordinator.url) as proxy,
     ):
         system = System(coordinator, proxy, root, warm)
@@ -44,19 +44,20 @@ async def test_the_next_task_comes_with_an_answer_that_a_heartbeat_overtook(brie
 
 @pytest.mark.parametrize("phase", ["preparing", "implementing", "verifying"])
 async def test_work_lost_to_a_long_cut_is_delivered_once(brief_leases: System, phase: str) -> None:
-    system, long = brief_leases, "echo reached; sleep 4"
+    system = brief_leases
     await system.start_worker()
     project = await system.project(
         system.repository(),
-        setup_commands=[["sh", "-c", long]] if phase == "preparing" else [],
-        verify_commands=[["sh", "-c", long if phase == "verifying" else "true"]],
+        setup_commands=[["sh", "-c", HELD]] if phase == "preparing" else [],
+        verify_commands=[["sh", "-c", HELD if phase == "verifying" else "true"]],
     )
-    wait = f"{long}; " if phase == "implementing" else ""
+    wait = f"{HELD}; " if phase == "implementing" else ""
     task = await system.task(project, f"{wait}echo done > result.txt")
     await system.until_execution(task, phase)
     system.proxy.cut_off()
     await system.until_execution(task, "lost")
     system.proxy.mend()
+    system.go_on()
     ended = await system.ended(task)
     assert (ended["state"], ended["message"]) == ("completed", "")
     assert len(branches_of(system.root / "example.git")) == 2

@@ -72,10 +72,10 @@ async def test_only_an_open_change_is_gone_on_with(system: System) -> None:
 
 
 def hold_pushes(repository: Path) -> None:
-    """A push is there at once, and its worker is told so only after a while."""
+    """A push is there at once, and its worker is told so only when ``released`` is there."""
     hook = repository / "hooks" / "post-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\n[ -e released ] || sleep 4\n")
+    hook.write_text("#!/bin/sh\nuntil [ -e released ]; do sleep 0.1; done\n")
     hook.chmod(0o755)
 
 
@@ -95,9 +95,9 @@ async def test_a_response_whose_push_nobody_told_of_is_replaced_by_its_next_try(
     task = await respond(system, change)
     execution = await system.until_execution(task, "publishing")
     await until_moved(repository, change["branch"], change["commit"])
-    (repository / "released").touch()
     # As a lost lease does: the worker may not tell of its push any more.
     await system.coordinator.post(f"/executions/{execution['id']}/requeue", status=200)
+    (repository / "released").touch()
     ended = await system.ended(task)
     assert (ended["state"], ended["message"]) == ("completed", "")
     now = await system.change(ended)
@@ -113,8 +113,9 @@ async def test_a_response_that_is_cancelled_after_its_push_moves_the_branch_back
     task = await respond(system, change)
     await system.until_execution(task, "publishing")
     await until_moved(repository, change["branch"], change["commit"])
-    (repository / "released").touch()
     await system.coordinator.post(f"/tasks/{task['id']}/cancel", status=200)
+    await system.until_heard()
+    (repository / "released").touch()
     assert (await system.ended(task))["state"] == "cancelled"
     assert branches_of(repository)[change["branch"]] == change["commit"]
     assert (await system.coordinator.get(f"/changes/{change['id']}"))["commit"] == change["commit"]

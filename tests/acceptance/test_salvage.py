@@ -17,7 +17,7 @@ from pullyard.worker.saved_here import find_kept
 from tests.coordinator import running_coordinator
 from tests.fault_proxy import FaultProxy
 from tests.repositories import commit_files, git_in
-from tests.system import System
+from tests.system import HELD, System
 from tests.warm import Warm
 
 HALF = (
@@ -187,7 +187,7 @@ async def brief_leases(
     database_url: str, warm: Warm, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[System]:
     async with (
-        running_coordinator(database_url, lease_seconds=2.0, heartbeat_seconds=0.5) as coordinator,
+        running_coordinator(database_url, lease_seconds=4.0, heartbeat_seconds=0.5) as coordinator,
         FaultProxy(coordinator.url) as proxy,
     ):
         system = System(coordinator, proxy, tmp_path_factory.mktemp("salvage"), warm)
@@ -243,10 +243,11 @@ async def test_work_that_did_not_fit_on_the_disk(system: System, small_disk: Pat
 async def test_work_that_could_not_be_saved_outlives_the_telling(system: System) -> None:
     await system.start_worker()
     project = await system.project(system.repository(), verify_commands=[["true"]])
-    task = await system.task(project, "echo reached; sleep 2; touch 'no\ncommit'")
+    task = await system.task(project, f"{HELD}; touch 'no\ncommit'")
     execution = await system.until_execution(task, "implementing")
     await system.until_logged(execution["id"], b"reached")
     system.proxy.cut_off()
+    system.go_on()
     await system.until_worker_said("execution ended")
     await system.worker_waits()
     await system.kill_worker()

@@ -6,6 +6,7 @@ from typing import Any
 from tests.repositories import branches_of, commit_files, git_in
 from tests.system import System
 
+UNTIL_GO = "while [ ! -e go ]; do sleep 0.1; done"
 BOTH = "echo app >> README.md; echo lib >> /repositories/lib/README.md"
 
 
@@ -89,7 +90,7 @@ async def test_a_worker_killed_between_two_pushes_delivers_both(system: System) 
     await system.start_worker()
     app = system.repository(name="app")
     task, _, lib = await begin(system, BOTH, app=app)
-    refuse_pushes(lib, "while [ ! -e go ]; do sleep 0.1; done")
+    refuse_pushes(lib, UNTIL_GO)
     execution = await system.until_execution(task, "publishing")
     await system.until_logged(execution["id"], b"Branch", "publish")
     assert len(branches_of(app)) == 2
@@ -106,10 +107,12 @@ async def test_a_task_cancelled_between_two_pushes_leaves_nothing(system: System
     await system.start_worker()
     app = system.repository(name="app")
     task, _, lib = await begin(system, BOTH, app=app)
-    refuse_pushes(lib, "sleep 4")
+    refuse_pushes(lib, UNTIL_GO)
     execution = await system.until_execution(task, "publishing")
     await system.until_logged(execution["id"], b"Branch", "publish")
     await system.coordinator.post(f"/tasks/{task['id']}/cancel", status=200)
+    await system.until_heard()
+    (lib / "go").touch()
     ended = await system.ended(task)
     assert ended["state"] == "cancelled"
     assert list(branches_of(app)) == ["main"]
@@ -122,11 +125,12 @@ async def test_a_task_cancelled_while_its_worker_was_killed_between_two_pushes_l
     await system.start_worker()
     app = system.repository(name="app")
     task, _, lib = await begin(system, BOTH, app=app)
-    refuse_pushes(lib, "sleep 4")
+    refuse_pushes(lib, UNTIL_GO)
     execution = await system.until_execution(task, "publishing")
     await system.until_logged(execution["id"], b"Branch", "publish")
     await system.kill_worker()
     await system.coordinator.post(f"/tasks/{task['id']}/cancel", status=200)
+    (lib / "go").touch()
     await system.start_worker()
     assert (await system.ended(task))["state"] == "cancelled"
     assert list(branches_of(app)) == ["main"]
@@ -136,7 +140,7 @@ async def test_a_branch_that_somebody_moved_meanwhile_is_not_taken_back(system: 
     await system.start_worker()
     app = system.repository(name="app")
     task, _, lib = await begin(system, BOTH, app=app)
-    refuse_pushes(lib, "while [ ! -e go ]; do sleep 0.1; done; exit 1")
+    refuse_pushes(lib, f"{UNTIL_GO}; exit 1")
     execution = await system.until_execution(task, "publishing")
     await system.until_logged(execution["id"], b"Branch", "publish")
     (branch,) = set(branches_of(app)) - {"main"}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,19 +19,18 @@ from tests.docker_engine import BASE_IMAGE, DockerEngine
 from tests.leftovers import left_by
 from tests.repositories import branches_of
 from tests.sandbox_places import make_ready
-from tests.system import System
+from tests.system import HELD, System
 
-LONG = "echo reached; sleep 3"
 PHASES = ["preparing", "implementing", "verifying", "publishing"]
 STREAMS = {"preparing": "prepare", "implementing": "implement", "verifying": "verify"}
 
 
 async def begin(system: System, phase: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """A task that is in the middle of ``phase``, and its execution."""
-    fields: dict[str, Any] = {"verify_commands": [["sh", "-c", LONG]] if phase == "verifying" else [["true"]]}
+    fields: dict[str, Any] = {"verify_commands": [["sh", "-c", HELD]] if phase == "verifying" else [["true"]]}
     if phase == "preparing":
-        fields["setup_commands"] = [["sh", "-c", LONG]]
-    wait = f"{LONG}; " if phase == "implementing" else ""
+        fields["setup_commands"] = [["sh", "-c", HELD]]
+    wait = f"{HELD}; " if phase == "implementing" else ""
     repository = system.repository()
     if phase == "publishing":
         hook = repository / "hooks" / "pre-receive"
@@ -47,6 +47,7 @@ async def begin(system: System, phase: str) -> tuple[dict[str, Any], dict[str, A
 async def delivered_once(system: System, task: dict[str, Any]) -> dict[str, Any]:
     """The completed task; fails where it has another number of branches than one."""
     (system.root / "seen").touch()
+    system.go_on()
     ended = await system.ended(task)
     assert (ended["state"], ended["message"]) == ("completed", "")
     branches = branches_of(system.root / "example.git")
@@ -146,8 +147,11 @@ async def test_a_coordinator_that_is_away_loses_nothing(system: System, phase: s
 async def test_a_drained_worker_finishes_what_runs(system: System) -> None:
     await system.start_worker()
     task, _ = await begin(system, "implementing")
-    assert await system.stop_worker() == 0
-    await delivered_once(system, task)
+    system.worker.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(60):
+        await system.proxy.until_sent(b'"draining":true', 1)
+        await delivered_once(system, task)
+        assert await system.worker.wait() == 0
 
 
 async def test_salvaged_work_is_gone_on_with(system: System) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.repositories import branches_of, git_in
-from tests.system import System
+from tests.system import HELD, System
 
 LIVE = ("preparing", "implementing", "verifying")
 APPROVAL = {
@@ -163,12 +163,13 @@ async def test_a_step_that_is_not_required_is_told_and_passed_over(system: Syste
 @pytest.mark.parametrize("after", ["prepare", "implement", "verify"])
 async def test_a_worker_killed_in_a_projects_step_goes_on_there(system: System, after: str) -> None:
     await system.start_worker()
-    step = command("step", after, "echo reached; sleep 2; echo step >> step.txt")
+    step = command("step", after, f"{HELD}; echo step >> step.txt")
     project = await system.project(system.repository(), verify_commands=[["true"]], workflow_nodes=[step])
     task = await system.task(project, "echo done > result.txt")
     execution = await system.until_execution(task, *LIVE)
     await system.until_logged(execution["id"], b"reached", after)
     await system.kill_worker()
+    system.go_on()
     await system.start_worker()
     ended = await system.ended(task)
     assert (ended["state"], ended["message"]) == ("completed", "")
