@@ -35,13 +35,14 @@ async def changes_behind(
 async def bring_up_to_date(connection: AsyncConnection, late: Any) -> bool:
     """Whether a task was made. ``late`` is of ``changes_behind``; another replica may have been first."""
     await lock_project(connection, late.tenant_id, late.project_id)
-    for change in await changes_behind(connection, late.id):
-        because_of = [one for one in change.merged if one["shares"]]
-        if not because_of and change.conflicts:
-            because_of = change.merged
-        if because_of:
-            return await update(connection, change, because_of)
-        await connection.execute(named("change_not_behind"), {"id": change.id})
+    still = await changes_behind(connection, late.id)
+    if not still:
+        return False
+    (change,) = still
+    sharing = [one for one in change.merged if one["shares"]]
+    if because_of := sharing or (change.merged if change.conflicts else []):
+        return await update(connection, change, because_of)
+    await connection.execute(named("change_not_behind"), {"id": change.id})
     return False
 
 

@@ -64,10 +64,10 @@ def is_repeated(row: Any, request: FinishRequest) -> bool:
 async def record_changes(connection: AsyncConnection, execution: Any, request: FinishRequest) -> str | None:
     """All that the execution published; the id of the change that stands for its task."""
     changes = [*([request.change] if request.change else []), *request.further_changes]
-    if changes and execution.state != ExecutionState.PUBLISHING:
-        raise IllegalTransition("execution", execution.state, "publish a change", ["publishing"])
     if not changes:
         return None
+    if execution.state != ExecutionState.PUBLISHING:
+        raise IllegalTransition("execution", execution.state, "publish a change", ["publishing"])
     task = (await connection.execute(named("task_changes"), {"id": execution.task_id})).one()
     check_repositories(task.repositories, changes)
     check_branches(task, changes)
