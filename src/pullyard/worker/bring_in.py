@@ -32,7 +32,7 @@ async def bring_in_base(context: Context, copy: Copy) -> None:
     if tried is None or not tried.complete or len(tried.names) > MOST_CONFLICTS:
         far = "they are too far apart" if tried is None else "there are too many conflicts"
         raise PhaseFailed(
-            Reason.BASE_BRANCH_MISSING, f"{branch} can't be merged into the change, {far}: merge it yourself."
+            Reason.LIMIT_REACHED, f"{branch} can't be merged into the change, {far}: merge it yourself."
         )
     record.base_commit = base
     record.merging = Merging(commit=base, tree=tried.tree, conflicts=tried.conflicts)
