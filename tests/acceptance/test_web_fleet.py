@@ -1,5 +1,6 @@
 """Setting up, workers, automation and budgets in a real browser."""
 
+import asyncio
 import shlex
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.coordinator import RunningCoordinator
 from tests.web_scene import FACTS, delivered, enrol
 
 pytest.importorskip("playwright", reason="playwright is not installed")
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 pytestmark = BROWSER_TEST
 __all__ = ["browser"]
@@ -95,19 +96,27 @@ async def test_automation_is_steered_and_fed(browser: Browser, coordinator: Runn
     await page.get_by_role("button", name="Pause").click()
     await expect(mark).to_have_text("paused")
 
-    await page.get_by_label("Tasks, one a line").fill(
-        "Round totals half up\n  They are cut now.\nMend the roof"
-    )
-    await page.get_by_role("button", name="Inject").click()
+    field = page.get_by_label("Tasks, one a line")
+    await field.fill("Round totals half up\n  They are cut now.\nMend the roof")
+    pressed = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await pressed.wait()
+        await route.continue_()
+
+    await page.route("**/automation/inject", hold)
+    # Whoever is impatient presses twice.
+    await field.press("Control+Enter")
+    await expect(page.get_by_role("button", name="Inject")).to_be_disabled()
+    await field.press("Control+Enter")
+    pressed.set()
     following = (
         page.locator(".panel").filter(has=page.get_by_role("heading", name="Next")).get_by_role("link")
     )
     await expect(following).to_have_count(2)
     await expect(following.first).to_contain_text("Round totals half up")
     await drop(page, "task_lists.md", "- [ ] From a file {#file}\n  - priority: high\n")
-    await expect(page.get_by_label("Tasks, one a line")).to_have_value(
-        "- [ ] From a file {#file}\n  - priority: high\n"
-    )
+    await expect(field).to_have_value("- [ ] From a file {#file}\n  - priority: high\n")
     await page.get_by_role("button", name="Inject").click()
     await expect(following.first).to_contain_text("From a file")
 

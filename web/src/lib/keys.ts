@@ -16,6 +16,10 @@ let firstAt = 0;
 const TYPING = "input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true]";
 const OWN_KEYS = `${TYPING}, [role=menu], [role=listbox], [role=dialog]`;
 
+/** Ctrl+Enter sends what is written, wherever something is. */
+export const sends = ({ key, ctrlKey, metaKey }: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey">) =>
+  key === "Enter" && (ctrlKey || metaKey);
+
 function pressed(event: KeyboardEvent) {
   if (event.defaultPrevented || event.altKey || event.isComposing) return;
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {

@@ -7,6 +7,7 @@ import { Kept } from "../../api/outbox";
 import { queryClient } from "../../api/queries";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
+import { sends } from "../../lib/keys";
 import { toast } from "../../lib/toasts";
 
 const LIST_BYTES = 256 * 1024;
@@ -62,7 +63,7 @@ export function Inject({ automation: { project_id } }: { automation: Automation 
       data-over={over}
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
-        if (text.trim()) inject.mutate();
+        if (text.trim() && !inject.isPending) inject.mutate();
       }}
       onDragOver={(event) => {
         event.preventDefault();
@@ -71,7 +72,7 @@ export function Inject({ automation: { project_id } }: { automation: Automation 
       onDragLeave={() => setOver(false)}
       onDrop={drop}
       onKeyDown={(event) => {
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.currentTarget.requestSubmit();
+        if (sends(event)) event.currentTarget.requestSubmit();
       }}
     >
       <h2>Put tasks in between</h2>

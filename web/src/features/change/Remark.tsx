@@ -1,6 +1,7 @@
 import { Button, Textarea } from "@mantine/core";
 import { useState } from "react";
 import { plain } from "../../components/plain";
+import { sends } from "../../lib/keys";
 import { putRemark, type Remark } from "./remarks";
 
 type Props = { changeId: string; remark: Remark; open: boolean; setOpen: (open: boolean) => void };
@@ -34,8 +35,7 @@ export function RemarkBox({ changeId, remark, open, setOpen }: Props) {
         onChange={(event) => setText(event.currentTarget.value)}
         onKeyDown={(event) => {
           // What was written is kept by Escape, too: it is gone by Cancel alone.
-          if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey)))
-            done(text);
+          if (event.key === "Escape" || sends(event)) done(text);
         }}
       />
       <div className="row">

@@ -7,6 +7,7 @@ import { queryClient } from "../../api/queries";
 import { Dialog } from "../../components/Dialog";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
+import { sends } from "../../lib/keys";
 import { toast } from "../../lib/toasts";
 import { dropRemarks, putRemark, reviewText, useRemarks } from "./remarks";
 
@@ -43,7 +44,7 @@ export function RequestChanges({ change, close }: { change: Change; close: () =>
         className="stack"
         onSubmit={submit}
         onKeyDown={(event) => {
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
+          if (sends(event)) submit(event);
         }}
       >
         <Textarea

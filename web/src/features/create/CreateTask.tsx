@@ -9,6 +9,7 @@ import { projectsQuery, queryClient, workersQuery } from "../../api/queries";
 import { Dialog } from "../../components/Dialog";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
+import { sends } from "../../lib/keys";
 import { linesOf } from "../../lib/lines";
 import { kept } from "../../lib/stores";
 import { toast, toastError } from "../../lib/toasts";
@@ -92,7 +93,7 @@ function Form({ projects, chosen, close }: FormProps) {
         if (create.isError) key.current = null;
       }}
       onKeyDown={(event) => {
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.current?.requestSubmit();
+        if (sends(event)) form.current?.requestSubmit();
       }}
       className="stack"
     >
