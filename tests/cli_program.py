@@ -21,7 +21,7 @@ import pytest
 from tests.warm import Warm
 
 PROGRAM = Path(sys.executable).parent / "pullyard"
-STOP_SECONDS = 30
+STOP_SECONDS = 60
 
 
 class Program:

@@ -46,5 +46,5 @@ async def way_to(database_url: str, directory: Path) -> AsyncIterator[Way]:
 
     async with await asyncio.start_unix_server(between, directory / SOCKET):
         yield way
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await asyncio.gather(*pumps)

@@ -43,7 +43,7 @@ class Receiver:
                     self.spans += [received(about["service.name"], span) for span in scope.spans]
             self.more.notify_all()
 
-    def until(self, names: set[str], seconds: float = 20) -> list[ReceivedSpan]:
+    def until(self, names: set[str], seconds: float = 60) -> list[ReceivedSpan]:
         """All spans, once some with these names have come."""
         with self.more:
             came = self.more.wait_for(lambda: names <= {span.name for span in self.spans}, seconds)

@@ -72,7 +72,7 @@ class PushService:
         return self.url.removeprefix("http://")
 
     async def next(self) -> tuple[dict[str, str], bytes]:
-        return await asyncio.wait_for(self.came.get(), 20)
+        return await asyncio.wait_for(self.came.get(), 60)
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")

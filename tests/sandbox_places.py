@@ -81,7 +81,7 @@ async def run(sandbox: Sandbox, *argv: str, **setting: Any) -> tuple[int, str]:
     """The exit code and everything printed."""
     with tempfile.TemporaryFile() as printed:
         process = await sandbox.start(Command(argv, stdout=printed.fileno(), **setting))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             code = await process.wait()
         printed.seek(0)
         return code, printed.read().decode()
@@ -93,6 +93,6 @@ async def first_line(sandbox: Sandbox, *argv: str) -> tuple[Process, str]:
     process = await sandbox.start(Command(argv, stdout=writer))
     os.close(writer)
     with os.fdopen(reader, "rb") as printed:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             line = await asyncio.to_thread(printed.readline)
     return process, line.decode()

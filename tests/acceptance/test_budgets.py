@@ -1,6 +1,5 @@
 """A real worker and a real Claude Code run out of a shared budget, or into a provider's limit."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -55,10 +54,8 @@ async def test_a_task_is_tried_again_when_the_providers_limit_ends(
     system: System, program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULLYARD_CLAUDE_CODE", str(program))
-    # The program is told by the gateway that to ask again is in vain.
-    reset = (datetime.now(UTC) + timedelta(seconds=12)).isoformat()
-    window = [("anthropic-ratelimit-requests-reset", reset), ("anthropic-ratelimit-requests-remaining", "0")]
-    busy = Failure(429, "rate_limit_error", "Come back later.", window)
+    # The program is told by the gateway that to ask again is in vain, however late it asks first.
+    busy = Failure(429, "rate_limit_error", "Come back later.", [("retry-after", "5")])
     async with ModelServer([busy, READ, EDIT, DONE]) as server:
         await system.start_worker(
             anthropic_api_key="sk-ant-canary-7", anthropic_base_url=server.base_url, quota_wait_seconds="1"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ def some_frames(count: int = 120, seed: int = 7) -> list[bytes]:
 
 
 async def until_settled(log: WrittenLog, field: str = "sha256") -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (shown := await log.resource())[field]:
             pass
     return shown

@@ -125,7 +125,7 @@ async def test_a_wrong_message_is_told_so_and_the_connection_goes_on(
     async with listening(coordinator) as socket:
         for kind, message in WRONG.items():
             await socket.send(message)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 answer = await hear(socket)
             while answer["type"] == "subscribed":
                 answer = await hear(socket)
@@ -212,7 +212,7 @@ async def test_revoking_a_token_closes_its_connection(coordinator: RunningCoordi
     async with listening(coordinator, token=token["secret"]) as socket:
         await subscribe(socket, "subscribe-events")
         await coordinator.http.delete(f"/api/v1/tokens/{token['id']}")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             with pytest.raises(ConnectionClosed) as caught:
                 await socket.recv()
     assert caught.value.rcvd is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import httpx
@@ -322,9 +323,11 @@ async def test_a_text_that_names_a_long_value_often_is_cut_while_it_is_made(
     project_id = await coordinator.project()
     task = {"title": "t", "description": "{data.*}" * 12_000}
     await rule(coordinator, project_id, conditions=[], task=task)
-    async with asyncio.timeout(5):
-        answer = await send(coordinator, event(data=["x" * 15_000] * 60))
+    began = time.process_time()
+    answer = await send(coordinator, event(data=["x" * 15_000] * 60))
     assert answer.status_code == 201, answer.text
+    # The coordinator is a part of this process.
+    assert time.process_time() - began < 5
     made = await coordinator.get(f"/tasks/{answer.json()['task_ids'][0]}")
     assert len(made["description"]) == 100_000
 

@@ -76,7 +76,7 @@ def frames(ids: dict[str, str]) -> st.SearchStrategy[str | bytes]:
 def alive(socket: ClientConnection) -> None:
     """Everything that comes before the answer to a ping is a message by the schema."""
     socket.send('{"type": "ping"}')
-    while _messages.validate_json(socket.recv(timeout=10)).type != "pong":
+    while _messages.validate_json(socket.recv(timeout=60)).type != "pong":
         pass
 
 
@@ -111,7 +111,7 @@ async def test_broken_text_closes_one_connection_and_no_other(coordinator: Runni
         ):
             socket.send(b"\xff\xfe", text=True)
             with pytest.raises(ConnectionClosed) as caught:
-                socket.recv(timeout=10)
+                socket.recv(timeout=60)
             alive(other)
         assert caught.value.rcvd is not None
         return caught.value.rcvd.code

@@ -181,8 +181,9 @@ async def test_a_caller_that_hangs_up_finds_what_it_did(coordinator: RunningCoor
     async with coordinator.served.services.database.transaction() as connection:
         held = "SELECT 1 FROM project_queue WHERE project_id = :id FOR UPDATE"
         await connection.execute(text(held), {"id": project_id})
+        gives_up: dict[str, Any] = {"headers": KEY, "timeout": httpx.Timeout(30, read=0.5)}
         with pytest.raises(httpx.ReadTimeout):
-            await coordinator.http.post("/api/v1" + path, json={"title": "once"}, headers=KEY, timeout=0.5)
+            await coordinator.http.post("/api/v1" + path, json={"title": "once"}, **gives_up)
     answer = await eventually(lambda: unless_in_flight(coordinator, path))
     assert answer.headers["idempotency-replayed"] == "true"
     assert await titles(coordinator) == ["once"]

@@ -28,7 +28,7 @@ from tests.postgres import FAST, fast_directory, run_apart
 
 # What is acknowledged has to outlive the process, and the machine need not.
 DURABLE = {**FAST, "synchronous_commit": "on"}
-RESUME_SECONDS = 30
+RESUME_SECONDS = 60
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
 """A provider's limit pauses what needs the credential, and nothing else, until the reset that it names."""
 
 import asyncio
+from datetime import datetime
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from pullyard.protocol.worker import HeartbeatRequest, HeldExecution, QuotaWindow
 from pullyard.worker.gateway.ledger import Failure, Ledger
@@ -15,7 +17,11 @@ from tests.postgres import database_url, postgres_server
 __all__ = ["coordinator", "database_url", "postgres_server"]
 
 CLAUDE = {"name": "claude-code", "settings": {}}
-SHORT_SECONDS = 1.5
+LONG_SECONDS = 3600.0
+NEARER = """
+UPDATE tasks SET refused_until = now() + interval '1 s', quota_until = now() + interval '1 s'
+WHERE quota_until IS NOT NULL RETURNING quota_until
+"""
 
 
 def limit(seconds: float, credential: str = "anthropic") -> RateLimited:
@@ -43,19 +49,26 @@ async def limited_worker(coordinator: RunningCoordinator, seconds: float) -> tup
     return worker, project, queued
 
 
+async def reset_soon(coordinator: RunningCoordinator) -> datetime:
+    """As if the limit had always ended in a second; the time of that."""
+    async with coordinator.served.services.database.transaction() as connection:
+        return await connection.scalar(text(NEARER))
+
+
 async def test_queued_tasks_wait_for_the_reset_and_say_so(coordinator: RunningCoordinator) -> None:
-    worker, _, queued = await limited_worker(coordinator, SHORT_SECONDS)
+    worker, _, queued = await limited_worker(coordinator, LONG_SECONDS)
     task = await coordinator.get(f"/tasks/{queued}")
     assert (task["state"], task["pending_reason"]) == ("queued", "quota")
     assert task["held_until"] is not None
     assert not (await worker.poll(wait=0.2)).grants
+    reset = await reset_soon(coordinator)
     async with asyncio.timeout(60):
         while not (grants := (await worker.poll(wait=0.1)).grants):
             continue
     assert grants[0].task.id == queued
     # By the database's clock it was not given out before the reset.
     (execution,) = (await coordinator.get(f"/tasks/{queued}/executions"))["items"]
-    assert execution["assigned_at"] >= task["held_until"]
+    assert datetime.fromisoformat(execution["assigned_at"]) >= reset
 
 
 async def test_other_agents_and_other_workers_go_on(coordinator: RunningCoordinator) -> None:
@@ -73,12 +86,12 @@ async def test_an_execution_that_ended_of_it_is_tried_again(coordinator: Running
     worker = await coordinator.worker()
     grant = await worker.claim()
     await worker.walk(grant, "prepare", "implement")
-    assert (
-        await worker.finish(grant, reason="quota_reached", quota_seconds=SHORT_SECONDS)
-    ).status_code == 200
+    ended = await worker.finish(grant, reason="quota_reached", quota_seconds=LONG_SECONDS)
+    assert ended.status_code == 200
     read = await coordinator.get(f"/tasks/{task['id']}")
     assert (read["state"], read["pending_reason"], read["tries"]) == ("queued", "quota", 0)
     assert not (await worker.poll(wait=0.2)).grants
+    await reset_soon(coordinator)
     async with asyncio.timeout(60):
         while not (await worker.poll(wait=0.1)).grants:
             continue

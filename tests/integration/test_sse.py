@@ -31,7 +31,7 @@ async def streaming(
     coordinator: RunningCoordinator, path: str, **headers: str
 ) -> AsyncIterator[AsyncIterator[Event]]:
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         coordinator.http.stream("GET", "/api/v1" + path, headers=headers) as response,
     ):
         assert response.status_code == 200, await response.aread()

@@ -51,7 +51,7 @@ def parent(place):
 
 def fetch(url, statement="SELECT 1"):
     async def run():
-        connection = await asyncpg.connect(url, timeout=10)
+        connection = await asyncpg.connect(url, timeout=60)
         try:
             return await connection.fetchval(statement)
         finally:
@@ -62,7 +62,7 @@ def fetch(url, statement="SELECT 1"):
 
 def wait_for_end(processes):
     for process in processes:
-        strays.await_end(process, 30)
+        strays.await_end(process, 60)
         assert not Path(f"/proc/{process}/cwd").exists()
 
 
@@ -130,7 +130,7 @@ def test_a_killed_server_comes_back_under_its_parent(postgres, place):
                 await connection.close()
                 return
 
-    asyncio.run(asyncio.wait_for(until_it_answers(), 20))
+    asyncio.run(asyncio.wait_for(until_it_answers(), 60))
     assert strays.told_server(place / "cluster") != server
 
 

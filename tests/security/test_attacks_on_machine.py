@@ -95,7 +95,7 @@ async def sandbox_with(backend: str, place: Path, limits: Limits, account: int =
 async def ended(sandbox: Sandbox, *argv: str) -> tuple[int, str]:
     """The exit code of a command, and what it ran into."""
     process = await sandbox.start(Command(argv))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         return await process.wait(), process.exceeded
 
 

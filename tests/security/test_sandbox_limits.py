@@ -57,7 +57,7 @@ def groups_of(sandbox: Bubblewrap) -> list[Path]:
 async def ended(sandbox: Sandbox, *argv: str) -> tuple[int, str]:
     """The exit code of a command, and what it ran into."""
     process = await sandbox.start(Command(argv))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         return await process.wait(), process.exceeded
 
 

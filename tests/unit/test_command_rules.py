@@ -111,7 +111,7 @@ def test_a_shell_starts_nothing_that_was_not_seen(stubs: Path, pieces: list[str]
         cwd="/",
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=10,
+        timeout=60,
         check=False,
     )
     started = log.read_text().split("\x1e")[:-1] if log.exists() else []

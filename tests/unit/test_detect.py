@@ -285,6 +285,6 @@ def counts_of_exit(code: int) -> tuple[int, int]:
 def test_a_program_that_is_not_installed_is_told_from_one_that_fails(line: str, *, there: bool) -> None:
     lookup = lookup_of(shlex.split(line))
     assert lookup is not None
-    done = subprocess.run(lookup, capture_output=True, check=False, timeout=20)
+    done = subprocess.run(lookup, capture_output=True, check=False, timeout=60)
     assert (done.returncode == 0) is there
     assert lookup_of(["./gradlew", "test"]) is None, "one of the repository's own has to be there"

@@ -83,7 +83,7 @@ async def test_a_lock_is_another_processs_until_that_one_is_killed(tmp_path: Pat
     assert holder_of(path) == holder.pid
     holder.kill()
     await holder.wait()
-    async with asyncio.timeout(10), locked(path):
+    async with asyncio.timeout(60), locked(path):
         assert take(path) is None
 
 

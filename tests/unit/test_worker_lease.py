@@ -51,4 +51,4 @@ async def test_who_waits_goes_on_with_the_heartbeat_that_names_it() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     lease.renew(99.0, 30.0, ["exec_a", "exec_b"])
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)

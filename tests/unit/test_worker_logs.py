@@ -13,7 +13,7 @@ async def test_logs_that_can_not_be_watched_do_not_keep_the_end_from_being_told(
         client, tmp_path / "gone", execution_id="exec_1", fence=1, limit_bytes=1, watched=lambda: False
     )
     shipping = asyncio.create_task(ship(shipper))
-    await asyncio.wait({shipping}, timeout=10)
+    await asyncio.wait({shipping}, timeout=60)
     assert shipping.done()
     assert shipping.exception() is None
     await client.close()
