@@ -19,7 +19,7 @@ from pullyard.forges.feedback import (
     Thread,
     Trust,
     page_url,
-    thread_of,
+    threads_of,
 )
 from pullyard.forges.pages import Ask, read_page, read_pages, search
 from pullyard.forges.protocol import Checks, Offer
@@ -296,13 +296,10 @@ class BitbucketForge(ApiForge):
         return said
 
     async def threads(self, api: Api, place: Place, found: Found) -> list[Thread]:
-        threads: dict[int, list[_Comment]] = {}
-        for one in await comments_of(api, pull_of(place, found)):
-            threads.setdefault(one.parent.id if one.parent else one.id, []).append(one)
-        return [
-            thread_of(str(key), [(one.links.html.href, one.content.raw) for one in said])
-            for key, said in threads.items()
-        ]
+        return threads_of(
+            (one.parent.id if one.parent else one.id, one.links.html.href, one.content.raw)
+            for one in await comments_of(api, pull_of(place, found))
+        )
 
     async def say_in(self, api: Api, place: Place, found: Found, thread: Thread, text: str) -> None:
         wish = {"content": {"raw": text}, "parent": {"id": int(thread.key)}}

@@ -61,10 +61,15 @@ class Thread:
     texts: tuple[str, ...]
 
 
-def thread_of(key: str, said: Iterable[tuple[str | None, str | None]]) -> Thread:
-    """``said``: where each remark stands, and its text."""
-    places, texts = zip(*said, strict=True)
-    return Thread(key, frozenset(places), tuple(text or "" for text in texts))
+def threads_of(said: Iterable[tuple[str | int, str | None, str | None]]) -> list[Thread]:
+    """``said``: of each remark its thread's key, where it stands, and its text."""
+    threads: dict[str, list[tuple[str | None, str]]] = {}
+    for key, page, text in said:
+        threads.setdefault(str(key), []).append((page, text or ""))
+    return [
+        Thread(key, frozenset(page for page, _ in part), tuple(text for _, text in part))
+        for key, part in threads.items()
+    ]
 
 
 def said_in_review(key: str, text: str, who: Account, url: str, *, wants_changes: bool) -> Said:

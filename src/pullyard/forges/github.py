@@ -18,7 +18,7 @@ from pullyard.forges.feedback import (
     Trust,
     page_url,
     said_in_review,
-    thread_of,
+    threads_of,
 )
 from pullyard.forges.pages import asks, read_page, read_pages, read_whole
 from pullyard.forges.protocol import Checks, Offer
@@ -343,12 +343,10 @@ class GitHubForge(ApiForge):
         return [*reviews, *lines, *plain]
 
     async def threads(self, api: Api, place: Place, found: Found) -> list[Thread]:
-        threads: dict[int, list[_LineComment]] = {}
-        for one in await self._line_comments(api, place, found):
-            threads.setdefault(one.in_reply_to_id or one.id, []).append(one)
-        return [
-            thread_of(str(key), [(one.html_url, one.body) for one in said]) for key, said in threads.items()
-        ]
+        return threads_of(
+            (one.in_reply_to_id or one.id, one.html_url, one.body)
+            for one in await self._line_comments(api, place, found)
+        )
 
     async def say_in(self, api: Api, place: Place, found: Found, thread: Thread, text: str) -> None:
         path = f"/repos/{place.path}/pulls/{found.number}/comments/{thread.key}/replies"

@@ -17,7 +17,7 @@ from pullyard.forges.feedback import (
     Thread,
     Trust,
     page_url,
-    thread_of,
+    threads_of,
 )
 from pullyard.forges.pages import asks, read_pages, read_whole, search
 from pullyard.forges.protocol import Checks, Offer
@@ -267,11 +267,11 @@ class GitLabForge(ApiForge):
         ]
 
     async def threads(self, api: Api, place: Place, found: Found) -> list[Thread]:
-        return [
-            thread_of(one.id, [(page_of(note, found), note.body) for note in one.notes])
+        return threads_of(
+            (one.id, page_of(note, found), note.body)
             for one in await self._discussions(api, place, found)
-            if one.notes
-        ]
+            for note in one.notes
+        )
 
     async def say_in(self, api: Api, place: Place, found: Found, thread: Thread, text: str) -> None:
         path = f"{request_of(place, found)}/discussions/{quote(thread.key, safe='')}/notes"
