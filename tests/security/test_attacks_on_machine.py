@@ -176,10 +176,12 @@ async def test_a_neighbour_goes_on_beside_one_who_takes_everything(backend: str,
         sandbox_with(backend, tmp_path / "greedy", greedy) as hostile,
         sandbox_with(backend, tmp_path / "honest", Limits(), account=1) as neighbour,
     ):
-        alone = await pipelines(neighbour)
+        before = await pipelines(neighbour)
         attack, _ = await first_line(hostile, "python3", "-c", TAKE_EVERYTHING)
         beside = await pipelines(neighbour)
         await attack.kill()
+        # On both sides of it, as whatever else the machine does may begin meanwhile.
+        alone = max(before, await pipelines(neighbour))
     assert beside < 4 * alone + 0.2, (alone, beside)
 
 
