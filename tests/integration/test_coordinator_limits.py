@@ -119,8 +119,8 @@ async def test_two_polls_of_a_worker_are_handed_different_grants(database_url: s
 async def test_the_same_question_twice_at_once_is_given_one_answer(coordinator: RunningCoordinator) -> None:
     worker = await coordinator.worker(slots=4)
     project_id = await coordinator.project(max_running=5)
-    polls = [asyncio.create_task(worker.poll(slots=1, wait=10, request_id="same")) for _ in range(2)]
-    done, _ = await asyncio.wait(polls, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    polls = [asyncio.create_task(worker.poll(slots=1, wait=25, request_id="same")) for _ in range(2)]
+    done, _ = await asyncio.wait(polls, timeout=60, return_when=asyncio.FIRST_COMPLETED)
     assert [len((await one).grants) for one in done] == [0]
     for _ in range(2):
         await coordinator.task(project_id)
