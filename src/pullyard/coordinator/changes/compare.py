@@ -71,18 +71,23 @@ async def compare_errand_ended(
 ) -> None:
     """What could not be tried is not tried again before something has moved."""
     del message
-    merges: list[list[Any]] = errand.given.get("merges", [])
     # A base branch has moved since: what was tried into it, and what was not, is asked for again.
     stale = errand.given.get("stale", False)
     changed: set[str] = set()
-    for result in report.compare.results if report.done and report.compare else []:
-        if 0 <= result.place < len(merges) and not (stale and merges[result.place][1] is None):
-            changed.update(await note_result(connection, merges[result.place], result))
+    for merge, result in tried_merges(errand.given.get("merges", []), report):
+        if not (stale and merge[1] is None):
+            changed.update(await note_result(connection, merge, result))
     for change_id in sorted(changed):
         await tell_conflicts(connection, errand.tenant_id, change_id)
     over = [] if stale else errand.given.get("over", [])
     ids, commits = [one[0] for one in over], [one[1] for one in over]
     await connection.execute(named("compare_over"), {"ids": ids, "commits": commits})
+
+
+def tried_merges(merges: list[list[Any]], report: ErrandReport) -> list[tuple[list[Any], TrialResult]]:
+    """What was asked for, each with what the worker says of it."""
+    results = report.compare.results if report.done and report.compare else []
+    return [(merges[one.place], one) for one in results if 0 <= one.place < len(merges)]
 
 
 async def note_result(connection: AsyncConnection, merge: list[Any], result: TrialResult) -> list[str]:
