@@ -18,8 +18,12 @@ async def test_the_board_shows_a_task_that_somebody_else_creates(
     project_id = await coordinator.project()
     page, complaints = await open_page(browser, coordinator)
     queued = page.get_by_role("region", name="Queued")
-    await coordinator.task(project_id, title="Mend the roof")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    task = await coordinator.task(project_id, title="Mend the roof")
     await expect(queued.get_by_text("Mend the roof")).to_be_visible()
+    # It came with the news: many boards would ask for it at the same time.
+    assert f"{coordinator.url}/api/v1/tasks/{task['id']}" not in asked
     assert complaints == []
 
 
