@@ -267,6 +267,7 @@ async def test_private_addresses_are_not_written_to(coordinator: RunningCoordina
         {"endpoint": "ftp://push.example/1"},
         {"p256dh": "A" * 87},
         {"auth": "short"},
+        {"auth": "A" * 21 + "B"},
         {"events": ["log.appended"]},
     ],
 )

@@ -127,6 +127,8 @@ class Pushes:
         try:
             outcome, problem = await sender.send(row["endpoint"], row["p256dh"], row["auth"], message_of(row))
             await _note(services, row, outcome, problem)
+        except DATABASE_AWAY as error:
+            logger.warning("a push could not be noted", error=type(error).__name__)
         except Exception:
             logger.exception("a push failed", device_id=row["device_id"])
 

@@ -43,7 +43,7 @@ class Sender:
     private: Sequence[PrivatePlace] = ()
 
     async def send(self, endpoint: str, p256dh: str, auth: str, message: bytes) -> tuple[Outcome, str]:
-        """What became of it, and a sentence where it was not taken. Raises nothing."""
+        """What became of it, and a sentence where it was not taken. Raises RequestError for wrong keys."""
         headers = {
             "authorization": authorization(self.key, endpoint, self.contact, time.time()),
             "content-encoding": "aes128gcm",
