@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser import BROWSER_TEST, browser
+from tests.browser import BROWSER_TEST, browser, look_at
 from tests.repositories import git_in
 from tests.system import System
 
@@ -197,6 +197,8 @@ async def test_from_the_login_link_to_a_merged_change(
     hands = kind(page, pictures)
     await page.goto(await system.coordinator.served.login_url())
     await hands.picture("login")
+    # The one page that no other test looks at: it is none of the web interface's own.
+    assert await look_at(page, f"login-{kind.__name__}", pictures) == []
     await hands.press(page.get_by_role("button", name="Log in"))
     await expect(page.get_by_role("heading", level=1, name="Tasks")).to_be_visible()
     await hands.picture("empty-board")
