@@ -15,7 +15,7 @@ export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 
 WEB := src/pullyard/coordinator/static/index.html
 
-.PHONY: web web-if-possible demo up test attacks check check-web bench simulate soak lock clean system system-for-tests
+.PHONY: web web-if-possible demo up test attacks check check-web bench simulate soak lock pictures clean system system-for-tests
 
 demo: $(STAMP) system web-if-possible
 	@$(BIN)/pullyard demo $(ARGS)
@@ -71,6 +71,10 @@ lock: $(STAMP)
 
 web: $(WEB)
 	@:
+
+# Of every page of the web interface, into docs/pictures.
+pictures: $(STAMP) $(WEB) system-for-tests
+	@$(BIN)/python -m tests.pictures
 
 # Everything but the pages works without Node, so a missing one stops nobody.
 web-if-possible:

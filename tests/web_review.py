@@ -70,12 +70,12 @@ class Review:
     comparison: dict[str, Any]
 
 
-def receipt_of(*, passed: bool) -> Receipt:
+def receipt_of(commit: str, *, passed: bool) -> Receipt:
     tests = Tally(framework="pytest", passed=41, failed=0 if passed else 1, skipped=2)
     outcome = "passed" if passed else "failed"
     command = CommandResult(argv=["pytest", "shop"], exit_code=0, seconds=7.4, outcome=outcome, tests=tests)
     return Receipt(
-        commit="b" * 40, tree="c" * 40, base_commit="a" * 40, commands=[command], passed=passed, seconds=8.1
+        commit=commit, tree="c" * 40, base_commit="a" * 40, commands=[command], passed=passed, seconds=8.1
     )
 
 
@@ -90,7 +90,7 @@ async def deliver(
 ) -> None:
     await worker.walk(grant, "prepare", "implement", "verify", "publish")
     spent = Usage(cost_micros=cost, input_tokens=90_000, output_tokens=7_000)
-    receipt = receipt_of(passed=passed)
+    receipt = receipt_of(work.commit, passed=passed)
     answer = await worker.finish(grant, change=work, receipt=receipt, usage=spent)
     assert answer.status_code == 200, answer.text
 
@@ -116,21 +116,27 @@ async def make_review(coordinator: RunningCoordinator) -> Review:
         acceptance_criteria=CRITERIA,
         priority=50,
     )
-    await collide(coordinator)
+    await collide(coordinator, HOSTILE)
     comparison = await compared(coordinator, worker, project)
     await coordinator.task(project, title="Print the totals", target_files=["shop"])
     return Review(project, worker, change, comparison)
 
 
-async def collide(coordinator: RunningCoordinator) -> None:
-    """Has a worker tell that of the two open changes only one can be merged."""
+async def collide(coordinator: RunningCoordinator, *more: str) -> None:
+    """Has a worker tell that of two open changes only one can be merged, by ``more`` files too."""
     compares = await coordinator.worker(protocol=4)
-    [errand] = (await compares.poll(slots=0, wait=10)).errands
-    assert errand.compare is not None
-    pair = [merge.other != "" for merge in errand.compare.merges].index(True)
-    found = TrialResult(place=pair, files=["shop/totals.py", HOSTILE], total=7)
-    said = ErrandReport(fence=errand.fence, done=True, compare=CompareReport(results=[found]))
-    assert (await compares.post(f"/errands/{errand.id}", said)).status_code == 200
+    pairs = 0
+    while not pairs:
+        [errand] = (await compares.poll(slots=0, wait=10)).errands
+        assert errand.compare is not None
+        found = [
+            TrialResult(place=place, files=["shop/totals.py", *more], total=1 + len(more))
+            for place, merge in enumerate(errand.compare.merges)
+            if merge.other
+        ]
+        pairs = len(found)
+        said = ErrandReport(fence=errand.fence, done=True, compare=CompareReport(results=found))
+        assert (await compares.post(f"/errands/{errand.id}", said)).status_code == 200
 
 
 async def compared(coordinator: RunningCoordinator, worker: WireWorker, project: str) -> dict[str, Any]:
