@@ -37,6 +37,17 @@ async def send_back(page: Page, worker: WireWorker) -> None:
     await expect(page.get_by_text("$0.50")).to_be_visible()
 
 
+async def look_at_the_other(page: Page, coordinator: RunningCoordinator) -> None:
+    """The change that has collided is brought up to date, and says why."""
+    open_ = (await coordinator.get("/changes?state=open"))["items"]
+    other = next(one["id"] for one in open_ if one["title"].startswith("Name the titles"))
+    await page.goto(f"{coordinator.url}/changes/{other}")
+    since = page.locator(".rounds").get_by_role("listitem").filter(has_text="Bring up to date")
+    await expect(since).to_contain_text("Merged first: #2 Round the totals")
+    at_it = page.get_by_text("An agent is at it:")
+    await expect(at_it).to_contain_text("since #2 Round the totals came into")
+
+
 async def test_a_change_is_reviewed_and_merged_by_keyboard(
     browser: Browser, coordinator: RunningCoordinator
 ) -> None:
@@ -91,14 +102,7 @@ async def test_a_change_is_reviewed_and_merged_by_keyboard(
     done = ErrandReport(fence=errand.fence, done=True, commit="e" * 40)
     await scene.worker.post(f"/errands/{errand.id}", done)
     await expect(page.locator(".heading .state-mark")).to_have_text("merged")
-
-    # The other one is brought up to date, and says why.
-    open_ = (await coordinator.get("/changes?state=open"))["items"]
-    other = next(one["id"] for one in open_ if one["title"].startswith("Name the titles"))
-    await page.goto(f"{coordinator.url}/changes/{other}")
-    since = page.locator(".rounds").get_by_role("listitem").filter(has_text="Bring up to date")
-    await expect(since).to_contain_text("Merged first: #2 Round the totals")
-    await expect(page.get_by_text("An agent is at it:")).to_contain_text("since #2 Round the totals came into")
+    await look_at_the_other(page, coordinator)
     assert complaints == []
 
 
