@@ -48,12 +48,17 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def opened(browser: Browser, coordinator: Coordinator, device: Device) -> AsyncIterator[Page]:
+async def opened(
+    browser: Browser, coordinator: Coordinator, device: Device, *, service_worker: bool = True
+) -> AsyncIterator[Page]:
     """An empty page of somebody who is logged in, with nothing kept of earlier ones."""
     width, height = device.size
     phone = device.slower > 1
     context = await browser.new_context(
-        viewport={"width": width, "height": height}, is_mobile=phone, has_touch=phone
+        viewport={"width": width, "height": height},
+        is_mobile=phone,
+        has_touch=phone,
+        service_workers="allow" if service_worker else "block",
     )
     context.set_default_timeout(PATIENCE_MS)
     await context.add_init_script(path=SCRIPT)
