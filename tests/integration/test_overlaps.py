@@ -7,7 +7,7 @@ import msgspec
 
 from pullyard.coordinator.tasks.overlaps import MOST_TASKS
 from pullyard.protocol.worker import Diffstat, FileChange, Grant
-from tests.coordinator import RunningCoordinator, WireWorker, change_of
+from tests.coordinator import RunningCoordinator, WireWorker, change_of, running_coordinator
 
 
 async def queueing(coordinator: RunningCoordinator, **fields: Any) -> str:
@@ -167,16 +167,18 @@ async def test_what_another_project_can_not_run_holds_nobody(coordinator: Runnin
     assert (await coordinator.get(f"/tasks/{task['id']}"))["waits_for"] is None
 
 
-async def test_a_task_behind_very_many_does_not_wait_for_ever(coordinator: RunningCoordinator) -> None:
-    project_id, worker = await queueing(coordinator), await coordinator.worker()
-    await coordinator.task(project_id, target_files=["src"])
-    running = await worker.claim()
-    ahead = [
-        coordinator.task(project_id, target_files=[f"docs/{number}"], priority=1)
-        for number in range(MOST_TASKS)
-    ]
-    await asyncio.gather(*ahead)
-    last = await coordinator.task(project_id, target_files=["src/a.py"])
-    assert await held(coordinator, last) == ("pending", "overlap", running.task.id)
-    await change_nothing(worker, running)
-    await coordinator.until_task(last["id"], "queued")
+async def test_a_task_behind_very_many_does_not_wait_for_ever(database_url: str) -> None:
+    # To make them all may take longer than a lease usually is, and nobody beats meanwhile.
+    async with running_coordinator(database_url, lease_seconds=600) as coordinator:
+        project_id, worker = await queueing(coordinator), await coordinator.worker()
+        await coordinator.task(project_id, target_files=["src"])
+        running = await worker.claim()
+        ahead = [
+            coordinator.task(project_id, target_files=[f"docs/{number}"], priority=1)
+            for number in range(MOST_TASKS)
+        ]
+        await asyncio.gather(*ahead)
+        last = await coordinator.task(project_id, target_files=["src/a.py"])
+        assert await held(coordinator, last) == ("pending", "overlap", running.task.id)
+        await change_nothing(worker, running)
+        await coordinator.until_task(last["id"], "queued")
