@@ -61,7 +61,7 @@ class WireWorker:
         wish = ClaimRequest(request_id=request_id or uuid4().hex, slots=slots, wait_seconds=wait)
         return await self.ask("/claim", wish, ClaimAnswer)
 
-    async def claim(self, wait: float = 10.0) -> Grant:
+    async def claim(self, wait: float = 30.0) -> Grant:
         """One grant, confirmed by a heartbeat."""
         grants = (await self.poll(wait=wait)).grants
         assert len(grants) == 1, "nothing was granted"
@@ -126,7 +126,7 @@ class RunningCoordinator:
 
     def client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        wanted = {"verify": AUTHORITIES, "timeout": 30, **options}
+        wanted = {"verify": AUTHORITIES, "timeout": PATIENCE_SECONDS, **options}
         client = httpx.AsyncClient(base_url=self.url, headers=headers, **wanted)
         self.clients.append(client)
         return client
