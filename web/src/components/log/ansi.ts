@@ -32,8 +32,9 @@ export function coloured(line: string): Piece[] {
   const pieces: Piece[] = [];
   // With one group every other part is a sequence's numbers.
   for (const [place, part] of line.split(COLOURS).entries()) {
+    const text = place % 2 ? "" : plain(part);
     if (place % 2) apply(style, part);
-    else if (plain(part)) pieces.push(pieceOf(style, plain(part)));
+    else if (text) pieces.push(pieceOf(style, text));
   }
   return pieces;
 }
