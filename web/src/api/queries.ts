@@ -9,7 +9,8 @@ export const queryClient = new QueryClient({
       // What was read once can be read again without a connection.
       gcTime: 24 * 3_600_000,
       networkMode: "always",
-      retry: (count, error) => !(error instanceof ApiProblem && error.status < 500) && count < 3,
+      // What goes on failing is told soon, and tried again with every heartbeat (see live.ts).
+      retry: (count, error) => !(error instanceof ApiProblem && error.status < 500) && count < 1,
     },
     mutations: { networkMode: "always" },
   },

@@ -1,5 +1,6 @@
 import { Button } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
+import { useState } from "react";
 import { Notice } from "./Notice";
 import { plain } from "./plain";
 
@@ -14,10 +15,13 @@ export function NoSuchPage() {
 
 /** Instead of a page until what it is about was read, and what keeps it from being read. */
 export function Unread({ what, error }: { what: string; error: Error | null }) {
+  // While it is asked for once more there is no error, and nothing better to show.
+  const [last, setLast] = useState(error);
+  if (error && error !== last) setLast(error);
   return (
     <div className="stack">
       <h1>{what}</h1>
-      <Notice error={error} />
+      <Notice error={error ?? last} />
     </div>
   );
 }

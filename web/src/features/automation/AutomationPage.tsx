@@ -22,7 +22,7 @@ export function AutomationPage() {
   const automation = useQuery(automationQuery(projectId));
   const project = useProject(projectId);
   useTitle(project && `Automation of ${project.name}`);
-  if (!automation.data) return <Unread what="Automation" error={automation.error} />;
+  if (!automation.data) return <Unread key={projectId} what="Automation" error={automation.error} />;
   const it = automation.data;
   return (
     <div className="stack">

@@ -34,7 +34,7 @@ export function ChangePage() {
   const { changeId } = route.useParams();
   const change = useQuery(changeQuery(changeId));
   useTitle(change.data?.title ?? "Change");
-  if (!change.data) return <Unread what="Change" error={change.error} />;
+  if (!change.data) return <Unread key={changeId} what="Change" error={change.error} />;
   return <Whole key={changeId} change={change.data} />;
 }
 

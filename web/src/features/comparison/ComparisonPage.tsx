@@ -32,7 +32,7 @@ export function ComparisonPage() {
   const [asked, ask] = useState<Candidate | "none" | null>(null);
   useTitle(it?.title ?? "Comparison");
   const decide = useDecision(comparisonId);
-  if (!it) return <Unread what="Comparison" error={error} />;
+  if (!it) return <Unread key={comparisonId} what="Comparison" error={error} />;
   const open = it.decided_at === null;
   return (
     <div className="stack">

@@ -33,7 +33,7 @@ export function TaskPage() {
   const all = executions.data ?? [];
   const execution = all.find((one) => one.id === search.try) ?? all[0];
   useTitle(task.data ? `#${task.data.number} ${plain(task.data.title)}` : "Task");
-  if (!task.data) return <Unread what="Task" error={task.error} />;
+  if (!task.data) return <Unread key={taskId} what="Task" error={task.error} />;
   const question = execution?.state === "waiting_input" ? execution.question : null;
   return (
     <div className="stack">
