@@ -13,27 +13,45 @@ from pullyard.protocol.errors import RequestError
 AUTO = "auto"
 """A project's wish: whatever the repository's host is known to be."""
 BARE = "bare"
-KNOWN_HOSTS: Mapping[str, str] = {
-    "github.com": "github",
-    "gitlab.com": "gitlab",
-    "bitbucket.org": "bitbucket",
-    "codeberg.org": "gitea",
-    "gitea.com": "gitea",
-}
-# The name with which git's own HTTP takes a token in place of a password.
-_GIT_NAMES = {
-    "github": "x-access-token",
-    "gitlab": "oauth2",
-    "gitea": "oauth2",
-    "bitbucket": "x-token-auth",
-}
-_BITBUCKET_PERSON = "x-bitbucket-api-token-auth"
-_USUAL_APIS = {
-    ("github", "github.com"): "https://api.github.com",
-    ("bitbucket", "bitbucket.org"): "https://api.bitbucket.org/2.0",
-}
-_API_PATHS = {"github": "/api/v3", "gitlab": "/api/v4", "gitea": "/api/v1"}
 _USUAL_PORTS = {Transport.HTTP: 80, Transport.HTTPS: 443}
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What is usual for a kind of forge."""
+
+    git_name: str
+    """With which git's own HTTP takes a token in place of a password."""
+    person_name: str | None = None
+    """In place of ``git_name`` where the token is a person's; None: the same."""
+    hosts: tuple[str, ...] = ()
+    """Known to be of this kind."""
+    api_urls: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By the host, where the API is elsewhere; ``*.`` before one is any below it, and ``{host}`` that one."""
+    api_path: str | None = None
+    """Of the API on any other host; None: there is none that is usual."""
+    nested: bool = False
+    """A repository may be in a group of a group."""
+
+
+CONVENTIONS: Mapping[str, Conventions] = {
+    "github": Conventions(
+        git_name="x-access-token",
+        hosts=("github.com",),
+        api_urls={"github.com": "https://api.github.com", "*.ghe.com": "https://api.{host}"},
+        api_path="/api/v3",
+    ),
+    "gitlab": Conventions(git_name="oauth2", hosts=("gitlab.com",), api_path="/api/v4", nested=True),
+    "gitea": Conventions(git_name="oauth2", hosts=("codeberg.org", "gitea.com"), api_path="/api/v1"),
+    "bitbucket": Conventions(
+        git_name="x-token-auth",
+        person_name="x-bitbucket-api-token-auth",
+        hosts=("bitbucket.org",),
+        api_urls={"bitbucket.org": "https://api.bitbucket.org/2.0"},
+    ),
+}
+_UNKNOWN = Conventions(git_name="git")
+_KNOWN_HOSTS = {host: kind for kind, one in CONVENTIONS.items() for host in one.hosts}
 
 
 @dataclass(frozen=True)
@@ -92,12 +110,12 @@ class Sites:
         address = read_address(url)
         if address.transport is Transport.FILE:
             return BARE
-        return self.of(address).kind or KNOWN_HOSTS.get(host_key(address)) or BARE
+        return self.of(address).kind or _KNOWN_HOSTS.get(host_key(address)) or BARE
 
     def check(self, url: str, wish: str) -> None:
         """Raises ForgeNotConfigured where the worker can't speak to the forge's API."""
         kind = self.kind(url, wish)
-        if kind == BARE or kind not in _GIT_NAMES:
+        if kind not in CONVENTIONS:
             return
         address = read_address(url)
         site = self.of(address)
@@ -142,13 +160,17 @@ class Sites:
         # A forge below a path of its host has its API below it, too.
         base = urlsplit(self.of(address).api_url or "").path.partition("/api/")[0]
         parts = parts_of(address, base)
-        several = len(parts) >= 2 if kind == "gitlab" else len(parts) == 2
+        several = len(parts) == 2 or (len(parts) > 2 and conventions(kind).nested)
         if not several or not all(map(is_part, parts)):
             raise RequestError(
                 f"{address.url} names no repository of a {kind} forge: an address ends in owner/name.",
                 code="invalid-repository",
             )
         return Place(address.hostname, "/".join(parts))
+
+
+def conventions(kind: str | None) -> Conventions:
+    return CONVENTIONS.get(kind or BARE, _UNKNOWN)
 
 
 def parts_of(address: Address, base: str) -> list[str]:
@@ -174,20 +196,19 @@ def is_plain(site: Site) -> bool:
 
 
 def usual_api(kind: str, address: Address) -> str | None:
-    key = host_key(address)
-    if known := _USUAL_APIS.get((kind, key)):
-        return known
-    if kind == "github" and key.endswith(".ghe.com"):
-        return f"https://api.{key}"
-    if kind not in _API_PATHS:
+    """None where it has to be said."""
+    usual = conventions(kind)
+    host = host_key(address)
+    if known := usual.api_urls.get(host) or usual.api_urls.get(f"*.{host.partition('.')[2]}"):
+        return known.format(host=host)
+    if usual.api_path is None:
         return None
     web = address.transport in _USUAL_PORTS
     base = f"{address.transport}://{address.host}" if web else f"https://{address.hostname}"
-    return base + _API_PATHS[kind]
+    return base + usual.api_path
 
 
 def git_name(kind: str | None, site: Site) -> str:
     """The user name beside a token, for git over HTTP."""
-    if kind == "bitbucket" and site.username:
-        return _BITBUCKET_PERSON
-    return _GIT_NAMES.get(kind or "", "git")
+    usual = conventions(kind)
+    return (site.username and usual.person_name) or usual.git_name

@@ -71,7 +71,8 @@ AddedNodeInput = Annotated[CommandNode | PromptNode | ApprovalNode, Field(discri
 AddedNodes = Annotated[list[AddedNodeInput], Field(max_length=MAX_ADDED_NODES)]
 
 
-ForgeKind = Literal["auto", "bare", "github", "gitlab", "gitea", "bitbucket"]
+ForgeName = Literal["bare", "github", "gitlab", "gitea", "bitbucket"]
+ForgeKind = Literal["auto", ForgeName]
 
 
 class TaskRepository(Input):

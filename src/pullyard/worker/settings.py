@@ -14,6 +14,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from pullyard.protocol.workflows import ForgeName
+
 RepositoryKind = Literal["node", "python", "go", "rust", "java", "plain"]
 
 
@@ -31,7 +33,7 @@ class ForgeSettings(BaseModel):
     """One host where changes are published; used by the worker alone, it never enters a sandbox."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Literal["github", "gitlab", "gitea", "bitbucket", "bare"] | None = None
+    kind: ForgeName | None = None
     """null: told by the host, for those that everybody knows; ``gitea`` is for Forgejo, too."""
     api_url: str | None = None
     """null: the usual one of its kind."""
