@@ -44,10 +44,11 @@ export function stepsOf(execution: Execution, nodes: ExecutionNode[], now: numbe
 
 /** The phase that runs; of an execution that has ended the one it ended in. */
 export function currentPhase(execution: Execution, nodes: ExecutionNode[]): Phase {
-  const timed = PHASES.findLast((phase) => execution.phase_seconds[phase] !== undefined);
-  // Of a worker that tells of no steps, one is called as its phase.
-  const asking = PHASES.find((phase) => phase === execution.question?.node);
-  return RUNS[execution.state] ?? nodes.at(-1)?.phase ?? timed ?? asking ?? "prepare";
+  // Of a worker that tells of no steps; one that asks is called as its phase, whose time is not told yet.
+  const reached = PHASES.findLast(
+    (phase) => execution.phase_seconds[phase] !== undefined || phase === execution.question?.node,
+  );
+  return RUNS[execution.state] ?? nodes.at(-1)?.phase ?? reached ?? "prepare";
 }
 
 function stateOf(phase: Phase, current: Phase, execution: Execution): PhaseState {
