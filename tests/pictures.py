@@ -49,6 +49,15 @@ def pressing(key: str) -> Deed:
     return press
 
 
+def reading(line: str) -> Deed:
+    """The log comes after the page, by the live connection."""
+
+    async def read(page: Page) -> None:
+        await page.get_by_text(line).wait_for()
+
+    return read
+
+
 async def open_bell(page: Page) -> None:
     await page.get_by_role("button", name="Notifications").click()
     await page.get_by_role("dialog").wait_for()
@@ -76,6 +85,7 @@ ALL = [
         "a task that an agent works on: its phases, its live log, what it costs, and what it reached",
         "/tasks/$taskId",
         "/tasks/{task}",
+        reading("I'll add a test for the other direction"),
     ),
     Picture(
         "conversation",
@@ -84,7 +94,14 @@ ALL = [
         None,
         "/tasks/{task}?view=conversation",
     ),
-    Picture("question", "Question", "a task that waits for a person's answer", None, "/tasks/{asking}"),
+    Picture(
+        "question",
+        "Question",
+        "a task that waits for a person's answer",
+        None,
+        "/tasks/{asking}",
+        reading("The table needs a column for that"),
+    ),
     Picture("review", "Review", "the open changes, the most urgent first", "/review", "/review"),
     Picture(
         "change",
