@@ -7,6 +7,7 @@ import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { Receipt } from "../../components/Receipt";
 import { StateMark } from "../../components/StateMark";
+import { WithCode } from "../../components/WithCode";
 import { ago, useNow } from "../../lib/format";
 import { evidenceOf } from "./criteria";
 import { MergedFirst } from "./MergedFirst";
@@ -32,7 +33,11 @@ function Wanted({ change }: { change: Change }) {
     <section className="panel">
       <h2>What was wanted</h2>
       <Notice error={error} />
-      {task && <p className="text">{plain(task.description) || "Only what the title says."}</p>}
+      {task && (
+        <p className="text">
+          <WithCode text={task.description || "Only what the title says."} />
+        </p>
+      )}
       {criteria.length > 0 && (
         <ul className="criteria" aria-label="Acceptance criteria">
           {criteria.map((one) => (
@@ -60,7 +65,7 @@ function Criterion({ text, evidence }: { text: string; evidence: string | null }
         <IconCircleCheck size={18} aria-hidden />
       )}
       <span>
-        {plain(text)}{" "}
+        <WithCode text={text} />{" "}
         <span className="quiet">
           {evidence === null ? (
             "for you to judge"

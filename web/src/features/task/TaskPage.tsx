@@ -11,6 +11,7 @@ import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { Receipt } from "../../components/Receipt";
 import { StateMark } from "../../components/StateMark";
+import { WithCode } from "../../components/WithCode";
 import { ago, useNow } from "../../lib/format";
 import { useTitle } from "../../lib/title";
 import { words } from "../../lib/words";
@@ -221,13 +222,17 @@ function Brief({ task }: { task: Task }) {
   return (
     <section className="panel" aria-label="Brief">
       <h2>Brief</h2>
-      <p className="text">{plain(task.description) || "No description."}</p>
+      <p className="text">
+        <WithCode text={task.description || "No description."} />
+      </p>
       {task.acceptance_criteria.length > 0 && (
         <>
           <h3>Acceptance criteria</h3>
           <ul className="bullets">
             {task.acceptance_criteria.map((one) => (
-              <li key={one}>{plain(one)}</li>
+              <li key={one}>
+                <WithCode text={one} />
+              </li>
             ))}
           </ul>
         </>
