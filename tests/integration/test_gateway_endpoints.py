@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pullyard.protocol.errors import RequestError
+from pullyard.worker.gateway import keys
 from pullyard.worker.gateway.keys import KeySource
 from pullyard.worker.gateway.openai_chat import UsageTrim
 from pullyard.worker.gateway.prices import load_prices
@@ -198,8 +199,7 @@ async def test_a_key_that_was_refused_is_printed_anew(tmp_path: Path) -> None:
         KeySource(command=["/nowhere/there-is-none"]),
         KeySource(command=["printf", "two words"]),
         KeySource(command=["printf", "a\\001b"]),
-        # For ever: it is cut off, long before its time is over.
-        KeySource(command=["yes", "sk-secret"]),
+        KeySource(command=["true"]),
         KeySource(file=Path("/nowhere/key")),
     ],
 )
@@ -217,6 +217,11 @@ async def test_a_key_that_can_t_be_had_is_told_without_a_word_of_it(
     assert not any(secret in printed for secret in ("sk-secret", "two words"))
 
 
+async def test_a_command_that_prints_for_ever_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "COMMAND_SECONDS", 0.2)
+    assert await KeySource(command=["yes", "sk-secret"]).key() is None
+
+
 async def test_a_command_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
     held = tmp_path / "held"
     os.mkfifo(held)
@@ -229,6 +234,11 @@ async def test_a_command_that_is_given_up_leaves_no_process(tmp_path: Path) -> N
         with pytest.raises(asyncio.CancelledError):
             await asking
         assert await asyncio.wait_for(asyncio.to_thread(end.read), 30) == b""
+
+
+@pytest.mark.parametrize("script", ["echo sk-one > /dev/stdout", "echo sk-one | tee /dev/stdout"])
+async def test_a_command_may_open_what_it_prints_to(script: str) -> None:
+    assert await KeySource(command=["sh", "-c", script]).key() == "sk-one"
 
 
 async def test_a_key_is_not_waited_for_longer_than_its_command_runs(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ again when what it printed is old or was refused.
 """
 
 import asyncio
-import fcntl
 import os
 import signal
 from collections.abc import Sequence
@@ -97,13 +96,13 @@ async def _run(command: Sequence[str]) -> str:
     """What it printed; nothing where it failed, whose reasons are its own and may hold secrets."""
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     quiet = asyncio.subprocess.DEVNULL
-    # No pipe: its end would only come once whatever the command has left running has ended, too.
-    with os.fdopen(os.memfd_create("key", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "rb") as printed:
-        os.ftruncate(printed.fileno(), KEY_BYTES)
-        fcntl.fcntl(printed, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb"), os.fdopen(reading, "rb", buffering=0) as printed:
+        # The end of it would only come once whatever the command has left running has ended, too.
+        os.set_blocking(reading, False)
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=quiet, stdout=printed, stderr=quiet, env=environment, start_new_session=True
+                *command, stdin=quiet, stdout=writing, stderr=quiet, env=environment, start_new_session=True
             )
         except OSError as error:
             logger.warning("gateway.no_key", source=command[0], problem=error.strerror)
@@ -111,8 +110,7 @@ async def _run(command: Sequence[str]) -> str:
         if problem := await _problem_of(process):
             logger.warning("gateway.no_key", source=command[0], problem=problem)
             return ""
-        printed.seek(0)
-        return _first_line(printed.read(KEY_BYTES).rstrip(b"\0"), command[0])
+        return _first_line(printed.read(KEY_BYTES) or b"", command[0])
 
 
 async def _problem_of(process: asyncio.subprocess.Process) -> str:
