@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.coordinator import RunningCoordinator, running_coordinator
-from tests.forges import gitea
+from tests.forges import bitbucket, gitea
 from tests.forges.kinds import KINDS, make_server
 from tests.forges.server import REASON, TOKEN, ForgeServer, Spoken, serve_forge
 from tests.repositories import branches_of, git_in, make_bare_clone, make_repository
@@ -95,6 +95,7 @@ async def test_an_issue_becomes_a_merged_change_with_a_round_of_review(
         Spoken("ada", "Say it twice.", path="result.txt", line=1),
         Spoken("ada", "And mind the README.", path="README", line=1),
     ]
+    server.fault("POST", "/(replies|discussions/.+/notes)$", 404)
     response = await task_number(system, project, 2)
     change = await system.change(task)
     assert response["change_id"] == change["id"]
@@ -106,8 +107,12 @@ async def test_an_issue_becomes_a_merged_change_with_a_round_of_review(
     assert "Say it twice." in said
     assert "And mind the README." in said
     assert "Take it all out." not in response["description"]
-    # So does each remark's own thread; Gitea's API knows no replies.
-    assert sorted(offered.replies) == ([] if server.api == gitea.API else [1, 2])
+    # So does each remark's own thread that takes an answer; Gitea's API knows none, Bitbucket's takes all.
+    answered = {gitea.API: [], bitbucket.API: [1, 2]}.get(server.api, [2])
+    assert sorted(offered.replies) == answered
+    log = await system.log(response["execution_id"], "publish")
+    assert (b"Not every remark could be answered" in log) == (answered == [2])
+    assert b"It could not be said at the change" not in log
     assert all(change["commit"] in text for [text] in offered.replies.values())
     offered.reviews = [("ada", "approved")]
     await until_approved(system, task)

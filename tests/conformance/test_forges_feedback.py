@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pullyard.forges import api
+from pullyard.forges.errors import ForgeRefused
 from pullyard.forges.feedback import MOST_ASKED
 from pullyard.forges.pages import MOST_SMALLER
 from pullyard.forges.protocol import Forge
@@ -19,6 +20,7 @@ from tests.repositories import branches_of
 __all__ = ["pattern", "site"]
 EVERYTHING = Heed(members=True, command="/pullyard", reviews=True, checks=True)
 MARK = "exec_06dz3m8k2c9v4x7q1w5t8y0n2b"
+REPLIED = "/(replies|notes|comments)$"
 
 
 @pytest.fixture
@@ -91,6 +93,21 @@ async def test_a_remark_is_answered_in_its_own_thread_once(
     assert change.replies == ({} if site.kind == "gitea" else {1: [said]})
     assert change.comments == ["/pullyard And well."]
     assert await feedback(forge, site) == told
+
+
+@pytest.mark.parametrize("site", ["github", "gitlab", "bitbucket"], indirect=True)
+async def test_a_remark_that_takes_no_answer_leaves_the_others_theirs(
+    forge: Forge, site: Site, server: ForgeServer
+) -> None:
+    change, said = server.changes[0], f"Done (`{MARK}`)."
+    change.spoken = [Spoken("ada", f"Remark {number}.") for number in range(3)]
+    pages = {one.url for one in await feedback(forge, site) if one.url}
+    server.fault("POST", REPLIED, 404)
+    server.fault("POST", REPLIED, done=True)
+    with pytest.raises(ForgeRefused):
+        await forge.reply(site.url, branch=BRANCH, pages=pages, text=said, mark=MARK)
+    # One answer was lost, and is said once all the same.
+    assert change.replies == {1: [said], 2: [said]}
 
 
 async def test_a_review_that_asks_for_changes_says_what(

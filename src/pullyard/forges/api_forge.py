@@ -277,9 +277,26 @@ class ApiForge(ABC):
         found = await self.find(api, place, branch)
         if found is None:
             return
+        refusal: ForgeRefused | None = None
         for thread in await self.threads(api, place, found):
-            if not thread.pages.isdisjoint(pages) and not any(mark in said for said in thread.texts):
-                await self.say_in(api, place, found, thread, text)
+            if thread.pages.isdisjoint(pages):
+                continue
+            try:
+                await self._answer(api, place, found, thread, text, mark)
+            except ForgeRefused as refused:
+                # It was removed meanwhile, or takes no answers: the others are answered all the same.
+                refusal = refused
+        if refusal is not None:
+            raise refusal
+
+    async def _answer(
+        self, api: Api, place: Place, found: Found, thread: Thread, text: str, mark: str
+    ) -> None:
+        async def texts() -> list[str]:
+            now = await self.threads(api, place, found)
+            return [said for one in now if one.key == thread.key for said in one.texts]
+
+        await once(api, mark, texts, lambda: self.say_in(api, place, found, thread, text), known=thread.texts)
 
     async def feedback(self, url: str, *, branch: str, commit: str, heed: Heed) -> list[Remark]:
         api, place = self._access.open(self.name, url)
@@ -338,12 +355,19 @@ class ApiForge(ABC):
 
 
 async def once(
-    api: Api, mark: str, read: Callable[[], Awaitable[list[str]]], say: Callable[[], Awaitable[None]]
+    api: Api,
+    mark: str,
+    read: Callable[[], Awaitable[Sequence[str]]],
+    say: Callable[[], Awaitable[None]],
+    *,
+    known: Sequence[str] | None = None,
 ) -> None:
-    """Say it where nothing that is said there holds the mark."""
+    """Say it where nothing that is said there holds the mark. ``known`` is what was read just now."""
     for attempt in range(1, OPEN_TRIES + 1):
-        if any(mark in said for said in await read()):
+        texts = await read() if known is None else known
+        if any(mark in said for said in texts):
             return
+        known = None
         try:
             await say()
         except ForgeUnsure:

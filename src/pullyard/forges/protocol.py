@@ -109,7 +109,8 @@ class Forge(Protocol):
     async def reply(self, url: str, *, branch: str, pages: Collection[str], text: str, mark: str) -> None:
         """As ``comment``, in the thread of every remark that stands at one of these pages.
 
-        Nothing where the forge's API has no threads. Bare: nothing.
+        Nothing where the forge's API has no threads. A thread that takes no answer keeps no other from its
+        own; the refusal is raised after the last one. Bare: nothing.
         """
         ...
 

@@ -114,17 +114,25 @@ async def deliver(
     remote = await forge.advance(
         copy.harvest, copy.url, branch=offer.branch, expected=expected, commit=offer.commit
     )
-    mark = context.grant.execution_id
+    return replace(remote, notes=(*remote.notes, *await tell(forge, context, copy, offer)))
+
+
+async def tell(forge: Forge, context: Context, copy: Copy, offer: Offer) -> list[str]:
+    """Sentences on what could not be said: the commits are there, and worth more than words about them."""
+    mark, notes = context.grant.execution_id, list[str]()
     try:
         await forge.comment(copy.url, branch=offer.branch, text=offer.body, mark=mark)
-        if pages := pages_answered(context.grant.task.description):
-            said = reply_text(context, offer.commit)
-            await forge.reply(copy.url, branch=offer.branch, pages=pages, text=said, mark=mark)
     except RemoteFailure as failure:
-        # The commits are there, and worth more than the words about them.
-        note = f"It could not be said at the change: {failure.message}"
-        return replace(remote, notes=(*remote.notes, note))
-    return remote
+        notes.append(f"It could not be said at the change: {failure.message}")
+    pages = pages_answered(context.grant.task.description)
+    if not pages:
+        return notes
+    said = reply_text(context, offer.commit)
+    try:
+        await forge.reply(copy.url, branch=offer.branch, pages=pages, text=said, mark=mark)
+    except RemoteFailure as failure:
+        notes.append(f"Not every remark could be answered in its own thread: {failure.message}")
+    return notes
 
 
 async def take_back(context: Context) -> None:
