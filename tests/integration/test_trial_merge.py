@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from pullyard.forges.access import Access
+from pullyard.forges.bare import BareForge
+from pullyard.git.bare import make_bare
 from pullyard.git.program import Git
-from pullyard.git.trial_merge import conflicting_files
+from pullyard.git.trial_merge import conflicting_files, try_merge
 from pullyard.protocol.errands import CompareErrand, TrialMerge
+from pullyard.protocol.errors import Conflict
 from pullyard.worker.compare import compare
 from pullyard.worker.mirrors import Mirrors
 from pullyard.worker.reap import reap
@@ -56,6 +60,35 @@ async def test_names_are_told_whatever_they_are_and_nothing_stays(work: Path, tm
     assert found == READABLE
     assert await conflicting_files(Git(), mirror, tmp_path / "scratch", one, one) == []
     assert things(mirror) == before
+
+
+def split(work: Path) -> tuple[str, str]:
+    """A commit that moves a directory's files to two others, and one that adds a file to it."""
+    base = write(work, [b"a/1", b"a/2", b"a/3", b"a/4"], "".join(f"{line}\n" for line in range(9)))
+    for name, place in (("1", "b"), ("2", "b"), ("3", "c"), ("4", "c")):
+        (work / place).mkdir(exist_ok=True)
+        git_in(work, "mv", f"a/{name}", f"{place}/{name}")
+    git_in(work, "commit", "-qm", "Split")
+    moved = git_in(work, "rev-parse", "HEAD")
+    git_in(work, "checkout", "-q", "--detach", base)
+    return moved, write(work, [b"a/new"], "new\n")
+
+
+async def test_a_conflict_in_no_file_is_no_clean_merge(work: Path, tmp_path: Path) -> None:
+    moved, added = split(work)
+    tried = await try_merge(Git(), work / ".git", moved, added, seconds=60)
+    assert tried is not None
+    assert (tried.clean, tried.stages) == (False, ())
+    assert await conflicting_files(Git(), work / ".git", tmp_path / "scratch", moved, added) is None
+    git_in(work, "branch", "-f", "main", moved)
+    git_in(work, "branch", "change", added)
+    remote = make_bare_clone(work, tmp_path / "remote.git")
+    own = make_bare(tmp_path / "own.git")
+    with pytest.raises(Conflict, match="moved its files"):
+        await BareForge(Git(), Access()).merge(
+            own, str(remote), branch="change", base_branch="main", commit=added, title="Add a file"
+        )
+    assert git_in(remote, "rev-parse", "main") == moved
 
 
 async def test_what_can_not_be_told_is_none(work: Path, tmp_path: Path) -> None:

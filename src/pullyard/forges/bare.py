@@ -188,9 +188,11 @@ class BareForge:
                 "The change is too far apart from its base branch to be merged by git: merge it yourself.",
                 code="merge-conflict",
             )
-        if names := tried.conflicts:
+        if not tried.clean:
+            names = tried.conflicts
+            where = f"both sides changed {', '.join(names[:10])}" if names else "both sides moved its files"
             raise Conflict(
-                f"The change can't be merged cleanly, both sides changed {', '.join(names[:10])}: "
+                f"The change can't be merged cleanly, {where}: "
                 "bring the branch up to date by hand, or retry the task.",
                 code="merge-conflict",
                 details={"files": names[:200]},

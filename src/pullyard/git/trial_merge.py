@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pullyard.git.errors import GitFailed
 from pullyard.git.names import check_object_id
 from pullyard.git.program import Git
 
@@ -18,6 +19,8 @@ class TriedMerge:
     """``tree`` is what git made of both, with its marks in the files that it could not put together."""
 
     tree: str
+    clean: bool
+    """A merge that is not may name no file, such as where one directory became two."""
     stages: tuple[bytes, ...] = ()
     """Of those files, the lines of ``git ls-files --stage``: all versions that there are."""
     complete: bool = True
@@ -36,10 +39,10 @@ class TriedMerge:
 async def try_merge(
     git: Git, repository: Path, one: str, other: str, *, into: Path | None = None, seconds: float
 ) -> TriedMerge | None:
-    """None where it can't be told: a commit that is not there, or a merge that takes too long.
+    """None where it can't be told: of what is no commit, or where it takes too long.
 
     The merge's objects are written into ``into``, or else into the repository. The same commits leave the
-    same marks, which name them.
+    same marks, which name them. Raises GitFailed, also for commits that have no history in common.
     """
     done = await git.run(
         *(*_BOUNDED, "merge-tree", "--write-tree", "--no-messages", "-z"),
@@ -50,14 +53,15 @@ async def try_merge(
         timeout_seconds=seconds,
         limit_bytes=LISTING_BYTES,
     )
+    if done.exit_code not in (0, 1) and not (done.timed_out or done.truncated):
+        raise GitFailed("merge-tree", done.exit_code, done.stderr)
     # The first is the tree that the merge has written; of a listing that was cut the last is half a line.
     tree, *stages = done.stdout.split(b"\0")
-    merged = done.exit_code in (0, 1) or done.truncated
     # Where it knows one of the two not to be a commit, it ends as with conflicts, and has written nothing.
-    if done.timed_out or not merged or not tree:
+    if done.timed_out or not tree:
         return None
     lines = tuple(line for line in stages[:-1] if line)
-    return TriedMerge(check_object_id(tree.decode()), lines, not done.truncated)
+    return TriedMerge(check_object_id(tree.decode()), done.exit_code == 0, lines, not done.truncated)
 
 
 async def conflicting_files(
@@ -65,13 +69,16 @@ async def conflicting_files(
 ) -> list[str] | None:
     """The names of the files that two commits can't be merged in, as far as they fit the listing.
 
-    None as ``try_merge``. ``scratch`` is a directory of the caller's own, into which the merge's objects are
-    written.
+    None where it can't be told, and where they conflict in no file. ``scratch`` is a directory of the
+    caller's own, into which the merge's objects are written.
     """
     (scratch / "info").mkdir(parents=True, exist_ok=True)
     (scratch / "info" / "alternates").write_bytes(os.fsencode(repository.resolve() / "objects") + b"\n")
-    tried = await try_merge(git, repository, one, other, into=scratch, seconds=seconds)
-    return None if tried is None else tried.conflicts
+    try:
+        tried = await try_merge(git, repository, one, other, into=scratch, seconds=seconds)
+    except GitFailed:
+        return None
+    return tried.conflicts if tried and (tried.clean or tried.stages) else None
 
 
 def readable(name: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from pullyard.git.bare import make_bare, object_format
 from pullyard.git.commits import is_ancestor
-from pullyard.git.trial_merge import MERGE_SECONDS, try_merge
+from pullyard.git.trial_merge import MERGE_SECONDS, TriedMerge, try_merge
 from pullyard.lifecycle.execution import Phase
 from pullyard.lifecycle.reasons import Reason
 from pullyard.lifecycle.workflows import Node, NodeOutcome
@@ -29,16 +29,27 @@ async def bring_in_base(context: Context, copy: Copy) -> None:
         return
     make_bare(copy.harvest, borrows=[copy.mirror.path / "objects"], object_format=object_format(base))
     tried = await try_merge(git, copy.harvest, copy.start_commit, base, seconds=MERGE_SECONDS)
-    if tried is None or not tried.complete or len(tried.names) > MOST_CONFLICTS:
-        far = "they are too far apart" if tried is None else "there are too many conflicts"
+    if problem := unsolvable(tried):
         raise PhaseFailed(
-            Reason.LIMIT_REACHED, f"{branch} can't be merged into the change, {far}: merge it yourself."
+            Reason.LIMIT_REACHED, f"{branch} can't be merged into the change, {problem}: merge it yourself."
         )
+    assert tried is not None
     record.base_commit = base
     record.merging = Merging(commit=base, tree=tried.tree, conflicts=tried.conflicts)
     copy.unmerged = index_lines(tried.stages, tried.names, len(base))
     where = f" but in {harmless(', '.join(tried.conflicts[:20]))}" if tried.stages else ""
     log.line(f"{branch} at {base[:12]} goes together with the change{where}.")
+
+
+def unsolvable(tried: TriedMerge | None) -> str | None:
+    """Why neither git nor an agent can go on from it."""
+    if tried is None:
+        return "they are too far apart"
+    if not tried.complete or len(tried.names) > MOST_CONFLICTS:
+        return "there are too many conflicts"
+    if not (tried.clean or tried.stages):
+        return "the conflict is in no file, such as where one directory became two"
+    return None
 
 
 async def commit_merge(context: Context, node: Node) -> NodeOutcome:

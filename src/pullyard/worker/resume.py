@@ -2,8 +2,10 @@
 
 from contextlib import suppress
 
+import structlog
+
 from pullyard.git.commits import is_ancestor
-from pullyard.git.errors import RepositoryUnreachable
+from pullyard.git.errors import GitFailed, RepositoryUnreachable
 from pullyard.git.names import check_object_id
 from pullyard.git.remotes import Remotes
 from pullyard.git.trial_merge import MERGE_SECONDS, try_merge
@@ -16,6 +18,7 @@ from pullyard.worker.policy.decide import PolicyRefused
 from pullyard.worker.salvage import list_salvage
 from pullyard.worker.saved_work import SavedWork, salvage_ref, saved_in
 
+logger = structlog.get_logger(__name__)
 ANEW = "Retry the task without '--resume'."
 
 
@@ -37,9 +40,19 @@ async def find_resumed(context: Context, copy: Copy) -> str | None:
     begun_at = await context.tools.mirrors.find(mirror, f"{kept}^")
     if begun_at is None or begun_at == copy.start_commit:
         return kept
-    # As it is, the work would take back whatever came to the base since.
+    try:
+        return await _put_together(context, copy, begun_at, kept)
+    except GitFailed as failed:
+        logger.warning("resume.failed", execution_id=context.grant.execution_id, problem=str(failed))
+        log.line("The work to go on from can't be put together with what is there now: starting without it.")
+        return None
+
+
+async def _put_together(context: Context, copy: Copy, begun_at: str, kept: str) -> str | None:
+    """With what came to the base since, which ``kept`` as it is would take back. Raises GitFailed."""
+    log, git, mirror = context.log(Phase.PREPARE), context.tools.git, copy.mirror
     tried = await try_merge(git, mirror.path, copy.start_commit, kept, seconds=MERGE_SECONDS)
-    if tried is not None and not tried.stages:
+    if tried is not None and tried.clean:
         log.line("The base has moved on since the work to go on from was begun: both are put together.")
         return tried.tree
     on_base = copy.record.start_commit is None
