@@ -60,6 +60,14 @@ async def rows_of(table: str, url: str) -> int:
         await connection.close()
 
 
+async def change(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
 async def give_to_another_member(device_id: str, url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
@@ -155,6 +163,14 @@ async def test_a_failure_is_shown(scene: Scene, status: int) -> None:
     await scene.question()
     await scene.service.next()
     assert await eventually(scene.problem) == f"Its push service answered {status}."
+
+
+async def test_keys_that_are_none_end_a_message(scene: Scene, database_url: str) -> None:
+    await scene.add()
+    await change(database_url, "UPDATE push_devices SET p256dh = 'none'")
+    await scene.question()
+    assert await eventually(scene.problem) == "Its keys are none of a browser's."
+    assert await rows_of("push_deliveries", database_url) == 0
 
 
 async def test_whoever_is_logged_out_is_told_nothing(scene: Scene) -> None:

@@ -43,14 +43,17 @@ class Sender:
     private: Sequence[PrivatePlace] = ()
 
     async def send(self, endpoint: str, p256dh: str, auth: str, message: bytes) -> tuple[Outcome, str]:
-        """What became of it, and a sentence where it was not taken. Raises RequestError for wrong keys."""
+        """What became of it, and a sentence where it was not taken."""
+        try:
+            body = encrypt(message, p256dh, auth)
+        except RequestError:
+            return Outcome.REFUSED, "Its keys are none of a browser's."
         headers = {
             "authorization": authorization(self.key, endpoint, self.contact, time.time()),
             "content-encoding": "aes128gcm",
             "ttl": str(KEPT_SECONDS),
             "urgency": "high",
         }
-        body = encrypt(message, p256dh, auth)
         try:
             async with (
                 asyncio.timeout(SECONDS),
