@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from structlog.testing import capture_logs
 
 from pullyard.coordinator.push.deliver import AT_ONCE_A_MEMBER
 from pullyard.coordinator.push.encryption import read_key, sealed
@@ -171,6 +172,19 @@ async def test_keys_that_are_none_end_a_message(scene: Scene, database_url: str)
     await scene.question()
     assert await eventually(scene.problem) == "Its keys are none of a browser's."
     assert await rows_of("push_deliveries", database_url) == 0
+
+
+async def test_a_statement_at_fault_is_told_as_a_bug(scene: Scene, database_url: str) -> None:
+    await scene.add()
+    await change(database_url, "ALTER TABLE push_devices RENAME delivered_at TO gone")
+    with capture_logs() as lines:
+
+        async def told() -> list[Any]:
+            return [line for line in lines if line["event"].startswith("a push ")]
+
+        await scene.question()
+        [line] = await eventually(told, seconds=20)
+    assert (line["event"], line["log_level"]) == ("a push failed", "error")
 
 
 async def test_whoever_is_logged_out_is_told_nothing(scene: Scene) -> None:

@@ -13,7 +13,7 @@ from pullyard.coordinator.push.encryption import PLAIN_BYTES, read_key
 from pullyard.coordinator.push.service import Outcome, Sender
 from pullyard.protocol.public_addresses import read_private_place
 from pullyard.protocol.push import PushedEvent
-from pullyard.store.errors import DATABASE_AWAY
+from pullyard.store.errors import DATABASE_AWAY, is_away
 from pullyard.store.queries import named
 
 if TYPE_CHECKING:
@@ -127,10 +127,11 @@ class Pushes:
         try:
             outcome, problem = await sender.send(row["endpoint"], row["p256dh"], row["auth"], message_of(row))
             await _note(services, row, outcome, problem)
-        except DATABASE_AWAY as error:
-            logger.warning("a push could not be noted", error=type(error).__name__)
-        except Exception:
-            logger.exception("a push failed", device_id=row["device_id"])
+        except Exception as error:
+            if is_away(error):
+                logger.warning("a push could not be noted", error=type(error).__name__)
+            else:
+                logger.exception("a push failed", device_id=row["device_id"])
 
 
 def _sender(services: "Services", key: str) -> Sender:
