@@ -1,12 +1,15 @@
 """Work that touches the same files is seen before it is begun, and waits where its project wants that."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
 
+from pullyard.coordinator.caretakers.overlaps import look
 from pullyard.coordinator.tasks.overlaps import MOST_TASKS
 from pullyard.protocol.worker import Diffstat, FileChange, Grant
+from pullyard.store.hot import CONNECTIONS
 from tests.coordinator import RunningCoordinator, WireWorker, change_of, running_coordinator
 
 
@@ -182,3 +185,11 @@ async def test_a_task_behind_very_many_does_not_wait_for_ever(database_url: str)
         assert await held(coordinator, last) == ("pending", "overlap", running.task.id)
         await change_nothing(worker, running)
         await coordinator.until_task(last["id"], "queued")
+
+
+async def test_a_look_takes_no_connection_from_heartbeats(coordinator: RunningCoordinator) -> None:
+    project_id, services = await coordinator.project(), coordinator.served.services
+    async with AsyncExitStack() as taken, asyncio.timeout(20):
+        for _ in range(CONNECTIONS):
+            await taken.enter_async_context(services.database.hot.reading())
+        await look(services, {project_id}, "")

@@ -45,7 +45,8 @@ async def watch_overlaps(services: "Services") -> None:
 
 async def look(services: "Services", marked: set[str], after: str) -> str:
     """Up to which change those that are behind were judged; the next look begins ``after`` it."""
-    async with services.database.reading() as connection:
+    # Not ``reading``: these are heavy, and heartbeats need its connections.
+    async with services.database.transaction() as connection:
         freed = await connection.execute(named("overlap_freed"))
         project_ids = sorted({*marked, *(row.project_id for row in freed)})
         behind = await changes_behind(connection, after=after)
