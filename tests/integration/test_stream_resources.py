@@ -1,7 +1,11 @@
 """Events that bring what they are about with them, so that a hundred pages don't ask for it at once."""
 
+import asyncpg
+import pytest
+
 from tests.coordinator import RunningCoordinator
 from tests.live import begin, hear, listening, say, subscribe
+from tests.postgres import execute
 
 
 async def test_events_bring_their_task_and_execution_as_they_are_now(coordinator: RunningCoordinator) -> None:
@@ -23,3 +27,40 @@ async def test_events_bring_their_task_and_execution_as_they_are_now(coordinator
         long = await coordinator.task(grant.project_id, description="x" * 10_000)
         told = await hear(socket)
         assert (told["task_id"], "task" in told) == (long["id"], False)
+
+
+async def test_what_can_t_be_read_holds_no_event_up(
+    coordinator: RunningCoordinator, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker, grant = await begin(coordinator)
+    await execute(database_url, "UPDATE tasks SET reason = 'of-a-newer-release'")
+    async with listening(coordinator) as socket:
+        other = await coordinator.project()
+        await subscribe(socket, "subscribe-events", id="other", project_id=other, resources=True)
+        await subscribe(socket, "subscribe-events", id="bare", task_id=grant.task.id)
+        await worker.walk(grant, "prepare")
+        assert (await hear(socket))["execution_id"] == grant.execution_id
+        assert "resources not read" not in capsys.readouterr().out, "nobody asked for these"
+
+        await say(socket, "unsubscribe", id="bare")
+        await subscribe(socket, "subscribe-events", id="whole", resources=True)
+        await worker.walk(grant, "implement")
+        told = await hear(socket)
+        assert (told["execution_id"], "task" in told) == (grant.execution_id, False)
+        assert "resources not read" in capsys.readouterr().out
+
+
+async def test_what_is_not_read_soon_is_not_waited_for(
+    coordinator: RunningCoordinator, database_url: str
+) -> None:
+    project_id = await coordinator.project()
+    holder = await asyncpg.connect(database_url)
+    try:
+        async with listening(coordinator) as socket, holder.transaction():
+            await subscribe(socket, "subscribe-events", resources=True)
+            await holder.execute("LOCK TABLE task_executions")
+            task = await coordinator.task(project_id)
+            told = await hear(socket)
+            assert (told["task_id"], "execution" in told) == (task["id"], False)
+    finally:
+        await holder.close()

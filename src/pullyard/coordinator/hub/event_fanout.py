@@ -90,8 +90,9 @@ class EventFanout:
 
     async def _current(self, events: Sequence[StoredEvent]) -> Current:
         """What the events are about, where somebody wants it with them."""
-        wanting = {key[0] for key, live in self._live.items() if any(one.resources for one in live)}
-        concerned = [event for event in events if event.tenant_id in wanting]
+        keys = {key for event in events for key in keys_of(event)}
+        wanting = {key for key in keys if any(one.resources for one in self._live.get(key, ()))}
+        concerned = [event for event in events if not wanting.isdisjoint(keys_of(event))]
         return await read_current(self._services, concerned) if concerned else Current()
 
     def _deliver(self, event: StoredEvent, current: Current) -> int:
