@@ -138,16 +138,28 @@ ALL = [
         "settings", "Settings", "projects, notifications, keys, tokens and members", "/settings", "/settings"
     ),
     Picture("start", "Set up", "what is there and what is missing before the first task", "/start", "/start"),
-    Picture("create", "New task", "a task is written", None, "/", pressing("c")),
+    Picture("create", "New task", "how a task is written", None, "/", pressing("c")),
     Picture(
-        "palette", "Search", "pages, tasks, projects and workers are found", None, "/", pressing("Control+k")
+        "palette",
+        "Search",
+        "the search for pages, tasks, open changes, projects and workers",
+        None,
+        "/",
+        pressing("Control+k"),
     ),
     Picture("keys", "Keys", "all keys of a page", None, "/", pressing("?")),
     Picture(
         "bell", "Notifications", "what needs you, what is ready, what is in trouble", None, "/", open_bell
     ),
     Picture("login", "Login", "what a login link opens", None, "/login?token=", logged_in=False),
-    Picture("logged-out", "Without a login", "who is not logged in learns how", None, "/", logged_in=False),
+    Picture(
+        "logged-out",
+        "Without a login",
+        "how somebody who is not logged in gets in",
+        None,
+        "/",
+        logged_in=False,
+    ),
 ]
 
 
