@@ -229,6 +229,32 @@ test("who works where decides what tasks are told that wait for a worker", async
   stop();
 });
 
+test("news that can't be taken in leaves those after it heard", async () => {
+  vi.resetModules();
+  const [live, { queryClient }] = await Promise.all([
+    import("../src/api/live"),
+    import("../src/api/queries"),
+  ]);
+  const { mendBoards } = await import("../src/api/board");
+  mendBoards();
+  const listeners = process.rawListeners("unhandledRejection") as (() => void)[];
+  const wrong = vi.fn();
+  process.removeAllListeners("unhandledRejection").on("unhandledRejection", wrong);
+  const stop = live.goLive();
+  await settled();
+  queryClient.setQueryData(["board", ""], { tasks: 7 });
+  now().say({ type: "task-update", kind: "task.queued", cursor: 1, task_id: "task_1", payload: {} });
+  await settled();
+  expect(wrong).toHaveBeenCalledOnce();
+  queryClient.setQueryData(["board", ""], { tasks: new Map(), executions: new Map() });
+  now().say({ type: "task-update", kind: "task.queued", cursor: 2, task_id: "task_1", payload: {} });
+  await settled();
+  expect(queryClient.getQueryState(["board", ""])?.isInvalidated).toBe(true);
+  stop();
+  process.removeAllListeners("unhandledRejection");
+  for (const one of listeners) process.on("unhandledRejection", one);
+});
+
 test("what could not be read by bad luck is read again, and what was refused is not", async () => {
   vi.resetModules();
   const [live, { queryClient }, { ApiProblem }, { QueryObserver }] = await Promise.all([

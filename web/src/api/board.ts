@@ -152,9 +152,12 @@ async function flush() {
   burst = undefined;
   busy = true;
   flushedAt = performance.now();
-  await mend(heard);
-  busy = false;
-  if (burst) schedule();
+  try {
+    await mend(heard);
+  } finally {
+    busy = false;
+    if (burst) schedule();
+  }
 }
 
 const known = <One>(told: Told<One>): One[] => [...told.values()].flatMap((one) => one ?? []);
