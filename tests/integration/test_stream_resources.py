@@ -64,3 +64,24 @@ async def test_what_is_not_read_soon_is_not_waited_for(
             assert (told["task_id"], "execution" in told) == (task["id"], False)
     finally:
         await holder.close()
+
+
+AGAIN = """
+    INSERT INTO events (tenant_id, project_id, task_id, kind)
+    SELECT tenant_id, project_id, id, 'task.updated' FROM tasks, generate_series(1, {}) WHERE title = 'Long'
+"""
+
+
+async def test_what_many_events_together_would_bring_is_left_out(
+    coordinator: RunningCoordinator, database_url: str
+) -> None:
+    project_id = await coordinator.project()
+    await coordinator.task(project_id, title="Long", description="x" * 6_000)
+    async with listening(coordinator) as socket:
+        await subscribe(socket, "subscribe-events", resources=True)
+        for times, brought in ((60, False), (20, True)):
+            await execute(database_url, AGAIN.format(times))
+            # Its commit tells the coordinator that there are events.
+            await coordinator.task(project_id)
+            told = [await hear(socket) for _ in range(times + 1)]
+            assert {"task" in one for one in told if one["kind"] == "task.updated"} == {brought}

@@ -17,6 +17,8 @@ MOST = 50
 """Of the tasks of one look at the feed; whoever is told of more reads them as lists."""
 LONGEST_BYTES = 8 * 1024
 """A task with a longer text is read by who shows it."""
+LOOK_BYTES = 256 * 1024
+"""Of all events of a look together: with more of it sockets fall behind, and their clients read it all."""
 LOOK_SECONDS = 1.0
 
 logger = structlog.get_logger(__name__)
@@ -55,7 +57,8 @@ async def read_current(services: Services, events: Sequence[StoredEvent]) -> Cur
                 await _add(services, found, tenant_id, *ids)
     except TimeoutError:
         logger.warning("resources not read", error=f"it took over {LOOK_SECONDS:.0f} s")
-    return found
+    told = sum(len(memoryview(text)) for event in events for text in found.of(event).values())
+    return found if told <= LOOK_BYTES else Current()
 
 
 async def _add(
