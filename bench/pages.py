@@ -16,7 +16,7 @@ from pullyard.coordinator.pages import STATIC
 PATIENCE_MS = 30_000
 SETTLE_SECONDS = 0.5
 STATIC_PAGE = "/login"
-"""Of the same coordinator: no style sheet, nothing from the database, and its script shows nothing."""
+"""Of the same coordinator: one small style sheet, nothing from the database, and its script shows nothing."""
 SCRIPT = Path(__file__).with_suffix(".js")
 
 

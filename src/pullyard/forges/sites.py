@@ -27,7 +27,7 @@ class Conventions:
     hosts: tuple[str, ...] = ()
     """Known to be of this kind."""
     api_urls: Mapping[str, str] = field(default_factory=dict[str, str])
-    """By the host, where the API is elsewhere; ``*.`` before one is any below it, and ``{host}`` that one."""
+    """By the host, where the API is elsewhere; ``*.`` is any one label below it, and ``{host}`` that host."""
     api_path: str | None = None
     """Of the API on any other host; None: there is none that is usual."""
     nested: bool = False

@@ -26,7 +26,8 @@ QUIET_SECONDS = 320.0
 """At most so long after a device could not be told the others of its messages wait, too."""
 AT_ONCE = 64
 AT_ONCE_A_MEMBER = 4
-"""Of a device's messages one is under way: however slow one member's are, the others' have places."""
+"""Of a device's messages one is under way. While those of fewer than AT_ONCE / AT_ONCE_A_MEMBER members are
+slow, the others' have places."""
 WAITING = 50
 """Messages to one device at most: of a storm the newest count."""
 IDLE_SECONDS = 30.0
