@@ -17,6 +17,8 @@ from tests.redis_server import redis_server
 Replicas = tuple[RunningCoordinator, RunningCoordinator]
 AT_ONCE_SECONDS = 10.0
 """Less than every slow look: what comes within it was told over the bus."""
+UNTOLD_SECONDS = 30.0
+"""More than a loaded machine makes of the five seconds within which a lost word is made up for."""
 
 
 @pytest.fixture(params=["postgres", "redis"])
@@ -147,16 +149,22 @@ async def test_two_replicas_that_start_together_make_one_owner(replicas: Replica
 
 async def test_a_revocation_that_nobody_told_of_closes_within_five_seconds(database_url: str) -> None:
     async with running_coordinator(database_url) as coordinator:
-        token = await coordinator.post("/tokens", {"name": "short"})
-        async with listening(coordinator, token=token["secret"]) as socket:
-            await subscribe(socket, "subscribe-events")
-            services = coordinator.served.services
-            # As if the word of it had been lost.
-            services.authenticator.forget, forget = (lambda: None), services.authenticator.forget
-            await coordinator.http.delete(f"/api/v1/tokens/{token['id']}")
-            services.authenticator.forget = forget
-            with pytest.raises(ConnectionClosed):
-                await hear(socket)
+        services = coordinator.served.services
+        tokens = [await coordinator.post("/tokens", {"name": name}) for name in ("first", "second")]
+        async with (
+            listening(coordinator, token=tokens[0]["secret"]) as first,
+            listening(coordinator, token=tokens[1]["secret"]) as second,
+        ):
+            # The hub looks at once where it had nobody to look at; the second waits for the next time.
+            for token, socket in zip(tokens, (first, second), strict=True):
+                await subscribe(socket, "subscribe-events")
+                # As if the word of it had been lost.
+                services.authenticator.forget, forget = (lambda: None), services.authenticator.forget
+                await coordinator.http.delete(f"/api/v1/tokens/{token['id']}")
+                services.authenticator.forget = forget
+                async with asyncio.timeout(UNTOLD_SECONDS):
+                    with pytest.raises(ConnectionClosed):
+                        await hear(socket)
     assert CHECK_SECONDS < 5.0
 
 
