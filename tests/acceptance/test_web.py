@@ -1,15 +1,35 @@
 """The built web interface in a real browser, against a real coordinator."""
 
+import asyncio
+import json
+
 import pytest
 
 from tests.browser import BROWSER_TEST, browser, open_page
-from tests.coordinator import RunningCoordinator
+from tests.coordinator import PATIENCE_SECONDS, RunningCoordinator
+from tests.live import until
 
 pytest.importorskip("playwright", reason="playwright is not installed")
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 pytestmark = BROWSER_TEST
 __all__ = ["browser"]
+
+
+async def listen_live(page: Page, coordinator: RunningCoordinator) -> None:
+    """Opens the page again, until it is told of what happens: what it has to read for itself is over."""
+    subscribed = asyncio.Event()
+
+    def hear(frame: str | bytes) -> None:
+        if json.loads(frame)["type"] == "subscribed":
+            subscribed.set()
+
+    page.on("websocket", lambda socket: socket.on("framereceived", hear))
+    await page.reload()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await subscribed.wait()
+    hub = coordinator.served.services.hub
+    await until(lambda: all(client.subscriber.cursor is not None for client in hub.clients))
 
 
 async def test_the_board_shows_a_task_that_somebody_else_creates(
@@ -17,6 +37,7 @@ async def test_the_board_shows_a_task_that_somebody_else_creates(
 ) -> None:
     project_id = await coordinator.project()
     page, complaints = await open_page(browser, coordinator)
+    await listen_live(page, coordinator)
     queued = page.get_by_role("region", name="Queued")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
