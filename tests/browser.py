@@ -1,8 +1,10 @@
 """The built web interface in a real Chromium: ``open_page`` logs in, ``look_at`` judges what is shown."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +14,11 @@ from pullyard.coordinator.pages import STATIC
 from tests.coordinator import PATIENCE_SECONDS, RunningCoordinator
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser, Locator, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(__file__).parents[1] / "web/node_modules/axe-core/axe.min.js"
+PAIR_SHOWN_MS = 5_000
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -70,6 +73,19 @@ async def open_page(
     await page.goto(coordinator.url + path)
     await page.get_by_role("heading", level=1).first.wait_for()
     return page, complaints
+
+
+async def press_pair(page: "Page", pair: str, shown: "Locator") -> None:
+    """Two keys, such as "g b", until that is shown: after a pause between them they count for nothing."""
+    playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            for key in pair.split():
+                await page.keyboard.press(key)
+            with suppress(playwright.TimeoutError):
+                return await shown.wait_for(timeout=PAIR_SHOWN_MS)
+            # The second key may mean something by itself.
+            await page.keyboard.press("Escape")
 
 
 async def look_at(page: "Page", name: str, pictures: Path) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser import BROWSER_TEST, browser, look_at
+from tests.browser import BROWSER_TEST, browser, look_at, press_pair
 from tests.repositories import git_in
 from tests.system import System
 
@@ -30,6 +30,13 @@ AGENT = (
     "mkdir -p .github/workflows; echo 'on: push' > .github/workflows/check.yml"
 )
 MOST_TABS = 60
+
+
+async def value_of(target: "Locator", option: str) -> str:
+    """Of the option that begins with this word."""
+    value = await target.locator("option", has_text=f"{option}:").get_attribute("value")
+    assert value is not None
+    return value
 
 
 @dataclass
@@ -80,11 +87,15 @@ class Keyboard(Hands):
 
     async def choose(self, target: "Locator", option: str) -> None:
         await self.go(target)
-        await self.page.keyboard.type(option)
+        wanted = await value_of(target, option)
+        for _ in range(await target.locator("option").count()):
+            if await target.input_value() == wanted:
+                return
+            await self.page.keyboard.press("ArrowDown")
+        await expect(target).to_have_value(wanted)
 
     async def to_review(self) -> None:
-        await self.page.keyboard.press("g")
-        await self.page.keyboard.press("r")
+        await press_pair(self.page, "g r", self.page.get_by_role("heading", level=1, name="Review"))
 
     async def approve_and_merge(self) -> None:
         keys = self.page.keyboard
@@ -116,8 +127,7 @@ class Touch(Hands):
 
     async def choose(self, target: "Locator", option: str) -> None:
         # A phone's own list of options is none of the page's.
-        value = await target.locator("option", has_text=f"{option}:").get_attribute("value")
-        await target.select_option(value)
+        await target.select_option(await value_of(target, option))
 
     async def to_review(self) -> None:
         await self.page.get_by_role("navigation").get_by_role("link", name="Review").tap()

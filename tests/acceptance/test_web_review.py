@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pullyard.protocol.worker import ErrandReport
-from tests.browser import BROWSER_TEST, browser, look_at, open_page
+from tests.browser import BROWSER_TEST, browser, look_at, open_page, press_pair
 from tests.coordinator import RunningCoordinator, WireWorker
 from tests.web_review import deliver, make_review, work_of
 
@@ -58,8 +58,7 @@ async def test_a_change_is_reviewed_and_merged_by_keyboard(
     review = page.get_by_role("region", name="In review").get_by_role("listitem")
     await expect(review.filter(has_text="Round the totals")).to_contain_text("collides with 1")
     keys = page.keyboard
-    await keys.press("g")
-    await keys.press("r")
+    await press_pair(page, "g r", page.get_by_role("heading", name="Review", level=1))
     ready = page.get_by_role("region", name="Ready for review")
     # The one with the higher priority, though it is younger.
     await expect(ready.get_by_role("link").first).to_have_text("Round the totals")
@@ -200,8 +199,7 @@ async def test_what_is_about_the_same_files_waits_where_the_project_wants_that(
     await page.get_by_label("When tasks are about the same files").select_option("queue")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("dialog")).to_have_count(0)
-    await page.keyboard.press("g")
-    await page.keyboard.press("b")
+    await press_pair(page, "g b", page.get_by_role("heading", name="Tasks", level=1))
     await page.keyboard.press("c")
     await page.get_by_role("button", name="Criteria, priority, labels…").click()
     await page.get_by_role("textbox", name="Title").fill("Sort the totals")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser import BROWSER_TEST, browser, open_page
+from tests.browser import BROWSER_TEST, browser, open_page, press_pair
 from tests.coordinator import RunningCoordinator
 from tests.web_scene import asks, delivered, enrol
 
@@ -32,9 +32,7 @@ async def test_everything_is_found_and_reached_by_keys(
         ("s", "Settings"),
         ("b", "Tasks"),
     ):
-        await page.keyboard.press("g")
-        await page.keyboard.press(key)
-        await expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+        await press_pair(page, f"g {key}", page.get_by_role("heading", name=heading, level=1))
 
     await page.keyboard.press("?")
     help_ = page.get_by_role("dialog")
