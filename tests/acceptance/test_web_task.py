@@ -120,6 +120,7 @@ class Heard:
                 await self.news.wait()
 
 
+@pytest.mark.timeout(900)
 async def test_nothing_is_missed_or_doubled_over_a_hundred_lost_connections(
     browser: Browser, coordinator: RunningCoordinator
 ) -> None:

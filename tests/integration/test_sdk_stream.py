@@ -82,16 +82,22 @@ async def test_a_client_that_answers_the_pings_stays(database_url: str) -> None:
     settings = {"stream_ping_seconds": 0.1, "stream_silence_seconds": silence}
     async with running_coordinator(database_url, **settings) as coordinator:
         hub, loop = coordinator.served.services.hub, asyncio.get_running_loop()
+        followed, other = await coordinator.project(), await coordinator.project()
 
         def listen() -> None:
             with Stream(coordinator.url, coordinator.token) as stream:
-                stream.subscribe(SubscribeEvents(id="events"))
-                silences = stream.hear(0.1)
-                while not hub.clients:
+                wish = SubscribeEvents(id="events", project_id=followed)
+                stream.subscribe(wish)
+                silences = stream.hear(0.05)
+                while wish.cursor is None:
                     next(silences)
-                first, began = hub.clients, time.monotonic()
-                for _ in range(10):
+                first, began, cursor = hub.clients, time.monotonic(), wish.cursor
+                # Of what happens elsewhere only a ping tells.
+                asyncio.run_coroutine_threadsafe(coordinator.task(other), loop).result()
+                while wish.cursor == cursor:
                     next(silences)
+                # Its answer is on the way: while this one is made, the coordinator reads it.
+                asyncio.run_coroutine_threadsafe(coordinator.get("/projects"), loop).result()
                 # As if so much time had passed since then, and all before its first answer were forgotten.
                 loop.call_soon_threadsafe(first[0].beat, began + silence)
                 for _ in range(5):
