@@ -5,6 +5,7 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
@@ -14,7 +15,6 @@ from tests.tcp import all_from, answer_to, connected, send
 LIMIT = 20
 QUICK = {"max_connections": LIMIT, "request_head_seconds": 1.0, "request_body_seconds": 1.0}
 HEAD = b"POST /api/v1/session HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @pytest.fixture
@@ -23,33 +23,22 @@ async def bounded(database_url: str) -> AsyncIterator[RunningCoordinator]:
         yield coordinator
 
 
-async def connect(coordinator: RunningCoordinator) -> Streams:
-    return await asyncio.open_connection("127.0.0.1", coordinator.served.port)
-
-
-async def rest(streams: Streams) -> bytes:
-    """All that comes until the other side closes, which it has to do."""
-    reader, writer = streams
-    async with asyncio.timeout(60):
-        try:
-            data = await reader.read()
-        except ConnectionResetError:
-            data = b""
-    writer.transport.abort()
-    return data
-
-
 def code_of(answer: bytes) -> tuple[int, str]:
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)["code"]
 
 
+async def send_all(link: socket.socket, piece: bytes) -> None:
+    """The coordinator, which runs in this process, has its turn as well."""
+    await asyncio.get_running_loop().sock_sendall(link, piece)
+    await asyncio.sleep(0)
+
+
 async def drip(link: socket.socket, piece: bytes) -> None:
     """Sends a piece again and again, until the other side has had enough."""
-    loop = asyncio.get_running_loop()
     try:
         while True:
-            await loop.sock_sendall(link, piece)
+            await send_all(link, piece)
             await asyncio.sleep(0.1)
     except ConnectionError:
         return
@@ -58,10 +47,11 @@ async def drip(link: socket.socket, piece: bytes) -> None:
 async def test_one_connection_too_many_is_told_so_and_there_is_room_again_later(database_url: str) -> None:
     # None of them says anything, and none is cut off for it meanwhile.
     async with running_coordinator(database_url, max_connections=LIMIT) as coordinator:
-        held = [await connect(coordinator) for _ in range(LIMIT)]
-        assert code_of(await answer_to(b"", coordinator.served.port)) == (503, "connection-many")
-        for _, writer in held:
-            writer.transport.abort()
+        port = coordinator.served.port
+        async with AsyncExitStack() as held:
+            for _ in range(LIMIT):
+                await held.enter_async_context(connected(port))
+            assert code_of(await answer_to(b"", port)) == (503, "connection-many")
         async with asyncio.timeout(60):
             while (await coordinator.client().get("/healthz")).status_code != 200:
                 pass
@@ -92,18 +82,14 @@ async def test_a_request_that_never_ends_is_cut_off(
 async def test_a_head_without_end_is_cut_off_before_it_fills_memory(
     bounded: RunningCoordinator, start: bytes
 ) -> None:
-    streams = await connect(bounded)
-    streams[1].write(start)
     sent = 0
-    try:
-        while not streams[1].is_closing() and sent < 10_000_000:
-            streams[1].write(b"x" * 10_000)
-            await streams[1].drain()
-            sent += 10_000
-    except ConnectionError:
-        pass
+    async with connected(bounded.served.port) as link, asyncio.timeout(60):
+        await send(link, start, ends=False)
+        with suppress(ConnectionError):
+            while sent < 10_000_000:
+                await send_all(link, b"x" * 10_000)
+                sent += 10_000
     assert sent < 10_000_000
-    await rest(streams)
 
 
 async def test_trailers_without_end_are_not_kept(bounded: RunningCoordinator) -> None:
@@ -119,14 +105,14 @@ async def test_what_is_slow_but_honest_passes(bounded: RunningCoordinator) -> No
     assert (await worker.poll(wait=2.5)).grants == []
     body = b'{"name": "x", "repository": "/srv/x.git", "default_branch": null' + b" " * 60_000 + b"}"
     head = f"POST /api/v1/projects HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bounded.token}\r\n"
-    streams = await connect(bounded)
-    streams[1].write(f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode())
-    # Five times as fast as it has to be, and three times as long as the first seconds.
-    for start in range(0, len(body), 8192):
-        streams[1].write(body[start : start + 8192])
-        await asyncio.sleep(0.3)
-    assert (await streams[0].readline()).startswith(b"HTTP/1.1 201")
-    streams[1].transport.abort()
+    head += f"connection: close\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    async with connected(bounded.served.port) as link:
+        await send_all(link, head.encode())
+        # Five times as fast as it has to be, and three times as long as the first seconds.
+        for start in range(0, len(body), 8192):
+            await send_all(link, body[start : start + 8192])
+            await asyncio.sleep(0.3)
+        assert (await all_from(link)).startswith(b"HTTP/1.1 201")
 
 
 async def test_requests_sent_at_once_are_answered_whole_and_in_order(bounded: RunningCoordinator) -> None:
@@ -134,19 +120,18 @@ async def test_requests_sent_at_once_are_answered_whole_and_in_order(bounded: Ru
     head = f"HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bounded.token}\r\n"
     body = b'{"name": "x", "repository": "/srv/x.git"}'
     posted = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-    streams = await connect(bounded)
-    streams[1].write(
+    requests = (
         f"GET /healthz {head}\r\nHEAD /healthz {head}\r\nGET /nothing/here {head}\r\n".encode()
         + f"POST /api/v1/projects {head}{posted}connection: close\r\n\r\n".encode()
         + body
     )
-    answer = await rest(streams)
+    answer = await answer_to(requests, bounded.served.port)
     codes = re.findall(rb"HTTP/1\.1 (\d+) ", answer)
     assert codes == [b"200", b"405", b"404", b"201"], answer
     assert json.loads(answer[answer.rindex(b"\r\n\r\n") :])["name"] == "x"
 
 
 async def test_a_refusal_is_counted(bounded: RunningCoordinator) -> None:
-    await rest(await connect(bounded))
+    await answer_to(b"", bounded.served.port)
     answer = await bounded.http.get("/metrics")
     assert 'pullyard_connections_refused_total{why="slow"} 1.0' in answer.text
