@@ -87,32 +87,41 @@ export async function readMore(projectId: string | undefined, state: TaskState) 
   });
 }
 
+type Put = (board: Board, project: string) => Board;
+
+/** Puts onto every board that is kept. What could not be read, or has to be read again, still has to be. */
+function put(change: Put) {
+  for (const query of queryClient.getQueryCache().findAll({ queryKey: ["board"] })) {
+    const board = query.state.data as Board | undefined;
+    // `setQueryData` would make it look like one that was just read.
+    if (board) query.setState({ data: change(board, String(query.queryKey[1])), dataUpdatedAt: Date.now() });
+  }
+}
+
 /** Puts what is known of some tasks into every board that is kept, and onto their own pages. */
 export function putTasks(changed: Task[], executions: Execution[] = [], gone: string[] = []) {
   for (const task of changed) queryClient.setQueryData(taskQuery(task.id).queryKey, (old) => old && task);
-  for (const [key, board] of queryClient.getQueriesData<Board>({ queryKey: ["board"] })) {
-    if (!board) continue;
-    const mine = (one: { project_id: string }) => !key[1] || one.project_id === key[1];
+  put((board, project) => {
+    const mine = (one: { project_id: string }) => !project || one.project_id === project;
     const tasks = new Map(board.tasks);
     for (const task of changed) if (mine(task)) tasks.set(task.id, task);
     for (const id of gone) tasks.delete(id);
     const newest = new Map(board.executions);
     for (const one of executions) if (mine(one)) newest.set(one.task_id, one);
-    queryClient.setQueryData<Board>(key, { ...board, tasks, executions: newest });
-  }
+    return { ...board, tasks, executions: newest };
+  });
 }
 
 function putChanges(changed: Change[], gone: string[]) {
-  for (const [key, board] of queryClient.getQueriesData<Board>({ queryKey: ["board"] })) {
-    if (!board) continue;
+  put((board, project) => {
     const openChanges = new Map(board.openChanges);
     for (const one of changed) {
       if (one.state !== "open") openChanges.delete(one.id);
-      else if (!key[1] || one.project_id === key[1]) openChanges.set(one.id, one);
+      else if (!project || one.project_id === project) openChanges.set(one.id, one);
     }
     for (const id of gone) openChanges.delete(id);
-    queryClient.setQueryData<Board>(key, { ...board, openChanges });
-  }
+    return { ...board, openChanges };
+  });
 }
 
 /** Undefined: it did not come with the news, and has to be read. */

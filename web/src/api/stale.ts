@@ -1,4 +1,4 @@
-import type { QueryKey } from "@tanstack/react-query";
+import type { Query, QueryKey } from "@tanstack/react-query";
 import { mayPass } from "../lib/problems";
 import type { Change, Execution, Task } from "./client";
 import { queryClient, waitingQuery } from "./queries";
@@ -100,10 +100,8 @@ export function readWhatFailed() {
   });
 }
 
-/** Reads again what is shown and could not be read, although there is a connection. */
+/** Reads again what is shown and could not be read, or not since it changed, although there is a connection. */
 export function readWhatMayPass() {
-  void queryClient.refetchQueries(
-    { type: "active", predicate: ({ state: { error } }) => error !== null && mayPass(error) },
-    { cancelRefetch: false },
-  );
+  const predicate = ({ state }: Query) => (state.error ? mayPass(state.error) : state.isInvalidated);
+  void queryClient.refetchQueries({ type: "active", predicate }, { cancelRefetch: false });
 }
