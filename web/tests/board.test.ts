@@ -10,6 +10,8 @@ let tasks: Thing[] = [];
 let executions: Thing[] = [];
 /** A status instead of answers. */
 let refuses = 0;
+/** While it is set, answers are under way and come once they are let go. */
+let held: (() => void)[] | undefined;
 let reads: string[] = [];
 let socket: Socket;
 
@@ -54,9 +56,16 @@ async function ask(request: Request) {
   reads.push(url.pathname + url.search);
   const status = refuses;
   const body = JSON.stringify(status ? { detail: "Not now.", code: "busy" } : answer(url));
+  if (held) await new Promise<void>((resolve) => held?.push(resolve));
   return new Response(body, { status: status || 200, headers: { "Content-Type": "application/json" } });
 }
 
+function letGo() {
+  const all = held;
+  held = undefined;
+  for (const one of all ?? []) one();
+  return soon();
+}
 const soon = () => vi.advanceTimersByTimeAsync(3_000);
 const tell = (news: object) =>
   socket.say({ type: "task-update", kind: "task.running", cursor: 2, payload: {}, ...news });
@@ -91,7 +100,7 @@ beforeEach(() => {
   vi.stubGlobal("window", new EventTarget());
   vi.stubGlobal("document", Object.assign(new EventTarget(), { visibilityState: "visible" }));
   vi.stubGlobal("fetch", ask);
-  [tasks, executions, refuses, reads, leave] = [[TASK], [RUN], 0, [], []];
+  [tasks, executions, refuses, held, reads, leave] = [[TASK], [RUN], 0, undefined, [], []];
 });
 
 afterEach(() => {
@@ -153,5 +162,69 @@ test("what is shown and has changed since it was read is read with the next hear
   tasks = [{ ...TASK, state: "running" }];
   page.queryClient.invalidateQueries({ queryKey: ["board"], refetchType: "none" });
   await vi.advanceTimersByTimeAsync(15_000);
+  expect(page.shown()).toBe("running");
+});
+
+test("an answer that was under way is not put over what was told meanwhile", async () => {
+  const page = await start();
+  held = [];
+  await page.show();
+  tellTask({ ...TASK, state: "running" });
+  await soon();
+  await letGo();
+  expect(page.shown()).toBe("running");
+  held = [];
+  page.queryClient.invalidateQueries({ queryKey: ["board"] });
+  await soon();
+  tellTask({ ...TASK, state: "completed" });
+  await soon();
+  expect(page.shown()).toBe("completed");
+  await letGo();
+  expect(page.shown()).toBe("completed");
+});
+
+test("a page of a column that was under way is not put over what was told meanwhile", async () => {
+  const page = await start();
+  await page.show();
+  page.queryClient.setQueryData(page.key, (old) => old && { ...old, next: { ...old.next, queued: "2" } });
+  held = [];
+  const more = page.readMore(undefined, "queued");
+  await soon();
+  tellTask({ ...TASK, state: "running" });
+  await soon();
+  await letGo();
+  await more;
+  expect(page.shown()).toBe("running");
+  expect(page.queryClient.getQueryData(page.key)?.next.queued).toBe(null);
+});
+
+test("a read ends however many workers come and go, and what they changed is read after it", async () => {
+  const page = await start();
+  await page.show();
+  held = [];
+  reads = [];
+  const lists = () => reads.filter((read) => read.includes("state=queued")).length;
+  for (let worker = 0; worker < 3; worker += 1) {
+    tell({ type: "worker-update", kind: "worker.offline" });
+    await vi.advanceTimersByTimeAsync(1_500);
+  }
+  expect(lists()).toBe(1);
+  tasks = [{ ...TASK, reason: "no worker" }];
+  await letGo();
+  expect(lists()).toBe(2);
+  expect(page.queryClient.getQueryData(page.key)?.tasks.get("task_1")).toMatchObject({ reason: "no worker" });
+});
+
+test("a read that does not end is given up for the next", async () => {
+  const page = await start();
+  await page.show();
+  held = [];
+  tell({ type: "worker-update", kind: "worker.offline" });
+  await soon();
+  tasks = [{ ...TASK, state: "running" }];
+  tell({ type: "worker-update", kind: "worker.online" });
+  await soon();
+  held = undefined;
+  await vi.advanceTimersByTimeAsync(12_000);
   expect(page.shown()).toBe("running");
 });

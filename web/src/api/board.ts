@@ -1,7 +1,7 @@
-import { queryOptions } from "@tanstack/react-query";
+import { type QueryKey, queryOptions } from "@tanstack/react-query";
 import { ApiProblem, api, type Change, type Execution, type Task, type TaskState, taken } from "./client";
 import { onNews } from "./live";
-import { queryClient, taskQuery } from "./queries";
+import { queryClient, readAnew, taskQuery } from "./queries";
 import type { News } from "./stale";
 
 /** The board's tasks. The feed mends them one by one, because to read them all anew takes many requests. */
@@ -32,7 +32,7 @@ export type Board = {
 const page = (state: TaskState, project_id: string | undefined, cursor?: string) =>
   taken(api.GET("/api/v1/tasks", { params: { query: { state, project_id, cursor, limit: PAGE } } }));
 
-async function read(project_id: string | undefined): Promise<Board> {
+async function readAll(project_id: string | undefined): Promise<Board> {
   const [pages, changes, executions] = await Promise.all([
     Promise.all(STATES.map((state) => page(state, project_id))),
     taken(api.GET("/api/v1/changes", { params: { query: { project_id, state: "open", limit: PAGE } } })),
@@ -68,7 +68,10 @@ const readChange = (change_id: string) =>
 export const boardQuery = (projectId: string | undefined) =>
   queryOptions({
     queryKey: ["board", projectId ?? ""],
-    queryFn: () => read(projectId),
+    queryFn: async () => {
+      const [board, putMeanwhile] = await hearing(readAll(projectId));
+      return putMeanwhile(board, projectId ?? "");
+    },
     staleTime: 60_000,
     structuralSharing: false,
   });
@@ -78,20 +81,40 @@ export async function readMore(projectId: string | undefined, state: TaskState) 
   const key = boardQuery(projectId).queryKey;
   const cursor = queryClient.getQueryData(key)?.next[state];
   if (!cursor) return;
-  const { items, next } = await page(state, projectId, cursor);
-  queryClient.setQueryData(key, (board) => {
-    if (!board) return board;
+  const [{ items, next }, putMeanwhile] = await hearing(page(state, projectId, cursor));
+  const add: Put = (board) => {
     const tasks = new Map(board.tasks);
     for (const task of items) tasks.set(task.id, task);
     return { ...board, tasks, next: { ...board.next, [state]: next ?? null } };
-  });
+  };
+  putOnto(key, (board, project) => putMeanwhile(add(board, project), project));
 }
 
 type Put = (board: Board, project: string) => Board;
+/** Of each read that is under way, what was put since it began. */
+const underWay = new Set<Put[]>();
 
-/** Puts onto every board that is kept. What could not be read, or has to be read again, still has to be. */
+/** The answer, and what puts all that was put meanwhile once more: the answer may be older. */
+async function hearing<Answer>(asked: Promise<Answer>): Promise<[Answer, Put]> {
+  const puts: Put[] = [];
+  underWay.add(puts);
+  try {
+    const answer = await asked;
+    return [answer, (board, project) => puts.reduce((now, change) => change(now, project), board)];
+  } finally {
+    underWay.delete(puts);
+  }
+}
+
+/** Puts onto every board that is kept, and that is being read. */
 function put(change: Put) {
-  for (const query of queryClient.getQueryCache().findAll({ queryKey: ["board"] })) {
+  for (const puts of underWay) puts.push(change);
+  putOnto(["board"], change);
+}
+
+/** What could not be read, or has to be read again, still has to be. */
+function putOnto(queryKey: QueryKey, change: Put) {
+  for (const query of queryClient.getQueryCache().findAll({ queryKey })) {
     const board = query.state.data as Board | undefined;
     // `setQueryData` would make it look like one that was just read.
     if (board) query.setState({ data: change(board, String(query.queryKey[1])), dataUpdatedAt: Date.now() });
@@ -181,8 +204,7 @@ async function mend(heard: NonNullable<typeof burst>) {
   const shown = queryClient.getQueryCache().findAll({ queryKey: ["board"], type: "active" }).length > 0;
   if (many || !shown) {
     putTasks(told.tasks, told.executions);
-    void queryClient.invalidateQueries({ queryKey: ["board"] });
-    return;
+    return readAnew(["board"]);
   }
   const [read, run, made] = await Promise.all([
     Promise.all(tasks.map(readTask)),
@@ -199,8 +221,7 @@ async function mend(heard: NonNullable<typeof burst>) {
     [...told.executions, ...run.filter((one) => !!one)],
     gone,
   );
-  if ([...read, ...run, ...made].includes(undefined))
-    void queryClient.invalidateQueries({ queryKey: ["board"] });
+  if ([...read, ...run, ...made].includes(undefined)) readAnew(["board"]);
 }
 
 /** Keeps the boards up to date; call it once. */

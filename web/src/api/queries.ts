@@ -1,4 +1,4 @@
-import { QueryClient, queryOptions } from "@tanstack/react-query";
+import { type Query, QueryClient, type QueryKey, queryOptions } from "@tanstack/react-query";
 import { ApiProblem, api, type CostsReport, taken } from "./client";
 
 // The first parts of the keys are what the live feed names (see stale.ts).
@@ -15,6 +15,40 @@ export const queryClient = new QueryClient({
     mutations: { networkMode: "always" },
   },
 });
+
+const PATIENCE_MS = 10_000;
+/** Those that are read once more when what is under way has come. */
+const due = new Set<Query>();
+
+/** Reads anew what is shown, and marks what is only kept.
+ *
+ * An answer that is on its way may be older than what this is called for. To restart it each time would keep a slow
+ * one from ever coming: it may come first. */
+export function readAnew(queryKey: QueryKey) {
+  for (const query of queryClient.getQueryCache().findAll({ queryKey })) {
+    if (query.state.fetchStatus === "idle") invalidate(query);
+    else if (!due.has(query)) {
+      due.add(query);
+      void ended(query).then(() => {
+        due.delete(query);
+        invalidate(query);
+      });
+    }
+  }
+}
+
+const invalidate = (query: Query) =>
+  void queryClient.invalidateQueries({ predicate: (other) => other === query });
+
+/** Resolves however the read ends, and where it does not end in time. */
+async function ended(query: Query): Promise<void> {
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  const waits = new Promise<void>((resolve) => {
+    patience = setTimeout(resolve, PATIENCE_MS);
+  });
+  await Promise.race([query.promise, waits]).catch(() => undefined);
+  clearTimeout(patience);
+}
 
 const MOST = 200;
 const most = { params: { query: { limit: MOST } } };
