@@ -22,7 +22,7 @@ from pullyard.worker.masking import Masker
 from pullyard.worker.models import model_settings
 from pullyard.worker.settings import load_settings
 from tests.gateways import WAYS, gateway_by
-from tests.model_server import Failure, ModelServer, Text
+from tests.model_server import Failure, ModelServer, Raw, Text
 
 CHAT = next(way for way in WAYS if way.name == "chat")
 STREAM = {**CHAT.body, "stream": True}
@@ -91,6 +91,43 @@ async def test_a_server_that_refuses_it_either_way_is_asked_for_tokens_again() -
     async with ModelServer([UNKNOWN, UNKNOWN, TURN]) as server, gateway_by(CHAT, server) as (_, client):
         assert [(await client.post(CHAT.path, json=STREAM)).status_code for _ in range(2)] == [422, 200]
         assert ["stream_options" in request.json for request in server.requests] == [True, False, True]
+
+
+async def test_what_one_models_server_refuses_is_held_against_no_other() -> None:
+    async with ModelServer([UNKNOWN, TURN]) as server, gateway_by(CHAT, server) as (_, client):
+        for model in ("gpt-4.1-script", "gpt-4.1-mini"):
+            await client.post(CHAT.path, json={**STREAM, "model": model})
+        assert ["stream_options" in request.json for request in server.requests] == [True, False, True]
+
+
+async def test_a_server_that_then_answers_with_no_stream_is_asked_again() -> None:
+    whole = Raw(b"{}", "application/json")
+    async with ModelServer([UNKNOWN, whole, TURN]) as server, gateway_by(CHAT, server) as (_, client):
+        assert [(await client.post(CHAT.path, json=STREAM)).status_code for _ in range(2)] == [200, 200]
+        assert ["stream_options" in request.json for request in server.requests] == [True, False, True]
+
+
+@pytest.mark.parametrize("stream", [0, 1, "true", {}])
+async def test_whether_it_asks_for_a_stream_can_be_read_in_one_way(stream: Any) -> None:
+    async with ModelServer([TURN]) as server, gateway_by(CHAT, server) as (_, client):
+        answer = await client.post(CHAT.path, json={**STREAM, "stream": stream})
+        assert (answer.status_code, server.requests) == (400, [])
+
+
+PIECES = [
+    {"content": "abc" * 10},
+    {"function_call": {"arguments": "abc"}},
+    {"tool_calls": [{"function": {"arguments": "abc"}}]},
+    {"of_a_newer_server": "abc"},
+]
+
+
+async def test_a_stream_that_tells_no_tokens_is_estimated_by_its_words() -> None:
+    events = [f"data: {json.dumps({'choices': [{'delta': piece}]})}\n\n" for piece in PIECES]
+    stream = Raw("".join(events).encode() + DONE, "text/event-stream")
+    async with ModelServer([stream]) as server, gateway_by(CHAT, server) as (gateway, client):
+        await client.post(CHAT.path, json=STREAM)
+        assert gateway.ledger.usage.output_tokens == 10 + 1 + 1 + 1
 
 
 def trimmed(stream: bytes, *cuts: int) -> bytes:

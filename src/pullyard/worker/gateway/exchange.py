@@ -21,7 +21,7 @@ from pullyard.worker.gateway.provider import (
     Trim,
     encode_error,
 )
-from pullyard.worker.gateway.upstream import Upstream
+from pullyard.worker.gateway.upstream import MODEL_CHARACTERS, Upstream
 from pullyard.worker.gateway.windows import QuotaReached
 
 KEY_REFUSED = (401, 403)
@@ -32,7 +32,6 @@ READ_ON_SECONDS = 60.0
 """Of an answer whose client is gone, to know what it cost."""
 LIMITED_TRIES = 5
 """Of one request, each after the end of the limit before; the last one's answer is passed as it is."""
-MODEL_CHARACTERS = 100
 READ_FIRST = (400, 422, RATE_LIMITED)
 """Refusals whose words decide whether the client sees them."""
 WISH = b"stream_options"
@@ -75,7 +74,7 @@ class Exchange:
             passed = self._provider.read(method, path, query, body)
             if passed is None:
                 raise Malformed(404, f"The gateway does not pass {method} {path}.")
-            if passed.unasked is not None and self._provider.name in self._upstream.unwilling:
+            if passed.unasked is not None and self._upstream.is_unwilling(self._provider, passed.metered):
                 passed = passed.unasked()
             outgoing = self._build(request, method, passed, query)
         except Malformed as error:
@@ -164,6 +163,9 @@ class Exchange:
         if passed.unasked is not None and answer.status_code != RATE_LIMITED and WISH in refusal:
             self._wish_refused = True
             raise WishRefused
+        if self._wish_refused and answer.is_success and is_stream(answer.headers.get("content-type", "")):
+            # Only now is it sure that the wish was all that it refused.
+            self._upstream.add_unwilling(self._provider, passed.metered)
         limited = self._judge(answer, refusal)
         if hold and limited is not None and limited.seconds_left():
             return False
@@ -267,9 +269,6 @@ class Exchange:
             self._upstream.key_refused(self._provider)
         if answer.is_success:
             self._ledger.went_well()
-            if self._wish_refused:
-                # Only now is it sure that the wish was all that it refused.
-                self._upstream.unwilling.add(self._provider.name)
         if status not in FAILED and status < 500:
             return None
         limited = rate_limited(self._upstream.credential(self._provider), status, answer.headers, refusal)

@@ -136,7 +136,8 @@ class AnswerMeter:
         if told.input is None:
             prompt = unheard.prompt if unheard else self._request_bytes // CHARACTERS_PER_TOKEN + 1
         if not told.complete:
-            seen = self._bytes if told.output is None else told.characters + self._frames.skipped_bytes
+            words = told.characters + self._frames.skipped_bytes
+            seen = self._bytes if told.output is None and not told.characters else words
             output = max(output, seen // CHARACTERS_PER_TOKEN, unheard.output if unheard else 0)
         written = count(told.cache_write)
         for_an_hour = min(written, count(told.cache_write_1h))

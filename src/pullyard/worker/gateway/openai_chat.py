@@ -19,14 +19,13 @@ from pullyard.worker.gateway.json_request import (
     decode_fields,
     decode_value,
     encode_fields,
-    given,
     is_data,
     names,
     own_tool,
     read_number,
     read_text,
 )
-from pullyard.worker.gateway.metering import AnswerMeter, Counted, count, meter_of
+from pullyard.worker.gateway.metering import CHARACTERS_PER_TOKEN, AnswerMeter, Counted, count, meter_of
 from pullyard.worker.gateway.prices import Tokens
 from pullyard.worker.gateway.provider import MOST_OUTPUT_TOKENS, Asked, Metered, Passed, Refused
 
@@ -92,9 +91,11 @@ class _Call(msgspec.Struct):
 
 class _Delta(msgspec.Struct):
     content: str | None = None
+    refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     tool_calls: list[_Call] | None = None
+    function_call: _Function | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -116,6 +117,7 @@ class _Answer(msgspec.Struct):
 
 _decode_messages = msgspec.json.Decoder(list[_Message]).decode
 _decode_tools = msgspec.json.Decoder(list[_Tool] | None).decode
+_decode_flag = msgspec.json.Decoder(bool).decode
 _decode_words = msgspec.json.Decoder(list[str]).decode
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 
@@ -138,7 +140,8 @@ def read(asked: Asked) -> Passed:
         prices="openai",
     )
     passed = Passed(asked.named["path"], asked.body, metered)
-    return _asking_usage(passed, fields) if given(fields, "stream") else passed
+    # What is neither true nor false is refused: servers take it for either.
+    return _asking_usage(passed, fields) if decode_value(fields, "stream", _decode_flag) else passed
 
 
 def _check(fields: Fields) -> None:
@@ -203,9 +206,15 @@ def _read_event(data: bytes, counted: Counted) -> None:
     _take(answer, counted)
     for delta in (choice.delta for choice in answer.choices):
         if delta is not None:
-            words = [delta.content, delta.reasoning, delta.reasoning_content]
-            words += [call.function.arguments for call in delta.tool_calls or [] if call.function]
-            counted.characters += sum(len(word) for word in words if word)
+            # A token at least, also where its words stand in a field that is not known here.
+            counted.characters += max(CHARACTERS_PER_TOKEN, sum(map(len, _words(delta))))
+
+
+def _words(delta: _Delta) -> list[str]:
+    functions = [delta.function_call, *(call.function for call in delta.tool_calls or [])]
+    words = [delta.content, delta.refusal, delta.reasoning, delta.reasoning_content]
+    words += [function.arguments for function in functions if function is not None]
+    return [word for word in words if word]
 
 
 def _take(answer: _Answer, counted: Counted) -> None:

@@ -20,6 +20,9 @@ from pullyard.worker.gateway.providers import PROVIDERS
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 600.0
 """Between two pieces of an answer; a model may think for minutes before the first one."""
+MODEL_CHARACTERS = 100
+"""Of a name, as it is kept and shown."""
+MOST_UNWILLING = 1000
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,12 @@ class Upstream:
     client: httpx.AsyncClient = field(repr=False)
     prices: PriceBook = field(default_factory=PriceBook, repr=False)
     _sources: dict[str, KeySource] = field(default_factory=dict[str, KeySource], repr=False)
-    unwilling: set[str] = field(default_factory=set[str], repr=False)
-    """Names of endpoints that refuse a request for the wish to be told its tokens."""
+    _unwilling: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]], repr=False)
 
     def changed(self, name: str, chosen: ProviderSettings) -> "Upstream":
         """The same way but for one provider's settings."""
         settings = {**self.settings, name: chosen}
-        return Upstream(settings, self.client, self.prices, unwilling=self.unwilling)
+        return Upstream(settings, self.client, self.prices, _unwilling=self._unwilling)
 
     def provider(self, name: str) -> Provider:
         """By the name of a provider or an endpoint. Raises RequestError."""
@@ -101,6 +103,19 @@ class Upstream:
 
     def price(self, provider: Provider, metered: Metered, model: str) -> Price:
         return self.prices.of((provider.name, metered.prices), model)
+
+    def is_unwilling(self, provider: Provider, metered: Metered | None) -> bool:
+        """Whether it refuses a stream of this model for the wish to be told its tokens."""
+        return metered is not None and (provider.name, metered.model) in self._unwilling
+
+    def add_unwilling(self, provider: Provider, metered: Metered | None) -> None:
+        # Some servers take any model's name, of any length.
+        if (
+            metered is not None
+            and len(metered.model) <= MODEL_CHARACTERS
+            and len(self._unwilling) < MOST_UNWILLING
+        ):
+            self._unwilling.add((provider.name, metered.model))
 
     def _of(self, provider: Provider) -> ProviderSettings:
         return self.settings.get(provider.name, ProviderSettings())
