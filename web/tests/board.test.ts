@@ -228,3 +228,32 @@ test("a read that does not end is given up for the next", async () => {
   await vi.advanceTimersByTimeAsync(12_000);
   expect(page.shown()).toBe("running");
 });
+
+test("a task that waits no more is not counted by a list that was under way", async () => {
+  const { queryClient, waitingQuery } = await start();
+  tasks = [{ ...TASK, state: "waiting" }];
+  held = [];
+  leave.push(new QueryObserver(queryClient, waitingQuery).subscribe(() => undefined));
+  await soon();
+  tasks = [{ ...TASK, state: "running" }];
+  tellTask({ ...TASK, state: "running" });
+  await soon();
+  await letGo();
+  expect(queryClient.getQueryData(waitingQuery.queryKey)).toEqual([]);
+  reads = [];
+  tellTask({ ...TASK, id: "task_2", state: "running" });
+  await soon();
+  expect(reads).toEqual([]);
+});
+
+test("a task's first read is not put over what was told meanwhile", async () => {
+  const { queryClient, taskQuery } = await start();
+  held = [];
+  leave.push(new QueryObserver(queryClient, taskQuery(TASK.id)).subscribe(() => undefined));
+  await soon();
+  tasks = [{ ...TASK, state: "running" }];
+  tellTask({ ...TASK, state: "running" });
+  await soon();
+  await letGo();
+  expect(queryClient.getQueryData(taskQuery(TASK.id).queryKey)?.state).toBe("running");
+});

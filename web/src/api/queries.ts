@@ -40,8 +40,8 @@ export function readAnew(queryKey: QueryKey) {
 const invalidate = (query: Query) =>
   void queryClient.invalidateQueries({ predicate: (other) => other === query });
 
-/** Resolves however the read ends, and where it does not end in time. */
-async function ended(query: Query): Promise<void> {
+/** Resolves however the read that is under way ends, and where it does not end in time. */
+export async function ended(query: Query): Promise<void> {
   let patience: ReturnType<typeof setTimeout> | undefined;
   const waits = new Promise<void>((resolve) => {
     patience = setTimeout(resolve, PATIENCE_MS);

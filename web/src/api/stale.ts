@@ -1,7 +1,7 @@
 import type { Query, QueryKey } from "@tanstack/react-query";
 import { mayPass } from "../lib/problems";
 import type { Change, Execution, Task } from "./client";
-import { queryClient, waitingQuery } from "./queries";
+import { ended, queryClient, readAnew, waitingQuery } from "./queries";
 
 /** One event of the feed, as the stream brings it. */
 export type News = {
@@ -28,7 +28,7 @@ let flushedAt = 0;
 function flush() {
   waits = false;
   flushedAt = performance.now();
-  for (const queryKey of keys.values()) queryClient.invalidateQueries({ queryKey });
+  for (const queryKey of keys.values()) readAnew(queryKey);
   keys.clear();
 }
 
@@ -75,9 +75,20 @@ function staleTasks(taskId: string, task: Task | undefined): QueryKey[] {
   const stale: QueryKey[] = [["tasks", "list", "newest"]];
   // An answer that is on its way may be older than the news.
   if (queryClient.isFetching({ queryKey: ["tasks", taskId] })) stale.push(["tasks", taskId]);
-  const waited = queryClient.getQueryData(waitingQuery.queryKey)?.some(({ id }) => id === taskId);
-  if (waited || task.state === "waiting") stale.push(waitingQuery.queryKey);
+  if (task.state === "waiting" || isWaiting(taskId)) stale.push(waitingQuery.queryKey);
+  else void readIfListed(taskId);
   return stale;
+}
+
+const isWaiting = (taskId: string) =>
+  queryClient.getQueryData(waitingQuery.queryKey)?.some(({ id }) => id === taskId);
+
+/** Of a task that waits no more: the list of those that do may be on its way, and older. */
+async function readIfListed(taskId: string) {
+  const reading = queryClient.getQueryCache().find({ ...waitingQuery, fetchStatus: "fetching" });
+  if (!reading) return;
+  await ended(reading);
+  if (isWaiting(taskId)) add(waitingQuery.queryKey);
 }
 
 /** Whether a change that is kept here shows the task as one that goes on with it. */
