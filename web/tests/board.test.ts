@@ -257,3 +257,24 @@ test("a task's first read is not put over what was told meanwhile", async () => 
   await letGo();
   expect(queryClient.getQueryData(taskQuery(TASK.id).queryKey)?.state).toBe("running");
 });
+
+test("an older execution that had to be read is not put over the newer one that came with the news", async () => {
+  const page = await start();
+  await page.show();
+  const execution = { ...RUN, id: "exec_2", assigned_at: "2026-01-01T00:00:02.5Z" };
+  for (const news of [{ execution_id: RUN.id }, { execution_id: execution.id, execution }])
+    tell({ type: "execution-update", task_id: TASK.id, task: TASK, ...news });
+  await soon();
+  const shown = () => page.queryClient.getQueryData(page.key)?.executions.get(TASK.id);
+  expect(shown()?.id).toBe("exec_2");
+  const changed = { ...execution, attempt: 2 };
+  tell({
+    type: "execution-update",
+    task_id: TASK.id,
+    task: TASK,
+    execution_id: "exec_2",
+    execution: changed,
+  });
+  await soon();
+  expect(shown()).toEqual(changed);
+});

@@ -130,10 +130,14 @@ export function putTasks(changed: Task[], executions: Execution[] = [], gone: st
     for (const task of changed) if (mine(task)) tasks.set(task.id, task);
     for (const id of gone) tasks.delete(id);
     const newest = new Map(board.executions);
-    for (const one of executions) if (mine(one)) newest.set(one.task_id, one);
+    for (const one of executions)
+      if (mine(one) && !isOlder(one, newest.get(one.task_id))) newest.set(one.task_id, one);
     return { ...board, tasks, executions: newest };
   });
 }
+
+const isOlder = (one: Execution, than: Execution | undefined) =>
+  !!than && one.id !== than.id && Date.parse(one.assigned_at) < Date.parse(than.assigned_at);
 
 function putChanges(changed: Change[], gone: string[]) {
   put((board, project) => {
