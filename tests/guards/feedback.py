@@ -96,8 +96,8 @@ GUARDS = (
     Guard(
         "a thread that was answered",
         "forges/api_forge.py",
-        "not any(mark in said for said in thread.texts)",
-        "thread",
+        "known=thread.texts)",
+        "known=[])",
         FORGES,
         "own_thread",
     ),
