@@ -57,7 +57,7 @@ async def measure_log(coordinator: Coordinator) -> list[Figure]:
         searches = [await search(page, number) for number in range(ROUNDS)]
         heap = await page.evaluate(HEAP)
     worker.http.close()
-    said = f"{DURABLE}; {LINES:,} lines, running; a search waits 250 ms for the next letter"
+    said = f"{DURABLE}; {LINES:,} lines, running; a search waits 150 ms for the next letter"
     beside = f"a log of {SHORT:,} lines"
     return [
         Figure(

@@ -4,7 +4,7 @@ import { useEffect, useState } from "react";
 import { api, taken } from "../../api/client";
 
 const MOST = 100;
-const PATIENCE_MS = 250;
+const PATIENCE_MS = 150;
 const LONGEST = 200;
 
 /** Where a text is in the whole log, by the server. `at` is the place in `matches` that is looked at. */
