@@ -79,6 +79,13 @@ SHAPES = (
 )
 
 
+_PREFIXES = re.compile(b"|".join(re.escape(shape.prefix) for shape in SHAPES))
+"""Most text holds none of them, and to ask for all at once takes a tenth of the time or less."""
+_BEGUN_PREFIXES = tuple({shape.prefix[:length] for shape in SHAPES for length in range(1, len(shape.prefix))})
+"""What the text may end with where it was cut within one."""
+_NEVER_SECRET = frozenset({bool, int, float, type(None)})
+
+
 def spellings(secret: str) -> set[bytes]:
     """As it is, turned around, as JSON has it, in hexadecimal, for addresses, and in base64.
 
@@ -115,9 +122,10 @@ class Masker:
         for spelled in self._spellings():
             if spelled in data:
                 data = data.replace(spelled, b"*" * len(spelled))
-        for shape in SHAPES:
-            if shape.prefix in data:
-                data = shape.whole.sub(_stars, data)
+        if _PREFIXES.search(data):
+            for shape in SHAPES:
+                if shape.prefix in data:
+                    data = shape.whole.sub(_stars, data)
         return data
 
     def text(self, text: str) -> str:
@@ -128,6 +136,8 @@ class Masker:
         # Enumerations are strings too, and never secret.
         if type(value) is str:
             return self.text(value) if len(value) >= LEAST_CHARACTERS else value
+        if type(value) in _NEVER_SECRET:
+            return value
         if isinstance(value, msgspec.Struct):
             fields = {name: getattr(value, name) for name in value.__struct_fields__}
             told = {name: self.request(one) for name, one in fields.items() if name not in KEPT_FIELDS}
@@ -152,7 +162,8 @@ class Masker:
         tail = data[-REACH_BYTES:]
         begins = [len(tail)]
         begins += [place for spelled in self._spellings() if (place := _cut_off(tail, spelled)) is not None]
-        for shape in SHAPES:
+        looked_for = SHAPES if _PREFIXES.search(tail) or tail.endswith(_BEGUN_PREFIXES) else ()
+        for shape in looked_for:
             if shape.prefix in tail and (found := shape.begun.search(tail)):
                 begins.append(found.start())
             elif (place := _cut_off(tail, shape.prefix)) is not None:
