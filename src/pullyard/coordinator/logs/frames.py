@@ -1,5 +1,7 @@
 """zstd frames: what a worker may send, and the bytes of those that are kept."""
 
+import threading
+
 import zstandard
 
 from pullyard.protocol.errors import RemoteFailure, RequestError
@@ -9,6 +11,16 @@ MAX_WINDOW_BYTES = 8 * 1024 * 1024
 THREAD_BYTES = 64 * 1024
 """What expands to more is expanded in a thread: a hop costs as much as some 50 KiB, and a megabyte on the
 event loop is felt by everybody."""
+
+
+class _Decompressors(threading.local):
+    """One a thread, as none may be used by two at once; to make one takes longer than to expand a frame."""
+
+    def __init__(self) -> None:
+        self.own = zstandard.ZstdDecompressor()
+
+
+_DECOMPRESSORS = _Decompressors()
 
 
 def check_frame(frame: bytes) -> int:
@@ -32,7 +44,7 @@ def check_frame(frame: bytes) -> int:
 def expand(frame: bytes, size_bytes: int) -> bytes:
     """The bytes of exactly one frame that ``check_frame`` has passed. Raises RequestError for a torn one."""
     try:
-        data = zstandard.ZstdDecompressor().decompress(
+        data = _DECOMPRESSORS.own.decompress(
             frame, max_output_size=size_bytes, read_across_frames=False, allow_extra_data=False
         )
     except zstandard.ZstdError as error:
@@ -47,7 +59,7 @@ def expand_kept(frame: bytes, size_bytes: int) -> bytes:
     try:
         # An object is out of our hands: its frame must not decide how much memory is taken.
         if zstandard.get_frame_parameters(frame).content_size == size_bytes:
-            data = zstandard.ZstdDecompressor().decompress(frame, max_output_size=size_bytes)
+            data = _DECOMPRESSORS.own.decompress(frame, max_output_size=size_bytes)
             if len(data) == size_bytes:
                 return data
     except zstandard.ZstdError as error:
