@@ -3,10 +3,8 @@
 import asyncio
 import gc
 import random
-import tempfile
 import traceback
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import simulation.statements_executions
@@ -25,6 +23,7 @@ from simulation import plan as planning
 from simulation.checks import Oracle
 from simulation.checks_money import MoneyOracle
 from simulation.coordinator import TENANT, CoordinatorNode, SimulatedBus
+from simulation.disk import Disk, Place
 from simulation.forge import ForgeWorld, SimulatedGit
 from simulation.memory import MemoryDatabase, Tables
 from simulation.money import MoneyPlan, Provider, plan_money
@@ -40,7 +39,6 @@ OFFLINE_SECONDS = 60.0
 PATIENCE_SECONDS = 4000.0
 LONG_ABSENCE_SECONDS = 16.0
 """The caretakers give everybody grace after an absence of a third of a lease and their own interval."""
-MEMORY = Path("/dev/shm")
 DEFAULTS = CoordinatorSettings()
 SETTINGS: dict[str, Any] = {
     "lease_seconds": 30.0,
@@ -64,11 +62,10 @@ class Verdict:
 
 
 class History:
-    def __init__(self, seed: str, mutation: Mutation | None, place: Path, *, traced: bool) -> None:
+    def __init__(self, seed: str, mutation: Mutation | None, *, traced: bool) -> None:
         self.plan: Plan = make_plan(seed)
         self.loop = VirtualLoop()
         self.mutation = mutation
-        self.place = place
         self.traced = traced
         self.trace: list[str] = []
         plan, removed = self.plan, frozenset({mutation.name} if mutation else ())
@@ -163,7 +160,7 @@ class History:
         execution = self.oracle.execution_of(commit)
         return provenance(execution["task_id"], execution["fence"])
 
-    def wrote(self, path: Path, data: bytes) -> None:
+    def wrote(self, path: Place, data: bytes) -> None:
         self.oracle.wrote(path.parent.parent.name, path.stem, data)
 
     def complain(self, sentence: str) -> None:
@@ -184,10 +181,12 @@ class History:
 
     def fill(self) -> None:
         plan, tables = self.plan, self.tables
-        tables.rows["members"] = {
-            f"mem_{number}": {"id": f"mem_{number}", "max_running": limit}
-            for number, limit in enumerate(plan.member_limits)
-        }
+        tables.members.update(
+            {
+                f"mem_{number}": {"id": f"mem_{number}", "max_running": limit}
+                for number, limit in enumerate(plan.member_limits)
+            }
+        )
         tables.tenant = {"id": TENANT, "max_running": None}
         for number, limit in enumerate(plan.limits):
             project_id = f"proj_{number}"
@@ -202,12 +201,12 @@ class History:
                 "turn": tables.draw("turns"),
                 "lane_ids": [],
             }
-        dice = self.dice("machines")
+        dice, disk = self.dice("machines"), Disk()
         for number, slots in enumerate(plan.slots):
             worker_id = f"work_{number}"
             labels = ["gpu"] if number == 0 else []
             tables.workers[worker_id] = worker_row(worker_id, labels, slots)
-            place = self.place / worker_id
+            place = Place(disk) / worker_id
             place.mkdir()
             machine = Machine(
                 worker_id,
@@ -267,7 +266,7 @@ class History:
     async def until_over(self, wishing: "asyncio.Task[None]") -> None:
         """Every task has ended, no worker holds anything, no fault goes on, and nothing is on its way."""
         await wishing
-        while self.unsettled() or self.under_way or self.network.under_way:
+        while self.under_way or self.network.under_way or self.unsettled():
             await asyncio.sleep(1.0)
             if self.loop.now > planning.FAULTS_END_SECONDS and not self.under_way:
                 self.network.weather = FAIR
@@ -504,22 +503,19 @@ def run_history(seed: str, mutation: str | None = None, *, traced: bool = False)
 
 
 def live_through(seed: str, mutation: Mutation | None, *, traced: bool) -> Verdict:
-    with tempfile.TemporaryDirectory(prefix="history-", dir=MEMORY if MEMORY.is_dir() else None) as place:
-        history = History(seed, mutation, Path(place), traced=traced)
-        loop = history.loop
-        loop.set_exception_handler(
-            lambda _, context: history.complain(str(context.get("exception") or context))
-        )
-        with replaced(loop, seed, history.wrote, history.complain):
-            undo = mutation.apply() if mutation else None
-            try:
-                loop.run_until_complete(loop.create_task(history.run()))
-            except Stalled:
-                history.oracle.violated("everything waits for ever")
-            finally:
-                if undo is not None:
-                    undo()
-                loop.finish()
+    history = History(seed, mutation, traced=traced)
+    loop = history.loop
+    loop.set_exception_handler(lambda _, context: history.complain(str(context.get("exception") or context)))
+    with replaced(loop, seed, history.wrote, history.complain):
+        undo = mutation.apply() if mutation else None
+        try:
+            loop.run_until_complete(loop.create_task(history.run()))
+        except Stalled:
+            history.oracle.violated("everything waits for ever")
+        finally:
+            if undo is not None:
+                undo()
+            loop.finish()
     states: dict[str, int] = {}
     for task in history.tables.tasks.values():
         states[task["state"]] = states.get(task["state"], 0) + 1

@@ -1,19 +1,17 @@
 """What a history puts in place of the real thing, and puts back afterwards. Nothing else is replaced.
 
 Ids and times come from the seed. File events come at once, because there is no kernel in a history to wait
-for. A tree is removed by this process and not by a program. Logs of level error are a violation: where the
+for. A worker's disk is in memory, and never full. Logs of level error are a violation: where the
 code says that it met a bug, it did.
 """
 
 import asyncio
 import logging
 import random
-import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +23,8 @@ from pullyard.lifecycle import ids
 from pullyard.worker import journal, logs, trees, walk
 from pullyard.worker import loop as worker_loop
 from pullyard.worker.gateway import limits
+from simulation import disk
+from simulation.disk import Place
 from simulation.forge import SimulatedForge
 from simulation.virtual_loop import VirtualLoop
 
@@ -37,7 +37,7 @@ WATCHES: dict[str, dict[asyncio.Event, None]] = {}
 class SimulatedFileEvents:
     """Stands where ``FileEvents`` stands; told by whoever appends to a file of the directory."""
 
-    def __init__(self, directory: Path, happened: asyncio.Event) -> None:
+    def __init__(self, directory: Place, happened: asyncio.Event) -> None:
         self._directory = str(directory)
         self._happened = happened
 
@@ -53,7 +53,7 @@ class SimulatedFileEvents:
 def replaced(
     loop: VirtualLoop,
     seed: str,
-    wrote: Callable[[Path, bytes], None],
+    wrote: Callable[[Place, bytes], None],
     complain: Callable[[str], None],
 ) -> Iterator[None]:
     """``wrote`` is told of every byte that is appended to a stream's file."""
@@ -62,8 +62,9 @@ def replaced(
 
     def append_and_tell(file: logs.LogFile, data: bytes) -> None:
         append(file, data)
-        wrote(file.path, data)
-        for event in WATCHES.get(str(file.path.parent), ()):
+        path: Any = file.path
+        wrote(path, data)
+        for event in WATCHES.get(str(path.parent), ()):
             event.set()
 
     def keep(_logger: Any, _level: str, event: Any) -> Any:
@@ -80,12 +81,15 @@ def replaced(
 
     before = (ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove)
     others = (claim.secrets, worker_loop.uuid4, walk.time, journal.time, limits.time)
+    of_disk = (journal.replace_file, journal.sync_directory, worker_loop.has_room)
     configured = structlog.get_config()
     ids.SOURCE.time_ns = lambda: int((EPOCH_SECONDS + loop.now) * 1e9)
     ids.SOURCE.random_bits = dice.getrandbits
     logs.FileEvents = SimulatedFileEvents
     logs.LogFile.append = append_and_tell
-    trees.remove = lambda tree: shutil.rmtree(tree, ignore_errors=True)
+    trees.remove = lambda tree: tree.disk.remove(tree)
+    journal.replace_file, journal.sync_directory = disk.replace_file, disk.sync_directory
+    worker_loop.has_room = lambda *_: True
     claim.secrets = SimpleNamespace(token_hex=token_hex)
     worker_loop.uuid4 = lambda: token_hex(16)
     clock: Any = SimpleNamespace(monotonic=loop.time, time=lambda: EPOCH_SECONDS + loop.now)
@@ -101,6 +105,7 @@ def replaced(
     finally:
         ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove = before
         claim.secrets, worker_loop.uuid4, walk.time, journal.time, limits.time = others
+        journal.replace_file, journal.sync_directory, worker_loop.has_room = of_disk
         logs.LogFile.append = append
         del FORGES["simulated"]
         WATCHES.clear()

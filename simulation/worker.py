@@ -1,8 +1,7 @@
 """A worker of the simulation: the real loop, heart, journal and executions, over simulated effects."""
 
-import shutil
 from dataclasses import MISSING, dataclass, fields
-from pathlib import Path
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +16,7 @@ from pullyard.worker.heartbeat import Heart
 from pullyard.worker.lease import Lease
 from pullyard.worker.loop import Loop
 from simulation.coordinator import clock_of
+from simulation.disk import Place
 from simulation.effects import EFFECTS
 from simulation.forge import ForgeWorld
 from simulation.network import Link, Network, SimulatedClient
@@ -30,7 +30,7 @@ class Machine:
     """What outlives a worker's process: its disk, its place in the network and its clock."""
 
     worker_id: str
-    place: Path
+    place: Place
     slots: int
     labels: list[str]
     link: Link
@@ -40,12 +40,12 @@ class Machine:
     process: "WorkerNode | None" = None
 
     def wipe(self) -> None:
-        shutil.rmtree(self.place, ignore_errors=True)
+        self.place.disk.remove(self.place)
         self.place.mkdir()
 
 
 class NoWorkspaces:
-    def release(self, place: Path) -> None:
+    def release(self, place: Place) -> None:
         del place
 
     def collect(self) -> None:
@@ -87,7 +87,6 @@ class WorkerNode:
             quota_wait_seconds=0.0,
             first_uid=0,
         )
-        nothing: Any = None
         parts: dict[str, Any] = {
             "settings": settings,
             "client": client,
@@ -96,12 +95,7 @@ class WorkerNode:
             "workspaces": NoWorkspaces(),
         }
         # What only the real effects use is left out; what has a default has it here, too.
-        missing = {
-            one.name: nothing
-            for one in fields(Tools)
-            if one.name not in parts and (one.default, one.default_factory) == (MISSING, MISSING)
-        }
-        tools = Tools(**parts, **missing)
+        tools = Tools(**{**dict.fromkeys(without_default()), **parts})
         wish = ConnectRequest(
             protocol_versions=list(range(1, PROTOCOL_VERSION + 1)),
             software_version="simulated",
@@ -140,6 +134,14 @@ class WorkerNode:
     def kill(self) -> None:
         """Whoever it talks with sees the connection break, or does not."""
         self.node.alive = False
+
+
+@cache
+def without_default() -> tuple[str, ...]:
+    """Those of the worker's tools that somebody has to give."""
+    return tuple(
+        one.name for one in fields(Tools) if (one.default, one.default_factory) == (MISSING, MISSING)
+    )
 
 
 async def no_errand(_: Errand) -> None:
