@@ -17,6 +17,7 @@ from simulation.memory import Row, Tables
 TASK_MOVES = {(before.value, after.value) for (before, _), after in TASK_TRANSITIONS.items()}
 EXECUTION_MOVES = {(before.value, after.value) for (before, _), after in EXECUTION_TRANSITIONS.items()}
 TOLD_BY_WORKER = ("succeeded", "failed", "cancelled", "timed_out")
+DECOMPRESSOR = zstandard.ZstdDecompressor()
 LEASE_TOLERANCE_SECONDS = 1.0
 """By so much the clocks of two machines may differ over the length of a lease."""
 
@@ -223,7 +224,7 @@ class Oracle:
         for start, row in chunks:
             if start != len(stored):
                 self.violated(f"the log {stream} of {execution_id} goes on at {start} after {len(stored)}")
-            stored += zstandard.ZstdDecompressor().decompress(row["data"], max_output_size=row["size_bytes"])
+            stored += DECOMPRESSOR.decompress(row["data"], max_output_size=row["size_bytes"])
         execution = self.tables.task_executions[execution_id]
         whole = execution["state"] in TOLD_BY_WORKER
         expected = written if whole else written[: len(stored)]

@@ -9,13 +9,12 @@ histories holds every query here against real Postgres, table by table.
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pullyard.store.feed import APPEND
 from pullyard.store.hot import direct
@@ -63,6 +62,14 @@ class Tables:
     day_begins: float = 0.0
     """By so many seconds the database's day is ahead of the clock, so that a history may see it end."""
 
+    def __post_init__(self) -> None:
+        # Each table is an attribute, too.
+        self.__dict__.update(self.rows)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> dict[Any, Row]: ...
+
     @property
     def tenant(self) -> Row:
         """A history has one."""
@@ -71,7 +78,8 @@ class Tables:
 
     @tenant.setter
     def tenant(self, row: Row) -> None:
-        self.rows["tenants"] = {row["id"]: row}
+        self.tenants.clear()
+        self.tenants[row["id"]] = row
 
     def today(self) -> date:
         return datetime.fromtimestamp(self.now() + self.day_begins, UTC).date()
@@ -80,12 +88,6 @@ class Tables:
         """In seconds, as ``now`` has them."""
         now = self.now() + self.day_begins
         return now - now % 86_400 + 86_400 - self.day_begins
-
-    def __getattr__(self, name: str) -> dict[Any, Row]:
-        try:
-            return self.rows[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
     def draw(self, sequence: str) -> int:
         """Like Postgres's: a number that was drawn is gone, also when its transaction rolls back."""
@@ -305,6 +307,43 @@ class Connection:
                 self.tables.rows[table][key] = before
 
 
+class Transaction:
+    """What ``MemoryDatabase.transaction`` gives: a connection for the length of a block.
+
+    It is no generator, as there are hundreds in a history and most of them are one statement.
+    """
+
+    __slots__ = ("connection", "database", "lock")
+
+    def __init__(self, database: "MemoryDatabase", lock: int | None) -> None:
+        self.database = database
+        self.lock = lock
+
+    async def __aenter__(self) -> Any:
+        self.database.away("begin")
+        self.connection = connection = Connection(self.database)
+        if self.lock is not None:
+            await connection.take_lock()
+        return connection
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        connection, database = self.connection, self.database
+        try:
+            if error is None:
+                database.away("commit")
+        except BaseException as away:
+            error = away
+            raise
+        finally:
+            if error is not None:
+                connection.roll_back()
+            if connection.locked:
+                database.advisory.give(connection)
+        if error is None and connection.undo:
+            database.committed(connection.undo)
+            database.away("committed")
+
+
 class MemoryDatabase:
     """Stands where ``pullyard.store.database.Database`` stands.
 
@@ -333,24 +372,8 @@ class MemoryDatabase:
         self.away: Callable[[str], None] = lambda _: None
         self.trace: Callable[[str], None] | None = None
 
-    @asynccontextmanager
-    async def transaction(self, *, lock: int | None = None) -> AsyncIterator[Any]:
-        self.away("begin")
-        connection = Connection(self)
-        try:
-            if lock is not None:
-                await connection.take_lock()
-            yield connection
-            self.away("commit")
-        except BaseException:
-            connection.roll_back()
-            raise
-        finally:
-            if connection.locked:
-                self.advisory.give(connection)
-        if connection.undo:
-            self.committed(connection.undo)
-            self.away("committed")
+    def transaction(self, *, lock: int | None = None) -> "Transaction":
+        return Transaction(self, lock)
 
     def on_commit(self, hear: Callable[[Any], None]) -> None:
         """Metrics and traces are not what a history is about."""
