@@ -43,11 +43,21 @@ class Socket {
   }
 }
 
+function columns() {
+  const pages: Record<string, { items: Thing[]; next: null }> = {};
+  for (const task of tasks) {
+    const state = String(task.state);
+    pages[state] = { items: [...(pages[state]?.items ?? []), task], next: null };
+  }
+  return pages;
+}
+
 function answer({ pathname, searchParams }: URL) {
   const [what, id] = pathname.replace("/api/v1/", "").split("/");
   const all = what === "tasks" ? tasks : what === "executions" ? executions : [];
   if (id) return all.find((one) => one.id === id);
   const state = searchParams.get("state");
+  if (what === "board") return { columns: columns(), executions, changes: [], changed: [] };
   return { items: all.filter((one) => what !== "tasks" || !state || one.state === state), next: null };
 }
 
@@ -203,7 +213,7 @@ test("a read ends however many workers come and go, and what they changed is rea
   await page.show();
   held = [];
   reads = [];
-  const lists = () => reads.filter((read) => read.includes("state=queued")).length;
+  const lists = () => reads.filter((read) => read.endsWith("/board")).length;
   for (let worker = 0; worker < 3; worker += 1) {
     tell({ type: "worker-update", kind: "worker.offline" });
     await vi.advanceTimersByTimeAsync(1_500);

@@ -8,7 +8,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from pullyard import __version__
-from pullyard.coordinator import health, pages, problems
+from pullyard.coordinator import board, health, pages, problems
 from pullyard.coordinator.audit import endpoints as audit
 from pullyard.coordinator.auth import endpoints as auth
 from pullyard.coordinator.auth.bootstrap import bootstrap
@@ -88,6 +88,7 @@ def create_app(settings: CoordinatorSettings, services: Services | None = None) 
     work = (
         projects,
         automation,
+        board,
         tasks,
         executions,
         workflows,

@@ -33,21 +33,16 @@ const page = (state: TaskState, project_id: string | undefined, cursor?: string)
   taken(api.GET("/api/v1/tasks", { params: { query: { state, project_id, cursor, limit: PAGE } } }));
 
 async function readAll(project_id: string | undefined): Promise<Board> {
-  const [pages, changes, executions] = await Promise.all([
-    Promise.all(STATES.map((state) => page(state, project_id))),
-    taken(api.GET("/api/v1/changes", { params: { query: { project_id, state: "open", limit: PAGE } } })),
-    taken(api.GET("/api/v1/executions", { params: { query: { project_id, limit: PAGE } } })),
-  ]);
-  const tasks = new Map(pages.flatMap((one) => one.items.map((task) => [task.id, task] as const)));
-  const unseen = changes.items.map((change) => change.task_id).filter((id) => !tasks.has(id));
-  for (const task of await Promise.all(unseen.map(readTask))) if (task) tasks.set(task.id, task);
-  const next = Object.fromEntries(STATES.map((state, place) => [state, pages[place]?.next ?? null]));
+  const { columns, executions, changes, changed } = await taken(
+    api.GET("/api/v1/board", { params: { query: { project_id } } }),
+  );
+  const listed = STATES.flatMap((state) => columns[state]?.items ?? []);
   return {
-    tasks,
+    tasks: new Map([...changed, ...listed].map((task) => [task.id, task])),
     // Newest first: of several executions of a task the newest is set last.
-    executions: new Map(executions.items.toReversed().map((one) => [one.task_id, one])),
-    openChanges: new Map(changes.items.map((change) => [change.id, change])),
-    next: next as Board["next"],
+    executions: new Map(executions.toReversed().map((one) => [one.task_id, one])),
+    openChanges: new Map(changes.map((change) => [change.id, change])),
+    next: Object.fromEntries(STATES.map((state) => [state, columns[state]?.next ?? null])) as Board["next"],
   };
 }
 
