@@ -69,3 +69,22 @@ async def test_nothing_secret_is_kept_where_scripts_can_read(
         "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])"
     )
     assert "pyl_" not in kept
+
+
+async def test_what_the_board_reads_first_is_sent_without_its_scripts_asking(
+    browser: Browser, coordinator: RunningCoordinator
+) -> None:
+    """And is asked for once: the names in the page's header are those that the scripts ask for."""
+    await coordinator.task(await coordinator.project(), title="Mend the roof")
+    page, complaints = await open_page(browser, coordinator)
+    # What is read again once the connection stands is another matter.
+    await page.route_web_socket("**/api/v1/stream", lambda _: None)
+    await page.reload()
+    await expect(page.get_by_text("Mend the roof")).to_be_visible()
+    reads = await page.evaluate(
+        "performance.getEntriesByType('resource').filter(one => one.name.includes('/api/'))"
+        ".map(one => [new URL(one.name).pathname, one.initiatorType])"
+    )
+    for path in ("/api/v1/session", "/api/v1/board", "/api/v1/projects"):
+        assert [by for name, by in reads if name == path] == ["link"], reads
+    assert complaints == []

@@ -1,12 +1,12 @@
-import { createTheme, MantineProvider } from "@mantine/core";
+import { createTheme, localStorageColorSchemeManager, MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import "@mantine/core/styles.css";
+import "./mantine.css";
 import "./app.css";
 import { mendBoards } from "./api/board";
-import { queryClient } from "./api/queries";
+import { ended, queryClient } from "./api/queries";
 import { rememberWhatIsRead } from "./api/remember";
 import { install } from "./lib/install";
 import { router } from "./router";
@@ -29,26 +29,46 @@ const theme = createTheme({
     },
   },
 });
+const schemes = localStorageColorSchemeManager();
+const scheme = schemes.get("auto");
+const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+// Mantine sets it once all is rendered, which then has to be styled a second time.
+document.documentElement.dataset.mantineColorScheme = scheme !== "auto" ? scheme : dark ? "dark" : "light";
+
 mendBoards();
 rememberWhatIsRead();
 install((address) => router.history.push(address));
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no root");
 
-// The content security policy takes no inline styles, so Mantine must not add elements of its own.
-createRoot(root).render(
-  <StrictMode>
-    <MantineProvider
-      theme={theme}
-      defaultColorScheme="auto"
-      withCssVariables={false}
-      withGlobalClasses={false}
-      withStaticClasses={false}
-      deduplicateInlineStyles={false}
-    >
-      <QueryClientProvider client={queryClient}>
-        <RouterProvider router={router} />
-      </QueryClientProvider>
-    </MantineProvider>
-  </StrictMode>,
+const PATIENCE_MS = 500;
+/** What was asked for with the pages' scripts comes with them: to paint it at once is sooner than in parts. */
+async function firstAnswers() {
+  await router.load();
+  await Promise.all(queryClient.getQueryCache().findAll({ fetchStatus: "fetching" }).map(ended));
+}
+
+function show(root: HTMLElement) {
+  // The content security policy takes no inline styles, so Mantine must not add elements of its own.
+  createRoot(root).render(
+    <StrictMode>
+      <MantineProvider
+        theme={theme}
+        defaultColorScheme="auto"
+        colorSchemeManager={schemes}
+        withCssVariables={false}
+        withGlobalClasses={false}
+        withStaticClasses={false}
+        deduplicateInlineStyles={false}
+      >
+        <QueryClientProvider client={queryClient}>
+          <RouterProvider router={router} />
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+}
+
+void Promise.race([firstAnswers(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]).then(() =>
+  show(root),
 );

@@ -7,10 +7,19 @@ import {
 } from "@tanstack/react-router";
 import { boardQuery } from "./api/board";
 import { executionsQuery, openChangesQuery, projectsQuery, queryClient, taskQuery } from "./api/queries";
+import { sessionQuery } from "./api/session";
 import { NoSuchPage, PageBroke } from "./components/Fallbacks";
+import { BoardPage } from "./features/board/BoardPage";
 import { Shell } from "./shell/Shell";
 
-const root = createRootRoute({ component: Shell, notFoundComponent: NoSuchPage });
+const root = createRootRoute({
+  // Asked for together with what the page shows, and not before it.
+  loader: () => {
+    void queryClient.prefetchQuery(sessionQuery);
+  },
+  component: Shell,
+  notFoundComponent: NoSuchPage,
+});
 
 const text = (value: unknown) =>
   typeof value === "string" ? value || undefined : typeof value === "number" ? String(value) : undefined;
@@ -26,13 +35,13 @@ const board = createRoute({
     label: text(search.label),
     q: text(search.q),
   }),
-  // Asked for while the page's own code is on its way.
   loaderDeps: ({ search }) => ({ project: search.project }),
   loader: ({ deps }) => {
     void queryClient.prefetchQuery(boardQuery(deps.project));
     void queryClient.prefetchQuery(projectsQuery);
   },
-  component: lazyRouteComponent(() => import("./features/board/BoardPage"), "BoardPage"),
+  // The page that most begin with: its code comes with the shell, and costs no second way.
+  component: BoardPage,
 });
 
 export type TaskSearch = { try?: string; view?: "conversation"; phase?: string };

@@ -17,7 +17,9 @@ NOT_BUILT = """<!doctype html>
 <body><p>Run 'make web'.</p></body></html>
 """
 
-
+SESSION = "/api/v1/session"
+BOARD = "/api/v1/board"
+PROJECTS = "/api/v1/projects?limit=200"
 ENCODINGS = {"br": ".br", "gzip": ".gz"}
 """What a file was compressed by when the pages were built, the best first, and what its name has then."""
 
@@ -51,6 +53,12 @@ assets = HashedFiles(directory=STATIC / "assets", check_dir=False)
 
 
 @router.get("/")
+async def board(project: str | None = None) -> Response:
+    """What the board asks for first is on its way before the scripts that ask for it have come."""
+    asked = (SESSION,) if project else (SESSION, BOARD, PROJECTS)
+    return index_page(asked)
+
+
 @router.get("/automation")
 @router.get("/automation/{_id}")
 @router.get("/changes/{_id}")
@@ -63,10 +71,16 @@ assets = HashedFiles(directory=STATIC / "assets", check_dir=False)
 @router.get("/workers")
 async def index(_id: str = "") -> Response:
     """The same page for all: its own router reads the address."""
+    return index_page((SESSION,))
+
+
+def index_page(asked: tuple[str, ...]) -> Response:
+    """``asked``: what its scripts read first, word for word, or the browser would read it twice."""
     headers = {"cache-control": "no-cache"}
     page = STATIC / "index.html"
     if not page.is_file():
         return HTMLResponse(NOT_BUILT, headers=headers)
+    headers["link"] = ", ".join(f"<{path}>; rel=preload; as=fetch; crossorigin" for path in asked)
     return FileResponse(page, media_type="text/html", headers=headers)
 
 

@@ -20,6 +20,17 @@ let session: Session | undefined;
 /** Who was here last, although the session may be over; empty: nobody, or nobody since a logout and a reload. */
 const last = keptHere("my.name", "", (value) => typeof value === "string");
 let changed: ReturnType<typeof setTimeout> | undefined;
+/** Begun before anybody asks, so that it is no wait of its own. */
+let reading = read();
+
+/** Of a browser that keeps nothing: undefined. */
+async function read(): Promise<Record | undefined> {
+  try {
+    return await get<Record>(PLACE);
+  } catch {
+    return undefined;
+  }
+}
 
 /** Gives what was kept back to the pages, once. Returns when that was read; undefined: nothing was kept.
  *
@@ -35,7 +46,7 @@ export async function recall(mine?: Session): Promise<number | undefined> {
   }
   if (who) last.set(who);
   if (session) return undefined;
-  const kept = await get<Record>(PLACE).catch(() => undefined);
+  const kept = await reading;
   const fits = kept?.layout === LAYOUT && (!mine || isSame(kept.session, mine));
   if (kept && !fits) await del(PLACE).catch(() => undefined);
   session = mine ?? (fits ? kept.session : undefined);
@@ -55,6 +66,7 @@ export async function forget() {
   session = undefined;
   queryClient.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
   clearTimeout(changed);
+  reading = Promise.resolve(undefined);
   await del(PLACE).catch(() => undefined);
 }
 

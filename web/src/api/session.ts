@@ -23,7 +23,7 @@ async function ask(): Promise<Session> {
   const signal = AbortSignal.timeout(PATIENCE_MS);
   const session = await taken(api.GET("/api/v1/session", { signal }));
   await recall(session);
-  await openOutbox(session.member_id);
+  void openOutbox(session.member_id);
   return session;
 }
 

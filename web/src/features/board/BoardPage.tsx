@@ -2,7 +2,7 @@ import { Button } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useCallback, useDeferredValue, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useDeferredValue, useMemo, useState } from "react";
 import { boardQuery } from "../../api/board";
 import type { Project, Task } from "../../api/client";
 import { projectsQuery } from "../../api/queries";
@@ -10,14 +10,16 @@ import { Notice } from "../../components/Notice";
 import { openDialog } from "../../lib/dialogs";
 import { useKeys } from "../../lib/keys";
 import { useTitle } from "../../lib/title";
-import { BulkBar } from "./BulkBar";
-import { CardMenu, type Opened } from "./CardMenu";
+import type { Opened } from "./CardMenu";
 import { Columns } from "./Columns";
 import { byColumn, type Column, type Filters, filtered } from "./columns";
 import { useDrops } from "./drag";
 import { FilterBar } from "./FilterBar";
 import "./board.css";
 
+// Menus are large, and wanted only after the first click.
+const BulkBar = lazy(() => import("./BulkBar"));
+const CardMenu = lazy(() => import("./CardMenu"));
 const route = getRouteApi("/");
 
 export function BoardPage() {
@@ -84,10 +86,12 @@ export function BoardPage() {
           openMenu={openMenu}
         />
       )}
-      <BulkBar tasks={chosenTasks} clear={clear} />
-      {opened && (
-        <CardMenu opened={opened} order={columns?.get("Queued") ?? []} close={() => setOpened(null)} />
-      )}
+      <Suspense>
+        {chosenTasks.length > 0 && <BulkBar tasks={chosenTasks} clear={clear} />}
+        {opened && (
+          <CardMenu opened={opened} order={columns?.get("Queued") ?? []} close={() => setOpened(null)} />
+        )}
+      </Suspense>
     </div>
   );
 }

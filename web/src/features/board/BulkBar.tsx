@@ -7,9 +7,8 @@ import { each } from "./actions";
 const PRIORITIES = [100, 10, 0, -10];
 
 /** What can be done to all chosen tasks at once. */
-export function BulkBar({ tasks, clear }: { tasks: Task[]; clear: () => void }) {
+export default function BulkBar({ tasks, clear }: { tasks: Task[]; clear: () => void }) {
   const [busy, setBusy] = useState(false);
-  if (tasks.length === 0) return null;
   const run = async (what: string, fits: (task: Task) => boolean, act: (task: Task) => Promise<boolean>) => {
     setBusy(true);
     await each(tasks.filter(fits), what, act);

@@ -18,7 +18,15 @@ import type { Column } from "./columns";
 export type Opened = { task: Task; column: Column; button: HTMLElement };
 
 /** One menu for all cards: thousands of them would make the board slow. */
-export function CardMenu({ opened, order, close }: { opened: Opened; order: Task[]; close: () => void }) {
+export default function CardMenu({
+  opened,
+  order,
+  close,
+}: {
+  opened: Opened;
+  order: Task[];
+  close: () => void;
+}) {
   const { task, column, button } = opened;
   const box = button.getBoundingClientRect();
   const groups = [
