@@ -36,9 +36,7 @@ async def show(
             for state in TaskState
         }
         build = await task_builder(connection, tenant, [row for column in rows.values() for row in column])
-        executions = await list_executions(
-            connection, tenant, where=ExecutionFilter(project_id), limit=limit
-        )
+        executions = await list_executions(connection, tenant, where=ExecutionFilter(project_id), limit=limit)
         changes = await list_changes(
             connection,
             tenant,
