@@ -147,13 +147,21 @@ class Oracle:
 
     def answered(self, worker_id: str, body: bytes, content: bytes, began: float) -> None:
         """A request that came after a grant to the same request is given it again, until it is confirmed."""
+        unconfirmed = [
+            one
+            for one in self.tables.task_executions.values()
+            if one["finished_at"] is None
+            and one["acknowledged_at"] is None
+            and one["worker_id"] == worker_id
+            and one["assigned_at"] < began
+        ]
+        if not unconfirmed:
+            return
         wish = msgspec.json.decode(body)
         request_id = wish.get("request_id") or wish.get("next_request_id")
         given = {grant.execution_id for grant in msgspec.json.decode(content, type=ClaimAnswer).grants}
-        for one in self.tables.task_executions.values():
-            unconfirmed = one["finished_at"] is None and one["acknowledged_at"] is None
-            asked = (one["worker_id"], one["request_id"]) == (worker_id, request_id)
-            if unconfirmed and asked and one["assigned_at"] < began and one["id"] not in given:
+        for one in unconfirmed:
+            if one["request_id"] == request_id and one["id"] not in given:
                 self.violated(f"the same request was not given {one['id']} again")
 
     def wrote(self, execution_id: str, stream: str, data: bytes) -> None:

@@ -132,6 +132,11 @@ class OpenFile:
         self.path.disk.files[self.path.text] += data
 
 
+def size_bytes(path: Place) -> int:
+    """0 for a file that is not there."""
+    return len(path.disk.files.get(path.text, b""))
+
+
 def check_directory(place: Place) -> None:
     if place.text not in place.disk.directories:
         raise FileNotFoundError(place.text)

@@ -172,7 +172,7 @@ class History:
 
     def database_away(self, moment: str) -> None:
         """Gone at the beginning; or at the commit, whose caller then can't know whether it happened."""
-        if NODE.get() is None or self.loop.now >= self.away_until:
+        if self.loop.now >= self.away_until or NODE.get() is None:
             return
         if moment == "begin" or self.database.dice is None or self.database.dice.random() < 0.5:
             raise ConnectionError("the database is away")

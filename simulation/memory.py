@@ -96,7 +96,7 @@ class Tables:
         return number
 
 
-@dataclass
+@dataclass(slots=True)
 class Answer:
     """What ``execute`` gives, as far as it is used: rows by attribute, by mapping, or their number."""
 

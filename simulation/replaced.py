@@ -58,7 +58,7 @@ def replaced(
 ) -> Iterator[None]:
     """``wrote`` is told of every byte that is appended to a stream's file."""
     dice = random.Random(f"{seed}:ids")
-    append = logs.LogFile.append
+    append, size_bytes = logs.LogFile.append, logs.LogFile.size_bytes
 
     def append_and_tell(file: logs.LogFile, data: bytes) -> None:
         append(file, data)
@@ -87,6 +87,7 @@ def replaced(
     ids.SOURCE.random_bits = dice.getrandbits
     logs.FileEvents = SimulatedFileEvents
     logs.LogFile.append = append_and_tell
+    logs.LogFile.size_bytes = property(lambda file: disk.size_bytes(file.path))
     trees.remove = lambda tree: tree.disk.remove(tree)
     journal.replace_file, journal.sync_directory = disk.replace_file, disk.sync_directory
     worker_loop.has_room = lambda *_: True
@@ -97,6 +98,8 @@ def replaced(
     FORGES["simulated"] = SimulatedForge
     structlog.configure(
         processors=[keep],
+        # Made for every line that is said, most of which are of no level that is kept.
+        logger_factory=lambda *_: None,
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         cache_logger_on_first_use=False,
     )
@@ -106,7 +109,7 @@ def replaced(
         ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove = before
         claim.secrets, worker_loop.uuid4, walk.time, journal.time, limits.time = others
         journal.replace_file, journal.sync_directory, worker_loop.has_room = of_disk
-        logs.LogFile.append = append
+        logs.LogFile.append, logs.LogFile.size_bytes = append, size_bytes
         del FORGES["simulated"]
         WATCHES.clear()
         structlog.configure(**configured)

@@ -31,7 +31,7 @@ UNSPENT = {
 }
 
 
-@dataclass
+@dataclass(slots=True)
 class Snapshot:
     """As the statement saw it when it began; the rows may have moved on when they are locked."""
 
@@ -211,6 +211,8 @@ def give(c: Connection, p: Parameters, task: Row, slot: Row, now: float) -> Row:
 @begins("claim")
 def look(c: Connection, p: Parameters) -> Snapshot:
     running, tables = live(c), c.tables
+    if not any(queue["queued"] > 0 for queue in tables.project_queue.values()):
+        return Snapshot([], 0, set(), {}, [])
     tenant, tenant_id = tables.tenant, p["tenant_id"]
     room = p["max_running"] - len(running)
     if tenant["max_running"] is not None:

@@ -42,6 +42,10 @@ def picked(row: Row, *columns: str) -> Row:
     return {column: row[column] for column in columns}
 
 
+def own_copy(value: Any) -> Any:
+    return copy.deepcopy(value) if isinstance(value, list | dict) else value
+
+
 def check_task(row: Row) -> None:
     if (row["finished_at"] is not None) != (row["state"] in FINAL):
         raise ConstraintBroken(f"a {row['state']} task with finished_at {row['finished_at']}")
@@ -104,14 +108,14 @@ def task_create(c: Connection, p: Parameters) -> Answer:
     lane_id, number, now = lanes[0]["id"], project["next_task_number"], c.tables.now()
     c.update("projects", project["id"], next_task_number=number + 1)
     row = {
-        **copy.deepcopy({name: p[name] for name in CREATED_AS_GIVEN}),
+        **{name: own_copy(p[name]) for name in CREATED_AS_GIVEN},
         "slug": p["slug"],
         "member_id": p["member_id"],
         "number": number,
         "lane_id": lane_id,
         "position": c.tables.draw("tasks_position"),
         "not_before": None,
-        **copy.deepcopy(UNPLANNED),
+        **{name: own_copy(value) for name, value in UNPLANNED.items()},
         "reason": None,
         "message": "",
         "execution_id": None,

@@ -144,15 +144,20 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         ended: list[Any] = []
         future.add_done_callback(ended.append)
         ready, timers = self._ready, self._timers
+        # asyncio keeps a weak set of all tasks of the process, for which nobody asks in a history.
+        asyncio.tasks._all_tasks.add = deque[Any](maxlen=0).append
         events._set_running_loop(self)
         try:
             while not ended:
                 if not ready or (timers and (timers[0] <= self.now or not timers[0].step)):
                     self._find_due()
                 for _ in range(len(ready)):
-                    self._take(ready.popleft())
+                    step = ready.popleft()
+                    if step:
+                        self._take(step)
         finally:
             events._set_running_loop(None)
+            del asyncio.tasks._all_tasks.add
         return future.result()
 
     def _find_due(self) -> None:
@@ -170,8 +175,6 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 ready.append(step)
 
     def _take(self, step: Step) -> None:
-        if not step:
-            return
         act, arguments, context = step
         node = context.get(NODE)
         if node is None or (node.alive and not node.paused):
