@@ -9,6 +9,7 @@ from enum import StrEnum
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 26
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 class Kind(StrEnum):
@@ -56,8 +57,9 @@ def least_id(kind: Kind, moment: datetime) -> str:
 
 def written(kind: Kind, milliseconds: int, random_bits: int) -> str:
     number = milliseconds << 80 | random_bits
-    digits = [_ALPHABET[number >> shift & 31] for shift in range((_LENGTH - 1) * 5, -1, -5)]
-    return f"{kind}_{''.join(digits)}"
+    # Two digits at a time: a claim makes ids for every slot that waits.
+    pairs = [_PAIRS[number >> shift & 1023] for shift in range((_LENGTH - 2) * 5, -1, -10)]
+    return f"{kind}_{''.join(pairs)}"
 
 
 def is_id(text: str, kind: Kind) -> bool:
