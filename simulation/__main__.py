@@ -52,6 +52,8 @@ def run_many(first: str, histories: int, mutation: str | None, processes: int) -
                 say(f"{done} of {histories} histories, {rate:.0f}/s, {len(wrong)} with violations")
     ended = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     say(f"{seconds / 3600:.1f} hours of their own time; tasks: {ended}.")
+    took = time.monotonic() - began
+    say(f"{done} histories in {took:.0f} s by {processes} processes: {done / took:.0f}/s.")
     return 1 if wrong else 0
 
 

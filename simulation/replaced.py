@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,8 @@ from pullyard.lifecycle import ids
 from pullyard.worker import journal, logs, trees, walk
 from pullyard.worker import loop as worker_loop
 from pullyard.worker.gateway import limits
+from pullyard.worker.policy import decide
+from pullyard.worker.policy.places import read_place
 from simulation import disk
 from simulation.disk import Place
 from simulation.forge import SimulatedForge
@@ -31,6 +34,8 @@ from simulation.virtual_loop import VirtualLoop
 EPOCH_SECONDS = 1_700_000_000.0
 # A worker that is stopped while it salvages finds its time over; the work stays where it is.
 EXPECTED = frozenset({"salvage failed, the directory is kept"})
+# Where a repository's links lead to is asked of the system for each grant, and is the same for all.
+KNOWN_PLACE = cache(read_place)
 WATCHES: dict[str, dict[asyncio.Event, None]] = {}
 
 
@@ -82,6 +87,7 @@ def replaced(
     before = (ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove)
     others = (claim.secrets, worker_loop.uuid4, walk.time, journal.time, limits.time)
     of_disk = (journal.replace_file, journal.sync_directory, worker_loop.has_room)
+    decide.read_place = KNOWN_PLACE
     configured = structlog.get_config()
     ids.SOURCE.time_ns = lambda: int((EPOCH_SECONDS + loop.now) * 1e9)
     ids.SOURCE.random_bits = dice.getrandbits
@@ -109,6 +115,7 @@ def replaced(
         ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove = before
         claim.secrets, worker_loop.uuid4, walk.time, journal.time, limits.time = others
         journal.replace_file, journal.sync_directory, worker_loop.has_room = of_disk
+        decide.read_place = read_place
         logs.LogFile.append, logs.LogFile.size_bytes = append, size_bytes
         del FORGES["simulated"]
         WATCHES.clear()
