@@ -253,3 +253,26 @@ async def test_a_question_is_answered_and_work_is_steered(
     await page.get_by_role("menuitem", name="Take it back").press("Enter")
     await expect(mark).to_have_text("queued")
     assert complaints == []
+
+
+async def test_what_is_wanted_is_shown_as_its_markdown_means_it(
+    browser: Browser, coordinator: RunningCoordinator
+) -> None:
+    """As it stands in an issue that became a task; on the page of its change, too."""
+    text = "Totals are **short**:\n\n- three instalments\n- [a thread](https://forge.example/7) <b>says</b> so\n"
+    worker = await coordinator.worker()
+    task = await coordinator.task(await coordinator.project(), description=text)
+    assert (await worker.deliver(await worker.claim())).status_code == 200
+    change = (await coordinator.until_task(task["id"], "completed"))["change_id"]
+    page, complaints = await open_page(browser, coordinator, f"/tasks/{task['id']}")
+    brief = page.get_by_role("region", name="Brief")
+    for _ in range(2):
+        await expect(brief.get_by_role("listitem")).to_have_text(
+            ["three instalments", "a thread <b>says</b> so"]
+        )
+        await expect(brief.get_by_role("strong")).to_have_text("short")
+        link = brief.get_by_role("link", name="a thread")
+        await expect(link).to_have_attribute("rel", "noopener noreferrer")
+        await page.goto(f"{coordinator.url}/changes/{change}")
+        brief = page.get_by_role("region", name="What was wanted")
+    assert complaints == []

@@ -1,7 +1,7 @@
 import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { expect, test } from "vitest";
-import { Markdown } from "../src/features/task/Markdown";
+import Markdown from "../src/components/markdown/Markdown";
 
 const shown = (text: string) => renderToStaticMarkup(createElement(Markdown, { text }));
 const inside = (text: string) => /^<div class="markdown">(.*)<\/div>$/s.exec(shown(text))?.[1];

@@ -4,6 +4,7 @@ import { Link } from "@tanstack/react-router";
 import type { Change } from "../../api/client";
 import { taskQuery } from "../../api/queries";
 import { Notice } from "../../components/Notice";
+import { Prose } from "../../components/Prose";
 import { plain } from "../../components/plain";
 import { Receipt } from "../../components/Receipt";
 import { StateMark } from "../../components/StateMark";
@@ -30,14 +31,10 @@ function Wanted({ change }: { change: Change }) {
   const { data: task, error } = useQuery(taskQuery(change.task_id));
   const criteria = task?.acceptance_criteria ?? [];
   return (
-    <section className="panel">
+    <section className="panel" aria-label="What was wanted">
       <h2>What was wanted</h2>
       <Notice error={error} />
-      {task && (
-        <p className="text">
-          <WithCode text={task.description || "Only what the title says."} />
-        </p>
-      )}
+      {task && <Prose text={task.description || "Only what the title says."} />}
       {criteria.length > 0 && (
         <ul className="criteria" aria-label="Acceptance criteria">
           {criteria.map((one) => (
@@ -49,7 +46,7 @@ function Wanted({ change }: { change: Change }) {
         <details>
           <summary>All that the change says</summary>
           {/* The worker breaks words on which forges act by this letter, which has no width. */}
-          <p className="text quiet">{plain(change.body.replaceAll("\u2060", ""))}</p>
+          <Prose text={change.body.replaceAll("\u2060", "")} />
         </details>
       )}
     </section>

@@ -8,6 +8,7 @@ import { Copyable } from "../../components/Copyable";
 import { Unread } from "../../components/Fallbacks";
 import { hashOf, type Range, rangeOf } from "../../components/log/LogView";
 import { Notice } from "../../components/Notice";
+import { Prose } from "../../components/Prose";
 import { plain } from "../../components/plain";
 import { Receipt } from "../../components/Receipt";
 import { StateMark } from "../../components/StateMark";
@@ -222,9 +223,7 @@ function Brief({ task }: { task: Task }) {
   return (
     <section className="panel" aria-label="Brief">
       <h2>Brief</h2>
-      <p className="text">
-        <WithCode text={task.description || "No description."} />
-      </p>
+      <Prose text={task.description || "No description."} />
       {task.acceptance_criteria.length > 0 && (
         <>
           <h3>Acceptance criteria</h3>

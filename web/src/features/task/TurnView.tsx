@@ -9,13 +9,13 @@ import {
 } from "@tabler/icons-react";
 import { memo, type ReactNode } from "react";
 import { logPart } from "../../components/log/source";
+import { Code } from "../../components/markdown/Code";
+import Markdown from "../../components/markdown/Markdown";
 import { plain } from "../../components/plain";
 import { Unfold } from "../../components/Unfold";
 import { bytes } from "../../lib/format";
-import { Code } from "./Code";
 import type { Entry, Turn } from "./conversation";
 import { Difference, Edited, editOf } from "./Difference";
-import { Markdown } from "./Markdown";
 import { took } from "./Phases";
 
 type Props = { turn: Turn; executionId: string; live: boolean };

@@ -1,7 +1,8 @@
 import MarkdownIt, { type Token } from "markdown-it";
 import { createElement, type ReactNode, useMemo } from "react";
-import { plain } from "../../components/plain";
+import { plain } from "../plain";
 import { Code } from "./Code";
+import "./markdown.css";
 
 /** More than this is shown as it was written: nobody reads it, and it would keep the page waiting. */
 const MOST_CHARACTERS = 20_000;
@@ -16,7 +17,7 @@ reader.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 reader.validateLink = (address) => /^https?:\/\//i.test(address);
 
 /** Markdown of hostile writers: it becomes elements from the list above, and links that lead outside. */
-export function Markdown({ text }: { text: string }) {
+export default function Markdown({ text }: { text: string }) {
   const nodes = useMemo(() => nodesOf(text), [text]);
   return nodes ? <div className="markdown">{nodes}</div> : <p className="text">{plain(text)}</p>;
 }

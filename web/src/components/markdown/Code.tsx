@@ -1,6 +1,7 @@
 import { Button } from "@mantine/core";
 import { useState } from "react";
-import { plain } from "../../components/plain";
+import { plain } from "../plain";
+import "./markdown.css";
 
 const FIRST_LINES = 14;
 
