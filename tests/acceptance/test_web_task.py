@@ -259,7 +259,7 @@ async def test_what_is_wanted_is_shown_as_its_markdown_means_it(
     browser: Browser, coordinator: RunningCoordinator
 ) -> None:
     """As it stands in an issue that became a task; on the page of its change, too."""
-    text = "Totals are **short**:\n\n- three instalments\n- [a thread](https://forge.example/7) <b>says</b> so\n"
+    text = "Totals are **short**:\n\n- in instalments\n- [a thread](https://forge.example/7) <b>says</b> so\n"
     worker = await coordinator.worker()
     task = await coordinator.task(await coordinator.project(), description=text)
     assert (await worker.deliver(await worker.claim())).status_code == 200
@@ -268,7 +268,7 @@ async def test_what_is_wanted_is_shown_as_its_markdown_means_it(
     brief = page.get_by_role("region", name="Brief")
     for _ in range(2):
         await expect(brief.get_by_role("listitem")).to_have_text(
-            ["three instalments", "a thread <b>says</b> so"]
+            ["in instalments", "a thread <b>says</b> so"]
         )
         await expect(brief.get_by_role("strong")).to_have_text("short")
         link = brief.get_by_role("link", name="a thread")
