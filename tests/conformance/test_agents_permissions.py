@@ -89,7 +89,7 @@ async def test_a_person_is_asked_and_the_session_goes_on_with_the_answer(
     assert (run.verdict.reason, run.verdict.question) == (None, None), run.output
     assert greeting(workplace) == "hello world\n"
     assert "Fix the greeting" in told
-    assert ("A person allows this" in told) == play.resumes
+    assert "A person allows this" in told or not play.resumes
 
 
 @pytest.mark.parametrize("name", ["acp codex-acp"], indirect=True)
