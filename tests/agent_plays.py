@@ -38,7 +38,7 @@ class Play:
     resumed: Sequence[Turn] = ()
     """What it asks the model besides before it goes on with a session."""
     resumes: bool = True
-    """False where it may begin anew if a person is asked before it said anything: its session is written late."""
+    """False where it may begin anew if a person is asked before it said anything: it writes sessions late."""
 
 
 PLAYS = {
