@@ -25,6 +25,7 @@ from tests.fault_proxy import FaultProxy
 from tests.repositories import branches_of, make_bare_clone, make_repository
 
 from pullyard.store.embedded import EmbeddedPostgres
+from pullyard.store.errors import DRIVER_AWAY
 from pullyard.store.migrate import migrate
 from simulation.processes import Child, Site, spoken
 
@@ -136,7 +137,7 @@ class Soak:
             try:
                 if await self.count(UNFINISHED) <= most:
                     return
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except DRIVER_AWAY:
                 # It is one of those that are killed.
                 pass
             await asyncio.sleep(0.5)

@@ -16,7 +16,7 @@ import pytest
 from pullyard.store import strays
 from pullyard.store.account import choose_account
 from pullyard.store.embedded import EmbeddedPostgres
-from pullyard.store.errors import StoreRefused
+from pullyard.store.errors import DRIVER_AWAY, StoreRefused
 from pullyard.store.programs import copy_bundle, find_programs, within_reach
 from tests.postgres import fast_directory
 
@@ -124,7 +124,7 @@ def test_a_killed_server_comes_back_under_its_parent(postgres, place):
         while True:
             try:
                 connection = await asyncpg.connect(url)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except DRIVER_AWAY:
                 await asyncio.sleep(0.05)
             else:
                 await connection.close()
