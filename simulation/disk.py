@@ -152,6 +152,12 @@ def replace_file(
     path.write_bytes(content)
 
 
+def rename_durably(source: Place, target: Place) -> None:
+    """Stands where ``pullyard.files.writes.rename_durably`` stands, for a file."""
+    target.write_bytes(source.read_bytes())
+    source.unlink()
+
+
 def sync_directory(directory: Place) -> None:
     """Nobody pulls a plug in a history."""
     check_directory(directory)

@@ -86,7 +86,8 @@ def replaced(
 
     before = (ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove)
     others = (claim.secrets, worker_loop.uuid4, walk.time, journal.time, limits.time)
-    of_disk = (journal.replace_file, journal.sync_directory, worker_loop.has_room)
+    of_journal = (journal.replace_file, journal.rename_durably, journal.sync_directory)
+    has_room, worker_loop.has_room = worker_loop.has_room, lambda *_: True
     decide.read_place = KNOWN_PLACE
     configured = structlog.get_config()
     ids.SOURCE.time_ns = lambda: int((EPOCH_SECONDS + loop.now) * 1e9)
@@ -95,8 +96,8 @@ def replaced(
     logs.LogFile.append = append_and_tell
     logs.LogFile.size_bytes = property(lambda file: disk.size_bytes(file.path))
     trees.remove = lambda tree: tree.disk.remove(tree)
-    journal.replace_file, journal.sync_directory = disk.replace_file, disk.sync_directory
-    worker_loop.has_room = lambda *_: True
+    journal.replace_file, journal.rename_durably = disk.replace_file, disk.rename_durably
+    journal.sync_directory = disk.sync_directory
     claim.secrets = SimpleNamespace(token_hex=token_hex)
     worker_loop.uuid4 = lambda: token_hex(16)
     clock: Any = SimpleNamespace(monotonic=loop.time, time=lambda: EPOCH_SECONDS + loop.now)
@@ -114,7 +115,8 @@ def replaced(
     finally:
         ids.SOURCE.time_ns, ids.SOURCE.random_bits, logs.FileEvents, trees.remove = before
         claim.secrets, worker_loop.uuid4, walk.time, journal.time, limits.time = others
-        journal.replace_file, journal.sync_directory, worker_loop.has_room = of_disk
+        journal.replace_file, journal.rename_durably, journal.sync_directory = of_journal
+        worker_loop.has_room = has_room
         decide.read_place = read_place
         logs.LogFile.append, logs.LogFile.size_bytes = append, size_bytes
         del FORGES["simulated"]
