@@ -11,7 +11,7 @@ from bench.fill import fill
 from bench.pages import DESK, PHONE, STATIC_PAGE, Device, browser, opened, settled
 from bench.stage import Coordinator, Stage
 
-ROUNDS = 3
+ROUNDS = 7
 TASKS = 200
 PAGES = ("/", "/review", "/automation", "/workers", "/costs", "/settings", "/start")
 SCRIPT_BYTES = """

@@ -1,5 +1,5 @@
 import { Button } from "@mantine/core";
-import { memo, useCallback, useLayoutEffect, useRef, useState } from "react";
+import { memo, startTransition, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { type Board, readMore } from "../../api/board";
 import type { Project, Task } from "../../api/client";
 import { toastError } from "../../lib/toasts";
@@ -7,7 +7,12 @@ import { Card } from "./Card";
 import { COLUMNS, type Column, STATES_OF } from "./columns";
 import { useColumnDrop } from "./drag";
 
+/** What a window shows of a column. */
+const SEEN = 10;
 const FIRST = 30;
+const [opened] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+/** The rest comes once the page is painted, unless its place has to be found again. */
+let first = opened?.type === "navigate" ? SEEN : FIRST;
 const MORE = 60;
 
 type Props = {
@@ -65,7 +70,11 @@ const ColumnBox = memo(function ColumnBox(props: BoxProps) {
   const { board, column, tasks, projects, project, chosen, choose, openMenu } = props;
   const element = useRef<HTMLElement>(null);
   const over = useColumnDrop(element, column);
-  const [shown, setShown] = useState(FIRST);
+  const [shown, setShown] = useState(first);
+  useEffect(() => {
+    first = FIRST;
+    startTransition(() => setShown((now) => Math.max(now, FIRST)));
+  }, []);
   const unread = STATES_OF[column].filter((state) => board.next[state] !== null);
   const more = useCallback(async () => {
     setShown((now) => now + MORE);

@@ -1,8 +1,7 @@
-import { Button, NativeSelect } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMemo } from "react";
 import type { Project, Task } from "../../api/client";
-import { ProjectSelect, SearchInput } from "../../components/FilterInputs";
-import { plain } from "../../components/plain";
+import { FilterSelect, ProjectSelect, SearchInput } from "../../components/FilterInputs";
 import { agentOf, type Filters } from "./columns";
 
 type Props = {
@@ -51,12 +50,12 @@ type AmongProps = {
 function Among({ name, all, chosen, choose }: AmongProps) {
   const data = chosen && !all.includes(chosen) ? [chosen, ...all] : all;
   return (
-    <NativeSelect
-      aria-label={`${name[0]?.toUpperCase()}${name.slice(1)}`}
-      disabled={data.length === 0}
-      value={chosen ?? ""}
-      onChange={(event) => choose(event.currentTarget.value || undefined)}
-      data={[{ value: "", label: `Any ${name}` }, ...data.map((one) => ({ value: one, label: plain(one) }))]}
+    <FilterSelect
+      label={`${name[0]?.toUpperCase()}${name.slice(1)}`}
+      any={`Any ${name}`}
+      value={chosen}
+      data={data.map((one) => [one, one])}
+      change={choose}
     />
   );
 }
