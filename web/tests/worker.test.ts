@@ -34,7 +34,8 @@ const caches = {
           if (typeof one === "string") files.set(one, "as kept");
           else files.set(one.url, one.cache ?? "");
       },
-      match: async (path: string) => (files.has(path) ? new Response("the shell") : undefined),
+      match: async (path: string) =>
+        files.has(path) ? new Response("the shell", { headers: { Link: "</api/v1/board>" } }) : undefined,
     };
   },
 };
@@ -115,6 +116,7 @@ test("who is not answered soon sees the shell", async () => {
   vi.useFakeTimers();
   const answer = goTo("/");
   await vi.advanceTimersByTimeAsync(LATE_MS);
+  expect((await answer)?.headers.get("link")).toBe(null);
   expect(await (await answer)?.text()).toBe("the shell");
 });
 

@@ -21,7 +21,7 @@ let session: Session | undefined;
 const last = keptHere("my.name", "", (value) => typeof value === "string");
 let changed: ReturnType<typeof setTimeout> | undefined;
 /** Begun before anybody asks, so that it is no wait of its own. */
-let reading = read();
+let reading: Promise<Record | undefined> | undefined = read();
 
 /** Of a browser that keeps nothing: undefined. */
 async function read(): Promise<Record | undefined> {
@@ -46,7 +46,9 @@ export async function recall(mine?: Session): Promise<number | undefined> {
   }
   if (who) last.set(who);
   if (session) return undefined;
-  const kept = await reading;
+  const early = reading;
+  reading = undefined;
+  const kept = await (early ?? read());
   const fits = kept?.layout === LAYOUT && (!mine || isSame(kept.session, mine));
   if (kept && !fits) await del(PLACE).catch(() => undefined);
   session = mine ?? (fits ? kept.session : undefined);
@@ -66,7 +68,7 @@ export async function forget() {
   session = undefined;
   queryClient.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
   clearTimeout(changed);
-  reading = Promise.resolve(undefined);
+  reading = undefined;
   await del(PLACE).catch(() => undefined);
 }
 

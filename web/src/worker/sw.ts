@@ -57,7 +57,14 @@ async function page(request: Request): Promise<Response> {
   const answer = await Promise.race([asked, late]);
   if (answer && answer.status < 500) return answer;
   const kept = await (await caches.open(PREFIX + VERSION)).match("/");
-  return kept ?? (await asked) ?? Response.error();
+  return (kept && withoutLinks(kept)) ?? (await asked) ?? Response.error();
+}
+
+/** What the board reads first is sent for by a header: on another page nobody would read it, until it is old. */
+function withoutLinks({ body, headers }: Response): Response {
+  const shown = new Headers(headers);
+  shown.delete("link");
+  return new Response(body, { headers: shown });
 }
 
 async function file(request: Request): Promise<Response> {
