@@ -69,6 +69,7 @@ function show(root: HTMLElement) {
   );
 }
 
-void Promise.race([firstAnswers(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]).then(() =>
-  show(root),
-);
+const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+void Promise.race([firstAnswers(), patience])
+  .catch(() => undefined)
+  .then(() => show(root));

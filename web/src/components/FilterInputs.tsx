@@ -44,7 +44,7 @@ export function FilterSelect({ label, any, value, data, change }: SelectProps) {
     <label className="filter">
       <select
         aria-label={label}
-        disabled={data.length === 0}
+        disabled={data.length === 0 && !value}
         value={value ?? ""}
         onChange={(event) => change(event.currentTarget.value || undefined)}
       >

@@ -1,4 +1,5 @@
-import { lazy, Suspense } from "react";
+import { lazy } from "react";
+import { Optional } from "./Optional";
 import { WithCode } from "./WithCode";
 
 const Markdown = lazy(() => import("./markdown/Markdown"));
@@ -11,8 +12,8 @@ export function Prose({ text }: { text: string }) {
     </p>
   );
   return (
-    <Suspense fallback={written}>
+    <Optional fallback={written}>
       <Markdown text={text} />
-    </Suspense>
+    </Optional>
   );
 }

@@ -5,9 +5,12 @@ export function usePainted(): boolean {
   const [painted, setPainted] = useState(false);
   useEffect(() => {
     let later: ReturnType<typeof setTimeout>;
-    const frame = requestAnimationFrame(() => {
+    const soon = () => {
       later = setTimeout(() => setPainted(true));
-    });
+    };
+    // A page that nobody sees has no frames, and has news to tell.
+    if (document.hidden) soon();
+    const frame = requestAnimationFrame(soon);
     return () => {
       cancelAnimationFrame(frame);
       clearTimeout(later);

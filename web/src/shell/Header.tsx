@@ -1,7 +1,8 @@
 import { ActionIcon } from "@mantine/core";
 import { IconPlus, IconSearch } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
-import { lazy, Suspense } from "react";
+import { lazy } from "react";
+import { Optional } from "../components/Optional";
 import { openDialog } from "../lib/dialogs";
 import { usePainted } from "../lib/painted";
 
@@ -36,10 +37,10 @@ export function Header({ name }: { name: string | undefined }) {
             <IconPlus size={19} />
           </ActionIcon>
           {painted ? (
-            <Suspense fallback={room}>
+            <Optional fallback={room}>
               <Bell />
               <You name={name} />
-            </Suspense>
+            </Optional>
           ) : (
             room
           )}

@@ -2,11 +2,12 @@ import { Button } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { lazy, Suspense, useCallback, useDeferredValue, useMemo, useState } from "react";
+import { lazy, useCallback, useDeferredValue, useMemo, useState } from "react";
 import { boardQuery } from "../../api/board";
 import type { Project, Task } from "../../api/client";
 import { projectsQuery } from "../../api/queries";
 import { Notice } from "../../components/Notice";
+import { Optional } from "../../components/Optional";
 import { openDialog } from "../../lib/dialogs";
 import { useKeys } from "../../lib/keys";
 import { useTitle } from "../../lib/title";
@@ -86,12 +87,16 @@ export function BoardPage() {
           openMenu={openMenu}
         />
       )}
-      <Suspense>
-        {chosenTasks.length > 0 && <BulkBar tasks={chosenTasks} clear={clear} />}
-        {opened && (
+      {chosenTasks.length > 0 && (
+        <Optional wanted>
+          <BulkBar tasks={chosenTasks} clear={clear} />
+        </Optional>
+      )}
+      {opened && (
+        <Optional wanted>
           <CardMenu opened={opened} order={columns?.get("Queued") ?? []} close={() => setOpened(null)} />
-        )}
-      </Suspense>
+        </Optional>
+      )}
     </div>
   );
 }

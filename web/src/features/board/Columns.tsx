@@ -112,7 +112,7 @@ const ColumnBox = memo(function ColumnBox(props: BoxProps) {
           />
         ))}
       </ul>
-      {(tasks.length > shown || unread.length > 0) && (
+      {shown >= FIRST && (tasks.length > shown || unread.length > 0) && (
         <Button variant="default" fullWidth size="compact-sm" onClick={() => void more()}>
           Show more
         </Button>

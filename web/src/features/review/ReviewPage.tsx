@@ -1,11 +1,11 @@
-import { Button, NativeSelect } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import type { Change, Comparison, Project } from "../../api/client";
 import { comparisonsQuery, openChangesQuery, projectsQuery } from "../../api/queries";
 import { ChangeMarks } from "../../components/ChangeMarks";
-import { ProjectSelect, SearchInput } from "../../components/FilterInputs";
+import { FilterSelect, ProjectSelect, SearchInput } from "../../components/FilterInputs";
 import { Notice } from "../../components/Notice";
 import { plain } from "../../components/plain";
 import { ago, dollars, useNow } from "../../lib/format";
@@ -60,15 +60,12 @@ function Bar({ filters, projects, change }: BarProps) {
     <search className="filters">
       <SearchInput label="Search the changes" value={filters.q} change={(q) => change({ q })} />
       <ProjectSelect projects={projects} value={filters.project} change={(project) => change({ project })} />
-      <NativeSelect
-        aria-label="What to show"
-        value={filters.show ?? ""}
-        onChange={(event) => change({ show: event.currentTarget.value || undefined })}
-        data={[
-          { value: "", label: "All that is open" },
-          ...GROUPS.map(({ id, name }) => ({ value: id, label: name })),
-          { value: "choose", label: "Choose one" },
-        ]}
+      <FilterSelect
+        label="What to show"
+        any="All that is open"
+        value={filters.show}
+        data={[...GROUPS.map(({ id, name }): [string, string] => [id, name]), ["choose", "Choose one"]]}
+        change={(show) => change({ show })}
       />
       {Object.values(filters).some(Boolean) && (
         <Button
