@@ -215,7 +215,8 @@ class NoSecrets(Masker):
 
 
 class SimulatedClient(CoordinatorClient):
-    """The real client but for the socket: every call and every error of it is the worker's own code."""
+    """The real client but for the socket, and for masking what it sends: every call and every error of it
+    is the worker's own code."""
 
     def __init__(self, network: Network, link: Link) -> None:
         self._network = network

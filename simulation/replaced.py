@@ -1,4 +1,4 @@
-"""What a history puts in place of the real thing, and puts back afterwards. Nothing else is replaced.
+"""What a history puts in place of the real thing, and puts back afterwards; ``network`` has its sockets.
 
 Ids and times come from the seed. File events come at once, because there is no kernel in a history to wait
 for. A worker's disk is in memory, and never full. Logs of level error are a violation: where the

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from types import SimpleNamespace
 from typing import Any
 
 
@@ -144,8 +145,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         ended: list[Any] = []
         future.add_done_callback(ended.append)
         ready, timers = self._ready, self._timers
-        # asyncio keeps a weak set of all tasks of the process, for which nobody asks in a history.
-        asyncio.tasks._all_tasks.add = deque[Any](maxlen=0).append
+        # Python 3.11 keeps a weak set of all tasks of the process, for which nobody asks in a history.
+        kept = getattr(asyncio.tasks, "_all_tasks", SimpleNamespace())
+        kept.add = deque[Any](maxlen=0).append
         events._set_running_loop(self)
         try:
             while not ended:
@@ -157,7 +159,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                         self._take(step)
         finally:
             events._set_running_loop(None)
-            del asyncio.tasks._all_tasks.add
+            del kept.add
         return future.result()
 
     def _find_due(self) -> None:
