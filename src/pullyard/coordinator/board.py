@@ -1,4 +1,4 @@
-"""The board: its columns, what runs and what waits for review, as one answer in place of ten."""
+"""The board: its columns, what runs and what waits for review, as one answer in place of nine."""
 
 from fastapi import APIRouter
 from sqlalchemy import text
