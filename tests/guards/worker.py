@@ -26,7 +26,7 @@ GUARDS = (
     Guard(
         "masking over the cuts of a log",
         MASKING,
-        "settled = len(data) if whole else self._settled(data)",
+        "settled = len(data) if whole else self._settled(before, data)",
         "settled = len(data)",
         MASKED,
         "no_cut",

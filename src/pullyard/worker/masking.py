@@ -153,19 +153,22 @@ class Masker:
 
         ``before`` is what stood before it, ``REACH_BYTES`` of it or all.
         """
-        settled = len(data) if whole else self._settled(data)
+        settled = len(data) if whole else self._settled(before, data)
         # What is held back may be the end of one secret and the begin of another.
         return self.masked(before + data)[len(before) : len(before) + settled]
 
-    def _settled(self, data: bytes) -> int:
+    def _settled(self, before: bytes, data: bytes) -> int:
         """How much of it, from its begin, no later byte can make a part of a secret."""
         tail = data[-REACH_BYTES:]
+        # Two more bytes tell whether a word begins here: they may be a line end as JSON has it.
+        with_two = (before[-2:] + data)[-len(tail) - 2 :]
+        ahead = len(with_two) - len(tail)
         begins = [len(tail)]
         begins += [place for spelled in self._spellings() if (place := _cut_off(tail, spelled)) is not None]
         looked_for = SHAPES if _PREFIXES.search(tail) or tail.endswith(_BEGUN_PREFIXES) else ()
         for shape in looked_for:
-            if shape.prefix in tail and (found := shape.begun.search(tail)):
-                begins.append(found.start())
+            if shape.prefix in tail and (found := shape.begun.search(with_two, ahead)):
+                begins.append(found.start() - ahead)
             elif (place := _cut_off(tail, shape.prefix)) is not None:
                 begins.append(place)
         settled = len(data) - len(tail) + min(begins)
