@@ -160,9 +160,11 @@ def clear_away(engine: DockerEngine) -> None:
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for mount in reversed([mount for mount in mounts if mount.startswith(f"{engine.directory}/")]):
         subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
-    for group in Path("/sys/fs/cgroup").glob(f"**/{engine.directory.name}"):
-        with suppress(OSError):
-            group.rmdir()
+    # Not by glob, which stumbles over the groups that others remove meanwhile.
+    for place, groups, _ in os.walk("/sys/fs/cgroup"):
+        if engine.directory.name in groups:
+            with suppress(OSError):
+                Path(place, engine.directory.name).rmdir()
     for leftover in ("data", "exec"):
         shutil.rmtree(engine.directory / leftover, ignore_errors=True)
 
